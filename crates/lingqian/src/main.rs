@@ -1,0 +1,2 @@
+//! The lingqian executable.
+fn main() {}
