@@ -1,0 +1,372 @@
+//! The only way in: what may be asked, what may come of it, and how it may be refused.
+
+use crate::earning::{EarningEvent, Kind};
+use crate::id::{IdFault, MchId, PayoutId, Reference, UserId};
+use crate::link::{Identity, StateDigest};
+use crate::money::{Fen, Micros};
+use crate::payout::Asked;
+use crate::reconcile::{BillLine, Match};
+use crate::time::{BusinessDate, Timestamp};
+use crate::transfer::{Merchant, TransferOrder, TransferReport};
+use crate::user::Sealed;
+
+/// How much a withdrawal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Exactly this.
+    Exactly(Fen),
+    /// All whole fen of the balance, up to what the limits leave for today.
+    All,
+}
+
+/// A caller's promise that two requests with one key are one request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IdempotencyKey {
+    /// The route that the key was given to.
+    pub scope: String,
+    /// The caller's key.
+    pub key: String,
+}
+
+/// A person or program that may call the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The public part of the key, by which people name it.
+    pub id: String,
+    /// SHA-256 of the secret part.
+    pub digest: [u8; 32],
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was withdrawn.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// An input that could not be credited, kept for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The door it came through, such as `import` or `http`.
+    pub door: String,
+    /// Where in that input, such as `line 12`.
+    pub position: String,
+    /// Why it was not credited.
+    pub code: String,
+    /// The input as it came; cut at 4 KiB.
+    pub raw: Vec<u8>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Everything that may be asked of the rules, in the order in which money moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Adds a kind to the catalogue or changes its price; its number never changes.
+    DefineKind(Kind),
+    /// Adds a merchant or changes what its transfers say.
+    DefineMerchant(Merchant),
+    /// Admits a key.
+    AddApiKey(ApiKey),
+    /// Registers a user of the app. Doing it again changes nothing but a name given.
+    RegisterUser {
+        /// The app's name for the user.
+        user: UserId,
+        /// The real name, sealed.
+        name: Option<Sealed>,
+    },
+    /// Stops or allows payouts to a user.
+    SetFrozen {
+        /// Whose.
+        user: UserId,
+        /// Whether to stop.
+        frozen: bool,
+    },
+    /// Hands out a single-use state for the authorization page.
+    StartLink {
+        /// Whose wallet.
+        user: UserId,
+        /// The digest of the state parameter.
+        state: StateDigest,
+    },
+    /// The user came back with a state; it is used up before WeChat is asked.
+    RedeemState {
+        /// The digest of the state parameter.
+        state: StateDigest,
+    },
+    /// WeChat said who the person is.
+    CompleteLink {
+        /// The state that was redeemed for this.
+        state: StateDigest,
+        /// Who they are.
+        identity: Identity,
+    },
+    /// Credits an earning event.
+    Earn(EarningEvent),
+    /// Keeps an input that could not be credited.
+    KeepDeadLetter(DeadLetter),
+    /// Sets money aside for a payout.
+    Withdraw {
+        /// The new payout's name.
+        payout: PayoutId,
+        /// Whose money.
+        user: UserId,
+        /// How much.
+        wanted: Wanted,
+        /// The caller's name for it, unique for ever.
+        reference: Reference,
+        /// Who asks.
+        asked: Asked,
+        /// The key and the SHA-256 of the request, where there is one.
+        key: Option<(IdempotencyKey, [u8; 32])>,
+    },
+    /// Lets risk look at a payout.
+    Assess(PayoutId),
+    /// Makes the order durable, just before it is sent.
+    BeginTransfer(PayoutId),
+    /// Wants a payout stopped.
+    CancelPayout(PayoutId),
+    /// Reports what WeChat said.
+    ReportTransfer(Box<TransferReport>),
+    /// Books one line of a bill.
+    RecordBillLine {
+        /// Whose bill.
+        mchid: MchId,
+        /// Which day's.
+        date: BusinessDate,
+        /// The line.
+        line: BillLine,
+    },
+    /// Looks whether a payout that ended that day is on the bill.
+    CheckEnded {
+        /// Which payout.
+        payout: PayoutId,
+        /// Which day's bill.
+        date: BusinessDate,
+    },
+    /// Closes a day: every line was booked and every payout checked.
+    CloseBill {
+        /// Whose bill.
+        mchid: MchId,
+        /// The bill as a whole; the merchant number in it is filled in.
+        bill: crate::reconcile::Bill,
+    },
+}
+
+/// What came of a command that was not refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is so now, or was so before.
+    Done,
+    /// The event was credited.
+    Credited {
+        /// With how much.
+        amount: Micros,
+    },
+    /// The event had been credited before.
+    AlreadyCredited,
+    /// The state was redeemed.
+    StateRedeemed {
+        /// For whom.
+        user: UserId,
+    },
+    /// Money was set aside.
+    Withdrawn {
+        /// For which payout.
+        payout: PayoutId,
+        /// How much.
+        amount: Fen,
+        /// Since when.
+        created_at: Timestamp,
+        /// Whether this answer repeats an earlier one.
+        replayed: bool,
+    },
+    /// Risk has looked.
+    Assessed {
+        /// Whether it passed.
+        passed: bool,
+    },
+    /// The order is durable and must be sent.
+    Begun(Box<TransferOrder>),
+    /// The payout stands there now.
+    Payout {
+        /// The name of its state.
+        state: &'static str,
+        /// Whether this command moved it.
+        moved: bool,
+    },
+    /// The line was booked.
+    LineBooked {
+        /// What it was found to be.
+        matched: Match,
+    },
+    /// The line had been booked before.
+    LineKnown,
+    /// The payout was checked.
+    Checked {
+        /// Whether there is an open break.
+        open: bool,
+    },
+}
+
+/// Why a command changes nothing. The codes are stable; nobody matches on the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// A field is malformed.
+    #[error("{field} {fault}")]
+    Malformed {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        fault: IdFault,
+    },
+    /// No such user was registered.
+    #[error("no user is registered under this id")]
+    UnknownUser,
+    /// The catalogue has no such kind.
+    #[error("the catalogue has no such kind of earning")]
+    UnknownKind,
+    /// No such merchant was defined.
+    #[error("no such merchant is defined")]
+    UnknownMerchant,
+    /// No such payout exists.
+    #[error("there is no such payout")]
+    UnknownPayout,
+    /// Neither event nor catalogue has an amount.
+    #[error("the event has no amount and its kind has no price")]
+    AmountMissing,
+    /// Zero or less.
+    #[error("the amount must be more than zero")]
+    AmountNotPositive,
+    /// More than allowed.
+    #[error("the amount must be at most {} micro-yuan", max.0)]
+    AmountOutOfRange {
+        /// The most.
+        max: Micros,
+    },
+    /// The kind has a price and the event names another amount.
+    #[error("the kind has a fixed price of {} micro-yuan", price.0)]
+    AmountNotThePrice {
+        /// The price.
+        price: Micros,
+    },
+    /// Dated too far ahead.
+    #[error("the event is dated more than a day ahead")]
+    OccurredInFuture,
+    /// The same event id with other content.
+    #[error("this event id was credited with other content")]
+    EventConflict,
+    /// The state is unknown.
+    #[error("this link was not started here")]
+    StateUnknown,
+    /// The state is too old.
+    #[error("this link was started too long ago; start it again")]
+    StateExpired,
+    /// The state was used before.
+    #[error("this link was already used; start it again")]
+    StateUsed,
+    /// WeChat handed out a virtual person.
+    #[error("WeChat showed a snapshot page with a virtual user; open the page again and agree")]
+    SnapshotUser,
+    /// The wallet is another user's.
+    #[error("this wallet is linked to another user")]
+    WalletLinkedElsewhere,
+    /// The key was used with another request.
+    #[error("this idempotency key was used with another request")]
+    KeyReused,
+    /// The reference was used before.
+    #[error("this reference was used by another withdrawal")]
+    ReferenceUsed,
+    /// The balance does not cover it.
+    #[error("the available balance does not cover the amount")]
+    InsufficientFunds,
+    /// What can be withdrawn is less than the smallest payout.
+    #[error("less than the smallest payout of {} fen can be withdrawn", min.0)]
+    BelowMinimum {
+        /// The smallest payout.
+        min: Fen,
+    },
+    /// The payout's state does not allow it.
+    #[error("a payout that is {state} does not allow this")]
+    WrongState {
+        /// Its state.
+        state: &'static str,
+    },
+    /// The number in a report is not this payout's.
+    #[error("the business number is not one that was sent")]
+    ForeignNumber,
+    /// A report contradicts our record of the transfer.
+    #[error("the report's {field} is not the one that was sent")]
+    ClaimMismatch {
+        /// Which field.
+        field: &'static str,
+    },
+    /// A number that may never change would.
+    #[error("{what} cannot be changed")]
+    Immutable {
+        /// What.
+        what: &'static str,
+    },
+}
+
+impl Rejection {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Rejection::Malformed { .. } => "malformed",
+            Rejection::UnknownUser => "unknown_user",
+            Rejection::UnknownKind => "unknown_kind",
+            Rejection::UnknownMerchant => "unknown_merchant",
+            Rejection::UnknownPayout => "unknown_payout",
+            Rejection::AmountMissing => "amount_missing",
+            Rejection::AmountNotPositive => "amount_not_positive",
+            Rejection::AmountOutOfRange { .. } => "amount_out_of_range",
+            Rejection::AmountNotThePrice { .. } => "amount_not_the_price",
+            Rejection::OccurredInFuture => "occurred_in_future",
+            Rejection::EventConflict => "event_conflict",
+            Rejection::StateUnknown => "link_state_unknown",
+            Rejection::StateExpired => "link_state_expired",
+            Rejection::StateUsed => "link_state_used",
+            Rejection::SnapshotUser => "snapshot_user",
+            Rejection::WalletLinkedElsewhere => "wallet_linked_elsewhere",
+            Rejection::KeyReused => "idempotency_key_reused",
+            Rejection::ReferenceUsed => "reference_used",
+            Rejection::InsufficientFunds => "insufficient_funds",
+            Rejection::BelowMinimum { .. } => "below_minimum",
+            Rejection::WrongState { .. } => "wrong_state",
+            Rejection::ForeignNumber => "foreign_number",
+            Rejection::ClaimMismatch { .. } => "claim_mismatch",
+            Rejection::Immutable { .. } => "immutable",
+        }
+    }
+
+    /// The field of the input that broke the rule, where one did.
+    #[must_use]
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Rejection::Malformed { field, .. } | Rejection::ClaimMismatch { field } => Some(field),
+            Rejection::UnknownUser => Some("user"),
+            Rejection::UnknownKind => Some("kind"),
+            Rejection::AmountMissing
+            | Rejection::AmountNotPositive
+            | Rejection::AmountOutOfRange { .. }
+            | Rejection::AmountNotThePrice { .. }
+            | Rejection::InsufficientFunds
+            | Rejection::BelowMinimum { .. } => Some("amount"),
+            Rejection::OccurredInFuture => Some("occurred_at"),
+            Rejection::EventConflict => Some("event_id"),
+            Rejection::StateUnknown | Rejection::StateExpired | Rejection::StateUsed => {
+                Some("state")
+            }
+            Rejection::ReferenceUsed => Some("reference"),
+            Rejection::UnknownMerchant
+            | Rejection::UnknownPayout
+            | Rejection::SnapshotUser
+            | Rejection::WalletLinkedElsewhere
+            | Rejection::KeyReused
+            | Rejection::WrongState { .. }
+            | Rejection::ForeignNumber
+            | Rejection::Immutable { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! The only things that cross to storage: keys go out, facts come in, changes go out.
+//!
+//! Facts know what was asked for: looking at something that was not prefetched is our mistake
+//! and panics, so that "not there" never means "not looked". A batch of commands shares one
+//! set of facts; the changes of each are applied before the next is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::command::{ApiKey, Command, DeadLetter, IdempotencyKey};
+use crate::earning::{Earning, Kind};
+use crate::id::{
+    EventId, KindCode, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference, Source, UserId,
+    UserNo,
+};
+use crate::ledger::{Account, Entry};
+use crate::link::{Link, LinkState, StateDigest};
+use crate::money::Micros;
+use crate::payout::{Payout, Queue};
+use crate::reconcile::{Bill, BookedLine, Break};
+use crate::time::{BusinessDate, Timestamp};
+use crate::transfer::{Evidence, Merchant};
+use crate::user::{DayTotals, User};
+
+/// What a batch of commands needs to know. Plain data, so that a store may fetch it in sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Users by the app's name.
+    pub users: BTreeSet<UserId>,
+    /// Users whose link, balances and day totals are needed as well.
+    pub wallets: BTreeSet<UserId>,
+    /// Earning events.
+    pub earnings: BTreeSet<(Source, EventId)>,
+    /// Started links, with their user and that user's wallet.
+    pub link_states: BTreeSet<StateDigest>,
+    /// Who else holds these wallets.
+    pub openids: BTreeSet<OpenId>,
+    /// Withdrawals by the caller's name.
+    pub references: BTreeSet<Reference>,
+    /// Remembered answers.
+    pub idempotency: BTreeSet<IdempotencyKey>,
+    /// Payouts, each with its user's wallet and its open break.
+    pub payouts: BTreeSet<PayoutId>,
+    /// Lines of bills.
+    pub bill_lines: BTreeSet<(MchId, String)>,
+    /// The business day whose totals count; that of now.
+    pub day: BusinessDate,
+}
+
+impl Keys {
+    /// Everything that these commands need at the moment `now`.
+    #[must_use]
+    pub fn of<'a>(commands: impl Iterator<Item = &'a Command>, now: Timestamp) -> Keys {
+        let mut keys = Keys { day: now.business_date(), ..Keys::default() };
+        commands.for_each(|command| keys.add(command));
+        keys
+    }
+
+    fn add(&mut self, command: &Command) {
+        match command {
+            Command::DefineKind(_)
+            | Command::DefineMerchant(_)
+            | Command::AddApiKey(_)
+            | Command::KeepDeadLetter(_)
+            | Command::CloseBill { .. } => {}
+            Command::RegisterUser { user, .. }
+            | Command::SetFrozen { user, .. }
+            | Command::StartLink { user, .. } => {
+                self.users.insert(user.clone());
+            }
+            Command::RedeemState { state } => {
+                self.link_states.insert(*state);
+            }
+            Command::CompleteLink { state, identity } => {
+                self.link_states.insert(*state);
+                self.openids.insert(identity.openid.clone());
+            }
+            Command::Earn(event) => {
+                if !self.users.contains(&event.user) {
+                    self.users.insert(event.user.clone());
+                }
+                self.earnings.insert((event.source.clone(), event.event_id.clone()));
+            }
+            Command::Withdraw { user, reference, key, payout, .. } => {
+                self.wallets.insert(user.clone());
+                self.references.insert(reference.clone());
+                self.payouts.insert(*payout);
+                self.idempotency.extend(key.iter().map(|(key, _)| key.clone()));
+            }
+            Command::Assess(payout)
+            | Command::BeginTransfer(payout)
+            | Command::CancelPayout(payout)
+            | Command::CheckEnded { payout, .. } => {
+                self.payouts.insert(*payout);
+            }
+            Command::ReportTransfer(report) => {
+                self.payouts.insert(report.number.payout());
+            }
+            Command::RecordBillLine { mchid, line, .. } => {
+                self.bill_lines.insert((mchid.clone(), line.flow_no.clone()));
+                if let Ok(number) = OutBillNo::parse(&line.voucher) {
+                    self.payouts.insert(number.payout());
+                }
+            }
+        }
+    }
+}
+
+/// What is known about one user's money and wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wallet {
+    /// Whose.
+    pub user: User,
+    /// The linked wallet.
+    pub link: Option<Link>,
+    /// What can be withdrawn.
+    pub available: Micros,
+    /// What is set aside.
+    pub held: Micros,
+    /// The totals of the days that were asked for.
+    pub days: BTreeMap<BusinessDate, DayTotals>,
+}
+
+/// What a remembered withdrawal was answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RememberedAnswer {
+    /// SHA-256 of the request.
+    pub digest: [u8; 32],
+    /// The payout that it made.
+    pub payout: PayoutId,
+}
+
+/// What a batch of commands was told, kept up to date with what they decided so far.
+///
+/// Stores fill the fields; rules use the methods.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The whole catalogue; it is small.
+    pub kinds: BTreeMap<KindCode, Kind>,
+    /// All merchants; they are few.
+    pub merchants: BTreeMap<MchId, Merchant>,
+    /// Registered users, or that there is none.
+    pub users: BTreeMap<UserId, Option<User>>,
+    /// The number that the next new user gets.
+    pub next_user: i64,
+    /// Wallets of the users that were asked for.
+    pub wallets: BTreeMap<UserNo, Wallet>,
+    /// Credited events, or that there is none.
+    pub earnings: BTreeMap<(Source, EventId), Option<Earning>>,
+    /// Started links, or that there is none.
+    pub link_states: BTreeMap<StateDigest, Option<LinkState>>,
+    /// The user that holds a wallet, or that nobody does.
+    pub holders: BTreeMap<OpenId, Option<UserNo>>,
+    /// Whether a reference was used.
+    pub references: BTreeMap<Reference, bool>,
+    /// Remembered answers, or that there is none.
+    pub answers: BTreeMap<IdempotencyKey, Option<RememberedAnswer>>,
+    /// Payouts, or that there is none.
+    pub payouts: BTreeMap<PayoutId, Option<Payout>>,
+    /// Open breaks of the payouts that were asked for.
+    pub open_breaks: BTreeMap<String, Break>,
+    /// Whether a line was booked.
+    pub bill_lines: BTreeMap<(MchId, String), bool>,
+    /// What the store needs in order to notice that somebody else committed since.
+    pub basis: u64,
+}
+
+impl Facts {
+    /// The user of that name.
+    #[must_use]
+    pub fn user(&self, id: &UserId) -> Option<&User> {
+        self.users.get(id).expect("the user was prefetched").as_ref()
+    }
+
+    /// The user's wallet.
+    #[must_use]
+    pub fn wallet(&self, user: UserNo) -> &Wallet {
+        self.wallets.get(&user).expect("the wallet was prefetched")
+    }
+
+    /// The kind of that code.
+    #[must_use]
+    pub fn kind(&self, code: &KindCode) -> Option<&Kind> {
+        self.kinds.get(code)
+    }
+
+    /// The merchant of that number.
+    #[must_use]
+    pub fn merchant(&self, mchid: &MchId) -> Option<&Merchant> {
+        self.merchants.get(mchid)
+    }
+
+    /// The merchant that pays. There is one for now; the first, by our number.
+    #[must_use]
+    pub fn paying_merchant(&self) -> Option<&Merchant> {
+        self.merchants.values().min_by_key(|merchant| merchant.no)
+    }
+
+    /// The credited event.
+    #[must_use]
+    pub fn earning(&self, source: &Source, event: &EventId) -> Option<&Earning> {
+        let key = (source.clone(), event.clone());
+        self.earnings.get(&key).expect("the event was prefetched").as_ref()
+    }
+
+    /// The started link.
+    #[must_use]
+    pub fn link_state(&self, digest: StateDigest) -> Option<&LinkState> {
+        self.link_states.get(&digest).expect("the link state was prefetched").as_ref()
+    }
+
+    /// Who holds the wallet.
+    #[must_use]
+    pub fn holder(&self, openid: &OpenId) -> Option<UserNo> {
+        *self.holders.get(openid).expect("the holder was prefetched")
+    }
+
+    /// Whether a withdrawal of that name exists.
+    #[must_use]
+    pub fn reference_used(&self, reference: &Reference) -> bool {
+        *self.references.get(reference).expect("the reference was prefetched")
+    }
+
+    /// What the key was answered with before.
+    #[must_use]
+    pub fn answer(&self, key: &IdempotencyKey) -> Option<&RememberedAnswer> {
+        self.answers.get(key).expect("the idempotency key was prefetched").as_ref()
+    }
+
+    /// The payout of that name.
+    #[must_use]
+    pub fn payout(&self, id: PayoutId) -> Option<&Payout> {
+        self.payouts.get(&id).expect("the payout was prefetched").as_ref()
+    }
+
+    /// The open break about a payout or a flow number.
+    #[must_use]
+    pub fn open_break(&self, subject: &str) -> Option<&Break> {
+        self.open_breaks.get(subject)
+    }
+
+    /// Whether the line was booked.
+    #[must_use]
+    pub fn bill_line_known(&self, merchant: MerchantNo, flow_no: &str) -> bool {
+        let mchid = self.merchants.values().find(|m| m.no == merchant).map(|m| m.mchid.clone());
+        let key = (mchid.expect("the merchant is known"), flow_no.to_owned());
+        *self.bill_lines.get(&key).expect("the bill line was prefetched")
+    }
+
+    /// Makes the facts what they will be once these changes are committed.
+    pub fn apply(&mut self, changes: &Changes) {
+        for kind in &changes.kinds {
+            self.kinds.insert(kind.code.clone(), kind.clone());
+        }
+        for merchant in &changes.merchants {
+            self.merchants.insert(merchant.mchid.clone(), merchant.clone());
+        }
+        for user in &changes.users {
+            self.next_user = self.next_user.max(user.no.0.saturating_add(1));
+            self.users.insert(user.id.clone(), Some(user.clone()));
+            if let Some(wallet) = self.wallets.get_mut(&user.no) {
+                wallet.user = user.clone();
+            }
+        }
+        for state in &changes.link_states {
+            self.link_states.insert(state.digest, Some(state.clone()));
+        }
+        for link in &changes.links {
+            self.holders.insert(link.openid.clone(), Some(link.user));
+            if let Some(wallet) = self.wallets.get_mut(&link.user) {
+                wallet.link = Some(link.clone());
+            }
+        }
+        for (earning, entry) in &changes.earnings {
+            let key = (earning.source.clone(), earning.event_id.clone());
+            self.earnings.insert(key, Some(earning.clone()));
+            self.post(entry);
+        }
+        self.apply_payouts(changes);
+    }
+
+    fn apply_payouts(&mut self, changes: &Changes) {
+        changes.entries.iter().for_each(|entry| self.post(entry));
+        for (payout, _) in &changes.payouts {
+            self.references.insert(payout.reference.clone(), true);
+            self.payouts.insert(payout.id, Some(payout.clone()));
+        }
+        for (user, day, totals) in &changes.day_totals {
+            if let Some(wallet) = self.wallets.get_mut(user) {
+                wallet.days.insert(*day, *totals);
+            }
+        }
+        for (key, answer) in &changes.answers {
+            self.answers.insert(key.clone(), Some(answer.clone()));
+        }
+        for (booked, entry) in &changes.bill_lines {
+            let mchid = self.merchants.values().find(|m| m.no == booked.merchant);
+            if let Some(mchid) = mchid.map(|m| m.mchid.clone()) {
+                self.bill_lines.insert((mchid, booked.line.flow_no.clone()), true);
+            }
+            self.post(entry);
+        }
+        for found in &changes.breaks {
+            if found.closed_at.is_some() {
+                self.open_breaks.remove(&found.subject);
+            } else {
+                self.open_breaks.insert(found.subject.clone(), found.clone());
+            }
+        }
+    }
+
+    fn post(&mut self, entry: &Entry) {
+        for (account, gains) in [(entry.debit(), false), (entry.credit(), true)] {
+            let (Account::Available(user) | Account::Held(user)) = account else { continue };
+            let Some(wallet) = self.wallets.get_mut(&user) else { continue };
+            let balance = match account {
+                Account::Available(_) => &mut wallet.available,
+                _ => &mut wallet.held,
+            };
+            let moved = if gains {
+                balance.plus(entry.amount())
+            } else {
+                balance.minus(entry.amount())
+            };
+            *balance = moved.expect("balances stay within 64 bits");
+            assert!(*balance >= Micros::ZERO, "a rule let a user's balance go below zero");
+        }
+    }
+}
+
+/// What happened to a payout, for the people who have to explain it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// Which payout.
+    pub payout: PayoutId,
+    /// When.
+    pub at: Timestamp,
+    /// What happened, such as `held`, `assessed`, `sent`, `answer`, `notification`.
+    pub event: &'static str,
+    /// The state after it.
+    pub state: &'static str,
+    /// A code that says more, such as WeChat's.
+    pub code: Option<String>,
+    /// What was seen.
+    pub evidence: Option<Evidence>,
+}
+
+/// What a payout waits for from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// What it waits for.
+    pub queue: Queue,
+    /// Not before this moment.
+    pub due_at: Timestamp,
+}
+
+/// What a batch of commands decided, written all or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New or changed kinds.
+    pub kinds: Vec<Kind>,
+    /// New or changed merchants.
+    pub merchants: Vec<Merchant>,
+    /// New keys.
+    pub api_keys: Vec<ApiKey>,
+    /// New or changed users.
+    pub users: Vec<User>,
+    /// New or used-up link states.
+    pub link_states: Vec<LinkState>,
+    /// Links made; one replaces the user's earlier one.
+    pub links: Vec<Link>,
+    /// Credited events, each with its entry.
+    pub earnings: Vec<(Earning, Entry)>,
+    /// Inputs that could not be credited.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Entries of payouts.
+    pub entries: Vec<Entry>,
+    /// New or changed payouts; the second part replaces what it waits for. For a payout that is
+    /// final nothing is left to wait for; for one that only changed otherwise (`None` while it
+    /// is not final) the wait stays as it is.
+    pub payouts: Vec<(Payout, Option<Work>)>,
+    /// What happened to payouts.
+    pub history: Vec<HistoryLine>,
+    /// New totals of users' days.
+    pub day_totals: Vec<(UserNo, BusinessDate, DayTotals)>,
+    /// Answers to remember.
+    pub answers: Vec<(IdempotencyKey, RememberedAnswer)>,
+    /// Booked lines of bills, each with its entry.
+    pub bill_lines: Vec<(BookedLine, Entry)>,
+    /// Breaks opened, changed or closed.
+    pub breaks: Vec<Break>,
+    /// Closed bills.
+    pub bills: Vec<Bill>,
+}
+
+impl Changes {
+    /// Adds what the next command of the batch decided.
+    pub fn append(&mut self, other: Changes) {
+        let Changes {
+            kinds,
+            merchants,
+            api_keys,
+            users,
+            link_states,
+            links,
+            earnings,
+            dead_letters,
+            entries,
+            payouts,
+            history,
+            day_totals,
+            answers,
+            bill_lines,
+            breaks,
+            bills,
+        } = other;
+        self.kinds.extend(kinds);
+        self.merchants.extend(merchants);
+        self.api_keys.extend(api_keys);
+        self.users.extend(users);
+        self.link_states.extend(link_states);
+        self.links.extend(links);
+        self.earnings.extend(earnings);
+        self.dead_letters.extend(dead_letters);
+        self.entries.extend(entries);
+        self.payouts.extend(payouts);
+        self.history.extend(history);
+        self.day_totals.extend(day_totals);
+        self.answers.extend(answers);
+        self.bill_lines.extend(bill_lines);
+        self.breaks.extend(breaks);
+        self.bills.extend(bills);
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Changes::default()
+    }
+
+    /// Every entry of the batch, in the order of the flow.
+    pub fn all_entries(&self) -> impl Iterator<Item = &Entry> {
+        let earned = self.earnings.iter().map(|(_, entry)| entry);
+        let billed = self.bill_lines.iter().map(|(_, entry)| entry);
+        earned.chain(&self.entries).chain(billed)
+    }
+}

@@ -1,0 +1,195 @@
+//! What we ask of a provider, and every answer that it may give, in our words.
+//!
+//! The heart of it is [`Finding`]: done, not done by a listed definite answer, or unknown. An
+//! answer that is not understood is unknown, never a failure.
+
+use std::fmt::Write as _;
+
+use crate::id::{AppId, MchId, OpenId, OutBillNo};
+use crate::money::Fen;
+use crate::time::Timestamp;
+use crate::user::Sealed;
+
+/// Under this amount WeChat does not compare names and refuses to be sent one.
+pub const NAME_FROM: Fen = Fen(30);
+
+/// A merchant of ours at WeChat Pay, with what every transfer of its says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merchant {
+    /// Our number for it.
+    pub no: crate::id::MerchantNo,
+    /// WeChat's number for it.
+    pub mchid: MchId,
+    /// The app under which users confirm.
+    pub app: AppId,
+    /// The scene that WeChat granted, such as `1000`.
+    pub scene: String,
+    /// What the scene obliges us to report, as pairs of type and content.
+    pub scene_report: Vec<(String, String)>,
+    /// What the user reads beside the amount, at most 32 characters.
+    pub remark: String,
+}
+
+/// One transfer, whole: everything that goes out is decided here and kept before the first
+/// byte is sent. The name alone is encrypted anew for each send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferOrder {
+    /// The business number, the same for every send of this attempt.
+    pub number: OutBillNo,
+    /// Who pays.
+    pub mchid: MchId,
+    /// Under which app.
+    pub app: AppId,
+    /// Whom.
+    pub openid: OpenId,
+    /// How much.
+    pub amount: Fen,
+    /// Under which scene.
+    pub scene: String,
+    /// With which report.
+    pub scene_report: Vec<(String, String)>,
+    /// With which words to the user.
+    pub remark: String,
+    /// The real name, where WeChat is to compare it.
+    pub name: Option<Sealed>,
+}
+
+impl TransferOrder {
+    /// The order as text that is equal exactly when the orders are, for the record. It names no
+    /// person: neither openid nor real name is in it.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut text = format!(
+            "number={}\nmchid={}\nappid={}\namount_fen={}\nscene={}\nremark={}\nname_checked={}\n",
+            self.number,
+            self.mchid,
+            self.app,
+            self.amount.0,
+            self.scene,
+            self.remark,
+            self.name.is_some()
+        );
+        for (kind, content) in &self.scene_report {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "report.{kind}={content}");
+        }
+        text
+    }
+}
+
+/// What a definite refusal leaves us to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cure {
+    /// The same request again, a little later: too fast, or no money at the merchant.
+    Later,
+    /// The same request again once a person has changed something: rights, keys, addresses.
+    Person,
+    /// This request will never be accepted.
+    Never,
+}
+
+/// What became of a transfer, as far as one message tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// Accepted and on its way.
+    Processing,
+    /// Money is locked and the user must confirm. The package opens the confirm page; only the
+    /// answer to a send carries it.
+    AwaitingUser {
+        /// What the confirm page is opened with.
+        package: Option<String>,
+    },
+    /// A cancel is under way.
+    Cancelling,
+    /// In the user's wallet.
+    Paid,
+    /// Closed because nobody confirmed in time; nothing was paid.
+    Expired,
+    /// Cancelled; nothing was paid.
+    Cancelled,
+    /// Ended without being paid.
+    Failed {
+        /// WeChat's reason.
+        code: String,
+    },
+    /// The request was not accepted, by an answer that is listed as definite.
+    Refused {
+        /// WeChat's error code.
+        code: String,
+        /// What to do about it.
+        cure: Cure,
+    },
+    /// There is no record of the number at this moment. That proves nothing.
+    NotFound,
+    /// Everything else.
+    Unknown {
+        /// A word for what happened, such as `timeout` or WeChat's error code.
+        code: String,
+    },
+}
+
+/// Where a report comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The answer to a send or a cancel.
+    Answer,
+    /// The answer to a question.
+    Query,
+    /// A signed notification.
+    Notification,
+}
+
+impl Origin {
+    /// The stored name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Answer => "answer",
+            Origin::Query => "query",
+            Origin::Notification => "notification",
+        }
+    }
+}
+
+/// What was seen, kept for the person who has to explain it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The HTTP status, where there was one.
+    pub status: Option<u16>,
+    /// WeChat's own id for the call or the notification.
+    pub request_id: Option<String>,
+    /// The body as it came, opened where it was sealed; cut at 4 KiB.
+    pub body: String,
+}
+
+/// What the message says about the transfer beyond its fate. Each must agree with our record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The merchant.
+    pub mchid: Option<String>,
+    /// The app.
+    pub app: Option<String>,
+    /// The receiver.
+    pub openid: Option<OpenId>,
+    /// The amount.
+    pub amount: Option<Fen>,
+}
+
+/// One message about one transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferReport {
+    /// Which transfer.
+    pub number: OutBillNo,
+    /// How we know.
+    pub origin: Origin,
+    /// What became of it.
+    pub finding: Finding,
+    /// WeChat's number for it.
+    pub bill_no: Option<String>,
+    /// When it became so, by WeChat's clock.
+    pub at: Option<Timestamp>,
+    /// What else the message says.
+    pub claims: Claims,
+    /// The message itself.
+    pub evidence: Evidence,
+}

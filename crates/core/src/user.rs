@@ -1,0 +1,41 @@
+//! Who is paid.
+
+use crate::id::{UserId, UserNo};
+use crate::money::Fen;
+use crate::time::Timestamp;
+
+/// Something that only a holder of the sealing key can read. The bytes name their key. It
+/// never prints itself.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sealed(pub Vec<u8>);
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealed(…)")
+    }
+}
+
+/// A user of the app, as the app registered them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The number in the ledger.
+    pub no: UserNo,
+    /// The app's own name for the user.
+    pub id: UserId,
+    /// When the user was registered.
+    pub created_at: Timestamp,
+    /// No payout is approved while this is set.
+    pub frozen: bool,
+    /// The real name, which WeChat compares for large payouts.
+    pub name: Option<Sealed>,
+}
+
+/// What one user's approved payouts of one business day add up to. Payouts that ended without
+/// being paid are taken out again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayTotals {
+    /// How many payouts.
+    pub count: u32,
+    /// Their sum.
+    pub amount: Fen,
+}
