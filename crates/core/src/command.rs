@@ -1,23 +1,14 @@
 //! The only way in: what may be asked, what may come of it, and how it may be refused.
 
 use crate::earning::{EarningEvent, Kind};
-use crate::id::{IdFault, MchId, PayoutId, Reference, UserId};
+use crate::id::{IdFault, MchId, PayoutId, UserId};
 use crate::link::{Identity, StateDigest};
 use crate::money::{Fen, Micros};
-use crate::payout::Asked;
 use crate::reconcile::{BillLine, Match};
 use crate::time::{BusinessDate, Timestamp};
 use crate::transfer::{Merchant, TransferOrder, TransferReport};
 use crate::user::Sealed;
-
-/// How much a withdrawal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Exactly this.
-    Exactly(Fen),
-    /// All whole fen of the balance, up to what the limits leave for today.
-    All,
-}
+use crate::withdrawal::Withdrawal;
 
 /// A caller's promise that two requests with one key are one request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,20 +96,7 @@ pub enum Command {
     /// Keeps an input that could not be credited.
     KeepDeadLetter(DeadLetter),
     /// Sets money aside for a payout.
-    Withdraw {
-        /// The new payout's name.
-        payout: PayoutId,
-        /// Whose money.
-        user: UserId,
-        /// How much.
-        wanted: Wanted,
-        /// The caller's name for it, unique for ever.
-        reference: Reference,
-        /// Who asks.
-        asked: Asked,
-        /// The key and the SHA-256 of the request, where there is one.
-        key: Option<(IdempotencyKey, [u8; 32])>,
-    },
+    Withdraw(Box<Withdrawal>),
     /// Lets risk look at a payout.
     Assess(PayoutId),
     /// Makes the order durable, just before it is sent.

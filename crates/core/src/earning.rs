@@ -3,9 +3,10 @@
 //! `(source, event_id)` names an event for ever. The same id with the same content answers
 //! "already credited"; with other content it is a conflict and changes nothing.
 
+use crate::changes::Changes;
 use crate::command::{Outcome, Rejection};
 use crate::execute::Moment;
-use crate::facts::{Changes, Facts};
+use crate::facts::Facts;
 use crate::id::{EventId, KindCode, KindNo, Source, UserId, UserNo};
 use crate::ledger::{Account, Cause, Entry};
 use crate::money::{AMOUNT_MAX, Micros};
@@ -84,7 +85,10 @@ pub fn earn(
         };
     }
     let amount = price(kind, event.amount)?;
-    if event.occurred_at.is_some_and(|at| at.since_ms(moment.now) > CLOCK_SKEW_MAX_MS) {
+    if event
+        .occurred_at
+        .is_some_and(|at| at.since_ms(moment.now) > CLOCK_SKEW_MAX_MS)
+    {
         return Err(Rejection::OccurredInFuture);
     }
     let sides = (Account::Funding(kind.no), Account::Available(user));
@@ -99,7 +103,10 @@ pub fn earn(
         occurred_at: event.occurred_at,
         recorded_at: moment.now,
     };
-    let changes = Changes { earnings: vec![(earning, entry)], ..Changes::default() };
+    let changes = Changes {
+        earnings: vec![(earning, entry)],
+        ..Changes::default()
+    };
     Ok((changes, Outcome::Credited { amount }))
 }
 
@@ -124,5 +131,9 @@ fn price(kind: &Kind, given: Option<Micros>) -> Result<Micros, Rejection> {
         return Err(Rejection::AmountNotPositive);
     }
     let max = kind.amount_max.min(AMOUNT_MAX);
-    if amount > max { Err(Rejection::AmountOutOfRange { max }) } else { Ok(amount) }
+    if amount > max {
+        Err(Rejection::AmountOutOfRange { max })
+    } else {
+        Ok(amount)
+    }
 }

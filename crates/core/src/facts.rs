@@ -1,4 +1,4 @@
-//! The only things that cross to storage: keys go out, facts come in, changes go out.
+//! What is asked of storage before a decision, and what comes back.
 //!
 //! Facts know what was asked for: looking at something that was not prefetched is our mistake
 //! and panics, so that "not there" never means "not looked". A batch of commands shares one
@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::command::{ApiKey, Command, DeadLetter, IdempotencyKey};
+use crate::changes::Changes;
+use crate::command::{Command, IdempotencyKey};
 use crate::earning::{Earning, Kind};
 use crate::id::{
     EventId, KindCode, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference, Source, UserId,
@@ -14,11 +15,11 @@ use crate::id::{
 };
 use crate::ledger::{Account, Entry};
 use crate::link::{Link, LinkState, StateDigest};
-use crate::money::Micros;
-use crate::payout::{Payout, Queue};
-use crate::reconcile::{Bill, BookedLine, Break};
+use crate::money::{Fen, Micros};
+use crate::payout::Payout;
+use crate::reconcile::Break;
 use crate::time::{BusinessDate, Timestamp};
-use crate::transfer::{Evidence, Merchant};
+use crate::transfer::Merchant;
 use crate::user::{DayTotals, User};
 
 /// What a batch of commands needs to know. Plain data, so that a store may fetch it in sets.
@@ -38,7 +39,8 @@ pub struct Keys {
     pub references: BTreeSet<Reference>,
     /// Remembered answers.
     pub idempotency: BTreeSet<IdempotencyKey>,
-    /// Payouts, each with its user's wallet and its open break.
+    /// Payouts, each with its user's wallet (and in it the day that the payout counts towards)
+    /// and its open break.
     pub payouts: BTreeSet<PayoutId>,
     /// Lines of bills.
     pub bill_lines: BTreeSet<(MchId, String)>,
@@ -50,7 +52,10 @@ impl Keys {
     /// Everything that these commands need at the moment `now`.
     #[must_use]
     pub fn of<'a>(commands: impl Iterator<Item = &'a Command>, now: Timestamp) -> Keys {
-        let mut keys = Keys { day: now.business_date(), ..Keys::default() };
+        let mut keys = Keys {
+            day: now.business_date(),
+            ..Keys::default()
+        };
         commands.for_each(|command| keys.add(command));
         keys
     }
@@ -78,13 +83,14 @@ impl Keys {
                 if !self.users.contains(&event.user) {
                     self.users.insert(event.user.clone());
                 }
-                self.earnings.insert((event.source.clone(), event.event_id.clone()));
+                self.earnings
+                    .insert((event.source.clone(), event.event_id.clone()));
             }
-            Command::Withdraw { user, reference, key, payout, .. } => {
-                self.wallets.insert(user.clone());
-                self.references.insert(reference.clone());
-                self.payouts.insert(*payout);
-                self.idempotency.extend(key.iter().map(|(key, _)| key.clone()));
+            Command::Withdraw(request) => {
+                self.wallets.insert(request.user.clone());
+                self.references.insert(request.reference.clone());
+                self.idempotency
+                    .extend(request.key.iter().map(|(key, _)| key.clone()));
             }
             Command::Assess(payout)
             | Command::BeginTransfer(payout)
@@ -96,7 +102,8 @@ impl Keys {
                 self.payouts.insert(report.number.payout());
             }
             Command::RecordBillLine { mchid, line, .. } => {
-                self.bill_lines.insert((mchid.clone(), line.flow_no.clone()));
+                self.bill_lines
+                    .insert((mchid.clone(), line.flow_no.clone()));
                 if let Ok(number) = OutBillNo::parse(&line.voucher) {
                     self.payouts.insert(number.payout());
                 }
@@ -120,6 +127,27 @@ pub struct Wallet {
     pub days: BTreeMap<BusinessDate, DayTotals>,
 }
 
+impl Wallet {
+    /// A wallet of a user who was registered just now.
+    #[must_use]
+    pub fn new(user: User) -> Wallet {
+        let (available, held) = (Micros::ZERO, Micros::ZERO);
+        Wallet {
+            user,
+            link: None,
+            available,
+            held,
+            days: BTreeMap::new(),
+        }
+    }
+
+    /// The totals of a day; zero when nothing was approved on it.
+    #[must_use]
+    pub fn day(&self, day: BusinessDate) -> DayTotals {
+        self.days.get(&day).copied().unwrap_or_default()
+    }
+}
+
 /// What a remembered withdrawal was answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RememberedAnswer {
@@ -127,6 +155,10 @@ pub struct RememberedAnswer {
     pub digest: [u8; 32],
     /// The payout that it made.
     pub payout: PayoutId,
+    /// Its amount.
+    pub amount: Fen,
+    /// When it was made.
+    pub created_at: Timestamp,
 }
 
 /// What a batch of commands was told, kept up to date with what they decided so far.
@@ -168,7 +200,10 @@ impl Facts {
     /// The user of that name.
     #[must_use]
     pub fn user(&self, id: &UserId) -> Option<&User> {
-        self.users.get(id).expect("the user was prefetched").as_ref()
+        self.users
+            .get(id)
+            .expect("the user was prefetched")
+            .as_ref()
     }
 
     /// The user's wallet.
@@ -199,13 +234,19 @@ impl Facts {
     #[must_use]
     pub fn earning(&self, source: &Source, event: &EventId) -> Option<&Earning> {
         let key = (source.clone(), event.clone());
-        self.earnings.get(&key).expect("the event was prefetched").as_ref()
+        self.earnings
+            .get(&key)
+            .expect("the event was prefetched")
+            .as_ref()
     }
 
     /// The started link.
     #[must_use]
     pub fn link_state(&self, digest: StateDigest) -> Option<&LinkState> {
-        self.link_states.get(&digest).expect("the link state was prefetched").as_ref()
+        self.link_states
+            .get(&digest)
+            .expect("the link state was prefetched")
+            .as_ref()
     }
 
     /// Who holds the wallet.
@@ -217,19 +258,28 @@ impl Facts {
     /// Whether a withdrawal of that name exists.
     #[must_use]
     pub fn reference_used(&self, reference: &Reference) -> bool {
-        *self.references.get(reference).expect("the reference was prefetched")
+        *self
+            .references
+            .get(reference)
+            .expect("the reference was prefetched")
     }
 
     /// What the key was answered with before.
     #[must_use]
     pub fn answer(&self, key: &IdempotencyKey) -> Option<&RememberedAnswer> {
-        self.answers.get(key).expect("the idempotency key was prefetched").as_ref()
+        self.answers
+            .get(key)
+            .expect("the idempotency key was prefetched")
+            .as_ref()
     }
 
     /// The payout of that name.
     #[must_use]
     pub fn payout(&self, id: PayoutId) -> Option<&Payout> {
-        self.payouts.get(&id).expect("the payout was prefetched").as_ref()
+        self.payouts
+            .get(&id)
+            .expect("the payout was prefetched")
+            .as_ref()
     }
 
     /// The open break about a payout or a flow number.
@@ -241,9 +291,16 @@ impl Facts {
     /// Whether the line was booked.
     #[must_use]
     pub fn bill_line_known(&self, merchant: MerchantNo, flow_no: &str) -> bool {
-        let mchid = self.merchants.values().find(|m| m.no == merchant).map(|m| m.mchid.clone());
+        let mchid = self
+            .merchants
+            .values()
+            .find(|m| m.no == merchant)
+            .map(|m| m.mchid.clone());
         let key = (mchid.expect("the merchant is known"), flow_no.to_owned());
-        *self.bill_lines.get(&key).expect("the bill line was prefetched")
+        *self
+            .bill_lines
+            .get(&key)
+            .expect("the bill line was prefetched")
     }
 
     /// Makes the facts what they will be once these changes are committed.
@@ -252,13 +309,16 @@ impl Facts {
             self.kinds.insert(kind.code.clone(), kind.clone());
         }
         for merchant in &changes.merchants {
-            self.merchants.insert(merchant.mchid.clone(), merchant.clone());
+            self.merchants
+                .insert(merchant.mchid.clone(), merchant.clone());
         }
         for user in &changes.users {
             self.next_user = self.next_user.max(user.no.0.saturating_add(1));
-            self.users.insert(user.id.clone(), Some(user.clone()));
+            let known = self.users.insert(user.id.clone(), Some(user.clone()));
             if let Some(wallet) = self.wallets.get_mut(&user.no) {
                 wallet.user = user.clone();
+            } else if known.flatten().is_none() {
+                self.wallets.insert(user.no, Wallet::new(user.clone()));
             }
         }
         for state in &changes.link_states {
@@ -295,7 +355,8 @@ impl Facts {
         for (booked, entry) in &changes.bill_lines {
             let mchid = self.merchants.values().find(|m| m.no == booked.merchant);
             if let Some(mchid) = mchid.map(|m| m.mchid.clone()) {
-                self.bill_lines.insert((mchid, booked.line.flow_no.clone()), true);
+                self.bill_lines
+                    .insert((mchid, booked.line.flow_no.clone()), true);
             }
             self.post(entry);
         }
@@ -303,18 +364,25 @@ impl Facts {
             if found.closed_at.is_some() {
                 self.open_breaks.remove(&found.subject);
             } else {
-                self.open_breaks.insert(found.subject.clone(), found.clone());
+                self.open_breaks
+                    .insert(found.subject.clone(), found.clone());
             }
         }
     }
 
     fn post(&mut self, entry: &Entry) {
         for (account, gains) in [(entry.debit(), false), (entry.credit(), true)] {
-            let (Account::Available(user) | Account::Held(user)) = account else { continue };
-            let Some(wallet) = self.wallets.get_mut(&user) else { continue };
-            let balance = match account {
-                Account::Available(_) => &mut wallet.available,
-                _ => &mut wallet.held,
+            let (Account::Available(user) | Account::Held(user)) = account else {
+                continue;
+            };
+            let Some(wallet) = self.wallets.get_mut(&user) else {
+                continue;
+            };
+            let is_held = matches!(account, Account::Held(_));
+            let balance = if is_held {
+                &mut wallet.held
+            } else {
+                &mut wallet.available
             };
             let moved = if gains {
                 balance.plus(entry.amount())
@@ -322,125 +390,10 @@ impl Facts {
                 balance.minus(entry.amount())
             };
             *balance = moved.expect("balances stay within 64 bits");
-            assert!(*balance >= Micros::ZERO, "a rule let a user's balance go below zero");
+            assert!(
+                *balance >= Micros::ZERO,
+                "a rule let a user's balance go below zero"
+            );
         }
-    }
-}
-
-/// What happened to a payout, for the people who have to explain it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryLine {
-    /// Which payout.
-    pub payout: PayoutId,
-    /// When.
-    pub at: Timestamp,
-    /// What happened, such as `held`, `assessed`, `sent`, `answer`, `notification`.
-    pub event: &'static str,
-    /// The state after it.
-    pub state: &'static str,
-    /// A code that says more, such as WeChat's.
-    pub code: Option<String>,
-    /// What was seen.
-    pub evidence: Option<Evidence>,
-}
-
-/// What a payout waits for from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// What it waits for.
-    pub queue: Queue,
-    /// Not before this moment.
-    pub due_at: Timestamp,
-}
-
-/// What a batch of commands decided, written all or nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// New or changed kinds.
-    pub kinds: Vec<Kind>,
-    /// New or changed merchants.
-    pub merchants: Vec<Merchant>,
-    /// New keys.
-    pub api_keys: Vec<ApiKey>,
-    /// New or changed users.
-    pub users: Vec<User>,
-    /// New or used-up link states.
-    pub link_states: Vec<LinkState>,
-    /// Links made; one replaces the user's earlier one.
-    pub links: Vec<Link>,
-    /// Credited events, each with its entry.
-    pub earnings: Vec<(Earning, Entry)>,
-    /// Inputs that could not be credited.
-    pub dead_letters: Vec<DeadLetter>,
-    /// Entries of payouts.
-    pub entries: Vec<Entry>,
-    /// New or changed payouts; the second part replaces what it waits for. For a payout that is
-    /// final nothing is left to wait for; for one that only changed otherwise (`None` while it
-    /// is not final) the wait stays as it is.
-    pub payouts: Vec<(Payout, Option<Work>)>,
-    /// What happened to payouts.
-    pub history: Vec<HistoryLine>,
-    /// New totals of users' days.
-    pub day_totals: Vec<(UserNo, BusinessDate, DayTotals)>,
-    /// Answers to remember.
-    pub answers: Vec<(IdempotencyKey, RememberedAnswer)>,
-    /// Booked lines of bills, each with its entry.
-    pub bill_lines: Vec<(BookedLine, Entry)>,
-    /// Breaks opened, changed or closed.
-    pub breaks: Vec<Break>,
-    /// Closed bills.
-    pub bills: Vec<Bill>,
-}
-
-impl Changes {
-    /// Adds what the next command of the batch decided.
-    pub fn append(&mut self, other: Changes) {
-        let Changes {
-            kinds,
-            merchants,
-            api_keys,
-            users,
-            link_states,
-            links,
-            earnings,
-            dead_letters,
-            entries,
-            payouts,
-            history,
-            day_totals,
-            answers,
-            bill_lines,
-            breaks,
-            bills,
-        } = other;
-        self.kinds.extend(kinds);
-        self.merchants.extend(merchants);
-        self.api_keys.extend(api_keys);
-        self.users.extend(users);
-        self.link_states.extend(link_states);
-        self.links.extend(links);
-        self.earnings.extend(earnings);
-        self.dead_letters.extend(dead_letters);
-        self.entries.extend(entries);
-        self.payouts.extend(payouts);
-        self.history.extend(history);
-        self.day_totals.extend(day_totals);
-        self.answers.extend(answers);
-        self.bill_lines.extend(bill_lines);
-        self.breaks.extend(breaks);
-        self.bills.extend(bills);
-    }
-
-    /// Whether there is nothing to write.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Changes::default()
-    }
-
-    /// Every entry of the batch, in the order of the flow.
-    pub fn all_entries(&self) -> impl Iterator<Item = &Entry> {
-        let earned = self.earnings.iter().map(|(_, entry)| entry);
-        let billed = self.bill_lines.iter().map(|(_, entry)| entry);
-        earned.chain(&self.entries).chain(billed)
     }
 }

@@ -33,7 +33,11 @@ fn checked(text: &str, length_max: usize) -> Result<String, IdFault> {
         return Err(IdFault::TooLong(length_max));
     }
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._:@-".contains(&b);
-    if text.bytes().all(allowed) { Ok(text.to_owned()) } else { Err(IdFault::Alphabet) }
+    if text.bytes().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err(IdFault::Alphabet)
+    }
 }
 
 macro_rules! text_id {
@@ -191,7 +195,10 @@ fn read_ulid(text: &str) -> Result<u128, IdFault> {
         return Err(IdFault::Form);
     }
     text.bytes().try_fold(0_u128, |value, byte| {
-        let digit = BASE32.iter().position(|b| *b == byte).ok_or(IdFault::Form)?;
+        let digit = BASE32
+            .iter()
+            .position(|b| *b == byte)
+            .ok_or(IdFault::Form)?;
         let digit = u128::try_from(digit).map_err(|_| IdFault::Form)?;
         let shifted = value.checked_mul(32).ok_or(IdFault::Form)?;
         shifted.checked_add(digit).ok_or(IdFault::Form)
@@ -211,7 +218,10 @@ impl OutBillNo {
     /// The number of the `attempt`th try (1 to 99) at a payout.
     #[must_use]
     pub fn new(payout: PayoutId, attempt: u8) -> OutBillNo {
-        OutBillNo { payout, attempt: attempt.clamp(1, 99) }
+        OutBillNo {
+            payout,
+            attempt: attempt.clamp(1, 99),
+        }
     }
 
     /// Reads a number that we made.
@@ -223,9 +233,10 @@ impl OutBillNo {
         let (ulid, attempt) = rest.split_at_checked(ULID_LENGTH).ok_or(IdFault::Form)?;
         let digits = attempt.len() == 2 && attempt.bytes().all(|b| b.is_ascii_digit());
         match attempt.parse::<u8>() {
-            Ok(attempt @ 1..) if digits => {
-                Ok(OutBillNo { payout: PayoutId(read_ulid(ulid)?), attempt })
-            }
+            Ok(attempt @ 1..) if digits => Ok(OutBillNo {
+                payout: PayoutId(read_ulid(ulid)?),
+                attempt,
+            }),
             Ok(_) | Err(_) => Err(IdFault::Form),
         }
     }
@@ -271,7 +282,13 @@ mod tests {
 
     #[test]
     fn foreign_numbers_are_not_ours() {
-        for text in ["", "LQ", "plfk2020042013", "LQ00000000000000000000000001AB", "LQ0+1"] {
+        for text in [
+            "",
+            "LQ",
+            "plfk2020042013",
+            "LQ00000000000000000000000001AB",
+            "LQ0+1",
+        ] {
             assert_eq!(OutBillNo::parse(text), Err(IdFault::Form), "{text}");
         }
     }

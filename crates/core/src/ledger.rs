@@ -152,7 +152,14 @@ impl Entry {
         at: Timestamp,
     ) -> Option<Entry> {
         let sound = amount > Micros::ZERO && amount <= AMOUNT_MAX && debit != credit;
-        sound.then_some(Entry { debit, credit, amount, cause, payout, at })
+        sound.then_some(Entry {
+            debit,
+            credit,
+            amount,
+            cause,
+            payout,
+            at,
+        })
     }
 
     /// The account that gives.

@@ -5,7 +5,8 @@
 //! place where anything is decided. There is no I/O, no clock, no randomness and no float here,
 //! and nothing here knows how facts are stored or how WeChat spells things.
 //!
-//! The modules are listed in the order in which money moves.
+//! Read them in the order in which money moves: `link`, `earning`, `ledger`, `withdrawal`,
+//! `risk`, `payout`, `transfer`, `settle`, `reconcile`; then `command`, `facts`, `execute`.
 
 #![deny(
     clippy::arithmetic_side_effects,
@@ -17,6 +18,7 @@
 )]
 
 pub mod audit;
+pub mod changes;
 pub mod command;
 pub mod earning;
 pub mod execute;
@@ -28,10 +30,13 @@ pub mod money;
 pub mod payout;
 pub mod reconcile;
 pub mod risk;
+mod settle;
 pub mod time;
 pub mod transfer;
 pub mod user;
+pub mod withdrawal;
 
+pub use changes::Changes;
 pub use command::{Command, Outcome, Rejection};
 pub use execute::{Moment, execute};
-pub use facts::{Changes, Facts, Keys};
+pub use facts::{Facts, Keys};

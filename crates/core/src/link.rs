@@ -1,7 +1,11 @@
 //! How a user's WeChat wallet becomes known: a single-use state that is bound to the user, and
 //! the identity that WeChat vouched for.
 
-use crate::id::{AppId, OpenId, UserNo};
+use crate::changes::Changes;
+use crate::command::{Outcome, Rejection};
+use crate::execute::{Decision, Moment};
+use crate::facts::Facts;
+use crate::id::{AppId, OpenId, UserId, UserNo};
 use crate::time::Timestamp;
 use crate::user::Sealed;
 
@@ -61,4 +65,103 @@ pub struct Link {
     pub tokens: Sealed,
     /// When the link was made.
     pub linked_at: Timestamp,
+}
+
+/// Hands out a state.
+///
+/// # Errors
+/// [`Rejection::UnknownUser`], or [`Rejection::UnknownMerchant`] when no app is configured.
+pub(crate) fn start(
+    moment: &Moment<'_>,
+    user: &UserId,
+    digest: StateDigest,
+    facts: &Facts,
+) -> Decision {
+    let user = facts.user(user).ok_or(Rejection::UnknownUser)?.no;
+    let app = facts
+        .paying_merchant()
+        .ok_or(Rejection::UnknownMerchant)?
+        .app
+        .clone();
+    let expires_at = moment.now.after_ms(LINK_STATE_LIFE_MS);
+    let state = LinkState {
+        digest,
+        user,
+        app,
+        expires_at,
+        used_at: None,
+    };
+    Ok((
+        Changes {
+            link_states: vec![state],
+            ..Changes::default()
+        },
+        Outcome::Done,
+    ))
+}
+
+/// Uses a state up, before WeChat is asked whose it is: a code that arrives twice finds it used.
+///
+/// # Errors
+/// [`Rejection::StateUnknown`], [`Rejection::StateUsed`] or [`Rejection::StateExpired`].
+pub(crate) fn redeem(moment: &Moment<'_>, digest: StateDigest, facts: &Facts) -> Decision {
+    let state = facts.link_state(digest).ok_or(Rejection::StateUnknown)?;
+    if state.used_at.is_some() {
+        return Err(Rejection::StateUsed);
+    }
+    if moment.now > state.expires_at {
+        return Err(Rejection::StateExpired);
+    }
+    let user = facts.wallet(state.user).user.id.clone();
+    let used = LinkState {
+        used_at: Some(moment.now),
+        ..state.clone()
+    };
+    let changes = Changes {
+        link_states: vec![used],
+        ..Changes::default()
+    };
+    Ok((changes, Outcome::StateRedeemed { user }))
+}
+
+/// Links the wallet of the person whom WeChat named to the user whom the state names.
+///
+/// # Errors
+/// [`Rejection::StateUnknown`] unless the state was redeemed, [`Rejection::SnapshotUser`], or
+/// [`Rejection::WalletLinkedElsewhere`].
+pub(crate) fn complete(
+    moment: &Moment<'_>,
+    digest: StateDigest,
+    identity: &Identity,
+    facts: &Facts,
+) -> Decision {
+    let state = facts
+        .link_state(digest)
+        .filter(|state| state.used_at.is_some())
+        .ok_or(Rejection::StateUnknown)?;
+    if identity.snapshot {
+        return Err(Rejection::SnapshotUser);
+    }
+    if facts
+        .holder(&identity.openid)
+        .is_some_and(|holder| holder != state.user)
+    {
+        return Err(Rejection::WalletLinkedElsewhere);
+    }
+    let link = Link {
+        user: state.user,
+        app: state.app.clone(),
+        openid: identity.openid.clone(),
+        unionid: identity.unionid.clone(),
+        scope: identity.scope.clone(),
+        tokens: identity.tokens.clone(),
+        linked_at: moment.now,
+    };
+    Ok((
+        Changes {
+            links: vec![link],
+            ..Changes::default()
+        },
+        Outcome::Done,
+    ))
 }

@@ -4,9 +4,10 @@
 //! ended on a day is seen on a bill or is an open break. There is no third bucket. A break
 //! closes by itself when a later line makes the two sides agree.
 
+use crate::changes::Changes;
 use crate::command::{Outcome, Rejection};
 use crate::execute::Moment;
-use crate::facts::{Changes, Facts};
+use crate::facts::Facts;
 use crate::id::{KindNo, MerchantNo, OutBillNo, PayoutId};
 use crate::ledger::{Account, Cause, Entry};
 use crate::money::Fen;
@@ -163,30 +164,48 @@ pub fn record_line(
     if facts.bill_line_known(merchant, &line.flow_no) {
         return Ok((Changes::default(), Outcome::LineKnown));
     }
-    let payout = OutBillNo::parse(&line.voucher)
-        .ok()
-        .and_then(|number| facts.payout(number.payout()).filter(|p| has_number(p, number)));
+    let payout = OutBillNo::parse(&line.voucher).ok().and_then(|number| {
+        facts
+            .payout(number.payout())
+            .filter(|p| has_number(p, number))
+    });
     let (float, clearing) = (Account::Float(merchant), Account::Clearing(merchant));
     let (matched, sides, cause) = match (payout, line.direction) {
         (Some(payout), Direction::Out) => {
             (Match::Payout(payout.id), (clearing, float), Cause::BillOut)
         }
-        (Some(payout), Direction::In) => {
-            (Match::Returned(payout.id), (float, clearing), Cause::BillReturn)
-        }
-        (None, Direction::In) => {
-            (Match::TopUp, (float, Account::Funding(KindNo::TOP_UP)), Cause::TopUp)
-        }
-        (None, Direction::Out) => {
-            (Match::Unexplained, (Account::Suspense, float), Cause::Unexplained)
-        }
+        (Some(payout), Direction::In) => (
+            Match::Returned(payout.id),
+            (float, clearing),
+            Cause::BillReturn,
+        ),
+        (None, Direction::In) => (
+            Match::TopUp,
+            (float, Account::Funding(KindNo::TOP_UP)),
+            Cause::TopUp,
+        ),
+        (None, Direction::Out) => (
+            Match::Unexplained,
+            (Account::Suspense, float),
+            Cause::Unexplained,
+        ),
     };
-    let out_of_range = || Rejection::AmountOutOfRange { max: crate::money::AMOUNT_MAX };
+    let out_of_range = || Rejection::AmountOutOfRange {
+        max: crate::money::AMOUNT_MAX,
+    };
     let amount = line.amount.micros().ok_or_else(out_of_range)?;
     let entry = Entry::new(sides, amount, cause, payout.map(|p| p.id), moment.now)
         .ok_or_else(out_of_range)?;
     let mut changes = Changes {
-        bill_lines: vec![(BookedLine { merchant, date, line: line.clone(), matched }, entry)],
+        bill_lines: vec![(
+            BookedLine {
+                merchant,
+                date,
+                line: line.clone(),
+                matched,
+            },
+            entry,
+        )],
         ..Changes::default()
     };
     if let Some(payout) = payout {
@@ -195,8 +214,13 @@ pub fn record_line(
             Direction::In => payout.billed.minus(line.amount),
         };
         let billed = billed.ok_or_else(out_of_range)?;
-        let payout = Payout { billed, ..payout.clone() };
-        changes.breaks.extend(check_payout(moment, date, &payout, facts));
+        let payout = Payout {
+            billed,
+            ..payout.clone()
+        };
+        changes
+            .breaks
+            .extend(check_payout(moment, date, &payout, facts));
         changes.payouts.push((payout, None));
     } else if line.direction == Direction::Out {
         changes.breaks.push(Break {
@@ -219,13 +243,24 @@ pub fn check_ended(
     payout: &Payout,
     facts: &Facts,
 ) -> (Changes, Outcome) {
-    let breaks: Vec<Break> = check_payout(moment, date, payout, facts).into_iter().collect();
+    let breaks: Vec<Break> = check_payout(moment, date, payout, facts)
+        .into_iter()
+        .collect();
     let open = breaks.iter().any(|found| found.closed_at.is_none());
-    (Changes { breaks, ..Changes::default() }, Outcome::Checked { open })
+    (
+        Changes {
+            breaks,
+            ..Changes::default()
+        },
+        Outcome::Checked { open },
+    )
 }
 
 fn has_number(payout: &Payout, number: OutBillNo) -> bool {
-    payout.state.attempt().is_some_and(|attempt| attempt.number() == number)
+    payout
+        .state
+        .attempt()
+        .is_some_and(|attempt| attempt.number() == number)
 }
 
 /// Opens, replaces or closes the break of one payout; nothing when there is nothing to say.
@@ -241,21 +276,44 @@ fn check_payout(
             Fen::ZERO
         }
         // Money may be locked or paid while we have not heard of it: explained, not broken.
-        _ if payout.billed == payout.amount => payout.amount,
-        _ => Fen::ZERO,
+        State::Requested
+        | State::Approved
+        | State::Sending(_)
+        | State::Deferred(..)
+        | State::Unknown(..)
+        | State::Processing(_)
+        | State::AwaitingUser(..)
+        | State::Cancelling(_) => {
+            if payout.billed == payout.amount {
+                payout.amount
+            } else {
+                Fen::ZERO
+            }
+        }
     };
     let subject = payout.id.to_string();
     let known = facts.open_break(&subject);
     if payout.billed == expected {
-        return known.map(|open| Break { closed_at: Some(moment.now), ..open.clone() });
+        return known.map(|open| Break {
+            closed_at: Some(moment.now),
+            ..open.clone()
+        });
     }
-    let kind = match (&payout.state, payout.billed) {
-        (State::Paid(..), Fen::ZERO) => BreakKind::MissingOnBill,
-        (State::Paid(..), _) => BreakKind::AmountDiffers,
-        (_, billed) if billed == payout.amount => BreakKind::PaidOnBillOnly,
-        _ => BreakKind::AmountDiffers,
+    let kind = if expected == payout.amount && payout.billed == Fen::ZERO {
+        BreakKind::MissingOnBill
+    } else if expected == Fen::ZERO && payout.billed == payout.amount {
+        BreakKind::PaidOnBillOnly
+    } else {
+        BreakKind::AmountDiffers
     };
     let difference = payout.billed.minus(expected)?;
     let same = known.is_some_and(|open| open.kind == kind && open.difference == difference);
-    (!same).then_some(Break { subject, kind, date, difference, opened_at: moment.now, closed_at: None })
+    (!same).then_some(Break {
+        subject,
+        kind,
+        date,
+        difference,
+        opened_at: moment.now,
+        closed_at: None,
+    })
 }

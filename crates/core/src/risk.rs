@@ -107,13 +107,25 @@ pub fn assess(policy: &Policy, subject: &Subject) -> Vec<Reason> {
     let rules = [
         (subject.amount < policy.payout_min, Reason::BelowMinimum),
         (subject.amount > policy.payout_max, Reason::AboveMaximum),
-        (day_amount.is_none_or(|sum| sum > policy.user_day_amount_max), Reason::DayAmount),
-        (day_count.is_none_or(|count| count > policy.user_day_count_max), Reason::DayCount),
+        (
+            day_amount.is_none_or(|sum| sum > policy.user_day_amount_max),
+            Reason::DayAmount,
+        ),
+        (
+            day_count.is_none_or(|count| count > policy.user_day_count_max),
+            Reason::DayCount,
+        ),
         (!subject.linked, Reason::NotLinked),
         (subject.frozen, Reason::Frozen),
-        (subject.amount >= policy.name_required_from && !subject.named, Reason::NameMissing),
+        (
+            subject.amount >= policy.name_required_from && !subject.named,
+            Reason::NameMissing,
+        ),
     ];
-    rules.into_iter().filter_map(|(broken, reason)| broken.then_some(reason)).collect()
+    rules
+        .into_iter()
+        .filter_map(|(broken, reason)| broken.then_some(reason))
+        .collect()
 }
 
 #[cfg(test)]
@@ -129,7 +141,11 @@ mod tests {
             today: DayTotals::default(),
         };
         change(&mut subject);
-        assert_eq!(assess(&Policy::default(), &subject), expected, "{subject:?}");
+        assert_eq!(
+            assess(&Policy::default(), &subject),
+            expected,
+            "{subject:?}"
+        );
     }
 
     #[test]
@@ -138,7 +154,10 @@ mod tests {
         check(|s| s.amount = Fen(10), &[]);
         check(|s| s.amount = Fen(9), &[Reason::BelowMinimum]);
         check(|s| s.amount = Fen(20_000), &[]);
-        check(|s| s.amount = Fen(20_001), &[Reason::AboveMaximum, Reason::DayAmount]);
+        check(
+            |s| s.amount = Fen(20_001),
+            &[Reason::AboveMaximum, Reason::DayAmount],
+        );
         check(|s| s.today.amount = Fen(19_900), &[]);
         check(|s| s.today.amount = Fen(19_901), &[Reason::DayAmount]);
         check(|s| s.today.count = 9, &[]);
@@ -153,7 +172,10 @@ mod tests {
                     linked: false,
                     frozen: true,
                     named: false,
-                    today: DayTotals { count: 10, amount: Fen(1) },
+                    today: DayTotals {
+                        count: 10,
+                        amount: Fen(1),
+                    },
                 };
             },
             all_but_minimum,

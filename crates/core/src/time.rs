@@ -26,7 +26,10 @@ impl Timestamp {
     /// The calendar day in Asia/Shanghai, by which limits and bills count.
     #[must_use]
     pub fn business_date(self) -> BusinessDate {
-        let days = self.0.saturating_add(SHANGHAI_OFFSET_MS).div_euclid(MS_PER_DAY);
+        let days = self
+            .0
+            .saturating_add(SHANGHAI_OFFSET_MS)
+            .div_euclid(MS_PER_DAY);
         BusinessDate(i32::try_from(days).unwrap_or(i32::MAX))
     }
 }
@@ -65,7 +68,11 @@ impl BusinessDate {
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month_from_march = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let month = if month_from_march < 10 {
+            month_from_march + 3
+        } else {
+            month_from_march - 9
+        };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         (year, month, day)
     }
@@ -79,12 +86,21 @@ impl BusinessDate {
             return None;
         }
         let number = |s: &str| {
-            s.bytes().all(|b| b.is_ascii_digit()).then(|| s.parse::<i64>().ok()).flatten()
+            s.bytes()
+                .all(|b| b.is_ascii_digit())
+                .then(|| s.parse::<i64>().ok())
+                .flatten()
         };
         let wanted = (number(year)?, number(month)?, number(day)?);
         // The guess from the mean length of a year is at most a month away from the day itself.
-        let guess = wanted.0.checked_sub(1970)?.checked_mul(146_097)?.checked_div(400)?;
-        let first = guess.checked_add(wanted.1.checked_sub(1)?.checked_mul(30)?)?.checked_sub(40)?;
+        let guess = wanted
+            .0
+            .checked_sub(1970)?
+            .checked_mul(146_097)?
+            .checked_div(400)?;
+        let first = guess
+            .checked_add(wanted.1.checked_sub(1)?.checked_mul(30)?)?
+            .checked_sub(40)?;
         (first..first.checked_add(100)?)
             .filter_map(|days| i32::try_from(days).ok().map(BusinessDate))
             .find(|date| date.civil() == wanted)
@@ -108,17 +124,34 @@ mod tests {
     fn a_business_day_begins_at_midnight_in_beijing() {
         let last_ms = Timestamp(1_772_467_199_999); // 2026-03-02T23:59:59.999+08:00
         assert_eq!(last_ms.business_date().to_string(), "2026-03-02");
-        assert_eq!(last_ms.after_ms(1).business_date().to_string(), "2026-03-03");
-        assert_eq!(last_ms.after_ms(1).business_date().start(), last_ms.after_ms(1));
+        assert_eq!(
+            last_ms.after_ms(1).business_date().to_string(),
+            "2026-03-03"
+        );
+        assert_eq!(
+            last_ms.after_ms(1).business_date().start(),
+            last_ms.after_ms(1)
+        );
     }
 
     #[test]
     fn days_that_do_not_exist_are_refused() {
-        for text in ["2026-02-29", "2026-13-01", "2026-00-10", "26-01-01", "2026-1-1", "", "x"] {
+        for text in [
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "26-01-01",
+            "2026-1-1",
+            "",
+            "x",
+        ] {
             assert_eq!(BusinessDate::parse(text), None, "{text}");
         }
         assert_eq!(BusinessDate::parse("1970-01-01"), Some(BusinessDate(0)));
-        assert_eq!(BusinessDate::parse("2028-02-29").expect("leap").to_string(), "2028-02-29");
+        assert_eq!(
+            BusinessDate::parse("2028-02-29").expect("leap").to_string(),
+            "2028-02-29"
+        );
     }
 
     proptest! {

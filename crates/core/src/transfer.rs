@@ -128,6 +128,25 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// The code that says more, where there is one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Finding::Failed { code }
+            | Finding::Refused { code, .. }
+            | Finding::Unknown { code } => Some(code),
+            Finding::NotFound => Some("not_found"),
+            Finding::Processing
+            | Finding::AwaitingUser { .. }
+            | Finding::Cancelling
+            | Finding::Paid
+            | Finding::Expired
+            | Finding::Cancelled => None,
+        }
+    }
+}
+
 /// Where a report comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {

@@ -1,5 +1,9 @@
 //! Who is paid.
 
+use crate::changes::Changes;
+use crate::command::{Outcome, Rejection};
+use crate::execute::{Decision, Moment};
+use crate::facts::Facts;
 use crate::id::{UserId, UserNo};
 use crate::money::Fen;
 use crate::time::Timestamp;
@@ -38,4 +42,59 @@ pub struct DayTotals {
     pub count: u32,
     /// Their sum.
     pub amount: Fen,
+}
+
+/// Registers a user, or gives a known one a name.
+pub(crate) fn register(
+    moment: &Moment<'_>,
+    id: &UserId,
+    name: Option<&Sealed>,
+    facts: &Facts,
+) -> Decision {
+    let user = match facts.user(id) {
+        Some(known) if name.is_none() || name == known.name.as_ref() => {
+            return Ok((Changes::default(), Outcome::Done));
+        }
+        Some(known) => User {
+            name: name.cloned(),
+            ..known.clone()
+        },
+        None => User {
+            no: UserNo(facts.next_user),
+            id: id.clone(),
+            created_at: moment.now,
+            frozen: false,
+            name: name.cloned(),
+        },
+    };
+    Ok((
+        Changes {
+            users: vec![user],
+            ..Changes::default()
+        },
+        Outcome::Done,
+    ))
+}
+
+/// Stops or allows payouts to a user.
+///
+/// # Errors
+/// [`Rejection::UnknownUser`].
+pub(crate) fn set_frozen(id: &UserId, frozen: bool, facts: &Facts) -> Decision {
+    let user = facts.user(id).ok_or(Rejection::UnknownUser)?;
+    let users = if user.frozen == frozen {
+        Vec::new()
+    } else {
+        vec![User {
+            frozen,
+            ..user.clone()
+        }]
+    };
+    Ok((
+        Changes {
+            users,
+            ..Changes::default()
+        },
+        Outcome::Done,
+    ))
 }

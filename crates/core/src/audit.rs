@@ -1,0 +1,383 @@
+//! The books, re-derived from the first entry and compared with what is stored.
+//!
+//! Feed an [`Audit`] every entry in order, then everything that is stored, and ask what is
+//! wrong. It has no opinion on where the records come from, so the same checks run in a test,
+//! in `lingqian audit` and in production.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::id::{MerchantNo, PayoutId, UserNo};
+use crate::ledger::{Account, Cause, Entry};
+use crate::money::{Fen, Micros};
+use crate::payout::{Payout, State};
+use crate::reconcile::Bill;
+use crate::time::BusinessDate;
+use crate::user::DayTotals;
+
+/// What must hold at every moment. The names are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Invariant {
+    /// The entries are numbered without a gap.
+    SequenceWithoutGap,
+    /// All balances add up to zero.
+    SumIsZero,
+    /// No user account was below zero after any entry.
+    NeverNegative,
+    /// Each stored balance is the sum of its entries, and each sum is stored.
+    BalancesAreSums,
+    /// Each credited event has exactly one entry, of its amount.
+    EarningsAreEntries,
+    /// Each payout has one hold, of its amount.
+    OneHold,
+    /// A final payout's hold ended once and rightly; one that is not final has a live hold.
+    HoldMatchesState,
+    /// What bills show for a payout is what was booked for it.
+    BilledIsBooked,
+    /// The counted totals of a user's day are the sums of its payouts.
+    DayTotalsAreSums,
+    /// A payout that is not final waits for exactly one thing, a final one for nothing.
+    WorkMatchesState,
+    /// Every bill's opening plus movements is its closing, and the next one's opening.
+    BillsChain,
+    /// What lies at WeChat by the ledger moved as the bills say.
+    FloatMatchesBills,
+}
+
+impl Invariant {
+    /// Every invariant.
+    pub const ALL: [Invariant; 12] = [
+        Invariant::SequenceWithoutGap,
+        Invariant::SumIsZero,
+        Invariant::NeverNegative,
+        Invariant::BalancesAreSums,
+        Invariant::EarningsAreEntries,
+        Invariant::OneHold,
+        Invariant::HoldMatchesState,
+        Invariant::BilledIsBooked,
+        Invariant::DayTotalsAreSums,
+        Invariant::WorkMatchesState,
+        Invariant::BillsChain,
+        Invariant::FloatMatchesBills,
+    ];
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Invariant::SequenceWithoutGap => "sequence_without_gap",
+            Invariant::SumIsZero => "sum_is_zero",
+            Invariant::NeverNegative => "never_negative",
+            Invariant::BalancesAreSums => "balances_are_sums",
+            Invariant::EarningsAreEntries => "earnings_are_entries",
+            Invariant::OneHold => "one_hold",
+            Invariant::HoldMatchesState => "hold_matches_state",
+            Invariant::BilledIsBooked => "billed_is_booked",
+            Invariant::DayTotalsAreSums => "day_totals_are_sums",
+            Invariant::WorkMatchesState => "work_matches_state",
+            Invariant::BillsChain => "bills_chain",
+            Invariant::FloatMatchesBills => "float_matches_bills",
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which invariant is broken.
+    pub invariant: Invariant,
+    /// By what: an account, a payout, a day, a sequence number.
+    pub subject: String,
+    /// What should be.
+    pub expected: String,
+    /// What is.
+    pub found: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Finding {
+            invariant,
+            subject,
+            expected,
+            found,
+        } = self;
+        write!(
+            f,
+            "{}: {subject}: expected {expected}, found {found}",
+            invariant.name()
+        )
+    }
+}
+
+/// What the entries say about one payout, in micro-yuan.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moved {
+    holds: u32,
+    held: i128,
+    settles: u32,
+    settled: i128,
+    releases: u32,
+    released: i128,
+    billed: i128,
+}
+
+/// One account's sum, and whether a stored balance was compared with it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Balance {
+    sum: i128,
+    compared: bool,
+}
+
+/// A running audit.
+#[derive(Debug, Default)]
+pub struct Audit {
+    entries: i64,
+    balances: BTreeMap<Account, Balance>,
+    payouts: BTreeMap<PayoutId, Moved>,
+    days: BTreeMap<(UserNo, BusinessDate), DayTotals>,
+    earned: (u64, i128),
+    bills: BTreeMap<(MerchantNo, BusinessDate), Bill>,
+    findings: Vec<Finding>,
+}
+
+impl Audit {
+    /// The next entry, with the number it is stored under.
+    pub fn entry(&mut self, seq: i64, entry: &Entry) {
+        let expected = self.entries.saturating_add(1);
+        if seq != expected {
+            self.wrong(Invariant::SequenceWithoutGap, "the journal", expected, seq);
+        }
+        self.entries = seq;
+        let amount = i128::from(entry.amount().0);
+        self.post(entry.debit(), amount.saturating_neg(), seq);
+        self.post(entry.credit(), amount, seq);
+        let Some(payout) = entry.payout() else {
+            if entry.cause() == Cause::Earn {
+                self.earned.0 = self.earned.0.saturating_add(1);
+                self.earned.1 = self.earned.1.saturating_add(amount);
+            }
+            return;
+        };
+        let moved = self.payouts.entry(payout).or_default();
+        match entry.cause() {
+            Cause::Hold => {
+                moved.holds = moved.holds.saturating_add(1);
+                moved.held = moved.held.saturating_add(amount);
+            }
+            Cause::Settle => {
+                moved.settles = moved.settles.saturating_add(1);
+                moved.settled = moved.settled.saturating_add(amount);
+            }
+            Cause::Release => {
+                moved.releases = moved.releases.saturating_add(1);
+                moved.released = moved.released.saturating_add(amount);
+            }
+            Cause::BillOut => moved.billed = moved.billed.saturating_add(amount),
+            Cause::BillReturn => moved.billed = moved.billed.saturating_sub(amount),
+            Cause::Earn | Cause::TopUp | Cause::Unexplained => {}
+        }
+    }
+
+    fn post(&mut self, account: Account, amount: i128, seq: i64) {
+        let balance = self.balances.entry(account).or_default();
+        balance.sum = balance.sum.saturating_add(amount);
+        let balance = balance.sum;
+        if balance < 0 && account.never_negative() {
+            let subject = format!("{account:?} after entry {seq}");
+            self.wrong(Invariant::NeverNegative, subject, "at least 0", balance);
+        }
+    }
+
+    /// A stored balance.
+    pub fn account(&mut self, account: Account, stored: Micros) {
+        let balance = self.balances.entry(account).or_default();
+        balance.compared = true;
+        let derived = balance.sum;
+        if derived != i128::from(stored.0) {
+            self.wrong(
+                Invariant::BalancesAreSums,
+                format!("{account:?}"),
+                derived,
+                stored.0,
+            );
+        }
+    }
+
+    /// How many events were credited, and their sum.
+    pub fn earnings(&mut self, count: u64, sum: i128) {
+        if self.earned != (count, sum) {
+            let (expected, found) = (format!("{:?}", self.earned), format!("{:?}", (count, sum)));
+            self.wrong(
+                Invariant::EarningsAreEntries,
+                "count and sum",
+                expected,
+                found,
+            );
+        }
+    }
+
+    /// A credited event and the entry that is stored for it.
+    pub fn earning(&mut self, subject: &str, amount: Micros, entry: Option<&Entry>) {
+        let booked = entry
+            .filter(|entry| entry.cause() == Cause::Earn)
+            .map(Entry::amount);
+        if booked != Some(amount) {
+            let found = format!("{:?}", booked.map(|booked| booked.0));
+            self.wrong(Invariant::EarningsAreEntries, subject, amount.0, found);
+        }
+    }
+
+    /// A payout, and how many things it waits for.
+    pub fn payout(&mut self, payout: &Payout, waits: u32) {
+        let moved = self.payouts.remove(&payout.id).unwrap_or_default();
+        let amount = i128::from(payout.amount.0).saturating_mul(10_000);
+        if (moved.holds, moved.held) != (1, amount) {
+            let found = format!("{} of {}", moved.holds, moved.held);
+            self.wrong(
+                Invariant::OneHold,
+                payout.id,
+                format!("1 of {amount}"),
+                found,
+            );
+        }
+        let paid = matches!(payout.state, State::Paid(..));
+        let ends = match (paid, payout.state.is_final()) {
+            (true, _) => ((1, amount), (0, 0)),
+            (false, true) => ((0, 0), (1, amount)),
+            (false, false) => ((0, 0), (0, 0)),
+        };
+        let found = (
+            (moved.settles, moved.settled),
+            (moved.releases, moved.released),
+        );
+        if found != ends {
+            let (expected, found) = (format!("{ends:?}"), format!("{found:?}"));
+            self.wrong(Invariant::HoldMatchesState, payout.id, expected, found);
+        }
+        let billed = i128::from(payout.billed.0).saturating_mul(10_000);
+        if moved.billed != billed {
+            self.wrong(Invariant::BilledIsBooked, payout.id, moved.billed, billed);
+        }
+        if waits != u32::from(!payout.state.is_final()) {
+            let expected = u32::from(!payout.state.is_final());
+            self.wrong(Invariant::WorkMatchesState, payout.id, expected, waits);
+        }
+        if let Some(day) = payout.counted_on {
+            let totals = self.days.entry((payout.user, day)).or_default();
+            totals.count = totals.count.saturating_add(1);
+            totals.amount = Fen(totals.amount.0.saturating_add(payout.amount.0));
+        }
+    }
+
+    /// Stored totals of a user's day; after all payouts.
+    pub fn day(&mut self, user: UserNo, day: BusinessDate, stored: DayTotals) {
+        let derived = self.days.remove(&(user, day)).unwrap_or_default();
+        if derived != stored {
+            let (expected, found) = (format!("{derived:?}"), format!("{stored:?}"));
+            let subject = format!("user number {} on {day}", user.0);
+            self.wrong(Invariant::DayTotalsAreSums, subject, expected, found);
+        }
+    }
+
+    /// A closed bill.
+    pub fn bill(&mut self, bill: &Bill) {
+        let closing = bill
+            .opening
+            .plus(bill.came_in)
+            .and_then(|sum| sum.minus(bill.out));
+        if closing != Some(bill.closing) {
+            let expected = format!("{closing:?}");
+            self.wrong(Invariant::BillsChain, bill.date, expected, bill.closing.0);
+        }
+        self.bills.insert((bill.merchant, bill.date), bill.clone());
+    }
+
+    /// Everything was fed in: what is wrong, in the order in which it was found.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Finding> {
+        self.finish_balances();
+        for (payout, moved) in std::mem::take(&mut self.payouts) {
+            let found = format!("{moved:?}");
+            self.wrong(Invariant::OneHold, payout, "a payout of that name", found);
+        }
+        for ((user, day), totals) in std::mem::take(&mut self.days) {
+            let subject = format!("user number {} on {day}", user.0);
+            self.wrong(
+                Invariant::DayTotalsAreSums,
+                subject,
+                format!("{totals:?}"),
+                "nothing",
+            );
+        }
+        self.finish_bills();
+        self.findings
+    }
+
+    fn finish_balances(&mut self) {
+        let left: Vec<(Account, i128)> = self
+            .balances
+            .iter()
+            .filter(|(_, balance)| !balance.compared)
+            .map(|(account, balance)| (*account, balance.sum))
+            .collect();
+        for (account, sum) in left {
+            self.wrong(
+                Invariant::BalancesAreSums,
+                format!("{account:?}"),
+                sum,
+                "not stored",
+            );
+        }
+    }
+
+    fn finish_bills(&mut self) {
+        let bills = std::mem::take(&mut self.bills);
+        let mut last: BTreeMap<MerchantNo, (Fen, Fen)> = BTreeMap::new();
+        for bill in bills.values() {
+            if let Some((_, closing)) = last.get(&bill.merchant)
+                && *closing != bill.opening
+            {
+                self.wrong(Invariant::BillsChain, bill.date, closing.0, bill.opening.0);
+            }
+            let ends = last
+                .entry(bill.merchant)
+                .or_insert((bill.opening, bill.closing));
+            ends.1 = bill.closing;
+        }
+        for (merchant, (opening, closing)) in last {
+            let grown = i128::from(closing.0).saturating_sub(i128::from(opening.0));
+            let expected = grown.saturating_mul(-10_000);
+            let float = self
+                .balances
+                .get(&Account::Float(merchant))
+                .map_or(0, |b| b.sum);
+            if float != expected {
+                let subject = format!("merchant number {}", merchant.0);
+                self.wrong(Invariant::FloatMatchesBills, subject, expected, float);
+            }
+        }
+    }
+
+    /// All stored balances, added up.
+    pub fn total(&mut self, sum: i128) {
+        if sum != 0 {
+            self.wrong(Invariant::SumIsZero, "all accounts", 0, sum);
+        }
+    }
+
+    fn wrong(
+        &mut self,
+        invariant: Invariant,
+        subject: impl ToString,
+        expected: impl ToString,
+        found: impl ToString,
+    ) {
+        self.findings.push(Finding {
+            invariant,
+            subject: subject.to_string(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+        });
+    }
+}

@@ -1,0 +1,131 @@
+//! What a batch of commands decided, on its way to storage: written all or nothing.
+
+use crate::command::{ApiKey, DeadLetter, IdempotencyKey};
+use crate::earning::{Earning, Kind};
+use crate::facts::RememberedAnswer;
+use crate::id::{PayoutId, UserNo};
+use crate::ledger::Entry;
+use crate::link::{Link, LinkState};
+use crate::payout::{Payout, Queue};
+use crate::reconcile::{Bill, BookedLine, Break};
+use crate::time::{BusinessDate, Timestamp};
+use crate::transfer::{Evidence, Merchant};
+use crate::user::{DayTotals, User};
+
+/// What happened to a payout, for the people who have to explain it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// Which payout.
+    pub payout: PayoutId,
+    /// When.
+    pub at: Timestamp,
+    /// What happened, such as `held`, `assessed`, `sent`, `answer`, `notification`.
+    pub event: &'static str,
+    /// The state after it.
+    pub state: &'static str,
+    /// A code that says more, such as WeChat's.
+    pub code: Option<String>,
+    /// What was seen.
+    pub evidence: Option<Evidence>,
+}
+
+/// What a payout waits for from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// What it waits for.
+    pub queue: Queue,
+    /// Not before this moment.
+    pub due_at: Timestamp,
+}
+
+/// What a batch of commands decided, written all or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// New or changed kinds.
+    pub kinds: Vec<Kind>,
+    /// New or changed merchants.
+    pub merchants: Vec<Merchant>,
+    /// New keys.
+    pub api_keys: Vec<ApiKey>,
+    /// New or changed users.
+    pub users: Vec<User>,
+    /// New or used-up link states.
+    pub link_states: Vec<LinkState>,
+    /// Links made; one replaces the user's earlier one.
+    pub links: Vec<Link>,
+    /// Credited events, each with its entry.
+    pub earnings: Vec<(Earning, Entry)>,
+    /// Inputs that could not be credited.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Entries of payouts.
+    pub entries: Vec<Entry>,
+    /// New or changed payouts; the second part replaces what it waits for. For a payout that is
+    /// final nothing is left to wait for; for one that only changed otherwise (`None` while it
+    /// is not final) the wait stays as it is.
+    pub payouts: Vec<(Payout, Option<Work>)>,
+    /// What happened to payouts.
+    pub history: Vec<HistoryLine>,
+    /// New totals of users' days.
+    pub day_totals: Vec<(UserNo, BusinessDate, DayTotals)>,
+    /// Answers to remember.
+    pub answers: Vec<(IdempotencyKey, RememberedAnswer)>,
+    /// Booked lines of bills, each with its entry.
+    pub bill_lines: Vec<(BookedLine, Entry)>,
+    /// Breaks opened, changed or closed.
+    pub breaks: Vec<Break>,
+    /// Closed bills.
+    pub bills: Vec<Bill>,
+}
+
+impl Changes {
+    /// Adds what the next command of the batch decided.
+    pub fn append(&mut self, other: Changes) {
+        let Changes {
+            kinds,
+            merchants,
+            api_keys,
+            users,
+            link_states,
+            links,
+            earnings,
+            dead_letters,
+            entries,
+            payouts,
+            history,
+            day_totals,
+            answers,
+            bill_lines,
+            breaks,
+            bills,
+        } = other;
+        self.kinds.extend(kinds);
+        self.merchants.extend(merchants);
+        self.api_keys.extend(api_keys);
+        self.users.extend(users);
+        self.link_states.extend(link_states);
+        self.links.extend(links);
+        self.earnings.extend(earnings);
+        self.dead_letters.extend(dead_letters);
+        self.entries.extend(entries);
+        self.payouts.extend(payouts);
+        self.history.extend(history);
+        self.day_totals.extend(day_totals);
+        self.answers.extend(answers);
+        self.bill_lines.extend(bill_lines);
+        self.breaks.extend(breaks);
+        self.bills.extend(bills);
+    }
+
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Changes::default()
+    }
+
+    /// Every entry of the batch, in the order of the flow.
+    pub fn all_entries(&self) -> impl Iterator<Item = &Entry> {
+        let earned = self.earnings.iter().map(|(_, entry)| entry);
+        let billed = self.bill_lines.iter().map(|(_, entry)| entry);
+        earned.chain(&self.entries).chain(billed)
+    }
+}
