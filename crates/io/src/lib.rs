@@ -1,1 +1,17 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+pub mod conformance;
+pub mod fault;
+pub mod keys;
+pub mod ports;
+pub mod rail;
+pub mod store;
+pub mod twin;
+pub mod world;
+
+pub use fault::Fault;
+pub use keys::{Sealer, Signer};
+pub use ports::Ports;
+pub use rail::{IdentityProvider, Rail};
+pub use store::{Browse, Store};
+pub use world::{Clock, Dice};

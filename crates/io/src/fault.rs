@@ -1,0 +1,27 @@
+//! How the world fails. It is not a refusal (the rules say no) and not a panic (we are wrong).
+
+/// The world failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Nothing was done; the same again may well work.
+    #[error("temporarily unavailable: {0}")]
+    Retry(String),
+    /// It may have been done or not; ask before doing it again.
+    #[error("the outcome is not known: {0}")]
+    Unknown(String),
+    /// Nothing was done and a person must look: a full disk, a damaged file, a wrong version.
+    #[error("broken: {0}")]
+    Broken(String),
+}
+
+impl Fault {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Fault::Retry(_) => "temporarily_unavailable",
+            Fault::Unknown(_) => "outcome_unknown",
+            Fault::Broken(_) => "broken",
+        }
+    }
+}

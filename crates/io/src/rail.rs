@@ -1,0 +1,177 @@
+//! WeChat as the engine sees it: transfers, notifications, bills, and whose wallet it is.
+
+use std::future::Future;
+
+use lingqian_core::id::{AppId, MchId, OutBillNo};
+use lingqian_core::link::Identity;
+use lingqian_core::money::Fen;
+use lingqian_core::reconcile::BillLine;
+use lingqian_core::time::BusinessDate;
+use lingqian_core::transfer::{TransferOrder, TransferReport};
+use lingqian_core::user::Sealed;
+
+use crate::Fault;
+
+/// A message that came in on the notification route, untouched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notification {
+    /// Names in lower case, with their values.
+    pub headers: Vec<(String, String)>,
+    /// The bytes of the body, over which the signature runs.
+    pub body: Vec<u8>,
+}
+
+/// Why a notification has no effect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A header that the signature needs is absent or malformed.
+    #[error("the header {0} is missing or malformed")]
+    HeaderMissing(&'static str),
+    /// Signed too long ago or too far ahead.
+    #[error("the timestamp is more than five minutes away from now")]
+    Stale,
+    /// Signed with a key that we do not hold.
+    #[error("the signing key is not known")]
+    SerialUnknown,
+    /// The signature is not that of the body.
+    #[error("the signature is wrong")]
+    SignatureWrong,
+    /// Rightly signed, but its sealed part does not open.
+    #[error("the sealed part does not open")]
+    SealWrong,
+    /// Rightly signed, but not of the form that was agreed.
+    #[error("the message is not of the agreed form: {0}")]
+    Malformed(&'static str),
+}
+
+impl Refusal {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::HeaderMissing(_) => "signature_header_missing",
+            Refusal::Stale => "timestamp_stale",
+            Refusal::SerialUnknown => "signing_key_unknown",
+            Refusal::SignatureWrong => "signature_wrong",
+            Refusal::SealWrong => "seal_wrong",
+            Refusal::Malformed(_) => "message_malformed",
+        }
+    }
+}
+
+/// A notification that is truly WeChat's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// About a transfer whose number could be ours.
+    Transfer(Box<TransferReport>),
+    /// About something that this engine does not do; it is acknowledged and forgotten.
+    Other {
+        /// What it was about.
+        event: String,
+    },
+}
+
+/// One day's bill, fetched, checked against its hash and read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillFile {
+    /// SHA-1 of the file, as WeChat gave it and as it was computed.
+    pub sha1: String,
+    /// The lines, in the order of the file.
+    pub lines: Vec<BillLine>,
+    /// The sum of what left, by the bill's own summary.
+    pub out: Fen,
+    /// The sum of what came in, by the bill's own summary.
+    pub came_in: Fen,
+}
+
+/// What came of asking for a bill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchedBill {
+    /// Here it is.
+    Ready(BillFile),
+    /// There was no movement that day.
+    Empty,
+    /// It is not made yet; ask again later.
+    NotYet,
+}
+
+/// A way for money to reach a wallet.
+pub trait Rail: Send + Sync + 'static {
+    /// Sends an order. It never fails: whatever happened is a report, and what is not certain
+    /// is [`lingqian_core::transfer::Finding::Unknown`].
+    fn send(&self, order: &TransferOrder) -> impl Future<Output = TransferReport> + Send;
+
+    /// Asks what became of a number.
+    fn ask(
+        &self,
+        mchid: &MchId,
+        number: OutBillNo,
+    ) -> impl Future<Output = TransferReport> + Send;
+
+    /// Asks for a transfer to be cancelled.
+    fn cancel(
+        &self,
+        mchid: &MchId,
+        number: OutBillNo,
+    ) -> impl Future<Output = TransferReport> + Send;
+
+    /// Proves that a notification is WeChat's and reads it.
+    ///
+    /// # Errors
+    /// The first proof that it fails; it must have no effect then.
+    fn open(
+        &self,
+        notification: &Notification,
+    ) -> impl Future<Output = Result<Opened, Refusal>> + Send;
+
+    /// Fetches the fund-flow bill of one day.
+    ///
+    /// # Errors
+    /// A fault when there is no answer, when the hash is wrong, or when the file does not read.
+    fn bill(
+        &self,
+        mchid: &MchId,
+        date: BusinessDate,
+    ) -> impl Future<Output = Result<FetchedBill, Fault>> + Send;
+}
+
+/// Why nobody could be named.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityFault {
+    /// WeChat refused the code or token: used, expired, invented, of another app.
+    #[error("WeChat refused the authorization with code {errcode}")]
+    Refused {
+        /// WeChat's error code.
+        errcode: i64,
+    },
+    /// No answer, or one that makes no sense. A code is used up by now, so the user starts again.
+    #[error("WeChat did not say who the user is: {0}")]
+    Unavailable(String),
+}
+
+/// Tells whose wallet it is.
+pub trait IdentityProvider: Send + Sync + 'static {
+    /// Where to send the user to grant the authorization.
+    fn authorize_url(&self, app: &AppId, redirect_uri: &str, state: &str) -> String;
+
+    /// Exchanges the code that the user came back with. A code works once.
+    ///
+    /// # Errors
+    /// See [`IdentityFault`].
+    fn redeem(&self, code: &str) -> impl Future<Output = Result<Identity, IdentityFault>> + Send;
+
+    /// Gets fresh tokens for an earlier grant.
+    ///
+    /// # Errors
+    /// See [`IdentityFault`].
+    fn refresh(
+        &self,
+        tokens: &Sealed,
+    ) -> impl Future<Output = Result<Identity, IdentityFault>> + Send;
+
+    /// Whether the tokens still work.
+    ///
+    /// # Errors
+    /// [`IdentityFault::Unavailable`] when nobody can tell.
+    fn check(&self, tokens: &Sealed) -> impl Future<Output = Result<bool, IdentityFault>> + Send;
+}
