@@ -1,1 +1,54 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+pub mod assess;
+pub mod desk;
+pub mod dispatch;
+pub mod ingest;
+pub mod link;
+pub mod poll;
+pub mod receive;
+pub mod reconcile;
+pub mod sweep;
+
+pub use desk::{Desk, DeskSettings};
+
+use lingqian_core::time::Timestamp;
+
+/// How much one run of a pass takes on. Everything has a limit with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Payouts that one claim leases.
+    pub claim_max: u32,
+    /// Calls to WeChat that one pass has open at a time.
+    pub calls_max: usize,
+    /// How long leased work stays with its process, in milliseconds; longer than a call may take.
+    pub lease_ms: i64,
+    /// Rows that one look-up for a sweep or a bill brings.
+    pub page_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            claim_max: 256,
+            calls_max: 32,
+            lease_ms: 120_000,
+            page_max: 1_000,
+        }
+    }
+}
+
+impl Limits {
+    fn lease_until(&self, now: Timestamp) -> Timestamp {
+        now.after_ms(self.lease_ms)
+    }
+}
+
+/// What one run of a pass did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Items that it took on; zero means that nothing was due.
+    pub taken: u64,
+    /// Items that moved.
+    pub moved: u64,
+}

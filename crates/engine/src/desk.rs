@@ -1,0 +1,185 @@
+//! The one way to the rules: a desk where commands from everywhere queue, are decided in
+//! batches, and are answered after the commit.
+//!
+//! While one batch is being committed the next one gathers, so a busy desk commits large
+//! batches and an idle one answers at once.
+
+use std::sync::Arc;
+
+use lingqian_core::risk::Policy;
+use lingqian_core::time::Timestamp;
+use lingqian_core::{Changes, Command, Keys, Moment, Outcome, Rejection, execute};
+use lingqian_io::store::Committed;
+use lingqian_io::{Clock, Fault, Store};
+use tokio::sync::{mpsc, oneshot};
+
+/// How a desk works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeskSettings {
+    /// The limits in force.
+    pub policy: Policy,
+    /// At most so many commands share one commit, unless one request alone brings more.
+    pub batch_max: usize,
+    /// Requests that may wait; more wait at the door.
+    pub queue_max: usize,
+    /// How often a batch is decided anew when others keep committing in between.
+    pub conflicts_max: u32,
+}
+
+impl Default for DeskSettings {
+    fn default() -> Self {
+        DeskSettings {
+            policy: Policy::default(),
+            batch_max: 4_096,
+            queue_max: 4_096,
+            conflicts_max: 100,
+        }
+    }
+}
+
+/// What came of one command.
+pub type Answer = Result<Outcome, Rejection>;
+
+struct Request {
+    commands: Vec<Command>,
+    answer: oneshot::Sender<Result<Vec<Answer>, Fault>>,
+}
+
+/// A handle to the desk; clones share it.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Desk {
+    /// Opens a desk. The second part is its work; somebody must run it until the last handle
+    /// is gone.
+    pub fn open<S: Store + Clone, C: Clock>(
+        store: S,
+        clock: Arc<C>,
+        settings: DeskSettings,
+    ) -> (Desk, impl Future<Output = ()> + Send) {
+        let (sender, receiver) = mpsc::channel(settings.queue_max);
+        (
+            Desk { requests: sender },
+            work(store, clock, settings, receiver),
+        )
+    }
+
+    /// Decides on one command; durable when it answers.
+    ///
+    /// # Errors
+    /// A fault; [`Fault::Unknown`] when the outcome is not known.
+    pub async fn submit(&self, command: Command) -> Result<Answer, Fault> {
+        let answers = self.submit_all(vec![command]).await?;
+        answers
+            .into_iter()
+            .next()
+            .ok_or_else(|| Fault::Broken("the desk lost an answer".into()))
+    }
+
+    /// Decides on commands in their order, all in one commit. Each stands alone: one that is
+    /// refused changes nothing and the others go on.
+    ///
+    /// # Errors
+    /// A fault; [`Fault::Unknown`] when the outcome is not known.
+    pub async fn submit_all(&self, commands: Vec<Command>) -> Result<Vec<Answer>, Fault> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (answer, answered) = oneshot::channel();
+        let closed = || Fault::Retry("the desk is closed".into());
+        self.requests
+            .send(Request { commands, answer })
+            .await
+            .map_err(|_| closed())?;
+        // The desk may have gone down after the commit and before the answer.
+        answered
+            .await
+            .map_err(|_| Fault::Unknown("the desk went down".into()))?
+    }
+}
+
+async fn work<S: Store + Clone, C: Clock>(
+    store: S,
+    clock: Arc<C>,
+    settings: DeskSettings,
+    mut requests: mpsc::Receiver<Request>,
+) {
+    while let Some(first) = requests.recv().await {
+        let mut size = first.commands.len();
+        let mut batch = vec![first];
+        while size < settings.batch_max
+            && let Ok(next) = requests.try_recv()
+        {
+            size += next.commands.len();
+            batch.push(next);
+        }
+        let decided = decide(&store, &*clock, &settings, &batch).await;
+        answer(batch, decided);
+    }
+}
+
+fn answer(batch: Vec<Request>, decided: Result<Vec<Answer>, Fault>) {
+    match decided {
+        Ok(answers) => {
+            let mut answers = answers.into_iter();
+            for request in batch {
+                let own = answers.by_ref().take(request.commands.len()).collect();
+                // Somebody who no longer waits loses the answer, not the effect.
+                let _ = request.answer.send(Ok(own));
+            }
+        }
+        Err(fault) => {
+            for request in batch {
+                let _ = request.answer.send(Err(fault.clone()));
+            }
+        }
+    }
+}
+
+/// Prefetch, execute, commit; again when somebody else committed in between.
+async fn decide<S: Store, C: Clock>(
+    store: &S,
+    clock: &C,
+    settings: &DeskSettings,
+    batch: &[Request],
+) -> Result<Vec<Answer>, Fault> {
+    for _ in 0..settings.conflicts_max {
+        let now = clock.business();
+        let keys = Keys::of(batch.iter().flat_map(|request| &request.commands), now);
+        let mut facts = store.prefetch(keys).await?;
+        let basis = facts.basis;
+        let (changes, answers) = execute_all(&settings.policy, now, batch, &mut facts);
+        if changes.is_empty() {
+            return Ok(answers);
+        }
+        match store.commit(basis, changes).await? {
+            Committed::Done => return Ok(answers),
+            Committed::Conflict => {}
+        }
+    }
+    Err(Fault::Retry(
+        "other processes kept committing in between".into(),
+    ))
+}
+
+fn execute_all(
+    policy: &Policy,
+    now: Timestamp,
+    batch: &[Request],
+    facts: &mut lingqian_core::Facts,
+) -> (Changes, Vec<Answer>) {
+    let moment = Moment { now, policy };
+    let mut all = Changes::default();
+    let mut answers = Vec::new();
+    for command in batch.iter().flat_map(|request| &request.commands) {
+        let answer = execute(&moment, command, facts).map(|(changes, outcome)| {
+            facts.apply(&changes);
+            all.append(changes);
+            outcome
+        });
+        answers.push(answer);
+    }
+    (all, answers)
+}

@@ -1,0 +1,77 @@
+//! Silent transfers are asked about, unwanted ones cancelled.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+use lingqian_core::id::{MchId, OutBillNo, PayoutId};
+use lingqian_core::payout::Queue;
+use lingqian_core::time::Timestamp;
+use lingqian_io::store::Claim;
+use lingqian_io::{Browse, Clock, Fault, Ports, Rail, Store};
+
+use crate::receive::report;
+use crate::{Desk, Limits, Progress};
+
+/// Asks about every transfer that was silent for long enough.
+///
+/// # Errors
+/// A fault; what was not asked is due again when its lease ends.
+pub async fn poll<P: Ports>(ports: &P, desk: &Desk, limits: &Limits) -> Result<Progress, Fault> {
+    call(ports, desk, limits, Queue::Ask).await
+}
+
+/// Asks WeChat to cancel what is unwanted.
+///
+/// # Errors
+/// A fault; what was not asked is due again when its lease ends.
+pub async fn cancel<P: Ports>(ports: &P, desk: &Desk, limits: &Limits) -> Result<Progress, Fault> {
+    call(ports, desk, limits, Queue::Cancel).await
+}
+
+async fn call<P: Ports>(
+    ports: &P,
+    desk: &Desk,
+    limits: &Limits,
+    queue: Queue,
+) -> Result<Progress, Fault> {
+    let now: Timestamp = ports.clock().business();
+    let lease_until = limits.lease_until(now);
+    let claim = Claim {
+        queue,
+        now,
+        lease_until,
+        limit: limits.claim_max,
+    };
+    let payouts = ports.store().claim(claim).await?;
+    let taken = payouts.len() as u64;
+    let numbers = numbers(ports, &payouts).await?;
+    let moved = stream::iter(numbers)
+        .map(|(number, mchid)| async move {
+            let answer = match queue {
+                Queue::Cancel => ports.rail().cancel(&mchid, number).await,
+                Queue::Assess | Queue::Send | Queue::Ask => ports.rail().ask(&mchid, number).await,
+            };
+            report(desk, answer).await
+        })
+        .buffer_unordered(limits.calls_max)
+        .fold(Ok(0), |sum: Result<u64, Fault>, reported| async move {
+            Ok(sum? + u64::from(reported?.moved()))
+        })
+        .await?;
+    Ok(Progress { taken, moved })
+}
+
+/// The numbers that WeChat knows the payouts by. Each is read afresh: effects are ids.
+async fn numbers<P: Ports>(
+    ports: &P,
+    payouts: &[PayoutId],
+) -> Result<BTreeMap<OutBillNo, MchId>, Fault> {
+    let mut numbers = BTreeMap::new();
+    for payout in payouts {
+        let story = ports.store().payout(*payout).await?;
+        if let Some(attempt) = story.as_ref().and_then(|s| s.row.payout.state.attempt()) {
+            numbers.insert(attempt.number(), attempt.order.mchid.clone());
+        }
+    }
+    Ok(numbers)
+}

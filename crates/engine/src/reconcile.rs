@@ -1,0 +1,191 @@
+//! One day's bill against the books, in both directions.
+
+use lingqian_core::command::Command;
+use lingqian_core::id::{MchId, PayoutId};
+use lingqian_core::money::Fen;
+use lingqian_core::reconcile::{Bill, BillLine, Direction, Match};
+use lingqian_core::time::BusinessDate;
+use lingqian_core::{Outcome, Rejection};
+use lingqian_io::rail::{BillFile, FetchedBill};
+use lingqian_io::{Browse, Clock, Fault, Ports, Rail};
+
+use crate::{Desk, Limits};
+
+/// What one day's reconciling found. All amounts are counted in fen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Whether the bill was there. If not, nothing was done; ask again later.
+    pub ready: bool,
+    /// Lines on the bill.
+    pub lines: u64,
+    /// Lines that had been booked before.
+    pub known: u64,
+    /// Lines that are money of a payout going out, with their sum.
+    pub paid: (u64, Fen),
+    /// Lines that are money of a payout coming back.
+    pub returned: u64,
+    /// Lines that are money coming in.
+    pub top_ups: u64,
+    /// Lines that nothing explains.
+    pub unexplained: u64,
+    /// Payouts that were paid that day and looked for on the bill.
+    pub checked: u64,
+    /// Breaks that this left open.
+    pub open: u64,
+}
+
+/// Fetches the bill, books its lines, and looks for every payout that was paid that day. Run
+/// twice it changes nothing the second time.
+///
+/// # Errors
+/// A fault; what was booked stands and the next run goes on from there.
+pub async fn reconcile<P: Ports>(
+    ports: &P,
+    desk: &Desk,
+    limits: &Limits,
+    mchid: &MchId,
+    date: BusinessDate,
+) -> Result<Reconciled, Fault> {
+    let file = match ports.rail().bill(mchid, date).await? {
+        FetchedBill::NotYet => return Ok(Reconciled::default()),
+        FetchedBill::Ready(file) => file,
+        FetchedBill::Empty => BillFile {
+            sha1: String::new(),
+            lines: Vec::new(),
+            out: Fen::ZERO,
+            came_in: Fen::ZERO,
+        },
+    };
+    let mut found = Reconciled {
+        ready: true,
+        ..Reconciled::default()
+    };
+    book(desk, limits, (mchid, date), &file, &mut found).await?;
+    check(ports, desk, limits, date, &mut found).await?;
+    if let Some(bill) = summary(ports, &file, mchid, date).await? {
+        let close = Command::CloseBill {
+            mchid: mchid.clone(),
+            bill,
+        };
+        desk.submit(close).await?.map_err(refused)?;
+    }
+    let (_, breaks) = ports.store().reconciled().await?;
+    found.open = breaks
+        .iter()
+        .filter(|b| b.date == date && b.closed_at.is_none())
+        .count() as u64;
+    Ok(found)
+}
+
+async fn book(
+    desk: &Desk,
+    limits: &Limits,
+    (mchid, date): (&MchId, BusinessDate),
+    file: &BillFile,
+    found: &mut Reconciled,
+) -> Result<(), Fault> {
+    for page in file.lines.chunks(limits.page_max.max(1) as usize) {
+        let command = |line: &BillLine| Command::RecordBillLine {
+            mchid: mchid.clone(),
+            date,
+            line: line.clone(),
+        };
+        let answers = desk.submit_all(page.iter().map(command).collect()).await?;
+        for (line, answer) in page.iter().zip(answers) {
+            count(found, line, &answer.map_err(refused)?);
+        }
+    }
+    Ok(())
+}
+
+fn count(found: &mut Reconciled, line: &BillLine, outcome: &Outcome) {
+    found.lines += 1;
+    match outcome {
+        Outcome::LineKnown => found.known += 1,
+        Outcome::LineBooked { matched } => match matched {
+            Match::Payout(_) => {
+                found.paid.0 += 1;
+                found.paid.1 = Fen(found.paid.1.0.saturating_add(line.amount.0));
+            }
+            Match::Returned(_) => found.returned += 1,
+            Match::TopUp => found.top_ups += 1,
+            Match::Unexplained => found.unexplained += 1,
+        },
+        _ => {}
+    }
+}
+
+/// The other direction: what we paid that day must be on the bill.
+async fn check<P: Ports>(
+    ports: &P,
+    desk: &Desk,
+    limits: &Limits,
+    date: BusinessDate,
+    found: &mut Reconciled,
+) -> Result<(), Fault> {
+    let mut after: Option<PayoutId> = None;
+    loop {
+        let page = ports.store().paid_on(date, after, limits.page_max).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(*last);
+        found.checked += page.len() as u64;
+        let commands = page.iter().map(|payout| Command::CheckEnded {
+            payout: *payout,
+            date,
+        });
+        for answer in desk.submit_all(commands.collect()).await? {
+            answer.map_err(refused)?;
+        }
+    }
+}
+
+/// The bill as a whole. A day without movement has the balance of the day before; before the
+/// first bill there is nothing to say about one.
+async fn summary<P: Ports>(
+    ports: &P,
+    file: &BillFile,
+    mchid: &MchId,
+    date: BusinessDate,
+) -> Result<Option<Bill>, Fault> {
+    let merchants = ports.store().merchants().await?;
+    let merchant = merchants.iter().find(|merchant| merchant.mchid == *mchid);
+    let merchant = merchant
+        .ok_or_else(|| refused(Rejection::UnknownMerchant))?
+        .no;
+    let balances = match (file.lines.first(), file.lines.last()) {
+        (Some(first), Some(last)) => Some((before(first), last.balance)),
+        _ => {
+            let (bills, _) = ports.store().reconciled().await?;
+            let earlier = bills
+                .iter()
+                .filter(|b| b.merchant == merchant && b.date < date);
+            earlier
+                .max_by_key(|bill| bill.date)
+                .map(|bill| (bill.closing, bill.closing))
+        }
+    };
+    Ok(balances.map(|(opening, closing)| Bill {
+        merchant,
+        date,
+        sha1: file.sha1.clone(),
+        lines: file.lines.len() as u64,
+        out: file.out,
+        came_in: file.came_in,
+        opening,
+        closing,
+        fetched_at: ports.clock().business(),
+    }))
+}
+
+fn before(line: &BillLine) -> Fen {
+    match line.direction {
+        Direction::Out => Fen(line.balance.0.saturating_add(line.amount.0)),
+        Direction::In => Fen(line.balance.0.saturating_sub(line.amount.0)),
+    }
+}
+
+fn refused(rejection: Rejection) -> Fault {
+    Fault::Broken(format!("a bill could not be booked: {rejection}"))
+}
