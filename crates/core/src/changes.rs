@@ -29,6 +29,21 @@ pub struct HistoryLine {
     pub evidence: Option<Evidence>,
 }
 
+impl HistoryLine {
+    /// Every event, in the order of a life.
+    pub const EVENTS: [&'static str; 9] = [
+        "held",
+        "assessed",
+        "stopped",
+        "begun",
+        "cancel_asked",
+        "answer",
+        "query",
+        "notification",
+        "contradiction",
+    ];
+}
+
 /// What a payout waits for from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {

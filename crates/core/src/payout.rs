@@ -27,6 +27,23 @@ pub enum Asked {
     BySweep,
 }
 
+impl Asked {
+    /// The stored name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Asked::ByRequest => "request",
+            Asked::BySweep => "sweep",
+        }
+    }
+
+    /// The value of a stored name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Asked> {
+        [Asked::ByRequest, Asked::BySweep].into_iter().find(|asked| asked.name() == name)
+    }
+}
+
 /// One payout: an amount of one user's money on its way to their wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payout {

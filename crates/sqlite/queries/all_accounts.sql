@@ -1,0 +1,1 @@
+SELECT class, owner, balance_micros FROM accounts ORDER BY class, owner

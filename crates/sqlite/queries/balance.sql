@@ -1,0 +1,1 @@
+SELECT balance_micros FROM accounts WHERE class = ?1 AND owner = ?2

@@ -1,0 +1,1 @@
+SELECT count(*), coalesce(sum(amount_micros), 0) FROM earnings

@@ -1,0 +1,1 @@
+SELECT user_no FROM links WHERE openid = ?1

@@ -1,0 +1,1 @@
+SELECT user_no, app, openid, unionid, scope, tokens, linked_at FROM links WHERE user_no = ?1

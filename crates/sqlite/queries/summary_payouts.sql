@@ -1,0 +1,1 @@
+SELECT state, count(*), sum(amount_fen) FROM payouts GROUP BY state ORDER BY state

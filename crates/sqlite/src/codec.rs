@@ -1,0 +1,126 @@
+//! Rows as types. Text that does not read back is a damaged store, never a panic.
+
+use lingqian_core::id::{IdFault, PayoutId};
+use lingqian_core::ledger::{Account, Cause, Entry};
+use lingqian_core::money::{Fen, Micros};
+use lingqian_core::payout::Queue;
+use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_io::Fault;
+use rusqlite::{Error, ErrorCode, Row};
+
+/// What SQLite's errors mean before a commit. Its messages name tables, columns and
+/// constraints, never values.
+pub(crate) fn fault(error: Error) -> Fault {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            Fault::Retry("another process holds the database".into())
+        }
+        _ => Fault::Broken(format!("SQLite: {error}")),
+    }
+}
+
+/// A value in `place` that does not read back.
+pub(crate) fn damaged(place: &str) -> Fault {
+    Fault::Broken(format!("{place} holds something that was never written"))
+}
+
+/// Reads a typed id from text.
+pub(crate) fn id<T>(
+    text: &str,
+    parse: fn(&str) -> Result<T, IdFault>,
+    place: &str,
+) -> Result<T, Fault> {
+    parse(text).map_err(|_| damaged(place))
+}
+
+/// A column by its position.
+pub(crate) fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T, Fault> {
+    row.get(index).map_err(fault)
+}
+
+/// Digests are 32 bytes.
+pub(crate) fn digest(bytes: &[u8], place: &str) -> Result<[u8; 32], Fault> {
+    bytes.try_into().map_err(|_| damaged(place))
+}
+
+/// A day from its number.
+pub(crate) fn day(number: i64) -> Result<BusinessDate, Fault> {
+    i32::try_from(number)
+        .map(BusinessDate)
+        .map_err(|_| damaged("a day"))
+}
+
+/// A queue from its name.
+pub(crate) fn queue(name: &str) -> Result<Queue, Fault> {
+    Queue::from_name(name).ok_or_else(|| damaged("work.queue"))
+}
+
+/// A payout's name.
+pub(crate) fn payout_id(text: &str) -> Result<PayoutId, Fault> {
+    id(text, PayoutId::parse, "a payout's name")
+}
+
+/// Pairs of type and content as text: one pair a line, separated by a tab.
+pub(crate) fn report_text(report: &[(String, String)]) -> String {
+    let clean = |text: &str| text.replace(['\t', '\n'], " ");
+    report
+        .iter()
+        .map(|(kind, words)| format!("{}\t{}\n", clean(kind), clean(words)))
+        .collect()
+}
+
+/// The pairs of such a text.
+pub(crate) fn report(text: &str) -> Result<Vec<(String, String)>, Fault> {
+    let pair = |line: &str| {
+        let (kind, words) = line
+            .split_once('\t')
+            .ok_or_else(|| damaged("a scene report"))?;
+        Ok((kind.to_owned(), words.to_owned()))
+    };
+    text.lines().map(pair).collect()
+}
+
+/// The nine columns of an entry, beginning with its number at `first`.
+pub(crate) fn entry(row: &Row<'_>, first: usize) -> Result<(i64, Entry), Fault> {
+    let account = |class: usize, owner: usize| -> Result<Account, Fault> {
+        Account::from_code(get(row, first + class)?, get(row, first + owner)?)
+            .ok_or_else(|| damaged("an account of entries"))
+    };
+    let sides = (account(1, 2)?, account(3, 4)?);
+    let cause: String = get(row, first + 6)?;
+    let cause = Cause::from_name(&cause).ok_or_else(|| damaged("entries.cause"))?;
+    let payout: Option<String> = get(row, first + 7)?;
+    let payout = payout.as_deref().map(payout_id).transpose()?;
+    let at = Timestamp(get(row, first + 8)?);
+    let entry = Entry::new(sides, Micros(get(row, first + 5)?), cause, payout, at);
+    Ok((get(row, first)?, entry.ok_or_else(|| damaged("entries"))?))
+}
+
+/// Fen in a column.
+pub(crate) fn fen(row: &Row<'_>, index: usize) -> Result<Fen, Fault> {
+    Ok(Fen(get(row, index)?))
+}
+
+/// Every row of a query, as types.
+pub(crate) fn rows<T>(
+    statement: &mut rusqlite::Statement<'_>,
+    parameters: impl rusqlite::Params,
+    mut read: impl FnMut(&Row<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut found = statement.query(parameters).map_err(fault)?;
+    let mut values = Vec::new();
+    while let Some(row) = found.next().map_err(fault)? {
+        values.push(read(row)?);
+    }
+    Ok(values)
+}
+
+/// The first row of a query, as a type, where there is one.
+pub(crate) fn first<T>(
+    statement: &mut rusqlite::Statement<'_>,
+    parameters: impl rusqlite::Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    let mut found = statement.query(parameters).map_err(fault)?;
+    found.next().map_err(fault)?.map(read).transpose()
+}

@@ -1,0 +1,380 @@
+//! Changes: written in one transaction, all or nothing.
+
+use std::collections::BTreeMap;
+
+use lingqian_core::Changes;
+use lingqian_core::earning::Earning;
+use lingqian_core::id::UserNo;
+use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::link::{Link, LinkState};
+use lingqian_core::reconcile::{Bill, BookedLine, Break, Direction, Match};
+use lingqian_io::Fault;
+use rusqlite::{CachedStatement, Connection, Params, params};
+
+use crate::codec::{damaged, fault, first, get, report_text};
+use crate::prefetch::cached;
+use crate::{payouts, sql};
+
+/// Writes everything. The caller holds the transaction.
+pub(crate) fn write(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+    catalogue(connection, changes)?;
+    people(connection, changes)?;
+    let mut journal = Journal::open(connection)?;
+    let mut insert = cached(connection, sql!("insert_earning"))?;
+    for (earning, entry) in &changes.earnings {
+        let seq = journal.append(entry)?;
+        earning_row(&mut insert, seq, earning)?;
+    }
+    // Payouts come before the entries, history, answers and work that name them.
+    payout_rows(connection, changes)?;
+    for entry in &changes.entries {
+        journal.append(entry)?;
+    }
+    let mut insert = cached(connection, sql!("insert_bill_line"))?;
+    for (booked, entry) in &changes.bill_lines {
+        let seq = journal.append(entry)?;
+        bill_line(&mut insert, seq, booked)?;
+    }
+    journal.close(connection)?;
+    about_payouts(connection, changes)?;
+    reconciled(connection, changes)?;
+    let mut keep = cached(connection, sql!("keep_dead_letter"))?;
+    for letter in &changes.dead_letters {
+        let values = params![
+            letter.code,
+            letter.raw,
+            letter.door,
+            letter.position,
+            letter.at.0
+        ];
+        run(&mut keep, values)?;
+    }
+    Ok(())
+}
+
+fn run(statement: &mut CachedStatement<'_>, values: impl Params) -> Result<(), Fault> {
+    statement.execute(values).map(|_| ()).map_err(fault)
+}
+
+/// Entries in their order, and what they add to each account.
+struct Journal<'c> {
+    insert: CachedStatement<'c>,
+    last: i64,
+    deltas: BTreeMap<Account, i64>,
+}
+
+impl<'c> Journal<'c> {
+    fn open(connection: &'c Connection) -> Result<Journal<'c>, Fault> {
+        let last = first(&mut *cached(connection, sql!("last_entry"))?, [], |row| {
+            get(row, 0)
+        })?;
+        let insert = cached(connection, sql!("insert_entry"))?;
+        Ok(Journal {
+            insert,
+            last: last.unwrap_or(0),
+            deltas: BTreeMap::new(),
+        })
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<i64, Fault> {
+        self.last += 1;
+        let (debit, credit) = (entry.debit(), entry.credit());
+        let user = touched(credit).or_else(|| touched(debit));
+        let (debit_class, debit_owner) = debit.code();
+        let (credit_class, credit_owner) = credit.code();
+        run(
+            &mut self.insert,
+            params![
+                self.last,
+                debit_class,
+                debit_owner,
+                credit_class,
+                credit_owner,
+                entry.amount().0,
+                entry.cause().name(),
+                entry.payout().map(|payout| payout.to_string()),
+                entry.at().0,
+                user.map(|user| user.0),
+            ],
+        )?;
+        for (account, amount) in [(debit, -entry.amount().0), (credit, entry.amount().0)] {
+            let delta = self.deltas.entry(account).or_default();
+            *delta = delta
+                .checked_add(amount)
+                .ok_or_else(|| damaged("a batch of entries"))?;
+        }
+        Ok(self.last)
+    }
+
+    /// One update per account and batch, however many entries touched it.
+    fn close(self, connection: &Connection) -> Result<(), Fault> {
+        let mut add = cached(connection, sql!("add_to_balance"))?;
+        for (account, delta) in self.deltas {
+            let (class, owner) = account.code();
+            run(&mut add, params![class, owner, delta])?;
+        }
+        Ok(())
+    }
+}
+
+fn touched(account: Account) -> Option<UserNo> {
+    match account {
+        Account::Available(user) | Account::Held(user) | Account::Receivable(user) => Some(user),
+        Account::Funding(_)
+        | Account::Clearing(_)
+        | Account::Float(_)
+        | Account::TaxWithheld(_)
+        | Account::Fees
+        | Account::Suspense => None,
+    }
+}
+
+fn earning_row(insert: &mut CachedStatement<'_>, seq: i64, earning: &Earning) -> Result<(), Fault> {
+    run(
+        insert,
+        params![
+            seq,
+            earning.source.as_str(),
+            earning.event_id.as_str(),
+            earning.user.0,
+            earning.kind.0,
+            earning.amount.0,
+            earning.occurred_at.map(|at| at.0),
+            earning.recorded_at.0,
+        ],
+    )
+}
+
+fn catalogue(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+    let mut upsert = cached(connection, sql!("upsert_kind"))?;
+    for kind in &changes.kinds {
+        let price = kind.price.map(|price| price.0);
+        let code = kind.code.as_str();
+        run(
+            &mut upsert,
+            params![kind.no.0, code, price, kind.amount_max.0, kind.tax_class],
+        )?;
+    }
+    let mut upsert = cached(connection, sql!("upsert_merchant"))?;
+    for merchant in &changes.merchants {
+        run(
+            &mut upsert,
+            params![
+                merchant.no.0,
+                merchant.mchid.as_str(),
+                merchant.app.as_str(),
+                merchant.scene,
+                report_text(&merchant.scene_report),
+                merchant.remark,
+            ],
+        )?;
+    }
+    let mut upsert = cached(connection, sql!("upsert_api_key"))?;
+    for key in &changes.api_keys {
+        let (scopes, revoked) = (key.scopes.join(" "), key.revoked_at.map(|at| at.0));
+        run(
+            &mut upsert,
+            params![key.id, key.digest, scopes, key.created_at.0, revoked],
+        )?;
+    }
+    Ok(())
+}
+
+fn people(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+    let mut upsert = cached(connection, sql!("upsert_user"))?;
+    for user in &changes.users {
+        let name = user.name.as_ref().map(|sealed| &sealed.0);
+        let id = user.id.as_str();
+        run(
+            &mut upsert,
+            params![user.no.0, id, user.created_at.0, user.frozen, name],
+        )?;
+    }
+    let mut upsert = cached(connection, sql!("upsert_link_state"))?;
+    for LinkState {
+        digest,
+        user,
+        app,
+        expires_at,
+        used_at,
+    } in &changes.link_states
+    {
+        let used_at = used_at.map(|at| at.0);
+        run(
+            &mut upsert,
+            params![digest.0, user.0, app.as_str(), expires_at.0, used_at],
+        )?;
+    }
+    let mut upsert = cached(connection, sql!("upsert_link"))?;
+    for Link {
+        user,
+        app,
+        openid,
+        unionid,
+        scope,
+        tokens,
+        linked_at,
+    } in &changes.links
+    {
+        run(
+            &mut upsert,
+            params![
+                user.0,
+                app.as_str(),
+                openid.expose(),
+                unionid.as_ref().map(|unionid| unionid.expose()),
+                scope,
+                tokens.0,
+                linked_at.0,
+            ],
+        )?;
+    }
+    Ok(())
+}
+
+fn payout_rows(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+    let mut replace = cached(connection, sql!("upsert_work"))?;
+    let mut delete = cached(connection, sql!("delete_work"))?;
+    for (payout, work) in &changes.payouts {
+        payouts::write(connection, payout)?;
+        let name = payout.id.to_string();
+        match work {
+            Some(work) => run(
+                &mut replace,
+                params![name, work.queue.name(), work.due_at.0],
+            )?,
+            None if payout.state.is_final() => run(&mut delete, [name])?,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn about_payouts(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+    let mut insert = cached(connection, sql!("insert_history"))?;
+    for line in &changes.history {
+        let seen = line.evidence.as_ref();
+        run(
+            &mut insert,
+            params![
+                line.payout.to_string(),
+                line.at.0,
+                line.event,
+                line.state,
+                line.code,
+                seen.is_some(),
+                seen.and_then(|seen| seen.status),
+                seen.and_then(|seen| seen.request_id.as_deref()),
+                seen.map(|seen| seen.body.as_str()),
+            ],
+        )?;
+    }
+    let mut upsert = cached(connection, sql!("upsert_day_totals"))?;
+    for (user, day, totals) in &changes.day_totals {
+        run(
+            &mut upsert,
+            params![user.0, day.0, totals.count, totals.amount.0],
+        )?;
+    }
+    let mut insert = cached(connection, sql!("insert_answer"))?;
+    for (key, answer) in &changes.answers {
+        let payout = answer.payout.to_string();
+        let (amount, at) = (answer.amount.0, answer.created_at.0);
+        run(
+            &mut insert,
+            params![key.scope, key.key, answer.digest, payout, amount, at],
+        )?;
+    }
+    Ok(())
+}
+
+fn bill_line(insert: &mut CachedStatement<'_>, seq: i64, booked: &BookedLine) -> Result<(), Fault> {
+    let BookedLine {
+        merchant,
+        date,
+        line,
+        matched,
+    } = booked;
+    let (matched, payout) = match matched {
+        Match::Payout(payout) => ("payout", Some(payout.to_string())),
+        Match::Returned(payout) => ("returned", Some(payout.to_string())),
+        Match::TopUp => ("top_up", None),
+        Match::Unexplained => ("unexplained", None),
+    };
+    let direction = match line.direction {
+        Direction::Out => "out",
+        Direction::In => "in",
+    };
+    run(
+        insert,
+        params![
+            merchant.0,
+            line.flow_no,
+            date.0,
+            line.booked_at.0,
+            line.business_no,
+            line.voucher,
+            direction,
+            line.amount.0,
+            line.balance.0,
+            line.words,
+            matched,
+            payout,
+            seq,
+        ],
+    )
+}
+
+fn reconciled(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+    let mut upsert = cached(connection, sql!("upsert_break"))?;
+    for Break {
+        subject,
+        kind,
+        date,
+        difference,
+        opened_at,
+        closed_at,
+    } in &changes.breaks
+    {
+        let closed_at = closed_at.map(|at| at.0);
+        let values = params![
+            subject,
+            kind.code(),
+            date.0,
+            difference.0,
+            opened_at.0,
+            closed_at
+        ];
+        run(&mut upsert, values)?;
+    }
+    let mut upsert = cached(connection, sql!("upsert_bill"))?;
+    for bill in &changes.bills {
+        let Bill {
+            merchant,
+            date,
+            sha1,
+            lines,
+            out,
+            came_in,
+            opening,
+            closing,
+            fetched_at,
+        } = bill;
+        let lines = i64::try_from(*lines).map_err(|_| damaged("the lines of a bill"))?;
+        run(
+            &mut upsert,
+            params![
+                merchant.0,
+                date.0,
+                sha1,
+                lines,
+                out.0,
+                came_in.0,
+                opening.0,
+                closing.0,
+                fetched_at.0
+            ],
+        )?;
+    }
+    Ok(())
+}

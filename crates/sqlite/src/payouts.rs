@@ -1,0 +1,189 @@
+//! Payouts as rows: the state's name, and its data in columns that the schema ties to it.
+
+use lingqian_core::id::{AppId, MchId, MerchantNo, OpenId, OutBillNo, Reference, UserId, UserNo};
+use lingqian_core::payout::{Asked, Attempt, Payout, State};
+use lingqian_core::risk::Reason;
+use lingqian_core::time::Timestamp;
+use lingqian_core::transfer::TransferOrder;
+use lingqian_core::user::Sealed;
+use lingqian_io::Fault;
+use lingqian_io::store::PayoutRow;
+use rusqlite::{Connection, Row, params};
+
+use crate::codec::{damaged, day, fault, fen, get, id, payout_id, report, report_text};
+use crate::sql;
+
+/// Columns of the payout queries: 15 of the payout, 15 of its attempt, its user's name.
+pub(crate) const COLUMNS: usize = 31;
+
+/// A payout with its user's name.
+pub(crate) fn row(row: &Row<'_>) -> Result<PayoutRow, Fault> {
+    let user: String = get(row, 30)?;
+    Ok(PayoutRow {
+        payout: payout(row)?,
+        user: id(&user, UserId::parse, "users.user_id")?,
+    })
+}
+
+fn payout(row: &Row<'_>) -> Result<Payout, Fault> {
+    let name: String = get(row, 0)?;
+    let reference: String = get(row, 4)?;
+    let asked: String = get(row, 5)?;
+    let counted_on: Option<i64> = get(row, 9)?;
+    Ok(Payout {
+        id: payout_id(&name)?,
+        user: UserNo(get(row, 1)?),
+        merchant: MerchantNo(get(row, 2)?),
+        amount: fen(row, 3)?,
+        reference: id(&reference, Reference::parse, "payouts.reference")?,
+        asked: Asked::from_name(&asked).ok_or_else(|| damaged("payouts.asked"))?,
+        created_at: Timestamp(get(row, 6)?),
+        updated_at: Timestamp(get(row, 7)?),
+        version: get(row, 8)?,
+        counted_on: counted_on.map(day).transpose()?,
+        billed: fen(row, 10)?,
+        state: state(row)?,
+    })
+}
+
+fn state(row: &Row<'_>) -> Result<State, Fault> {
+    let name: String = get(row, 11)?;
+    let attempt = attempt(row)?;
+    let code: Option<String> = get(row, 12)?;
+    let package: Option<String> = get(row, 13)?;
+    let paid_at: Option<i64> = get(row, 14)?;
+    let lacking = || damaged("payouts, a state without its data,");
+    let code = || code.clone().ok_or_else(lacking);
+    let begun = || attempt.clone().ok_or_else(lacking);
+    Ok(match name.as_str() {
+        "requested" => State::Requested,
+        "approved" => State::Approved,
+        "sending" => State::Sending(begun()?),
+        "deferred" => State::Deferred(begun()?, code()?),
+        "unknown" => State::Unknown(begun()?, code()?),
+        "processing" => State::Processing(begun()?),
+        "awaiting_user" => State::AwaitingUser(begun()?, package),
+        "cancelling" => State::Cancelling(begun()?),
+        "paid" => State::Paid(begun()?, Timestamp(paid_at.ok_or_else(lacking)?)),
+        "failed" => State::Failed(begun()?, code()?),
+        "expired" => State::Expired(begun()?),
+        "cancelled" => State::Cancelled(attempt),
+        "refused" => State::Refused(reasons(&code()?)?),
+        _ => return Err(damaged("payouts.state")),
+    })
+}
+
+fn reasons(codes: &str) -> Result<Vec<Reason>, Fault> {
+    let reason = |code| Reason::from_code(code).ok_or_else(|| damaged("payouts.code"));
+    codes.split(',').map(reason).collect()
+}
+
+fn attempt(row: &Row<'_>) -> Result<Option<Attempt>, Fault> {
+    let Some(number) = get::<Option<String>>(row, 15)? else {
+        return Ok(None);
+    };
+    let text = |index: usize| get::<String>(row, index);
+    let order = TransferOrder {
+        number: id(&number, OutBillNo::parse, "attempts.number")?,
+        mchid: id(&text(16)?, MchId::parse, "attempts.mchid")?,
+        app: id(&text(17)?, AppId::parse, "attempts.app")?,
+        openid: id(&text(18)?, OpenId::parse, "attempts.openid")?,
+        amount: fen(row, 19)?,
+        scene: text(20)?,
+        scene_report: report(&text(21)?)?,
+        remark: text(22)?,
+        name: get::<Option<Vec<u8>>>(row, 23)?.map(Sealed),
+    };
+    Ok(Some(Attempt {
+        order,
+        sends: get(row, 24)?,
+        asks: get(row, 25)?,
+        doubt: get(row, 26)?,
+        first_sent_at: Timestamp(get(row, 27)?),
+        last_sent_at: Timestamp(get(row, 28)?),
+        bill_no: get(row, 29)?,
+    }))
+}
+
+/// Writes a payout and its attempt.
+pub(crate) fn write(connection: &Connection, payout: &Payout) -> Result<(), Fault> {
+    let (code, package, paid_at) = data(&payout.state);
+    let name = payout.id.to_string();
+    connection
+        .prepare_cached(sql!("upsert_payout"))
+        .and_then(|mut upsert| {
+            upsert.execute(params![
+                name,
+                payout.user.0,
+                payout.merchant.0,
+                payout.amount.0,
+                payout.reference.as_str(),
+                payout.asked.name(),
+                payout.created_at.0,
+                payout.updated_at.0,
+                payout.version,
+                payout.counted_on.map(|day| day.0),
+                payout.billed.0,
+                payout.state.name(),
+                code,
+                package,
+                paid_at.map(|at| at.0),
+                paid_at.map(|at| at.business_date().0),
+            ])
+        })
+        .map_err(fault)?;
+    match payout.state.attempt() {
+        Some(attempt) => write_attempt(connection, &name, attempt),
+        None => Ok(()),
+    }
+}
+
+fn data(state: &State) -> (Option<String>, Option<&str>, Option<Timestamp>) {
+    match state {
+        State::Deferred(_, code) | State::Unknown(_, code) | State::Failed(_, code) => {
+            (Some(code.clone()), None, None)
+        }
+        State::Refused(reasons) => {
+            let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
+            (Some(codes.join(",")), None, None)
+        }
+        State::AwaitingUser(_, package) => (None, package.as_deref(), None),
+        State::Paid(_, at) => (None, None, Some(*at)),
+        State::Requested
+        | State::Approved
+        | State::Sending(_)
+        | State::Processing(_)
+        | State::Cancelling(_)
+        | State::Expired(_)
+        | State::Cancelled(_) => (None, None, None),
+    }
+}
+
+fn write_attempt(connection: &Connection, payout: &str, attempt: &Attempt) -> Result<(), Fault> {
+    let order = &attempt.order;
+    connection
+        .prepare_cached(sql!("upsert_attempt"))
+        .and_then(|mut upsert| {
+            upsert.execute(params![
+                payout,
+                order.number.to_string(),
+                order.mchid.as_str(),
+                order.app.as_str(),
+                order.openid.expose(),
+                order.amount.0,
+                order.scene,
+                report_text(&order.scene_report),
+                order.remark,
+                order.name.as_ref().map(|sealed| &sealed.0),
+                order.canonical(),
+                attempt.sends,
+                attempt.asks,
+                attempt.doubt,
+                attempt.first_sent_at.0,
+                attempt.last_sent_at.0,
+                attempt.bill_no,
+            ])
+        })
+        .map(|_| ())
+        .map_err(fault)
+}

@@ -1,0 +1,291 @@
+//! Facts: everything that the keys name, all of one moment.
+
+use lingqian_core::earning::{Earning, Kind};
+use lingqian_core::facts::{RememberedAnswer, Wallet};
+use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo, OpenId, UserId, UserNo};
+use lingqian_core::ledger::Account;
+use lingqian_core::link::{Link, LinkState, StateDigest};
+use lingqian_core::money::Micros;
+use lingqian_core::reconcile::{Break, BreakKind};
+use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_core::transfer::Merchant;
+use lingqian_core::user::{DayTotals, Sealed, User};
+use lingqian_core::{Facts, Keys};
+use lingqian_io::Fault;
+use rusqlite::{CachedStatement, Connection, Row, params};
+
+use crate::codec::{damaged, day, digest, fault, fen, first, get, id, payout_id, report, rows};
+use crate::{payouts, sql};
+
+pub(crate) fn cached<'c>(
+    connection: &'c Connection,
+    query: &'static str,
+) -> Result<CachedStatement<'c>, Fault> {
+    connection.prepare_cached(query).map_err(fault)
+}
+
+/// Reads the facts. The caller holds a transaction open and fills the basis.
+pub(crate) fn prefetch(connection: &Connection, keys: &Keys) -> Result<Facts, Fault> {
+    let mut facts = Facts {
+        kinds: kinds(connection)?
+            .into_iter()
+            .map(|kind| (kind.code.clone(), kind))
+            .collect(),
+        merchants: merchants(connection)?
+            .into_iter()
+            .map(|m| (m.mchid.clone(), m))
+            .collect(),
+        next_user: first(&mut *cached(connection, sql!("next_user"))?, [], |row| {
+            get(row, 0)
+        })?
+        .unwrap_or(1),
+        ..Facts::default()
+    };
+    users(connection, keys, &mut facts)?;
+    earnings(connection, keys, &mut facts)?;
+    links(connection, keys, &mut facts)?;
+    withdrawals(connection, keys, &mut facts)?;
+    all_payouts(connection, keys, &mut facts)?;
+    bill_lines(connection, keys, &mut facts)?;
+    Ok(facts)
+}
+
+fn users(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
+    let mut by_id = cached(connection, sql!("user_by_id"))?;
+    for name in &keys.users {
+        let found = first(&mut by_id, [name.as_str()], user)?;
+        facts.users.insert(name.clone(), found);
+    }
+    for name in &keys.wallets {
+        let found = first(&mut by_id, [name.as_str()], user)?;
+        facts.users.insert(name.clone(), found.clone());
+        if let Some(user) = found {
+            add_wallet(connection, facts, user, &[keys.day])?;
+        }
+    }
+    Ok(())
+}
+
+/// A user from the first five columns.
+pub(crate) fn user(row: &Row<'_>) -> Result<User, Fault> {
+    let name: String = get(row, 1)?;
+    Ok(User {
+        no: UserNo(get(row, 0)?),
+        id: id(&name, UserId::parse, "users.user_id")?,
+        created_at: Timestamp(get(row, 2)?),
+        frozen: get(row, 3)?,
+        name: get::<Option<Vec<u8>>>(row, 4)?.map(Sealed),
+    })
+}
+
+fn add_wallet(
+    connection: &Connection,
+    facts: &mut Facts,
+    user: User,
+    days: &[BusinessDate],
+) -> Result<(), Fault> {
+    let no = user.no;
+    if !facts.wallets.contains_key(&no) {
+        facts.wallets.insert(no, wallet(connection, user)?);
+    }
+    let mut totals = cached(connection, sql!("day_totals"))?;
+    for day in days {
+        let found = first(&mut totals, params![no.0, day.0], |row| {
+            Ok(DayTotals {
+                count: get(row, 0)?,
+                amount: fen(row, 1)?,
+            })
+        })?;
+        if let (Some(found), Some(wallet)) = (found, facts.wallets.get_mut(&no)) {
+            wallet.days.insert(*day, found);
+        }
+    }
+    Ok(())
+}
+
+/// A user's link and balances, without any day's totals.
+pub(crate) fn wallet(connection: &Connection, user: User) -> Result<Wallet, Fault> {
+    let mut by_user = cached(connection, sql!("link_by_user"))?;
+    let link = first(&mut by_user, [user.no.0], link)?;
+    let mut wallet = Wallet::new(user);
+    wallet.link = link;
+    wallet.available = balance(connection, Account::Available(wallet.user.no))?;
+    wallet.held = balance(connection, Account::Held(wallet.user.no))?;
+    Ok(wallet)
+}
+
+fn balance(connection: &Connection, account: Account) -> Result<Micros, Fault> {
+    let mut query = cached(connection, sql!("balance"))?;
+    let found = first(&mut query, account.code(), |row| get(row, 0))?;
+    Ok(Micros(found.unwrap_or(0)))
+}
+
+fn link(row: &Row<'_>) -> Result<Link, Fault> {
+    let (app, openid): (String, String) = (get(row, 1)?, get(row, 2)?);
+    let unionid: Option<String> = get(row, 3)?;
+    let person = |text: &str| id(text, OpenId::parse, "links.openid");
+    Ok(Link {
+        user: UserNo(get(row, 0)?),
+        app: id(&app, AppId::parse, "links.app")?,
+        openid: person(&openid)?,
+        unionid: unionid.as_deref().map(person).transpose()?,
+        scope: get(row, 4)?,
+        tokens: Sealed(get(row, 5)?),
+        linked_at: Timestamp(get(row, 6)?),
+    })
+}
+
+fn earnings(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
+    let mut query = cached(connection, sql!("earning"))?;
+    for (source, event) in &keys.earnings {
+        let found = first(&mut query, [source.as_str(), event.as_str()], |row| {
+            Ok(Earning {
+                source: source.clone(),
+                event_id: event.clone(),
+                user: UserNo(get(row, 0)?),
+                kind: KindNo(get(row, 1)?),
+                amount: Micros(get(row, 2)?),
+                occurred_at: get::<Option<i64>>(row, 3)?.map(Timestamp),
+                recorded_at: Timestamp(get(row, 4)?),
+            })
+        })?;
+        facts
+            .earnings
+            .insert((source.clone(), event.clone()), found);
+    }
+    Ok(())
+}
+
+fn links(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
+    let mut by_no = cached(connection, sql!("user_by_no"))?;
+    let mut query = cached(connection, sql!("link_state"))?;
+    for digest in &keys.link_states {
+        let found = first(&mut query, [digest.0.as_slice()], |row| state(*digest, row))?;
+        if let Some(state) = &found
+            && let Some(user) = first(&mut by_no, [state.user.0], user)?
+        {
+            facts.users.insert(user.id.clone(), Some(user.clone()));
+            add_wallet(connection, facts, user, &[keys.day])?;
+        }
+        facts.link_states.insert(*digest, found);
+    }
+    let mut holder = cached(connection, sql!("holder"))?;
+    for openid in &keys.openids {
+        let found = first(&mut holder, [openid.expose()], |row| {
+            Ok(UserNo(get(row, 0)?))
+        })?;
+        facts.holders.insert(openid.clone(), found);
+    }
+    Ok(())
+}
+
+fn state(digest: StateDigest, row: &Row<'_>) -> Result<LinkState, Fault> {
+    let app: String = get(row, 1)?;
+    Ok(LinkState {
+        digest,
+        user: UserNo(get(row, 0)?),
+        app: id(&app, AppId::parse, "link_states.app")?,
+        expires_at: Timestamp(get(row, 2)?),
+        used_at: get::<Option<i64>>(row, 3)?.map(Timestamp),
+    })
+}
+
+fn withdrawals(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
+    let mut used = cached(connection, sql!("reference_used"))?;
+    for reference in &keys.references {
+        let found = first(&mut used, [reference.as_str()], |_| Ok(()))?;
+        facts.references.insert(reference.clone(), found.is_some());
+    }
+    let mut query = cached(connection, sql!("answer"))?;
+    for key in &keys.idempotency {
+        let found = first(&mut query, [key.scope.as_str(), key.key.as_str()], |row| {
+            let (bytes, payout): (Vec<u8>, String) = (get(row, 0)?, get(row, 1)?);
+            Ok(RememberedAnswer {
+                digest: digest(&bytes, "idempotency.digest")?,
+                payout: payout_id(&payout)?,
+                amount: fen(row, 2)?,
+                created_at: Timestamp(get(row, 3)?),
+            })
+        })?;
+        facts.answers.insert(key.clone(), found);
+    }
+    Ok(())
+}
+
+fn all_payouts(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
+    let mut query = cached(connection, sql!("payout"))?;
+    let mut by_no = cached(connection, sql!("user_by_no"))?;
+    let mut open = cached(connection, sql!("open_break"))?;
+    for name in &keys.payouts {
+        let text = name.to_string();
+        let found = first(&mut query, [&text], payouts::row)?.map(|row| row.payout);
+        if let Some(payout) = &found {
+            let user = first(&mut by_no, [payout.user.0], user)?;
+            let user = user.ok_or_else(|| damaged("payouts.user_no"))?;
+            let mut days = vec![keys.day];
+            days.extend(payout.counted_on);
+            add_wallet(connection, facts, user, &days)?;
+        }
+        if let Some(found) = first(&mut open, [&text], broken)? {
+            facts.open_breaks.insert(text, found);
+        }
+        facts.payouts.insert(*name, found);
+    }
+    Ok(())
+}
+
+fn bill_lines(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
+    let mut known = cached(connection, sql!("bill_line_known"))?;
+    let mut open = cached(connection, sql!("open_break"))?;
+    for (mchid, flow) in &keys.bill_lines {
+        let found = first(&mut known, [mchid.as_str(), flow.as_str()], |_| Ok(()))?;
+        facts
+            .bill_lines
+            .insert((mchid.clone(), flow.clone()), found.is_some());
+        if let Some(found) = first(&mut open, [flow], broken)? {
+            facts.open_breaks.insert(flow.clone(), found);
+        }
+    }
+    Ok(())
+}
+
+/// A break from its six columns.
+pub(crate) fn broken(row: &Row<'_>) -> Result<Break, Fault> {
+    let kind: String = get(row, 1)?;
+    Ok(Break {
+        subject: get(row, 0)?,
+        kind: BreakKind::from_code(&kind).ok_or_else(|| damaged("breaks.kind"))?,
+        date: day(get(row, 2)?)?,
+        difference: fen(row, 3)?,
+        opened_at: Timestamp(get(row, 4)?),
+        closed_at: get::<Option<i64>>(row, 5)?.map(Timestamp),
+    })
+}
+
+fn kinds(connection: &Connection) -> Result<Vec<Kind>, Fault> {
+    rows(&mut *cached(connection, sql!("kinds"))?, [], |row| {
+        let code: String = get(row, 1)?;
+        Ok(Kind {
+            no: KindNo(get(row, 0)?),
+            code: id(&code, KindCode::parse, "kinds.code")?,
+            price: get::<Option<i64>>(row, 2)?.map(Micros),
+            amount_max: Micros(get(row, 3)?),
+            tax_class: get(row, 4)?,
+        })
+    })
+}
+
+/// All merchants.
+pub(crate) fn merchants(connection: &Connection) -> Result<Vec<Merchant>, Fault> {
+    rows(&mut *cached(connection, sql!("merchants"))?, [], |row| {
+        let (mchid, app): (String, String) = (get(row, 1)?, get(row, 2)?);
+        Ok(Merchant {
+            no: MerchantNo(get(row, 0)?),
+            mchid: id(&mchid, MchId::parse, "merchants.mchid")?,
+            app: id(&app, AppId::parse, "merchants.app")?,
+            scene: get(row, 3)?,
+            scene_report: report(&get::<String>(row, 4)?)?,
+            remark: get(row, 5)?,
+        })
+    })
+}
