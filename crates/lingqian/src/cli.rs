@@ -1,0 +1,196 @@
+//! What can be said on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "lingqian", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the books need a person \
+                        (a broken invariant or an open break).")]
+pub(crate) struct Cli {
+    /// Where everything is kept.
+    #[arg(long, global = true, value_name = "DIR", default_value = "lingqian-data")]
+    #[arg(env = "LINGQIAN_DATA")]
+    pub(crate) data: PathBuf,
+
+    /// Print the result as JSON on standard output.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands, in the order in which a newcomer meets them.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// See the whole flow: sandbox, platform, users, events, payouts, bill, report.
+    Quickstart(Quickstart),
+    /// Run the platform.
+    Serve(Serve),
+    /// Run the WeChat sandbox, or write its credentials.
+    Sandbox(Sandbox),
+    /// Credit earning events from a file of JSON lines.
+    Import(Import),
+    /// Set a user's money aside for a payout, or sweep all balances.
+    Withdraw(Withdraw),
+    /// List payouts, newest first.
+    Payouts(Payouts),
+    /// Tell one payout's story with its evidence.
+    Explain {
+        /// The payout, such as `po_01J…`, or a business number, such as `LQ01J…01`.
+        payout: String,
+    },
+    /// Compare a day's fund-flow bill with the books, in both directions.
+    Reconcile(Reconcile),
+    /// Derive every balance anew from the entries and check the invariants.
+    Audit,
+    /// Make, list and withdraw API keys.
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+/// Options of `quickstart`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Quickstart {
+    /// End when the report is printed, instead of serving on.
+    #[arg(long)]
+    pub(crate) exit: bool,
+    /// Write the report to this file as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Credit these events (JSON lines; `-` reads standard input) instead of made-up ones.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["users", "events_count", "seed"])]
+    pub(crate) events: Option<PathBuf>,
+    /// Make up so many users.
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) users: u64,
+    /// Make up so many events.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) events_count: u64,
+    /// The same seed makes up the same events. Without it each run makes new ones.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Where the platform listens; a free port of this machine if not given.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Where the sandbox listens; a free port of this machine if not given.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) sandbox_listen: SocketAddr,
+}
+
+/// Options of `serve`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen, instead of what the configuration says.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+/// Options of `sandbox`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Sandbox {
+    /// Something other than running it.
+    #[command(subcommand)]
+    pub(crate) command: Option<SandboxCommand>,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7071")]
+    pub(crate) listen: SocketAddr,
+}
+
+/// What else the sandbox can do. `--data` names the sandbox's own directory here.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SandboxCommand {
+    /// Write everything that a client needs as files.
+    Credentials {
+        /// The directory to write to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// Options of `import`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Import {
+    /// JSON lines, one event each; `-` reads standard input.
+    pub(crate) file: PathBuf,
+    /// Register users that are not known yet.
+    #[arg(long)]
+    pub(crate) register: bool,
+    /// Print at most so many refused lines.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) show: usize,
+}
+
+/// Options of `withdraw`.
+#[derive(Clone, Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct Withdraw {
+    /// Whose money; with `--amount-fen` or `--all`.
+    #[arg(long, value_name = "ID", required_unless_present = "sweep_fen")]
+    pub(crate) user: Option<String>,
+    /// How much, in fen.
+    #[arg(long, value_name = "FEN", group = "what")]
+    pub(crate) amount_fen: Option<i64>,
+    /// All whole fen, up to what the limits leave for today.
+    #[arg(long, group = "what")]
+    pub(crate) all: bool,
+    /// Your own name for it. The same name is never withdrawn twice.
+    #[arg(long, value_name = "NAME", required_unless_present = "sweep_fen")]
+    pub(crate) reference: Option<String>,
+    /// Everybody with at least so many fen, each at most once a day.
+    #[arg(long, value_name = "FEN", group = "what", conflicts_with_all = ["user", "reference"])]
+    pub(crate) sweep_fen: Option<i64>,
+}
+
+/// Options of `payouts`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Payouts {
+    /// Only in this state: requested, approved, sending, deferred, unknown, processing,
+    /// awaiting_user, cancelling, paid, failed, expired, cancelled, refused.
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Only this user's.
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Only older than this one.
+    #[arg(long, value_name = "PAYOUT")]
+    pub(crate) before: Option<String>,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+/// Options of `reconcile`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Reconcile {
+    /// The day, by Beijing's calendar, as `yyyy-mm-dd`.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: String,
+}
+
+/// What can be done with API keys.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make a key and print it; it cannot be shown again.
+    New {
+        /// What it may do, such as `events:write`; may be given several times. `*` is everything.
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<String>,
+    },
+    /// List the keys, never their secrets.
+    List,
+    /// Withdraw a key; it stops working within seconds.
+    Revoke {
+        /// The public part of the key.
+        id: String,
+    },
+}

@@ -1,0 +1,142 @@
+//! `lingqian explain`: one payout's story, with what was seen at each step.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use lingqian_core::id::{OutBillNo, PayoutId};
+use lingqian_io::store::PayoutStory;
+use lingqian_io::{Browse as _, Ports as _};
+use serde::Serialize;
+
+use crate::commands::payouts::Row;
+use crate::home::Home;
+use crate::output::{beijing, rfc3339, show};
+use crate::wire::Wire;
+
+#[derive(Debug, Serialize)]
+struct Story {
+    payout: Row,
+    order: Option<String>,
+    history: Vec<Line>,
+    entries: Vec<Entry>,
+    breaks: Vec<Break>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line {
+    at: String,
+    event: String,
+    state: String,
+    code: Option<String>,
+    status: Option<u16>,
+    request_id: Option<String>,
+    body: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    seq: i64,
+    at: String,
+    cause: &'static str,
+    debit: String,
+    credit: String,
+    amount_micros: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct Break {
+    kind: &'static str,
+    date: String,
+    difference_fen: i64,
+    opened_at: String,
+    closed_at: Option<String>,
+}
+
+impl From<&PayoutStory> for Story {
+    fn from(story: &PayoutStory) -> Self {
+        let line = |line: &lingqian_core::changes::HistoryLine| Line {
+            at: rfc3339(line.at),
+            event: line.event.to_owned(),
+            state: line.state.to_owned(),
+            code: line.code.clone(),
+            status: line.evidence.as_ref().and_then(|seen| seen.status),
+            request_id: line.evidence.as_ref().and_then(|seen| seen.request_id.clone()),
+            body: line.evidence.as_ref().map(|seen| seen.body.clone()),
+        };
+        let entry = |(seq, entry): &(i64, lingqian_core::ledger::Entry)| Entry {
+            seq: *seq,
+            at: rfc3339(entry.at()),
+            cause: entry.cause().name(),
+            debit: format!("{:?}", entry.debit()),
+            credit: format!("{:?}", entry.credit()),
+            amount_micros: entry.amount().0,
+        };
+        let found = |found: &lingqian_core::reconcile::Break| Break {
+            kind: found.kind.code(),
+            date: found.date.to_string(),
+            difference_fen: found.difference.0,
+            opened_at: rfc3339(found.opened_at),
+            closed_at: found.closed_at.map(rfc3339),
+        };
+        Story {
+            payout: Row::from(&story.row),
+            order: story.row.payout.state.attempt().map(|attempt| attempt.order.canonical()),
+            history: story.history.iter().map(line).collect(),
+            entries: story.entries.iter().map(entry).collect(),
+            breaks: story.breaks.iter().map(found).collect(),
+        }
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no such payout or the store cannot be read.
+pub(crate) async fn run(home: &Home, payout: &str, json: bool) -> anyhow::Result<ExitCode> {
+    let id = PayoutId::parse(payout)
+        .or_else(|_| OutBillNo::parse(payout).map(OutBillNo::payout))
+        .with_context(|| format!("{payout} is neither a payout (po_…) nor our number (LQ…)"))?;
+    let wire = Wire::open(home)?;
+    let story = wire.store().payout(id).await?.with_context(|| format!("there is no {payout}"))?;
+    show(json, &Story::from(&story), |out| tell(out, &story))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()> {
+    let payout = &story.row.payout;
+    writeln!(out, "{}  {} for {}", payout.id, payout.amount, story.row.user)?;
+    writeln!(out, "state {}, reference {}", payout.state.name(), payout.reference)?;
+    if let Some(attempt) = payout.state.attempt() {
+        let theirs = attempt.bill_no.as_deref().unwrap_or("not known");
+        writeln!(out, "our number {}, WeChat's {theirs}", attempt.number())?;
+    }
+    writeln!(out, "\nwhat happened (Beijing time)")?;
+    for line in &story.history {
+        let code = line.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
+        writeln!(out, "  {}  {:<13} -> {}{code}", beijing(line.at), line.event, line.state)?;
+        let Some(seen) = &line.evidence else { continue };
+        let status = seen.status.map(|status| format!("HTTP {status} ")).unwrap_or_default();
+        let request = seen.request_id.as_deref().unwrap_or("-");
+        writeln!(out, "      {status}request {request}")?;
+        if !seen.body.is_empty() {
+            writeln!(out, "      {}", seen.body.replace('\n', " "))?;
+        }
+    }
+    writeln!(out, "\nentries")?;
+    for (seq, entry) in &story.entries {
+        writeln!(
+            out,
+            "  #{seq:<9} {:<11} {}  Dr {:?}  Cr {:?}",
+            entry.cause().name(),
+            entry.amount(),
+            entry.debit(),
+            entry.credit()
+        )?;
+    }
+    for found in &story.breaks {
+        let closed = if found.closed_at.is_some() { "closed" } else { "OPEN" };
+        let kind = found.kind.code();
+        writeln!(out, "\nbreak {kind} on {}: {} ({closed})", found.date, found.difference)?;
+    }
+    Ok(())
+}

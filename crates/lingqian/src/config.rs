@@ -1,0 +1,214 @@
+//! `lingqian.toml`: read once at the start, one struct per concern, every field with a default
+//! that is safe.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use lingqian_core::money::Fen;
+use lingqian_core::risk::Policy;
+use serde::Deserialize;
+
+/// What a new `lingqian.toml` says.
+pub(crate) const TEMPLATE: &str = include_str!("lingqian.toml");
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// The HTTP doors.
+    pub(crate) server: Server,
+    /// Which WeChat.
+    pub(crate) wechat: Wechat,
+    /// What transfers say.
+    pub(crate) merchant: Merchant,
+    /// The limits.
+    pub(crate) policy: Limits,
+    /// The sweep that runs by itself.
+    pub(crate) sweep: Sweep,
+}
+
+/// The HTTP doors.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Server {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// How browsers and WeChat reach it from outside; empty means `http://` and the address.
+    pub(crate) public_url: String,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server { listen: SocketAddr::from(([127, 0, 0, 1], 7070)), public_url: String::new() }
+    }
+}
+
+/// Which WeChat.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Wechat {
+    /// `sandbox` or `live`.
+    pub(crate) mode: Mode,
+    /// The directory with `credentials.json` and the keys, below the data directory.
+    pub(crate) credentials: String,
+    /// WeChat Pay, when live.
+    pub(crate) pay_url: String,
+    /// The authorization page, when live.
+    pub(crate) page_url: String,
+    /// The API for openids, when live.
+    pub(crate) api_url: String,
+}
+
+impl Default for Wechat {
+    fn default() -> Self {
+        Wechat {
+            mode: Mode::Sandbox,
+            credentials: "wechat".into(),
+            pay_url: "https://api.mch.weixin.qq.com".into(),
+            page_url: "https://open.weixin.qq.com".into(),
+            api_url: "https://api.weixin.qq.com".into(),
+        }
+    }
+}
+
+/// Which WeChat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Mode {
+    /// The sandbox in the data directory; its address is in `sandbox/address`.
+    Sandbox,
+    /// The real one. Money moves.
+    Live,
+}
+
+/// What every transfer says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Merchant {
+    /// The scene that WeChat granted.
+    pub(crate) scene: String,
+    /// What the scene obliges to report: pairs of type and content.
+    pub(crate) scene_report: Vec<(String, String)>,
+    /// What the user reads beside the amount; at most 32 characters.
+    pub(crate) remark: String,
+}
+
+impl Default for Merchant {
+    fn default() -> Self {
+        Merchant {
+            scene: "1000".into(),
+            scene_report: vec![
+                ("活动名称".into(), "零钱任务".into()),
+                ("奖励说明".into(), "完成任务的奖励".into()),
+            ],
+            remark: "零钱提现".into(),
+        }
+    }
+}
+
+/// The limits that risk keeps; amounts in fen.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// The smallest payout.
+    pub(crate) payout_min_fen: i64,
+    /// The largest payout.
+    pub(crate) payout_max_fen: i64,
+    /// What one user may be paid a day.
+    pub(crate) user_day_max_fen: i64,
+    /// How many payouts one user may get a day.
+    pub(crate) user_day_count_max: u32,
+    /// From this amount on the real name must be known.
+    pub(crate) name_required_from_fen: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Limits {
+            payout_min_fen: policy.payout_min.0,
+            payout_max_fen: policy.payout_max.0,
+            user_day_max_fen: policy.user_day_amount_max.0,
+            user_day_count_max: policy.user_day_count_max,
+            name_required_from_fen: policy.name_required_from.0,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits in the words of the rules.
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            payout_min: Fen(self.payout_min_fen),
+            payout_max: Fen(self.payout_max_fen),
+            user_day_amount_max: Fen(self.user_day_max_fen),
+            user_day_count_max: self.user_day_count_max,
+            name_required_from: Fen(self.name_required_from_fen),
+        }
+    }
+}
+
+/// The sweep that `serve` runs by itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Sweep {
+    /// Balances of at least so many fen are paid out; zero means no sweep.
+    pub(crate) threshold_fen: i64,
+    /// How often, in minutes.
+    pub(crate) every_minutes: u64,
+}
+
+impl Config {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read or says something that is not known, with the line.
+    pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let config: Config = toml::from_str(&text)
+            .with_context(|| format!("{} is not a valid configuration", path.display()))?;
+        config.check().with_context(|| format!("{} cannot work", path.display()))?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let policy = &self.policy;
+        anyhow::ensure!(
+            (1..=policy.payout_max_fen).contains(&policy.payout_min_fen),
+            "policy.payout_min_fen must be at least 1 and at most policy.payout_max_fen"
+        );
+        anyhow::ensure!(
+            policy.user_day_max_fen >= policy.payout_min_fen,
+            "policy.user_day_max_fen must be at least policy.payout_min_fen"
+        );
+        anyhow::ensure!(
+            self.merchant.remark.chars().count() <= 32 && !self.merchant.remark.is_empty(),
+            "merchant.remark must have 1 to 32 characters"
+        );
+        anyhow::ensure!(
+            self.sweep.threshold_fen >= 0,
+            "sweep.threshold_fen must not be negative; 0 turns the sweep off"
+        );
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_says_what_the_defaults_are() {
+        let template: Config = toml::from_str(TEMPLATE).expect("it parses");
+        assert_eq!(format!("{template:?}"), format!("{:?}", Config::default()));
+        template.check().expect("it can work");
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_an_error_that_names_it() {
+        let error = toml::from_str::<Config>("[policy]\npayout_maximum_fen = 1\n");
+        assert!(error.expect_err("unknown").to_string().contains("payout_maximum_fen"));
+    }
+}

@@ -1,0 +1,45 @@
+//! What commands print: text for people, one JSON value for programs.
+
+use std::io::Write as _;
+
+use jiff::tz::TimeZone;
+use lingqian_core::time::Timestamp;
+use serde::Serialize;
+
+/// Prints a value as JSON, or lets `text` print it for people.
+///
+/// # Errors
+/// When standard output is closed.
+pub(crate) fn show<T: Serialize>(
+    json: bool,
+    value: &T,
+    text: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = if json {
+        serde_json::to_writer_pretty(&mut out, value)
+            .map_err(std::io::Error::from)
+            .and_then(|()| writeln!(out))
+    } else {
+        text(&mut out)
+    };
+    match written {
+        // Whoever reads only the first lines is not an error.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// A moment in Beijing, for people.
+pub(crate) fn beijing(at: Timestamp) -> String {
+    let offset = jiff::tz::Offset::constant(8);
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(
+        |_| format!("{} ms", at.0),
+        |at| at.to_zoned(TimeZone::fixed(offset)).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+    )
+}
+
+/// A moment in RFC 3339, for programs.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_string()
+}
