@@ -11,6 +11,7 @@ pub mod world;
 
 pub use fault::Fault;
 pub use keys::{Sealer, Signer};
+pub use lingqian_core::user::Sealed;
 pub use ports::Ports;
 pub use rail::{IdentityProvider, Rail};
 pub use store::{Browse, Store};
