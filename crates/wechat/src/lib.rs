@@ -1,1 +1,19 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+pub mod bill;
+pub mod cipher;
+pub mod classify;
+pub mod notify;
+pub mod oauth;
+pub mod pace;
+pub mod pay;
+pub mod settings;
+pub mod sign;
+pub mod socket;
+pub mod transfer;
+pub mod trust;
+
+pub use oauth::WechatOauth;
+pub use pay::WechatPay;
+pub use settings::{OauthSettings, PaySettings};
+pub use trust::Trust;

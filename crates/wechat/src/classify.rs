@@ -1,0 +1,90 @@
+//! The one table from what WeChat answers to what it means: done, not done, or unknown.
+//!
+//! Only codes decide, never texts, with one exception that makes us more careful: the code
+//! `INVALID_REQUEST` also says that the number exists with other data, and then something was
+//! accepted under it.
+//!
+//! An error answer is believed as definite for good only if it is signed. Without a signature
+//! (a proxy or a firewall may have written it) the same order is sent again later.
+
+use lingqian_core::transfer::{Cure, Finding};
+
+/// What an error answer says, besides its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorAnswer<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// WeChat's code; empty when the body is not WeChat's.
+    pub code: &'a str,
+    /// WeChat's words.
+    pub message: &'a str,
+    /// Whether the answer is signed, and rightly.
+    pub signed: bool,
+}
+
+/// What an error answer to a create or a cancel means for that send.
+#[must_use]
+pub fn refusal(answer: &ErrorAnswer<'_>) -> Finding {
+    let cure = match (answer.status, answer.code) {
+        (400, "PARAM_ERROR") => Cure::Never,
+        (400, "INVALID_REQUEST") if exists_otherwise(answer.message) => return unknown(answer),
+        (400, "INVALID_REQUEST") => Cure::Never,
+        (401, "SIGN_ERROR") | (403, "NO_AUTH") => Cure::Person,
+        (403, "NOT_ENOUGH") => Cure::Later,
+        (429, "FREQUENCY_LIMITED" | "FREQUENCY_LIMIT_EXCEED" | "RATELIMIT_EXCEEDED") => Cure::Later,
+        _ => return unknown(answer),
+    };
+    let cure = if cure == Cure::Never && !answer.signed {
+        Cure::Person
+    } else {
+        cure
+    };
+    Finding::Refused {
+        code: answer.code.to_owned(),
+        cure,
+    }
+}
+
+/// What an error answer to a query means. Only "not found" says anything about the transfer.
+#[must_use]
+pub fn query_error(answer: &ErrorAnswer<'_>) -> Finding {
+    match (answer.status, answer.code) {
+        (404, "NOT_FOUND" | "RESOURCE_NOT_EXISTS") => Finding::NotFound,
+        _ => unknown(answer),
+    }
+}
+
+fn exists_otherwise(message: &str) -> bool {
+    ["已存在", "查单", "重入", "单号"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+fn unknown(answer: &ErrorAnswer<'_>) -> Finding {
+    let code = if answer.code.is_empty() {
+        format!("status_{}", answer.status)
+    } else {
+        answer.code.to_owned()
+    };
+    Finding::Unknown { code }
+}
+
+/// What a state means. `reason` is WeChat's for a failure, `package` opens the confirm page.
+#[must_use]
+pub fn state(state: &str, reason: Option<&str>, package: Option<String>) -> Finding {
+    match (state, reason) {
+        ("ACCEPTED" | "PROCESSING" | "TRANSFERING", _) => Finding::Processing,
+        ("WAIT_USER_CONFIRM", _) => Finding::AwaitingUser { package },
+        ("SUCCESS", _) => Finding::Paid,
+        ("CANCELING", _) => Finding::Cancelling,
+        ("CANCELLED", _) => Finding::Cancelled,
+        ("FAIL", Some("OVERDUE_CLOSE")) => Finding::Expired,
+        ("FAIL", Some("MCH_CANCEL")) => Finding::Cancelled,
+        ("FAIL", reason) => Finding::Failed {
+            code: reason.unwrap_or("FAIL").to_owned(),
+        },
+        _ => Finding::Unknown {
+            code: "state_unknown".into(),
+        },
+    }
+}

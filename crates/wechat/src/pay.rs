@@ -1,0 +1,305 @@
+//! WeChat Pay behind the port.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use lingqian_core::id::{MchId, OutBillNo};
+use lingqian_core::time::BusinessDate;
+use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
+use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
+use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
+use serde::Deserialize;
+
+use crate::cipher;
+use crate::pace::Pace;
+use crate::settings::PaySettings;
+use crate::sign;
+use crate::socket::{Answered, Socket};
+use crate::transfer::{self, Answer, CREATE_PATH, Call, silent};
+use crate::trust::Trust;
+use crate::{bill, notify};
+
+/// The purpose that users' real names are sealed for.
+pub const NAME_PURPOSE: &str = "name";
+
+/// The largest bill that is unpacked, in bytes.
+const BILL_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// One merchant's WeChat Pay.
+#[derive(Debug)]
+pub struct WechatPay<S, K, C, D> {
+    settings: PaySettings,
+    signer: S,
+    sealer: K,
+    clock: C,
+    dice: D,
+    trust: Arc<Trust>,
+    socket: Socket,
+    create: Pace,
+    query: Pace,
+    cancel: Pace,
+    bill: Pace,
+}
+
+/// The ports that a merchant's WeChat Pay stands on.
+#[derive(Debug)]
+pub struct Stand<S, K, C, D> {
+    /// The merchant's key.
+    pub signer: S,
+    /// What opens names.
+    pub sealer: K,
+    /// The wire's time.
+    pub clock: C,
+    /// Nonces.
+    pub dice: D,
+}
+
+#[derive(Deserialize)]
+struct BillAnswer {
+    hash_type: String,
+    hash_value: String,
+    download_url: String,
+}
+
+#[derive(Deserialize, Default)]
+struct ErrorCode {
+    #[serde(default)]
+    code: String,
+}
+
+impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
+    /// A merchant whose WeChat keys are in `trust`.
+    #[must_use]
+    pub fn new(settings: PaySettings, trust: Arc<Trust>, stand: Stand<S, K, C, D>) -> Self {
+        let Stand {
+            signer,
+            sealer,
+            clock,
+            dice,
+        } = stand;
+        let rates = settings.rates;
+        WechatPay {
+            socket: Socket::new(settings.timeout),
+            create: Pace::per_second(rates.create),
+            query: Pace::per_second(rates.query),
+            cancel: Pace::per_second(rates.cancel),
+            bill: Pace::per_second(rates.bill),
+            settings,
+            signer,
+            sealer,
+            clock,
+            dice,
+            trust,
+        }
+    }
+
+    /// Signs and sends. `path` is what is signed and what is sent.
+    async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<Answered, &'static str> {
+        let seconds = self.clock.wire().0.div_euclid(1_000);
+        let nonce = format!("{:032X}", self.dice.roll());
+        let signed = sign::Request {
+            method,
+            path,
+            body: &body,
+        };
+        let mchid = &self.settings.mchid;
+        let authorization = sign::authorization(&self.signer, mchid, seconds, &nonce, signed).await;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.settings.base_url))
+            .header(
+                "authorization",
+                authorization.map_err(|_| "signing_failed")?,
+            )
+            .header("accept", "application/json")
+            .header(
+                "user-agent",
+                concat!("lingqian/", env!("CARGO_PKG_VERSION")),
+            );
+        if !body.is_empty() {
+            request = request.header("content-type", "application/json");
+        }
+        if let Some((serial, _)) = self.trust.sealing_key() {
+            request = request.header("wechatpay-serial", serial);
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|_| "request_invalid")?;
+        self.socket.call(request).await
+    }
+
+    async fn report(
+        &self,
+        number: OutBillNo,
+        (call, path): (Call, &str),
+        body: Vec<u8>,
+    ) -> TransferReport {
+        let method = if call == Call::Query { "GET" } else { "POST" };
+        let origin = if call == Call::Query {
+            Origin::Query
+        } else {
+            Origin::Answer
+        };
+        match self.call(method, path, body).await {
+            Err(word) => {
+                let finding = Finding::Unknown { code: word.into() };
+                silent(number, origin, finding, Evidence::default())
+            }
+            Ok(answered) => transfer::report(number, call, &self.proved(answered)),
+        }
+    }
+
+    fn proved(&self, answered: Answered) -> Answer {
+        let verified = self
+            .trust
+            .verify(&answered.headers, &answered.body, self.clock.wire());
+        Answer {
+            status: answered.status,
+            request_id: answered.header("request-id").map(str::to_owned),
+            body: answered.body.to_vec(),
+            doubt: verified.err().map(|refusal| refusal.code()),
+        }
+    }
+
+    async fn name(&self, order: &TransferOrder) -> Result<Option<String>, Fault> {
+        let Some(sealed) = &order.name else {
+            return Ok(None);
+        };
+        let broken = |_| Fault::Broken("the name could not be opened".into());
+        let name = self
+            .sealer
+            .open(NAME_PURPOSE, sealed)
+            .await
+            .map_err(broken)?;
+        let key = self.trust.sealing_key();
+        let (_, spki) = key.ok_or_else(|| Fault::Broken("no key of WeChat is here".into()))?;
+        cipher::seal_field(&spki, &name).map(Some)
+    }
+
+    async fn download(&self, answer: BillAnswer) -> Result<FetchedBill, Fault> {
+        if answer.hash_type != "SHA1" {
+            return Err(Fault::Broken(format!(
+                "the bill is hashed by {}",
+                answer.hash_type
+            )));
+        }
+        let path = path_of(&answer.download_url)
+            .ok_or_else(|| Fault::Broken("the bill's address is none".into()))?;
+        let file = self.call("GET", path, Vec::new()).await.map_err(retry)?;
+        if file.status != 200 {
+            return Err(retry("the bill's file was refused"));
+        }
+        let raw = unpack(&file.body)?;
+        bill::check_hash(&raw, &answer.hash_value)?;
+        bill::parse(&raw, &answer.hash_value).map(FetchedBill::Ready)
+    }
+}
+
+fn retry(word: &str) -> Fault {
+    Fault::Retry(word.to_owned())
+}
+
+/// Path and query of an address; the file is always fetched from the host that we know.
+fn path_of(url: &str) -> Option<&str> {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"))?;
+    rest.find('/').and_then(|slash| rest.get(slash..))
+}
+
+/// A packed file begins with the two bytes of gzip.
+fn unpack(file: &[u8]) -> Result<Vec<u8>, Fault> {
+    if !file.starts_with(&[0x1f, 0x8b]) {
+        return Ok(file.to_vec());
+    }
+    let mut raw = Vec::new();
+    flate2::read::MultiGzDecoder::new(file)
+        .take(BILL_MAX)
+        .read_to_end(&mut raw)
+        .map_err(|_| Fault::Broken("the bill does not unpack".into()))?;
+    Ok(raw)
+}
+
+impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
+    async fn send(&self, order: &TransferOrder) -> TransferReport {
+        let name = match self.name(order).await {
+            Ok(name) => name,
+            // Nothing went out, and nothing will before a person has looked at the keys.
+            Err(_) => {
+                let finding = Finding::Refused {
+                    code: "name_unreadable".into(),
+                    cure: Cure::Person,
+                };
+                return silent(order.number, Origin::Answer, finding, Evidence::default());
+            }
+        };
+        self.create.turn().await;
+        let body = transfer::create_body(order, name, &self.settings.notify_url);
+        self.report(order.number, (Call::Create, CREATE_PATH), body)
+            .await
+    }
+
+    async fn ask(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+        self.query.turn().await;
+        self.report(
+            number,
+            (Call::Query, &transfer::query_path(number)),
+            Vec::new(),
+        )
+        .await
+    }
+
+    async fn cancel(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+        self.cancel.turn().await;
+        self.report(
+            number,
+            (Call::Cancel, &transfer::cancel_path(number)),
+            Vec::new(),
+        )
+        .await
+    }
+
+    async fn open(&self, notification: &Notification) -> Result<Opened, Refusal> {
+        let now = self.clock.wire();
+        notify::open(&self.trust, &self.settings.apiv3_key, notification, now)
+    }
+
+    /// Payouts are on the bill of the operation account where there is one, else on the basic
+    /// one; the two are asked for in this order.
+    async fn bill(&self, _mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
+        for account in ["OPERATION", "BASIC"] {
+            self.bill.turn().await;
+            let path = bill::apply_path(date, account);
+            let answered = self.call("GET", &path, Vec::new()).await.map_err(retry)?;
+            if answered.status == 200 {
+                let answer = self.proved(answered);
+                if let Some(doubt) = answer.doubt {
+                    return Err(retry(doubt));
+                }
+                let answer = serde_json::from_slice(&answer.body)
+                    .map_err(|_| retry("the answer about the bill does not read"))?;
+                return self.download(answer).await;
+            }
+            let error: ErrorCode = serde_json::from_slice(&answered.body).unwrap_or_default();
+            match error.code.as_str() {
+                "NO_STATEMENT_EXIST" => {}
+                "STATEMENT_CREATING" => return Ok(FetchedBill::NotYet),
+                code => {
+                    let status = answered.status;
+                    return Err(Fault::Retry(format!(
+                        "the bill was refused: {status} {code}"
+                    )));
+                }
+            }
+        }
+        Ok(FetchedBill::Empty)
+    }
+}
