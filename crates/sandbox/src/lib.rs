@@ -1,1 +1,20 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod admin;
+mod auth;
+mod bill;
+mod books;
+mod crypto;
+mod faults;
+mod journal;
+mod notify;
+mod oauth;
+mod provision;
+mod robot;
+mod server;
+mod settings;
+mod transfer;
+
+pub use provision::Credentials;
+pub use server::Sandbox;
+pub use settings::{Booking, Robot, Settings};

@@ -1,0 +1,216 @@
+//! The wire of API v3: whose request it is, in WeChat's order of checks, and signed answers.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::books::wire_now;
+use crate::crypto::{random_text, verify};
+use crate::server::World;
+
+/// Seconds that a request may be off.
+const SKEW_MAX_S: i64 = 300;
+
+/// An error answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: u16,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) detail: Option<Value>,
+}
+
+impl Refused {
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Refused {
+        Refused {
+            status,
+            code,
+            message: message.into(),
+            detail: None,
+        }
+    }
+
+    /// A field of the body that is not as agreed.
+    pub(crate) fn field(field: &str, message: impl Into<String>) -> Refused {
+        let detail = json!({ "field": format!("/body/{field}"), "location": "body", "value": "" });
+        let refused = Refused::new(400, "PARAM_ERROR", message);
+        Refused {
+            detail: Some(detail),
+            ..refused
+        }
+    }
+
+    /// A business rule that says no.
+    pub(crate) fn invalid(message: impl Into<String>) -> Refused {
+        Refused::new(400, "INVALID_REQUEST", message)
+    }
+
+    fn body(&self) -> Value {
+        let mut body = json!({ "code": self.code, "message": self.message });
+        if let (Some(detail), Some(map)) = (&self.detail, body.as_object_mut()) {
+            map.insert("detail".into(), detail.clone());
+        }
+        body
+    }
+}
+
+/// A request as it came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming<'a> {
+    pub(crate) method: &'a str,
+    /// Path and query as sent.
+    pub(crate) path: &'a str,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+}
+
+/// Proves that a request is the merchant's.
+pub(crate) fn check(world: &World, request: Incoming<'_>) -> Result<(), Refused> {
+    let sign_error = |message: &str| Refused::new(401, "SIGN_ERROR", message);
+    let value = request
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .ok_or_else(|| {
+            sign_error("Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》")
+        })?;
+    let (scheme, parts) = value.split_once(' ').unwrap_or((value, ""));
+    if scheme != "WECHATPAY2-SHA256-RSA2048" {
+        return Err(sign_error("Http头Authorization认证类型不正确"));
+    }
+    let part = |name: &str| {
+        let found = parts.split(',').find_map(|part| {
+            let (key, value) = part.trim().split_once('=')?;
+            (key == name).then(|| value.trim_matches('"'))
+        });
+        found.ok_or_else(|| {
+            sign_error("Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》")
+        })
+    };
+    let (mchid, nonce) = (part("mchid")?, part("nonce_str")?);
+    let (timestamp, serial) = (part("timestamp")?, part("serial_no")?);
+    let signature = part("signature")?;
+    let seconds: i64 = timestamp
+        .parse()
+        .map_err(|_| sign_error("时间戳格式错误"))?;
+    if (wire_now() / 1_000 - seconds).abs() > SKEW_MAX_S {
+        return Err(sign_error(
+            "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟",
+        ));
+    }
+    if nonce.is_empty() || nonce.len() > 32 {
+        return Err(sign_error("随机串长度错误"));
+    }
+    let credentials = &world.provision.credentials;
+    if mchid != credentials.mchid {
+        return Err(sign_error("商户号不存在"));
+    }
+    if !serial.eq_ignore_ascii_case(&credentials.merchant_serial) {
+        return Err(sign_error(
+            "商户证书序列号有误。请使用签名私钥匹配的证书序列号",
+        ));
+    }
+    let head = format!(
+        "{}\n{}\n{timestamp}\n{nonce}\n",
+        request.method, request.path
+    );
+    let message = [head.as_bytes(), request.body, b"\n"].concat();
+    if verify(&world.merchant_spki, &message, signature) {
+        return Ok(());
+    }
+    let truncated: String = String::from_utf8_lossy(&message)
+        .chars()
+        .take(128)
+        .collect();
+    let detail = json!({
+        "detail": { "issue": "sign not match" },
+        "field": "signature",
+        "location": "authorization",
+        "sign_information": {
+            "method": request.method,
+            "sign_message_length": message.len(),
+            "truncated_sign_message": truncated,
+            "url": request.path,
+        },
+    });
+    Err(Refused {
+        detail: Some(detail),
+        ..sign_error("错误的签名，验签失败")
+    })
+}
+
+/// How an answer is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signing {
+    /// With the key that the request chose.
+    Right,
+    /// With a key that nobody knows.
+    UnknownKey,
+    /// With a signature that is none.
+    Wrong,
+}
+
+/// The headers that prove a body: serial, timestamp, nonce, signature.
+pub(crate) fn proof(world: &World, public_key: bool, body: &[u8]) -> [(&'static str, String); 5] {
+    let (timestamp, nonce) = ((wire_now() / 1_000).to_string(), random_text(32));
+    let message = [format!("{timestamp}\n{nonce}\n").as_bytes(), body, b"\n"].concat();
+    let credentials = &world.provision.credentials;
+    let (key, serial) = if public_key {
+        (&world.public_key, &credentials.public_key_id)
+    } else {
+        (&world.platform_key, &credentials.platform_serial)
+    };
+    [
+        ("Wechatpay-Serial", serial.clone()),
+        ("Wechatpay-Timestamp", timestamp),
+        ("Wechatpay-Nonce", nonce),
+        ("Wechatpay-Signature", key.sign(&message)),
+        (
+            "Wechatpay-Signature-Type",
+            "WECHATPAY2-SHA256-RSA2048".to_owned(),
+        ),
+    ]
+}
+
+/// Whether a request wants its answer signed by the public key.
+pub(crate) fn wants_public_key(world: &World, headers: &HeaderMap) -> bool {
+    let wanted = headers
+        .get("wechatpay-serial")
+        .and_then(|value| value.to_str().ok());
+    wanted == Some(world.provision.credentials.public_key_id.as_str())
+}
+
+/// A signed JSON answer.
+pub(crate) fn answer(
+    world: &World,
+    headers: &HeaderMap,
+    result: Result<Value, Refused>,
+    signing: Signing,
+) -> Response {
+    let (status, body) = match &result {
+        Ok(value) => (200, value.to_string()),
+        Err(refused) => (refused.status, refused.body().to_string()),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .header(
+            "Request-ID",
+            format!("08{}-{}", random_text(20), status.as_u16()),
+        );
+    for (name, value) in proof(world, wants_public_key(world, headers), body.as_bytes()) {
+        let value = match (signing, name) {
+            (Signing::UnknownKey, "Wechatpay-Serial") => {
+                "0000000000000000000000000000000000000000".into()
+            }
+            (Signing::Wrong, "Wechatpay-Signature") => format!("WECHATPAY/SIGNTEST/{value}"),
+            _ => value,
+        };
+        response = response.header(name, value);
+    }
+    response
+        .body(Body::from(body))
+        .expect("the parts of the answer are valid")
+}

@@ -1,0 +1,64 @@
+//! What goes wrong on purpose: so many times, or for so many of a thousand transfers.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What can go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    /// The transfer is accepted and the connection closed without an answer.
+    AnswerLost,
+    /// The transfer is accepted and the answer is 500 SYSTEM_ERROR.
+    ErrorAfter,
+    /// Nothing is accepted and the answer is 500 SYSTEM_ERROR.
+    ErrorBefore,
+    /// Nothing is accepted and the answer is 429.
+    TooFast,
+    /// The answer to a create is signed with a key that nobody knows.
+    UnknownKey,
+    /// The answer to a create has a wrong signature.
+    WrongSignature,
+    /// The notification comes twice.
+    NoticeTwice,
+    /// The notification comes a minute of real time late.
+    NoticeLate,
+    /// The notification never comes.
+    NoticeNever,
+    /// The notification comes first with a wrong signature.
+    NoticeProbe,
+    /// A create waits a second before it is answered, so that the notification may be first.
+    SlowAnswer,
+}
+
+/// What will go wrong.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Faults {
+    /// The next so many times.
+    pub(crate) times: BTreeMap<Fault, u64>,
+    /// So many of a thousand, chosen by the transfer's number.
+    pub(crate) per_mille: BTreeMap<Fault, u64>,
+}
+
+impl Faults {
+    /// Whether it goes wrong this time, for this transfer.
+    pub(crate) fn strikes(&mut self, fault: Fault, number: &str) -> bool {
+        if let Some(left) = self.times.get_mut(&fault)
+            && *left > 0
+        {
+            *left -= 1;
+            return true;
+        }
+        let chance = self.per_mille.get(&fault).copied().unwrap_or(0);
+        chance > 0 && lot(&format!("{fault:?}"), 0, number) < chance
+    }
+}
+
+/// A number below a thousand that depends on its arguments alone.
+pub(crate) fn lot(salt: &str, seed: u64, number: &str) -> u64 {
+    let digest = crate::crypto::sha256(format!("{salt}/{seed}/{number}").as_bytes());
+    let head: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
+    u64::from_be_bytes(head) % 1_000
+}

@@ -1,0 +1,315 @@
+//! OAuth: the page where a user allows or denies, and the calls that name them.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use crate::books::{Books, Grant};
+use crate::crypto::{hex, random_text, sha256};
+use crate::journal::Record;
+use crate::server::World;
+
+/// A code lives five minutes, an access token two hours, a refresh token thirty days.
+const CODE_MS: i64 = 5 * 60_000;
+const ACCESS_MS: i64 = 7_200_000;
+const REFRESH_MS: i64 = 30 * 86_400_000;
+
+/// A query or form, decoded.
+pub(crate) type Fields = BTreeMap<String, String>;
+
+/// Decodes `a=b&c=d`.
+pub(crate) fn fields(query: &str) -> Fields {
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text.as_bytes();
+        while let Some((first, tail)) = rest.split_first() {
+            let code = (*first == b'%').then(|| tail.get(..2)).flatten();
+            let code = code.and_then(|code| std::str::from_utf8(code).ok());
+            match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+                Some(byte) => {
+                    bytes.push(byte);
+                    rest = &tail[2..];
+                }
+                None => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(key, value)| (decode(key), decode(value)))
+        .collect()
+}
+
+fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let bytes = text.bytes();
+    bytes
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('"', "&quot;")
+}
+
+/// The authorization page. A robot names itself by `sandbox_user` in the query or a cookie of
+/// that name; a person chooses in a form.
+pub(crate) fn page(world: &World, books: &mut Books, query: &str, headers: &HeaderMap) -> Response {
+    let given = fields(query);
+    let field = |name: &str| given.get(name).map_or("", String::as_str);
+    if field("appid") != books.appid {
+        return page_error("10006 appid", "The app is not known here. 应用不存在。");
+    }
+    if field("response_type") != "code" || !field("redirect_uri").starts_with("http") {
+        return page_error(
+            "10003 redirect_uri",
+            "redirect_uri or response_type is wrong. 参数错误。",
+        );
+    }
+    let scope = field("scope");
+    if !["snsapi_base", "snsapi_userinfo"].contains(&scope) {
+        return page_error(
+            "10005 scope",
+            "The scope is not granted. 没有该接口的权限。",
+        );
+    }
+    let cookie = headers
+        .get(header::COOKIE)
+        .and_then(|value| value.to_str().ok());
+    let cookie = cookie.and_then(|all| {
+        all.split(';')
+            .find_map(|pair| pair.trim().strip_prefix("sandbox_user="))
+            .map(decode_one)
+    });
+    let user = given
+        .get("sandbox_user")
+        .cloned()
+        .or(cookie)
+        .filter(|name| !name.is_empty());
+    let redirect = |tail: String| {
+        let uri = field("redirect_uri");
+        let joint = if uri.contains('?') { '&' } else { '?' };
+        let location = format!("{uri}{joint}{tail}state={}", encode(field("state")));
+        (StatusCode::FOUND, [(header::LOCATION, location)]).into_response()
+    };
+    if field("sandbox_deny") == "1" {
+        return redirect(String::new());
+    }
+    let Some(user) = user else {
+        return form(world, &given);
+    };
+    if user.len() > 64 {
+        return page_error("10010", "The user's name is too long. 用户名过长。");
+    }
+    let snapshot = field("sandbox_snapshot") == "1";
+    if !books.people.contains_key(&user) {
+        let name = user.clone();
+        books.record(Record::User {
+            name,
+            real_name: None,
+            frozen: false,
+        });
+    }
+    let (code, at) = (random_text(32), books.now());
+    let scope = scope.to_owned();
+    books.record(Record::Code {
+        code: code.clone(),
+        user,
+        scope,
+        snapshot,
+        at,
+    });
+    redirect(format!("code={code}&"))
+}
+
+fn decode_one(text: &str) -> String {
+    fields(&format!("x={text}")).remove("x").unwrap_or_default()
+}
+
+fn page_error(code: &str, words: &str) -> Response {
+    let html = format!(
+        "<!doctype html><meta charset=utf-8><title>{code}</title><h1>{code}</h1><p>{words}</p>"
+    );
+    (StatusCode::OK, Html(html)).into_response()
+}
+
+fn form(world: &World, given: &Fields) -> Response {
+    let hidden: String = given
+        .iter()
+        .map(|(name, value)| {
+            format!(
+                "<input type=hidden name=\"{}\" value=\"{}\">",
+                escape(name),
+                escape(value)
+            )
+        })
+        .collect();
+    let app = escape(&world.provision.credentials.appid);
+    let html = format!(
+        "<!doctype html><html lang=zh-CN><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width\"><title>微信沙箱 · WeChat sandbox</title>\
+         <style>body{{font:16px/1.6 system-ui,sans-serif;max-width:24rem;margin:15vh auto;padding:0 1rem}}\
+         button,input[type=text]{{font:inherit;padding:.5rem 1rem;width:100%;box-sizing:border-box;margin:.3rem 0}}\
+         .allow{{background:#07c160;color:#fff;border:0;border-radius:.4rem}}\
+         .deny{{background:#eee;border:0;border-radius:.4rem}}</style>\
+         <h1>微信沙箱</h1><p>应用 <code>{app}</code> 申请获得你的 openid。<br>\
+         The app asks for your openid. This is a sandbox: choose who you are.</p>\
+         <form method=get action=/connect/oauth2/authorize>{hidden}\
+         <label>用户名 User name <input type=text name=sandbox_user value=alice required maxlength=64></label>\
+         <label><input type=checkbox name=sandbox_snapshot value=1> 快照页虚拟用户 snapshot user</label>\
+         <button class=allow>允许 Allow</button>\
+         <button class=deny name=sandbox_deny value=1 formnovalidate>拒绝 Deny</button></form></html>"
+    );
+    Html(html).into_response()
+}
+
+fn refused(errcode: i64, words: &str) -> Value {
+    let rid = random_text(8).to_lowercase();
+    json!({ "errcode": errcode, "errmsg": format!("{words}, rid: {rid}-{rid}-{rid}") })
+}
+
+/// `/sns/oauth2/access_token`: a code for tokens, once.
+pub(crate) fn access_token(world: &World, books: &mut Books, query: &str) -> Value {
+    let given = fields(query);
+    let field = |name: &str| given.get(name).map_or("", String::as_str);
+    for (name, errcode) in [("appid", 41002), ("secret", 41004), ("code", 41008)] {
+        if field(name).is_empty() {
+            return refused(errcode, &format!("{name} missing"));
+        }
+    }
+    if field("appid") != books.appid {
+        return refused(40013, "invalid appid");
+    }
+    if field("secret") != world.provision.credentials.app_secret {
+        return refused(40125, "invalid appsecret");
+    }
+    if field("grant_type") != "authorization_code" {
+        return refused(40002, "invalid grant_type");
+    }
+    let now = books.now();
+    let code = field("code").to_owned();
+    let Some(found) = books.codes.get(&code).cloned() else {
+        return refused(40029, "invalid code");
+    };
+    if found.used {
+        return refused(40163, "code been used");
+    }
+    if now - found.at > CODE_MS {
+        return refused(40029, "invalid code");
+    }
+    let openid = if found.snapshot {
+        let digest = hex(&sha256(format!("snapshot/{}", found.user).as_bytes()));
+        format!("o{}", &digest[..27])
+    } else {
+        books.openid(&found.user)
+    };
+    let (access, refresh) = (random_text(48), random_text(48));
+    books.record(Record::Tokens {
+        code: Some(code),
+        openid: openid.clone(),
+        scope: found.scope.clone(),
+        access: access.clone(),
+        refresh: refresh.clone(),
+        at: now,
+    });
+    let mut answer = tokens(&openid, &found.scope, &access, &refresh);
+    if found.snapshot {
+        answer["is_snapshotuser"] = json!(1);
+    }
+    answer
+}
+
+fn tokens(openid: &str, scope: &str, access: &str, refresh: &str) -> Value {
+    json!({
+        "access_token": access,
+        "expires_in": ACCESS_MS / 1_000,
+        "refresh_token": refresh,
+        "openid": openid,
+        "scope": scope,
+    })
+}
+
+/// `/sns/oauth2/refresh_token`.
+pub(crate) fn refresh_token(books: &mut Books, query: &str) -> Value {
+    let given = fields(query);
+    let field = |name: &str| given.get(name).map_or("", String::as_str);
+    if field("appid") != books.appid {
+        return refused(40013, "invalid appid");
+    }
+    if field("grant_type") != "refresh_token" {
+        return refused(40002, "invalid grant_type");
+    }
+    let refresh = field("refresh_token").to_owned();
+    let now = books.now();
+    let Some(grant) = books.refresh.get(&refresh).cloned() else {
+        return refused(40030, "invalid refresh_token");
+    };
+    if now - grant.at > REFRESH_MS {
+        return refused(42002, "refresh_token expired");
+    }
+    let access = random_text(48);
+    books.record(Record::Tokens {
+        code: None,
+        openid: grant.openid.clone(),
+        scope: grant.scope.clone(),
+        access: access.clone(),
+        refresh: refresh.clone(),
+        at: now,
+    });
+    tokens(&grant.openid, &grant.scope, &access, &refresh)
+}
+
+fn granted(books: &Books, query: &str) -> Result<Grant, Value> {
+    let given = fields(query);
+    let field = |name: &str| given.get(name).map_or("", String::as_str);
+    if field("access_token").is_empty() {
+        return Err(refused(41001, "access_token missing"));
+    }
+    let grant = books.access.get(field("access_token"));
+    let grant = grant.ok_or_else(|| refused(40014, "invalid access_token"))?;
+    if books.now() - grant.at > ACCESS_MS {
+        return Err(refused(42001, "access_token expired"));
+    }
+    if grant.openid != field("openid") {
+        return Err(refused(40003, "invalid openid"));
+    }
+    Ok(grant.clone())
+}
+
+/// `/sns/auth`.
+pub(crate) fn auth(books: &Books, query: &str) -> Value {
+    granted(books, query).map_or_else(|error| error, |_| json!({ "errcode": 0, "errmsg": "ok" }))
+}
+
+/// `/sns/userinfo`.
+pub(crate) fn userinfo(books: &Books, query: &str) -> Value {
+    match granted(books, query) {
+        Err(error) => error,
+        Ok(grant) if !grant.scope.contains("snsapi_userinfo") => refused(48001, "api unauthorized"),
+        Ok(grant) => json!({
+            "openid": grant.openid,
+            "nickname": "微信用户",
+            "sex": 0,
+            "province": "",
+            "city": "",
+            "country": "",
+            "headimgurl": "",
+            "privilege": [],
+        }),
+    }
+}

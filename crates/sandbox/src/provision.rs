@@ -1,0 +1,202 @@
+//! One merchant and one app, made on first use and kept.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+use rcgen::{
+    CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize,
+    SerialNumber,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::crypto::{hex, random_text, sha256};
+
+/// What a client needs in order to talk to the sandbox.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Credentials {
+    /// The merchant's number.
+    pub mchid: String,
+    /// The app's id.
+    pub appid: String,
+    /// The app's secret.
+    pub app_secret: String,
+    /// The serial number of the merchant's certificate, in upper hex.
+    pub merchant_serial: String,
+    /// 32 characters; seals notifications and certificates.
+    pub apiv3_key: String,
+    /// 32 characters; signs messages of the old API.
+    pub v2_key: String,
+    /// The id of WeChat's public key, `PUB_KEY_ID_…`.
+    pub public_key_id: String,
+    /// The serial number of WeChat's platform certificate, in upper hex.
+    pub platform_serial: String,
+    /// The merchant's private key, PKCS#8 in PEM.
+    pub merchant_key_pem: String,
+    /// The merchant's certificate in PEM.
+    pub merchant_cert_pem: String,
+    /// WeChat's platform certificate in PEM.
+    pub platform_cert_pem: String,
+    /// WeChat's public key in PEM.
+    pub public_key_pem: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("mchid", &self.mchid)
+            .field("appid", &self.appid)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The same with WeChat's own secrets.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Provision {
+    #[serde(flatten)]
+    pub(crate) credentials: Credentials,
+    pub(crate) platform_key_pem: String,
+    pub(crate) public_key_private_pem: String,
+    /// Authenticates tokens of bills and packages.
+    pub(crate) secret: String,
+}
+
+struct Made {
+    serial: String,
+    key_pem: String,
+    cert_pem: String,
+    public_pem: String,
+}
+
+fn make(common_name: &str) -> anyhow::Result<Made> {
+    let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, common_name);
+    let mut serial = sha256(random_text(32).as_bytes());
+    serial.truncate(20);
+    // Between 0x10 and 0x7f, so that the number is positive and has forty digits.
+    serial[0] = (serial[0] & 0x6f) | 0x10;
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    let certificate = params.self_signed(&key)?;
+    let public = pem::Pem::new("PUBLIC KEY", key.subject_public_key_info());
+    Ok(Made {
+        serial: hex(&serial).to_ascii_uppercase(),
+        key_pem: key.serialize_pem(),
+        cert_pem: certificate.pem(),
+        public_pem: pem::encode(&public),
+    })
+}
+
+impl Provision {
+    fn generate() -> anyhow::Result<Provision> {
+        let merchant = make("1900000109")?;
+        let platform = make("Tenpay.com sign")?;
+        let public = make("WeChat Pay public key")?;
+        let digits: String = hex(&sha256(random_text(32).as_bytes()))
+            .bytes()
+            .take(28)
+            .map(digit)
+            .collect();
+        let app = hex(&sha256(random_text(32).as_bytes()));
+        Ok(Provision {
+            credentials: Credentials {
+                mchid: format!("19{}", &digits[..8]),
+                appid: format!("wx{}", &app[..16]),
+                app_secret: app[16..48].to_owned(),
+                merchant_serial: merchant.serial,
+                apiv3_key: random_text(32),
+                v2_key: random_text(32),
+                public_key_id: format!("PUB_KEY_ID_{digits}"),
+                platform_serial: platform.serial,
+                merchant_key_pem: merchant.key_pem,
+                merchant_cert_pem: merchant.cert_pem,
+                platform_cert_pem: platform.cert_pem,
+                public_key_pem: public.public_pem,
+            },
+            platform_key_pem: platform.key_pem,
+            public_key_private_pem: public.key_pem,
+            secret: random_text(32),
+        })
+    }
+
+    /// Reads what is in the directory, or makes it.
+    pub(crate) fn load_or_generate(dir: &Path) -> anyhow::Result<Provision> {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let path = dir.join("provision.json");
+        if !path.exists() {
+            let text = serde_json::to_vec_pretty(&Provision::generate()?)?;
+            private_file(&path, &text)?;
+        }
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text)
+            .with_context(|| format!("{} is not a sandbox's", path.display()))
+    }
+}
+
+fn digit(byte: u8) -> char {
+    char::from(b'0' + byte % 10)
+}
+
+fn private_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let part = path.with_extension(format!("part-{}", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+impl Credentials {
+    /// Reads the credentials of the sandbox in a directory; makes them on first use.
+    ///
+    /// # Errors
+    /// When the directory can be neither read nor written.
+    pub fn load(dir: &Path) -> anyhow::Result<Credentials> {
+        Ok(Provision::load_or_generate(dir)?.credentials)
+    }
+
+    /// Writes them as the files that clients of WeChat Pay read: `credentials.json`,
+    /// `apiclient_key.pem`, `apiclient_cert.pem`, `platform_cert.pem` and `pub_key.pem`.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn write_files(&self, dir: &Path) -> anyhow::Result<()> {
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let text = serde_json::to_vec_pretty(&serde_json::json!({
+            "mchid": self.mchid,
+            "appid": self.appid,
+            "app_secret": self.app_secret,
+            "merchant_serial": self.merchant_serial,
+            "apiv3_key": self.apiv3_key,
+            "v2_key": self.v2_key,
+            "public_key_id": self.public_key_id,
+            "platform_serial": self.platform_serial,
+        }))?;
+        private_file(&dir.join("credentials.json"), &text)?;
+        private_file(
+            &dir.join("apiclient_key.pem"),
+            self.merchant_key_pem.as_bytes(),
+        )?;
+        private_file(
+            &dir.join("apiclient_cert.pem"),
+            self.merchant_cert_pem.as_bytes(),
+        )?;
+        private_file(
+            &dir.join("platform_cert.pem"),
+            self.platform_cert_pem.as_bytes(),
+        )?;
+        private_file(&dir.join("pub_key.pem"), self.public_key_pem.as_bytes())
+    }
+}

@@ -1,0 +1,54 @@
+//! Users who confirm, fail, or never answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::books::Outcome;
+use crate::faults::lot;
+use crate::server::World;
+use crate::transfer;
+
+/// Lets the user of a transfer do what they would, after a while.
+pub(crate) fn ask_user(world: &Arc<World>, number: String) {
+    let robot = world.robot();
+    let dice = lot("robot", robot.seed, &number);
+    let confirm = u64::from(robot.confirm_per_mille);
+    let refuse = confirm + u64::from(robot.refuse_per_mille);
+    if dice >= refuse {
+        return;
+    }
+    let (world, receives) = (Arc::clone(world), dice < confirm);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(robot.delay_ms)).await;
+        let promise = {
+            let mut books = world.books();
+            // Somebody cancelled it, or it expired: there is nothing to confirm any more.
+            let _ = transfer::confirm(&mut books, &number, receives);
+            books.promise()
+        };
+        if let Some(promise) = promise
+            && promise.kept().await.is_ok()
+        {
+            world.wake_notifier();
+        }
+    });
+}
+
+/// Cancels take effect a moment after they were accepted.
+pub(crate) fn finish_cancel(world: &Arc<World>, number: String) {
+    let world = Arc::clone(world);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        {
+            let mut books = world.books();
+            let cancelling = books
+                .transfers
+                .get(&number)
+                .is_some_and(|transfer| transfer.outcome == Outcome::Canceling);
+            if cancelling {
+                books.advance(&number, Outcome::Cancelled);
+            }
+        }
+        world.wake_notifier();
+    });
+}

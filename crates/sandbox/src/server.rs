@@ -1,0 +1,525 @@
+//! The running sandbox: routes, shared state, and its life from start to stop.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::auth::{Incoming, Refused, Signing, answer, check};
+use crate::books::{Books, rfc3339};
+use crate::crypto::{PrivateKey, seal};
+use crate::faults::{Fault, Faults};
+use crate::journal::{Journal, Record};
+use crate::provision::{Credentials, Provision};
+use crate::robot::{ask_user, finish_cancel};
+use crate::settings::{Robot, Settings};
+use crate::{admin, bill, notify, oauth, transfer};
+
+/// The largest request, in bytes.
+const BODY_MAX: usize = 1_048_576;
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) provision: Arc<Provision>,
+    pub(crate) url: String,
+    pub(crate) merchant_spki: Vec<u8>,
+    pub(crate) platform_key: PrivateKey,
+    pub(crate) public_key: PrivateKey,
+    pub(crate) client: Client<HttpConnector, Full<bytes::Bytes>>,
+    books: Mutex<Books>,
+    faults: Mutex<Faults>,
+    robot: Mutex<Robot>,
+    under_way: Mutex<BTreeSet<u64>>,
+    /// Whether the last create was to be answered by the public key; notifications follow.
+    by_public_key: Mutex<bool>,
+    wake: Notify,
+}
+
+impl std::fmt::Debug for Provision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.credentials.fmt(f)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// The books; never held over a wait.
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        lock(&self.books)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.faults)
+    }
+
+    pub(crate) fn robot(&self) -> Robot {
+        *lock(&self.robot)
+    }
+
+    pub(crate) fn set_robot(&self, robot: Robot) {
+        *lock(&self.robot) = robot;
+    }
+
+    pub(crate) fn under_way(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        lock(&self.under_way)
+    }
+
+    pub(crate) fn notices_by_public_key(&self) -> bool {
+        *lock(&self.by_public_key)
+    }
+
+    pub(crate) fn wake_notifier(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) async fn notified(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Moves the business clock and lets happen what became due.
+    pub(crate) async fn advance_ms(&self, ms: i64) {
+        let promise = {
+            let mut books = self.books();
+            let offset_ms = books.offset_ms + ms;
+            books.record(Record::Clock { offset_ms });
+            transfer::close_due(&mut books);
+            books.promise()
+        };
+        if let Some(promise) = promise {
+            let _ = promise.kept().await;
+        }
+        self.wake_notifier();
+    }
+}
+
+/// A running sandbox. It goes on until [`Sandbox::stop`] or the end of the process.
+#[derive(Debug)]
+pub struct Sandbox {
+    world: Arc<World>,
+    addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Starts a sandbox; everything that an earlier one in the same directory promised holds.
+    ///
+    /// # Errors
+    /// When the directory or the address cannot be used.
+    pub async fn start(settings: Settings) -> anyhow::Result<Sandbox> {
+        let provision = Arc::new(Provision::load_or_generate(&settings.data)?);
+        let (journal, records) = Journal::open(&settings.data.join("journal.jsonl"))?;
+        let fresh = records.is_empty();
+        let credentials = &provision.credentials;
+        let names = (credentials.appid.clone(), credentials.mchid.clone());
+        let mut books = Books::new(names, settings.booking, journal, records);
+        if fresh && settings.first_top_up_fen > 0 {
+            let voucher = "TOPUP00000001".to_owned();
+            books.book(
+                true,
+                settings.first_top_up_fen,
+                "充值",
+                (voucher.clone(), voucher),
+            );
+        }
+        transfer::close_due(&mut books);
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", settings.listen))?;
+        let addr = listener.local_addr()?;
+        let block = pem::parse(&credentials.merchant_cert_pem)?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(block.contents())?;
+        let world = Arc::new(World {
+            url: format!("http://{addr}"),
+            merchant_spki: certificate.public_key().raw.to_vec(),
+            platform_key: PrivateKey::from_pem(&provision.platform_key_pem)?,
+            public_key: PrivateKey::from_pem(&provision.public_key_private_pem)?,
+            client: Client::builder(TokioExecutor::new())
+                .pool_max_idle_per_host(32)
+                .build_http(),
+            robot: Mutex::new(settings.robot),
+            settings,
+            provision,
+            books: Mutex::new(books),
+            faults: Mutex::default(),
+            under_way: Mutex::default(),
+            by_public_key: Mutex::new(true),
+            wake: Notify::new(),
+        });
+        let waiting: Vec<String> = world
+            .books()
+            .waiting
+            .iter()
+            .map(|(_, number)| number.clone())
+            .collect();
+        waiting
+            .into_iter()
+            .for_each(|number| ask_user(&world, number));
+        let (stop, stopped) = watch::channel(false);
+        let tasks = vec![
+            tokio::spawn(serve(listener, Arc::clone(&world), stopped)),
+            tokio::spawn(notify::run(Arc::clone(&world))),
+            tokio::spawn(tick(Arc::clone(&world))),
+        ];
+        Ok(Sandbox {
+            world,
+            addr,
+            stop,
+            tasks,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `http://` and the address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.world.url.clone()
+    }
+
+    /// What a client needs.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.world.provision.credentials
+    }
+
+    /// Moves the business clock ahead; what became due happens.
+    pub async fn advance(&self, time: Duration) {
+        self.world
+            .advance_ms(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
+            .await;
+    }
+
+    /// The business time in Unix milliseconds.
+    #[must_use]
+    pub fn now_business(&self) -> i64 {
+        self.world.books().now()
+    }
+
+    /// How far the business clock runs ahead of the machine's, in milliseconds.
+    #[must_use]
+    pub fn offset_ms(&self) -> i64 {
+        self.world.books().offset_ms
+    }
+
+    /// Stops serving; what was promised is on disk.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        let mut tasks = self.tasks.into_iter();
+        if let Some(server) = tasks.next() {
+            let _ = tokio::time::timeout(Duration::from_secs(2), server).await;
+        }
+        tasks.for_each(|task| task.abort());
+    }
+}
+
+async fn serve(listener: TcpListener, world: Arc<World>, mut stopped: watch::Receiver<bool>) {
+    let until = async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let served = axum::serve(listener, routes(world))
+        .with_graceful_shutdown(until)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "the sandbox stopped serving");
+    }
+}
+
+/// Time passes: what waits for a day ends.
+async fn tick(world: Arc<World>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        transfer::close_due(&mut world.books());
+        world.wake_notifier();
+    }
+}
+
+fn routes(world: Arc<World>) -> Router {
+    const TRANSFERS: &str = "/v3/fund-app/mch-transfer/transfer-bills";
+    Router::new()
+        .route("/connect/oauth2/authorize", get(authorize))
+        .route("/sns/{*call}", get(sns))
+        .route("/v3/certificates", get(v3))
+        .route(TRANSFERS, post(create))
+        .route(&format!("{TRANSFERS}/out-bill-no/{{number}}"), get(v3))
+        .route(&format!("{TRANSFERS}/transfer-bill-no/{{number}}"), get(v3))
+        .route(
+            &format!("{TRANSFERS}/out-bill-no/{{number}}/cancel"),
+            post(v3),
+        )
+        .route("/v3/bill/fundflowbill", get(v3))
+        .route("/v3/billdownload/file", get(download))
+        .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
+        .route("/_sandbox/users", get(admin::users).post(admin::put_user))
+        .route("/_sandbox/top-up", post(admin::top_up))
+        .route("/_sandbox/books", get(admin::summary))
+        .route("/_sandbox/transfers", get(admin::transfers))
+        .route("/_sandbox/transfers/{number}/{deed}", post(admin::confirm))
+        .route("/_sandbox/robot", get(admin::robot).post(admin::set_robot))
+        .route(
+            "/_sandbox/faults",
+            get(admin::faults).post(admin::set_faults),
+        )
+        .route("/_sandbox/notifications", get(admin::notifications))
+        .route("/_sandbox/notifications/{id}", post(admin::redeliver))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(world)
+}
+
+async fn unknown(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap) -> Response {
+    let words = format!("没有该接口：{}", uri.path());
+    answer(
+        &world,
+        &headers,
+        Err(Refused::new(404, "RESOURCE_NOT_EXISTS", words)),
+        Signing::Right,
+    )
+}
+
+fn path_of(uri: &Uri) -> &str {
+    uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+async fn authorize(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap) -> Response {
+    let (response, promise) = {
+        let mut books = world.books();
+        let page = oauth::page(
+            &world,
+            &mut books,
+            uri.query().unwrap_or_default(),
+            &headers,
+        );
+        (page, books.promise())
+    };
+    if let Some(promise) = promise {
+        let _ = promise.kept().await;
+    }
+    response
+}
+
+/// Every answer has status 200 and says `text/plain`.
+async fn sns(State(world): State<Arc<World>>, Path(call): Path<String>, uri: Uri) -> Response {
+    let query = uri.query().unwrap_or_default();
+    let (value, promise) = {
+        let mut books = world.books();
+        let value = match call.as_str() {
+            "oauth2/access_token" => oauth::access_token(&world, &mut books, query),
+            "oauth2/refresh_token" => oauth::refresh_token(&mut books, query),
+            "auth" => oauth::auth(&books, query),
+            "userinfo" => oauth::userinfo(&books, query),
+            _ => return StatusCode::NOT_FOUND.into_response(),
+        };
+        (value, books.promise())
+    };
+    if let Some(promise) = promise {
+        let _ = promise.kept().await;
+    }
+    (
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        value.to_string(),
+    )
+        .into_response()
+}
+
+async fn create(
+    State(world): State<Arc<World>>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let path = path_of(&uri);
+    let request = Incoming {
+        method: "POST",
+        path,
+        headers: &headers,
+        body: &body,
+    };
+    if let Err(refused) = check(&world, request) {
+        return answer(&world, &headers, Err(refused), Signing::Right);
+    }
+    let wanted: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let number = wanted["out_bill_no"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    let strikes = |fault| world.faults().strikes(fault, &number);
+    let system_error = || Refused::new(500, "SYSTEM_ERROR", "系统异常，请稍后重试");
+    if strikes(Fault::ErrorBefore) {
+        return answer(&world, &headers, Err(system_error()), Signing::Right);
+    }
+    if strikes(Fault::TooFast) {
+        let refused = Refused::new(429, "FREQUENCY_LIMITED", "频率超限，请稍后重试");
+        return answer(&world, &headers, Err(refused), Signing::Right);
+    }
+    *lock(&world.by_public_key) = crate::auth::wants_public_key(&world, &headers);
+    let (result, fresh, promise) = {
+        let mut books = world.books();
+        let known = books.transfers.contains_key(&number);
+        let result = transfer::create(&world, &mut books, &body);
+        (result, !known, books.promise())
+    };
+    let kept = match promise {
+        Some(promise) => promise.kept().await,
+        None => Ok(()),
+    };
+    if kept.is_err() {
+        return answer(&world, &headers, Err(system_error()), Signing::Right);
+    }
+    if result.is_ok() && fresh {
+        ask_user(&world, number.clone());
+        world.wake_notifier();
+    }
+    if strikes(Fault::SlowAnswer) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    if result.is_ok() && strikes(Fault::AnswerLost) {
+        return lost();
+    }
+    if result.is_ok() && strikes(Fault::ErrorAfter) {
+        return answer(&world, &headers, Err(system_error()), Signing::Right);
+    }
+    let signing = if strikes(Fault::UnknownKey) {
+        Signing::UnknownKey
+    } else if strikes(Fault::WrongSignature) {
+        Signing::Wrong
+    } else {
+        Signing::Right
+    };
+    answer(&world, &headers, result, signing)
+}
+
+/// A body that breaks off closes the connection before an answer can be read.
+fn lost() -> Response {
+    Response::builder()
+        .header(header::CONTENT_LENGTH, 1_000)
+        .body(Body::new(Broken))
+        .expect("the parts of the answer are valid")
+}
+
+struct Broken;
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(Err(std::io::Error::other("the answer is lost"))))
+    }
+}
+
+async fn v3(
+    State(world): State<Arc<World>>,
+    method: Method,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let path = path_of(&uri);
+    let request = Incoming {
+        method: method.as_str(),
+        path,
+        headers: &headers,
+        body: &body,
+    };
+    let (result, promise) = match check(&world, request) {
+        Err(refused) => (Err(refused), None),
+        Ok(()) => {
+            let mut books = world.books();
+            let result = call(&world, &mut books, &uri);
+            (result, books.promise())
+        }
+    };
+    if let Some(promise) = promise {
+        let _ = promise.kept().await;
+    }
+    if let (Ok(value), true) = (&result, path.ends_with("/cancel")) {
+        let number = value["out_bill_no"].as_str().unwrap_or_default();
+        finish_cancel(&world, number.to_owned());
+    }
+    answer(&world, &headers, result, Signing::Right)
+}
+
+fn call(world: &World, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
+    let path = uri.path();
+    let query = uri.query().unwrap_or_default();
+    if path == "/v3/certificates" {
+        return Ok(certificates(world));
+    }
+    if path == "/v3/bill/fundflowbill" {
+        return bill::apply(world, books, query);
+    }
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        [.., number, "cancel"] => transfer::cancel(books, number),
+        [.., kind, number] => transfer::query(books, number, *kind == "transfer-bill-no"),
+        _ => Err(Refused::new(404, "RESOURCE_NOT_EXISTS", "没有该接口")),
+    }
+}
+
+fn certificates(world: &World) -> Value {
+    let credentials = &world.provision.credentials;
+    let plain = credentials.platform_cert_pem.as_bytes();
+    let (nonce, ciphertext) = seal(&credentials.apiv3_key, "certificate", plain);
+    json!({ "data": [{
+        "serial_no": credentials.platform_serial,
+        "effective_time": rfc3339(0),
+        "expire_time": rfc3339(4_102_444_800_000),
+        "encrypt_certificate": {
+            "algorithm": "AEAD_AES_256_GCM",
+            "nonce": nonce,
+            "associated_data": "certificate",
+            "ciphertext": ciphertext,
+        },
+    }] })
+}
+
+/// The file itself; it is not signed.
+async fn download(
+    State(world): State<Arc<World>>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Response {
+    let request = Incoming {
+        method: "GET",
+        path: path_of(&uri),
+        headers: &headers,
+        body: b"",
+    };
+    let file = check(&world, request)
+        .and_then(|()| bill::download(&world, &world.books(), uri.query().unwrap_or_default()));
+    match file {
+        Ok(file) => ([(header::CONTENT_TYPE, "text/plain")], file).into_response(),
+        Err(refused) => answer(&world, &headers, Err(refused), Signing::Right),
+    }
+}

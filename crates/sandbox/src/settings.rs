@@ -1,0 +1,62 @@
+//! How a sandbox behaves.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// When a transfer shows on the fund-flow bill. WeChat does not say, so both can be tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Booking {
+    /// One line when the transfer succeeds.
+    #[default]
+    AtSuccess,
+    /// One line when the money is locked, and one back when the transfer ends unpaid.
+    AtLock,
+}
+
+/// What users do when they should confirm a transfer. Which user does what depends on the
+/// transfer's number and the seed alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Robot {
+    /// So many of a thousand confirm.
+    pub confirm_per_mille: u16,
+    /// So many of a thousand confirm and fail, because their wallet may not receive. The rest
+    /// never answer.
+    pub refuse_per_mille: u16,
+    /// How long they take, in milliseconds of real time.
+    pub delay_ms: u64,
+    /// Changes who does what.
+    pub seed: u64,
+}
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The directory of keys and journal.
+    pub data: PathBuf,
+    /// When transfers show on bills.
+    pub booking: Booking,
+    /// What users do.
+    pub robot: Robot,
+    /// The first top-up of the merchant's account, in fen.
+    pub first_top_up_fen: i64,
+    /// The largest single transfer, in fen.
+    pub single_max_fen: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            data: PathBuf::from("sandbox"),
+            booking: Booking::default(),
+            robot: Robot::default(),
+            first_top_up_fen: 1_000_000_000,
+            single_max_fen: 20_000,
+        }
+    }
+}
