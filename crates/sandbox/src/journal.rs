@@ -1,205 +1,165 @@
-//! The journal: one line of JSON per commit, on disk before anything is promised.
-//!
-//! Any number of requests append at once; one thread writes what has gathered and syncs it once
-//! for all of them. A last line that a crash has torn is cut off when the journal is opened; a
-//! damaged line anywhere else is an error, because something was promised on it.
+//! What happened, one JSON value a line, synced before anybody is told. Many who wait share one
+//! sync. A line that was torn by a crash is the last one and promised nothing.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
 
-use anyhow::{Context, bail};
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-/// How long a start waits for an earlier owner of the directory to let go.
-const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+use crate::books::{FlowLine, Outcome, Transfer};
 
-/// The journal could not be written; nothing more can be promised.
+/// One thing that happened.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "record", rename_all = "snake_case")]
+pub(crate) enum Record {
+    /// The business clock runs so far ahead.
+    Clock { offset_ms: i64 },
+    /// A person with a WeChat account.
+    User { name: String, real_name: Option<String>, frozen: bool },
+    /// An authorization code was handed out.
+    Code { code: String, user: String, scope: String, snapshot: bool, at: i64 },
+    /// Tokens were handed out, for a code or by a refresh.
+    Tokens {
+        code: Option<String>,
+        openid: String,
+        scope: String,
+        access: String,
+        refresh: String,
+        at: i64,
+    },
+    /// A transfer was accepted.
+    Created { transfer: Box<Transfer> },
+    /// A transfer moved.
+    Moved { number: String, outcome: Outcome, at: i64 },
+    /// Money moved on the merchant's account.
+    Flow { line: FlowLine },
+    /// A notification is due.
+    Notify { id: u64, number: String, due_at: i64 },
+    /// A notification was tried.
+    Notified { id: u64, delivered: bool, next_due_at: Option<i64> },
+}
+
+enum Message {
+    Line(u64, String),
+    End,
+}
+
+/// The journal's writer.
 #[derive(Debug)]
-pub(crate) struct Broken;
-
-/// An open journal. Dropping it writes what was appended.
 pub(crate) struct Journal {
-    shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    lines: mpsc::Sender<Message>,
+    written: u64,
+    durable: watch::Receiver<u64>,
 }
 
-struct Shared {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-    flushed: watch::Sender<Flushed>,
+/// A moment in the journal that can be waited for.
+#[derive(Clone, Debug)]
+pub(crate) struct Promise {
+    line: u64,
+    durable: watch::Receiver<u64>,
 }
 
-#[derive(Default)]
-struct Queue {
-    bytes: Vec<u8>,
-    appended: u64,
-    closed: bool,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Flushed {
-    lines: u64,
-    broken: bool,
-}
-
-impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+impl Promise {
+    /// Waits until everything up to that moment is on disk.
+    pub(crate) async fn kept(mut self) -> anyhow::Result<()> {
+        let line = self.line;
+        self.durable
+            .wait_for(|durable| *durable >= line)
+            .await
+            .context("the journal is closed")?;
+        Ok(())
     }
 }
 
 impl Journal {
-    /// Opens the journal of a data directory and hands every whole line to `replay`. The
-    /// directory belongs to this journal until it is dropped.
-    ///
-    /// # Errors
-    /// When another sandbox uses the directory, a line before the last is damaged, or the disk
-    /// fails.
-    pub(crate) fn open(
-        data: &Path,
-        mut replay: impl FnMut(&str) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Self> {
-        let lock = lock(&data.join("journal.lock"))?;
-        let path = data.join("journal.jsonl");
+    /// Reads what is there and opens the file for more.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<(Journal, Vec<Record>)> {
         let mut file = OpenOptions::new()
             .read(true)
-            .write(true)
+            .append(true)
             .create(true)
-            .truncate(false)
-            .open(&path)?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text)?;
-        let whole = replay_lines(&text, &mut replay)
-            .with_context(|| format!("{} is damaged", path.display()))?;
-        file.set_len(u64::try_from(whole)?)?;
+            .open(path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        let (records, whole) = read(&file)?;
+        file.set_len(whole)?;
         file.seek(SeekFrom::End(0))?;
-        file.sync_all()?;
-        File::open(data)?.sync_all()?;
-        let shared = Arc::new(Shared {
-            queue: Mutex::default(),
-            wake: Condvar::new(),
-            flushed: watch::Sender::new(Flushed::default()),
-        });
-        let writer = thread::Builder::new()
+        let (lines, queue) = mpsc::channel();
+        let (sender, durable) = watch::channel(0);
+        std::thread::Builder::new()
             .name("sandbox-journal".into())
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || {
-                    write_until_closed(&shared, &mut file);
-                    drop(lock);
-                }
-            })?;
-        Ok(Self {
-            shared,
-            writer: Some(writer),
-        })
+            .spawn(move || write(&mut file, &queue, &sender))?;
+        Ok((Journal { lines, written: 0, durable }, records))
     }
 
-    /// Appends one line and answers its ticket. Lines are written in the order of the calls.
-    pub(crate) fn append(&self, line: &str) -> u64 {
-        let mut queue = self.shared.queue();
-        queue.bytes.extend_from_slice(line.as_bytes());
-        queue.bytes.push(b'\n');
-        queue.appended += 1;
-        self.shared.wake.notify_one();
-        queue.appended
+    /// Queues a record. Callers hold the lock of the books, so the order is theirs.
+    pub(crate) fn append(&mut self, record: &Record) {
+        self.written += 1;
+        let line = serde_json::to_string(record).expect("records are plain data");
+        // A writer that is gone shows as a promise that is never kept.
+        let _ = self.lines.send(Message::Line(self.written, line));
     }
 
-    /// The ticket of the line appended last.
-    pub(crate) fn latest(&self) -> u64 {
-        self.shared.queue().appended
-    }
-
-    /// Waits until the line of this ticket, and all before it, are on disk.
-    pub(crate) async fn durable(&self, ticket: u64) -> Result<(), Broken> {
-        let mut flushed = self.shared.flushed.subscribe();
-        let reached = flushed
-            .wait_for(|flushed| flushed.broken || flushed.lines >= ticket)
-            .await;
-        reached
-            .is_ok_and(|flushed| !flushed.broken)
-            .then_some(())
-            .ok_or(Broken)
+    /// What was queued so far, to be waited for.
+    pub(crate) fn promise(&self) -> Promise {
+        Promise { line: self.written, durable: self.durable.clone() }
     }
 }
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.shared.queue().closed = true;
-        self.shared.wake.notify_one();
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
-        }
+        let _ = self.lines.send(Message::End);
     }
 }
 
-fn lock(path: &Path) -> anyhow::Result<File> {
-    let file = File::create(path)?;
-    let since = Instant::now();
+/// The records and the length of what is whole.
+fn read(file: &File) -> anyhow::Result<(Vec<Record>, u64)> {
+    let mut reader = BufReader::new(file);
+    let (mut records, mut whole) = (Vec::new(), 0);
+    let mut line = Vec::new();
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if since.elapsed() < LOCK_WAIT_MAX => {
-                thread::sleep(Duration::from_millis(20));
-            }
-            Err(TryLockError::WouldBlock) => {
-                bail!("another sandbox uses {}", path.with_file_name("").display())
-            }
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+        line.clear();
+        let length = reader.read_until(b'\n', &mut line)?;
+        if length == 0 || !line.ends_with(b"\n") {
+            return Ok((records, whole));
         }
+        let record = serde_json::from_slice(&line)
+            .with_context(|| format!("record {} of the journal is damaged", records.len() + 1))?;
+        records.push(record);
+        whole += length as u64;
     }
 }
 
-/// Replays the whole lines and answers how many bytes they are.
-fn replay_lines(
-    text: &[u8],
-    replay: &mut impl FnMut(&str) -> anyhow::Result<()>,
-) -> anyhow::Result<usize> {
-    let mut whole = 0;
-    while let Some(length) = text[whole..].iter().position(|byte| *byte == b'\n') {
-        let end = whole + length + 1;
-        let line = str::from_utf8(&text[whole..end - 1]).map_err(anyhow::Error::from);
-        match line.and_then(&mut *replay) {
-            Ok(()) => whole = end,
-            Err(_) if end == text.len() => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(whole)
-}
-
-fn write_until_closed(shared: &Shared, file: &mut File) {
-    loop {
-        let (bytes, lines) = {
-            let mut queue = shared.queue();
-            while queue.bytes.is_empty() && !queue.closed {
-                queue = shared
-                    .wake
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner);
+fn write(file: &mut File, queue: &mpsc::Receiver<Message>, durable: &watch::Sender<u64>) {
+    while let Ok(first) = queue.recv() {
+        let (mut bytes, mut last, mut end) = (Vec::new(), 0, false);
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Line(number, line) => {
+                    bytes.extend_from_slice(line.as_bytes());
+                    bytes.push(b'\n');
+                    last = number;
+                }
+                Message::End => {
+                    end = true;
+                    break;
+                }
             }
-            (std::mem::take(&mut queue.bytes), queue.appended)
-        };
-        if bytes.is_empty() {
+            next = queue.try_recv().ok();
+        }
+        if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_data()) {
+            tracing::error!(%error, "the journal cannot be written; the sandbox answers no more");
             return;
         }
-        match file.write_all(&bytes).and_then(|()| file.sync_data()) {
-            Ok(()) => drop(shared.flushed.send_replace(Flushed {
-                lines,
-                broken: false,
-            })),
-            Err(error) => {
-                tracing::error!(%error, "the journal cannot be written; the sandbox is stuck");
-                shared.flushed.send_replace(Flushed {
-                    lines: 0,
-                    broken: true,
-                });
-                return;
-            }
+        if last > 0 {
+            durable.send_replace(last);
+        }
+        if end {
+            return;
         }
     }
 }
