@@ -1,1 +1,116 @@
-//! placeholder
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod auth;
+mod hook;
+mod link;
+mod metrics;
+mod openapi;
+mod problem;
+mod request;
+mod routes;
+pub mod wire;
+
+pub use auth::{Minted, mint};
+pub use problem::Problem;
+pub use routes::{ROUTES, Route, SCOPES};
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use lingqian_core::command::IdempotencyKey;
+use lingqian_engine::Desk;
+use lingqian_io::Ports;
+
+/// What the doors need to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How browsers and WeChat reach the doors from outside, without a slash at the end.
+    pub public_url: String,
+    /// The largest body but for streams, in bytes.
+    pub body_max: usize,
+    /// The longest line of a stream, in bytes.
+    pub line_max: usize,
+}
+
+impl Settings {
+    /// Settings for a public address.
+    #[must_use]
+    pub fn new(public_url: &str) -> Settings {
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        Settings {
+            public_url,
+            body_max: 1_048_576,
+            line_max: 65_536,
+        }
+    }
+
+    /// Where WeChat sends notifications.
+    #[must_use]
+    pub fn notify_url(public_url: &str) -> String {
+        format!("{}/hooks/wechat/transfer", public_url.trim_end_matches('/'))
+    }
+}
+
+/// Everything that requests share.
+#[derive(Clone)]
+struct Doors<P> {
+    ports: P,
+    desk: Desk,
+    settings: Arc<Settings>,
+    keys: Arc<auth::KeyCache>,
+    metrics: Arc<metrics::Metrics>,
+    in_flight: Arc<Mutex<BTreeSet<IdempotencyKey>>>,
+}
+
+/// All doors of a platform.
+pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
+    let body_max = settings.body_max;
+    let doors = Doors {
+        ports,
+        desk,
+        settings: Arc::new(settings),
+        keys: Arc::default(),
+        metrics: Arc::new(metrics::Metrics::new()),
+        in_flight: Arc::default(),
+    };
+    Router::new()
+        .route("/v1/users", post(api::users::register::<P>))
+        .route(
+            "/v1/users/{id}",
+            get(api::users::show::<P>).patch(api::users::change::<P>),
+        )
+        .route("/v1/users/{id}/statement", get(api::users::statement::<P>))
+        .route("/v1/users/{id}/link", post(link::start::<P>))
+        .route("/oauth/wechat/callback", get(link::finish::<P>))
+        .route("/v1/events", post(api::events::post::<P>))
+        .route("/v1/withdrawals", post(api::withdrawals::post::<P>))
+        .route("/v1/payouts", get(api::payouts::list::<P>))
+        .route("/v1/payouts/{id}", get(api::payouts::show::<P>))
+        .route("/v1/payouts/{id}/cancel", post(api::payouts::cancel::<P>))
+        .route("/hooks/wechat/transfer", post(hook::transfer::<P>))
+        .route("/v1/bills", get(api::books::bills::<P>))
+        .route("/v1/breaks", get(api::books::breaks::<P>))
+        .route("/v1/dead-letters", get(api::books::dead_letters::<P>))
+        .route("/v1/summary", get(api::books::summary::<P>))
+        .route("/healthz", get(metrics::healthz))
+        .route("/readyz", get(metrics::readyz::<P>))
+        .route("/metrics", get(metrics::show::<P>))
+        .route("/openapi.json", get(openapi::show))
+        .method_not_allowed_fallback(problem::wrong_method)
+        .fallback(problem::no_route)
+        // Runs only for routes that exist, after the route is known.
+        .route_layer(axum::middleware::from_fn_with_state(
+            doors.clone(),
+            auth::guard::<P>,
+        ))
+        .layer(DefaultBodyLimit::max(body_max))
+        .layer(axum::middleware::from_fn_with_state(
+            doors.clone(),
+            metrics::observe::<P>,
+        ))
+        .with_state(doors)
+}

@@ -1,0 +1,7 @@
+//! One file per resource, in the order in which money moves.
+
+pub(crate) mod books;
+pub(crate) mod events;
+pub(crate) mod payouts;
+pub(crate) mod users;
+pub(crate) mod withdrawals;

@@ -1,0 +1,146 @@
+//! Payouts: list, story, cancel.
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use lingqian_core::Outcome;
+use lingqian_core::changes::HistoryLine;
+use lingqian_core::command::Command;
+use lingqian_core::id::{PayoutId, UserId};
+use lingqian_core::payout::State as PayoutState;
+use lingqian_io::store::{PayoutFilter, PayoutRow};
+use lingqian_io::{Browse as _, Ports};
+use serde_json::{Value, json};
+
+use crate::request::{Query, id};
+use crate::wire::rfc3339;
+use crate::{Doors, Problem};
+
+/// Lists payouts, newest first.
+pub(crate) async fn list<P: Ports>(
+    State(doors): State<Doors<P>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(query.as_deref(), &["state", "user", "limit", "cursor"])?;
+    let limit = query.limit()?;
+    if let Some(state) = query
+        .get("state")
+        .filter(|state| !PayoutState::NAMES.contains(state))
+    {
+        let states = PayoutState::NAMES.join(", ");
+        let state: String = state.chars().take(32).collect();
+        let detail = format!("{state} is not a state; the states are {states}");
+        return Err(Problem::field("state", "parameter_invalid", detail));
+    }
+    let user = query
+        .get("user")
+        .map(|user| id("user", user, UserId::parse))
+        .transpose()?;
+    let before = query
+        .get("cursor")
+        .map(|cursor| id("cursor", cursor, PayoutId::parse))
+        .transpose()?;
+    let filter = PayoutFilter {
+        state: query.get("state").map(str::to_owned),
+        user,
+        before,
+        limit: limit + 1,
+    };
+    let mut rows = doors.ports.store().payouts(filter).await?;
+    let has_more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows
+        .last()
+        .filter(|_| has_more)
+        .map(|row| row.payout.id.to_string());
+    let data: Vec<Value> = rows.iter().map(shown).collect();
+    Ok(Json(
+        json!({ "data": data, "has_more": has_more, "next_cursor": next }),
+    ))
+}
+
+fn shown(row: &PayoutRow) -> Value {
+    let payout = &row.payout;
+    let attempt = payout.state.attempt();
+    let code = match &payout.state {
+        PayoutState::Deferred(_, code)
+        | PayoutState::Unknown(_, code)
+        | PayoutState::Failed(_, code) => Some(code.clone()),
+        PayoutState::Refused(reasons) => {
+            let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
+            Some(codes.join(","))
+        }
+        _ => None,
+    };
+    let paid_at = match &payout.state {
+        PayoutState::Paid(_, at) => Some(rfc3339(*at)),
+        _ => None,
+    };
+    let package = match &payout.state {
+        PayoutState::AwaitingUser(_, package) => package.clone(),
+        _ => None,
+    };
+    json!({
+        "id": payout.id.to_string(),
+        "user": row.user.as_str(),
+        "state": payout.state.name(),
+        "final": payout.state.is_final(),
+        "code": code,
+        "amount_fen": payout.amount.0,
+        "currency": "CNY",
+        "billed_fen": payout.billed.0,
+        "reference": payout.reference.as_str(),
+        "asked_by": payout.asked.name(),
+        "out_bill_no": attempt.map(|attempt| attempt.number().to_string()),
+        "transfer_bill_no": attempt.and_then(|attempt| attempt.bill_no.clone()),
+        "package_info": package,
+        "created_at": rfc3339(payout.created_at),
+        "updated_at": rfc3339(payout.updated_at),
+        "paid_at": paid_at,
+        "version": payout.version,
+    })
+}
+
+/// Tells a payout's story with its evidence.
+pub(crate) async fn show<P: Ports>(
+    State(doors): State<Doors<P>>,
+    Path(payout): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let payout = id("/id", &payout, PayoutId::parse)?;
+    let story = doors.ports.store().payout(payout).await?;
+    let story = story.ok_or_else(|| Problem::not_found("payout"))?;
+    let mut value = shown(&story.row);
+    let history: Vec<Value> = story.history.iter().map(happened).collect();
+    value["history"] = json!(history);
+    Ok(Json(value))
+}
+
+fn happened(line: &HistoryLine) -> Value {
+    let evidence = line.evidence.as_ref().map(
+        |seen| json!({ "status": seen.status, "request_id": seen.request_id, "body": seen.body }),
+    );
+    json!({
+        "at": rfc3339(line.at),
+        "event": line.event,
+        "state": line.state,
+        "code": line.code,
+        "evidence": evidence,
+    })
+}
+
+/// Asks for a payout to be cancelled; whether it was shows in its state.
+pub(crate) async fn cancel<P: Ports>(
+    State(doors): State<Doors<P>>,
+    Path(payout): Path<String>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let payout = id("/id", &payout, PayoutId::parse)?;
+    let outcome = doors.desk.submit(Command::CancelPayout(payout)).await??;
+    let state = match outcome {
+        Outcome::Payout { state, .. } => state,
+        _ => "cancelling",
+    };
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(json!({ "id": payout.to_string(), "state": state })),
+    ))
+}

@@ -1,0 +1,252 @@
+//! Whether it lives, whether it can work, and numbers for Prometheus. No number names a person.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use lingqian_core::ledger::Account;
+use lingqian_io::{Browse as _, Dice as _, Ports};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::{Doors, Problem};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    method: String,
+    route: String,
+    status: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    name: String,
+}
+
+/// What is counted.
+pub(crate) struct Metrics {
+    registry: Registry,
+    calls: Family<Call, Counter<u64, AtomicU64>>,
+    seconds: Histogram,
+    events: Family<Named, Counter<u64, AtomicU64>>,
+    notifications: Family<Named, Counter<u64, AtomicU64>>,
+    payouts: Family<Named, Gauge>,
+    waiting: Family<Named, Gauge>,
+    balances: Family<Named, Gauge>,
+    open_breaks: Gauge,
+    dead_letters: Gauge,
+}
+
+impl Metrics {
+    /// Nothing counted yet.
+    pub(crate) fn new() -> Metrics {
+        let waits = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("lingqian"),
+            calls: Family::default(),
+            seconds: Histogram::new(waits),
+            events: Family::default(),
+            notifications: Family::default(),
+            payouts: Family::default(),
+            waiting: Family::default(),
+            balances: Family::default(),
+            open_breaks: Gauge::default(),
+            dead_letters: Gauge::default(),
+        };
+        let Metrics {
+            registry,
+            calls,
+            seconds,
+            events,
+            notifications,
+            ..
+        } = &mut metrics;
+        registry.register(
+            "http_requests",
+            "Requests by route and status",
+            calls.clone(),
+        );
+        registry.register("http_seconds", "How long requests took", seconds.clone());
+        registry.register("events", "Earning events by result", events.clone());
+        registry.register(
+            "notifications",
+            "Notifications by result",
+            notifications.clone(),
+        );
+        let Metrics {
+            registry,
+            payouts,
+            waiting,
+            balances,
+            open_breaks,
+            dead_letters,
+            ..
+        } = &mut metrics;
+        registry.register("payouts", "Payouts by state", payouts.clone());
+        registry.register("waiting", "Payouts that wait, by queue", waiting.clone());
+        registry.register(
+            "balance_micros",
+            "Balances of system accounts",
+            balances.clone(),
+        );
+        registry.register(
+            "open_breaks",
+            "Breaks that a person must look at",
+            open_breaks.clone(),
+        );
+        registry.register(
+            "dead_letters",
+            "Inputs that were not credited",
+            dead_letters.clone(),
+        );
+        metrics
+    }
+
+    /// Events came in.
+    pub(crate) fn ingested(&self, credited: u64, duplicates: u64, rejected: u64) {
+        for (name, count) in [
+            ("credited", credited),
+            ("duplicate", duplicates),
+            ("rejected", rejected),
+        ] {
+            self.events
+                .get_or_create(&Named { name: name.into() })
+                .inc_by(count);
+        }
+    }
+
+    /// A notification came in.
+    pub(crate) fn notification(&self, result: &str) {
+        self.notifications
+            .get_or_create(&Named {
+                name: result.into(),
+            })
+            .inc();
+    }
+}
+
+/// Counts, names and traces every request.
+pub(crate) async fn observe<P: Ports>(
+    State(doors): State<Doors<P>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let began = Instant::now();
+    let method = request.method().as_str().to_owned();
+    let path = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
+    let given = request
+        .headers()
+        .get("request-id")
+        .and_then(|id| id.to_str().ok());
+    let sane = |id: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        (1..=64).contains(&id.len()) && id.bytes().all(plain)
+    };
+    let id = given.filter(sane).map(str::to_owned);
+    let id = id.unwrap_or_else(|| format!("rq_{:026x}", doors.ports.dice().roll() >> 24));
+    let mut response = next.run(request).await;
+    let status = response.status().as_u16();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("request-id"), value);
+    }
+    let took = began.elapsed();
+    let route = path.unwrap_or_else(|| "none".into());
+    tracing::debug!(
+        request_id = id,
+        method,
+        route,
+        status,
+        ms = took.as_millis(),
+        "answered"
+    );
+    doors.metrics.seconds.observe(took.as_secs_f64());
+    let call = Call {
+        method,
+        route,
+        status: status.to_string(),
+    };
+    doors.metrics.calls.get_or_create(&call).inc();
+    response
+}
+
+/// The process lives.
+pub(crate) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The store answers.
+pub(crate) async fn readyz<P: Ports>(State(doors): State<Doors<P>>) -> Response {
+    match doors.ports.store().merchants().await {
+        Ok(_) => "ready\n".into_response(),
+        Err(fault) => {
+            tracing::error!(%fault, "the store does not answer");
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store does not answer\n",
+            )
+                .into_response()
+        }
+    }
+}
+
+/// Everything that is counted, with the books as they are now.
+pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Response, Problem> {
+    let summary = doors.ports.store().summary().await?;
+    let metrics = &doors.metrics;
+    let gauge = |family: &Family<Named, Gauge>, name: &str, value: i64| {
+        family
+            .get_or_create(&Named {
+                name: name.to_owned(),
+            })
+            .set(value);
+    };
+    for state in lingqian_core::payout::State::NAMES {
+        let found = summary.payouts.iter().find(|(name, ..)| name == state);
+        gauge(
+            &metrics.payouts,
+            state,
+            found.map_or(0, |(_, count, _)| count.cast_signed()),
+        );
+    }
+    for queue in lingqian_core::payout::Queue::ALL {
+        let found = summary
+            .waiting
+            .iter()
+            .find(|(waiting, _)| *waiting == queue);
+        gauge(
+            &metrics.waiting,
+            queue.name(),
+            found.map_or(0, |(_, count)| count.cast_signed()),
+        );
+    }
+    for (account, balance) in &summary.accounts {
+        match account {
+            Account::Clearing(no) => {
+                gauge(&metrics.balances, &format!("clearing:{}", no.0), balance.0);
+            }
+            Account::Float(no) => gauge(&metrics.balances, &format!("float:{}", no.0), balance.0),
+            Account::Suspense => gauge(&metrics.balances, "suspense", balance.0),
+            _ => {}
+        }
+    }
+    metrics.open_breaks.set(summary.open_breaks.cast_signed());
+    metrics.dead_letters.set(summary.dead_letters.cast_signed());
+    let mut text = String::new();
+    encode(&mut text, &metrics.registry)
+        .map_err(|_| Problem::new(500, "broken", "the numbers could not be written"))?;
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}

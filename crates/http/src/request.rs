@@ -1,0 +1,175 @@
+//! Requests, read strictly: what is not known is an error, not ignored.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
+use lingqian_core::id::IdFault;
+use serde::de::DeserializeOwned;
+
+use crate::Problem;
+
+/// The most that a page of a list holds.
+pub(crate) const PAGE_MAX: u32 = 200;
+/// What it holds when nobody says.
+const PAGE_DEFAULT: u32 = 50;
+
+/// A body that could be read at all.
+pub(crate) fn body(body: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| {
+        if rejection.status().as_u16() == 413 {
+            Problem::new(
+                413,
+                "body_too_large",
+                "the body is larger than the limit of 1 MiB",
+            )
+        } else {
+            Problem::new(400, "body_unreadable", "the body could not be read")
+        }
+    })
+}
+
+/// The one value of a JSON body.
+pub(crate) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Problem> {
+    if content_type(headers) != "application/json" {
+        return Err(Problem::new(
+            415,
+            "content_type_wrong",
+            "send the body with `Content-Type: application/json`",
+        ));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    serde_path(&mut reader).and_then(|value| {
+        reader.end().map(|()| value).map_err(|_| {
+            Problem::field(
+                "",
+                "malformed_json",
+                "there is more than one value in the body",
+            )
+        })
+    })
+}
+
+fn serde_path<'a, T: DeserializeOwned>(
+    reader: &mut serde_json::Deserializer<serde_json::de::SliceRead<'a>>,
+) -> Result<T, Problem> {
+    T::deserialize(reader).map_err(|error| {
+        let text = error.to_string();
+        let field = text
+            .split('`')
+            .nth(1)
+            .map(|field| format!("/{field}"))
+            .unwrap_or_default();
+        let code = match error.classify() {
+            serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
+                "malformed_json"
+            }
+            _ if text.starts_with("unknown field") => "field_unknown",
+            _ if text.starts_with("missing field") => "field_missing",
+            _ => "field_invalid",
+        };
+        Problem::field(&field, code, text)
+    })
+}
+
+/// The media type without its parameters, in lower case.
+pub(crate) fn content_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get("content-type")
+        .and_then(|value| value.to_str().ok());
+    let media = value
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    media.trim().to_ascii_lowercase()
+}
+
+/// A typed id from text.
+pub(crate) fn id<T>(
+    pointer: &'static str,
+    text: &str,
+    parse: fn(&str) -> Result<T, IdFault>,
+) -> Result<T, Problem> {
+    parse(text).map_err(|fault| {
+        let name = pointer.trim_start_matches('/');
+        Problem::field(pointer, "malformed", format!("{name} {fault}"))
+    })
+}
+
+/// Query parameters, each known by name and given once.
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads the query of an address.
+    pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Result<Query, Problem> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for pair in query
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+        {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            if !known.contains(&name) {
+                let list = known.join(", ");
+                return Err(Problem::field(
+                    name,
+                    "parameter_unknown",
+                    format!("this parameter is not known here; known are: {list}"),
+                ));
+            }
+            if pairs.iter().any(|(given, _)| given == name) {
+                return Err(Problem::field(
+                    name,
+                    "parameter_repeated",
+                    "given more than once",
+                ));
+            }
+            pairs.push((name.to_owned(), decode(value)));
+        }
+        Ok(Query(pairs))
+    }
+
+    /// A parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The size of the page.
+    pub(crate) fn limit(&self) -> Result<u32, Problem> {
+        let Some(text) = self.get("limit") else {
+            return Ok(PAGE_DEFAULT);
+        };
+        let limit = text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=PAGE_MAX).contains(limit));
+        limit.ok_or_else(|| {
+            Problem::field(
+                "limit",
+                "parameter_invalid",
+                "limit must be a number from 1 to 200",
+            )
+        })
+    }
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let decoded = match byte {
+            b'+' => Some(b' '),
+            b'%' => {
+                let digits: Vec<u8> = rest.by_ref().take(2).collect();
+                let digits = std::str::from_utf8(&digits).unwrap_or_default();
+                u8::from_str_radix(digits, 16).ok()
+            }
+            other => Some(other),
+        };
+        bytes.extend(decoded);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

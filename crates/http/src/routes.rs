@@ -1,0 +1,219 @@
+//! The table of all routes. Who may use a route and what is published about it are read from
+//! here, so neither can drift from the other.
+
+/// What a key may be allowed to do.
+pub const SCOPES: [&str; 8] = [
+    "users:read",
+    "users:write",
+    "events:write",
+    "withdrawals:write",
+    "payouts:read",
+    "payouts:write",
+    "books:read",
+    "metrics:read",
+];
+
+/// One route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// `GET`, `POST` or `PATCH`.
+    pub method: &'static str,
+    /// The path with its parameters in braces.
+    pub path: &'static str,
+    /// What a key must be allowed to do; none for an open route.
+    pub scope: Option<&'static str>,
+    /// One line for people.
+    pub summary: &'static str,
+    /// The schema of the body, where there is one.
+    pub request: Option<&'static str>,
+    /// The status of success.
+    pub status: u16,
+    /// The schema of the answer, where it is JSON.
+    pub response: Option<&'static str>,
+    /// Names of query parameters and headers.
+    pub parameters: &'static [&'static str],
+}
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    scope: Option<&'static str>,
+    summary: &'static str,
+) -> Route {
+    Route {
+        method,
+        path,
+        scope,
+        summary,
+        request: None,
+        status: 200,
+        response: None,
+        parameters: &[],
+    }
+}
+
+impl Route {
+    const fn takes(self, schema: &'static str) -> Route {
+        Route {
+            request: Some(schema),
+            ..self
+        }
+    }
+
+    const fn answers(self, status: u16, schema: &'static str) -> Route {
+        Route {
+            status,
+            response: Some(schema),
+            ..self
+        }
+    }
+
+    const fn with(self, parameters: &'static [&'static str]) -> Route {
+        Route { parameters, ..self }
+    }
+}
+
+/// Every route, in the order in which money moves.
+pub const ROUTES: [Route; 20] = [
+    route(
+        "POST",
+        "/v1/users",
+        Some("users:write"),
+        "Register a user of the app",
+    )
+    .takes("NewUser")
+    .answers(201, "User"),
+    route(
+        "GET",
+        "/v1/users/{id}",
+        Some("users:read"),
+        "Show a user with balances",
+    )
+    .answers(200, "User"),
+    route(
+        "PATCH",
+        "/v1/users/{id}",
+        Some("users:write"),
+        "Freeze or unfreeze a user",
+    )
+    .takes("UserChange")
+    .answers(200, "User"),
+    route(
+        "GET",
+        "/v1/users/{id}/statement",
+        Some("users:read"),
+        "List a user's entries, newest first",
+    )
+    .answers(200, "Statement")
+    .with(&["limit", "cursor"]),
+    route(
+        "POST",
+        "/v1/users/{id}/link",
+        Some("users:write"),
+        "Begin to link a WeChat wallet",
+    )
+    .answers(201, "LinkStarted"),
+    route(
+        "GET",
+        "/oauth/wechat/callback",
+        None,
+        "Where WeChat sends the user back",
+    )
+    .with(&["state", "code"]),
+    route(
+        "POST",
+        "/v1/events",
+        Some("events:write"),
+        "Credit earning events: one, an array, or JSON lines",
+    )
+    .takes("Events")
+    .answers(200, "EventResults"),
+    route(
+        "POST",
+        "/v1/withdrawals",
+        Some("withdrawals:write"),
+        "Set money aside for a payout",
+    )
+    .takes("Withdrawal")
+    .answers(201, "Withdrawn")
+    .with(&["Idempotency-Key"]),
+    route(
+        "GET",
+        "/v1/payouts",
+        Some("payouts:read"),
+        "List payouts, newest first",
+    )
+    .answers(200, "Payouts")
+    .with(&["state", "user", "limit", "cursor"]),
+    route(
+        "GET",
+        "/v1/payouts/{id}",
+        Some("payouts:read"),
+        "Tell a payout's story",
+    )
+    .answers(200, "PayoutStory"),
+    route(
+        "POST",
+        "/v1/payouts/{id}/cancel",
+        Some("payouts:write"),
+        "Ask for a payout to be cancelled",
+    )
+    .answers(202, "Cancelling"),
+    route(
+        "POST",
+        "/hooks/wechat/transfer",
+        None,
+        "Where WeChat Pay announces the end of a transfer",
+    ),
+    route(
+        "GET",
+        "/v1/bills",
+        Some("books:read"),
+        "List reconciled bills",
+    )
+    .answers(200, "Bills"),
+    route(
+        "GET",
+        "/v1/breaks",
+        Some("books:read"),
+        "List breaks, open and closed",
+    )
+    .answers(200, "Breaks"),
+    route(
+        "GET",
+        "/v1/dead-letters",
+        Some("books:read"),
+        "List inputs that were not credited",
+    )
+    .answers(200, "DeadLetters")
+    .with(&["limit"]),
+    route(
+        "GET",
+        "/v1/summary",
+        Some("books:read"),
+        "The books in a few numbers",
+    )
+    .answers(200, "Summary"),
+    route("GET", "/healthz", None, "Whether the process lives"),
+    route("GET", "/readyz", None, "Whether the store answers"),
+    route(
+        "GET",
+        "/metrics",
+        Some("metrics:read"),
+        "Numbers for Prometheus",
+    ),
+    route(
+        "GET",
+        "/openapi.json",
+        Some("metrics:read"),
+        "This description",
+    ),
+];
+
+/// The route of a method and a matched path. `HEAD` is answered as `GET` is.
+pub(crate) fn find(method: &str, path: &str) -> Option<&'static Route> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    ROUTES
+        .iter()
+        .find(|route| route.method == method && route.path == path)
+}

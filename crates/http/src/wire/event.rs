@@ -1,0 +1,205 @@
+//! One earning event as JSON: a fast way for good lines, and a slow one that explains bad ones.
+
+use std::borrow::Cow;
+
+use lingqian_core::earning::EarningEvent;
+use lingqian_core::id::{EventId, IdFault, KindCode, Source, UserId};
+use lingqian_core::money::{Fen, Micros};
+use lingqian_core::time::Timestamp;
+use lingqian_engine::ingest::Unreadable;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    source: Cow<'a, str>,
+    #[serde(borrow)]
+    event_id: Cow<'a, str>,
+    #[serde(borrow)]
+    user: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    amount_micros: Option<i64>,
+    amount_fen: Option<i64>,
+    #[serde(borrow)]
+    occurred_at: Option<Cow<'a, str>>,
+}
+
+const FIELDS: [&str; 7] = [
+    "source",
+    "event_id",
+    "user",
+    "kind",
+    "amount_micros",
+    "amount_fen",
+    "occurred_at",
+];
+
+fn fault(code: &'static str, field: Option<&str>, detail: impl Into<String>) -> Unreadable {
+    Unreadable {
+        code,
+        field: field.map(str::to_owned),
+        detail: detail.into(),
+    }
+}
+
+/// Reads one event.
+///
+/// # Errors
+/// The first thing that is wrong, with the field that is to blame.
+pub fn parse_event(text: &[u8]) -> Result<EarningEvent, Unreadable> {
+    let wire: Wire<'_> = serde_json::from_slice(text).map_err(|error| explain(text, &error))?;
+    let id = |field: &'static str, fault: IdFault| {
+        self::fault("malformed", Some(field), format!("{field} {fault}"))
+    };
+    let amount = match (wire.amount_micros, wire.amount_fen) {
+        (Some(_), Some(_)) => {
+            return Err(fault(
+                "amount_twice",
+                Some("amount_fen"),
+                "give amount_micros or amount_fen, not both",
+            ));
+        }
+        (Some(micros), None) => Some(Micros(micros)),
+        (None, Some(fen)) => Some(Fen(fen).micros().ok_or_else(|| {
+            fault(
+                "amount_out_of_range",
+                Some("amount_fen"),
+                "amount_fen is out of range",
+            )
+        })?),
+        (None, None) => None,
+    };
+    let occurred_at = wire.occurred_at.as_deref().map(moment).transpose()?;
+    Ok(EarningEvent {
+        source: Source::parse(&wire.source).map_err(|fault| id("source", fault))?,
+        event_id: EventId::parse(&wire.event_id).map_err(|fault| id("event_id", fault))?,
+        user: UserId::parse(&wire.user).map_err(|fault| id("user", fault))?,
+        kind: KindCode::parse(&wire.kind).map_err(|fault| id("kind", fault))?,
+        amount,
+        occurred_at,
+    })
+}
+
+fn moment(text: &str) -> Result<Timestamp, Unreadable> {
+    let at: Result<jiff::Timestamp, _> = text.parse();
+    at.map(|at| Timestamp(at.as_millisecond())).map_err(|_| {
+        fault(
+            "time_invalid",
+            Some("occurred_at"),
+            "occurred_at must be like 2026-03-02T10:15:07Z or 2026-03-02T18:15:07+08:00",
+        )
+    })
+}
+
+fn explain(text: &[u8], error: &serde_json::Error) -> Unreadable {
+    let value: Value = match serde_json::from_slice(text) {
+        Ok(value) => value,
+        Err(error) => {
+            let column = error.column();
+            return fault(
+                "malformed_json",
+                None,
+                format!("not JSON, at column {column}"),
+            );
+        }
+    };
+    let Some(map) = value.as_object() else {
+        return fault("malformed_json", None, "an event is a JSON object");
+    };
+    if let Some(name) = map.keys().find(|name| !FIELDS.contains(&name.as_str())) {
+        let list = FIELDS.join(", ");
+        let name: String = name.chars().take(64).collect();
+        return fault(
+            "field_unknown",
+            Some(&name),
+            format!("known fields are {list}"),
+        );
+    }
+    for field in FIELDS {
+        let value = map.get(field).filter(|value| !value.is_null());
+        let optional = !FIELDS[..4].contains(&field);
+        let problem = match (value, field) {
+            (None, _) if optional => None,
+            (None, _) => Some(("field_missing", format!("{field} is missing"))),
+            (Some(value), "amount_micros" | "amount_fen") if !value.is_i64() => Some((
+                "amount_not_integer",
+                format!("{field} must be an integer without point or quotes"),
+            )),
+            (Some(value), "amount_micros" | "amount_fen") => value.as_i64().map_or(
+                Some(("amount_out_of_range", format!("{field} is out of range"))),
+                |_| None,
+            ),
+            (Some(value), _) if !value.is_string() => {
+                Some(("field_invalid", format!("{field} must be a string")))
+            }
+            (Some(_), _) => None,
+        };
+        if let Some((code, detail)) = problem {
+            return fault(code, Some(field), detail);
+        }
+    }
+    fault("field_invalid", None, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> (&'static str, Option<String>) {
+        let fault = parse_event(text.as_bytes()).expect_err(text);
+        (fault.code, fault.field)
+    }
+
+    const GOOD: &str = r#""source":"app","event_id":"e1","user":"u1","kind":"ad_view""#;
+
+    #[test]
+    fn a_good_line_reads_with_either_unit() {
+        let micros = parse_event(format!(r#"{{{GOOD},"amount_micros":2500}}"#).as_bytes());
+        assert_eq!(micros.expect("reads").amount, Some(Micros(2_500)));
+        let fen = parse_event(format!(r#"{{{GOOD},"amount_fen":3}}"#).as_bytes());
+        assert_eq!(fen.expect("reads").amount, Some(Micros(30_000)));
+        let none = format!(r#"{{{GOOD},"occurred_at":"2026-03-02T18:15:07+08:00"}}"#);
+        let event = parse_event(none.as_bytes()).expect("reads");
+        assert_eq!(event.amount, None);
+        assert_eq!(event.occurred_at, Some(Timestamp(1_772_446_507_000)));
+    }
+
+    #[test]
+    fn each_bad_line_names_its_field() {
+        let field = |name: &str| Some(name.to_owned());
+        assert_eq!(refused("{"), ("malformed_json", None));
+        assert_eq!(refused("[1]"), ("malformed_json", None));
+        assert_eq!(
+            refused(r#"{"source":"a"}"#),
+            ("field_missing", field("event_id"))
+        );
+        let with = |tail: &str| refused(&format!("{{{GOOD},{tail}}}"));
+        assert_eq!(with(r#""amount":1"#), ("field_unknown", field("amount")));
+        assert_eq!(
+            with(r#""amount_micros":1.5"#),
+            ("amount_not_integer", field("amount_micros"))
+        );
+        assert_eq!(
+            with(r#""amount_micros":"5""#),
+            ("amount_not_integer", field("amount_micros"))
+        );
+        assert_eq!(
+            with(r#""amount_fen":1e3"#),
+            ("amount_not_integer", field("amount_fen"))
+        );
+        let both = r#""amount_fen":1,"amount_micros":1"#;
+        assert_eq!(with(both), ("amount_twice", field("amount_fen")));
+        assert_eq!(
+            with(r#""occurred_at":"yesterday""#),
+            ("time_invalid", field("occurred_at"))
+        );
+        let long = format!(
+            r#"{{"source":"a","event_id":"{}","user":"u","kind":"k"}}"#,
+            "x".repeat(65)
+        );
+        assert_eq!(refused(&long), ("malformed", field("event_id")));
+    }
+}
