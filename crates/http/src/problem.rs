@@ -118,11 +118,8 @@ impl From<Rejection> for Problem {
             | Rejection::ClaimMismatch { .. }
             | Rejection::Immutable { .. } => 422,
         };
-        let problem = Problem::new(status, rejection.code(), rejection.to_string());
-        let problem = Problem {
-            retryable: status == 503,
-            ..problem
-        };
+        let mut problem = Problem::new(status, rejection.code(), rejection.to_string());
+        problem.0.retryable = status == 503;
         match rejection.field() {
             Some(field) => problem.at(&format!("/{field}")),
             None => problem,
@@ -147,10 +144,9 @@ impl From<Fault> for Problem {
         } else {
             "not_done"
         };
-        Problem {
-            outcome,
-            ..Problem::new(status, fault.code(), detail)
-        }
+        let mut problem = Problem::new(status, fault.code(), detail);
+        problem.0.outcome = outcome;
+        problem
     }
 }
 
