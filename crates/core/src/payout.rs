@@ -40,7 +40,9 @@ impl Asked {
     /// The value of a stored name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Asked> {
-        [Asked::ByRequest, Asked::BySweep].into_iter().find(|asked| asked.name() == name)
+        [Asked::ByRequest, Asked::BySweep]
+            .into_iter()
+            .find(|asked| asked.name() == name)
     }
 }
 

@@ -102,11 +102,7 @@ pub trait Rail: Send + Sync + 'static {
     fn send(&self, order: &TransferOrder) -> impl Future<Output = TransferReport> + Send;
 
     /// Asks what became of a number.
-    fn ask(
-        &self,
-        mchid: &MchId,
-        number: OutBillNo,
-    ) -> impl Future<Output = TransferReport> + Send;
+    fn ask(&self, mchid: &MchId, number: OutBillNo) -> impl Future<Output = TransferReport> + Send;
 
     /// Asks for a transfer to be cancelled.
     fn cancel(
