@@ -196,6 +196,8 @@ pub fn record_line(
         let billed = billed.ok_or_else(out_of_range)?;
         let payout = Payout {
             billed,
+            version: payout.version.saturating_add(1),
+            updated_at: moment.now,
             ..payout.clone()
         };
         changes
