@@ -325,6 +325,10 @@ impl Facts {
             self.link_states.insert(state.digest, Some(state.clone()));
         }
         for link in &changes.links {
+            // The wallet that the user leaves is nobody's now.
+            for holder in self.holders.values_mut() {
+                *holder = holder.filter(|holder| *holder != link.user);
+            }
             self.holders.insert(link.openid.clone(), Some(link.user));
             if let Some(wallet) = self.wallets.get_mut(&link.user) {
                 wallet.link = Some(link.clone());

@@ -1,13 +1,4 @@
-//! The rules of money as functions of their arguments.
-//!
-//! Facts in, rules, changes out: [`execute()`] takes the moment, one command and the facts that
-//! it asked for, and answers with changes and an outcome, or with a rejection. It is the only
-//! place where anything is decided. There is no I/O, no clock, no randomness and no float here,
-//! and nothing here knows how facts are stored or how WeChat spells things.
-//!
-//! Read them in the order in which money moves: `link`, `earning`, `ledger`, `withdrawal`,
-//! `risk`, `payout`, `transfer`, `settle`, `reconcile`; then `command`, `facts`, `execute`.
-
+#![doc = include_str!("../README.md")]
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,

@@ -84,8 +84,8 @@ pub struct Attempt {
     pub sends: u32,
     /// How often we asked since the last news.
     pub asks: u32,
-    /// Whether there ever was a send whose fate we did not learn. A refusal of a later send
-    /// then proves nothing about the earlier one.
+    /// Whether there ever was a send whose fate we did not learn, or one that was accepted
+    /// before this one. A refusal of a later send then proves nothing about the earlier one.
     pub doubt: bool,
     /// When it was first sent.
     pub first_sent_at: Timestamp,

@@ -169,27 +169,7 @@ pub fn record_line(
             .payout(number.payout())
             .filter(|p| has_number(p, number))
     });
-    let (float, clearing) = (Account::Float(merchant), Account::Clearing(merchant));
-    let (matched, sides, cause) = match (payout, line.direction) {
-        (Some(payout), Direction::Out) => {
-            (Match::Payout(payout.id), (clearing, float), Cause::BillOut)
-        }
-        (Some(payout), Direction::In) => (
-            Match::Returned(payout.id),
-            (float, clearing),
-            Cause::BillReturn,
-        ),
-        (None, Direction::In) => (
-            Match::TopUp,
-            (float, Account::Funding(KindNo::TOP_UP)),
-            Cause::TopUp,
-        ),
-        (None, Direction::Out) => (
-            Match::Unexplained,
-            (Account::Suspense, float),
-            Cause::Unexplained,
-        ),
-    };
+    let (matched, sides, cause) = explain(merchant, line.direction, payout);
     let out_of_range = || Rejection::AmountOutOfRange {
         max: crate::money::AMOUNT_MAX,
     };
@@ -216,6 +196,8 @@ pub fn record_line(
         let billed = billed.ok_or_else(out_of_range)?;
         let payout = Payout {
             billed,
+            version: payout.version.saturating_add(1),
+            updated_at: moment.now,
             ..payout.clone()
         };
         changes
@@ -233,6 +215,32 @@ pub fn record_line(
         });
     }
     Ok((changes, Outcome::LineBooked { matched }))
+}
+
+/// What a line is, and between which accounts it moves money for which cause.
+fn explain(
+    merchant: MerchantNo,
+    direction: Direction,
+    payout: Option<&Payout>,
+) -> (Match, (Account, Account), Cause) {
+    let (float, clearing) = (Account::Float(merchant), Account::Clearing(merchant));
+    match (payout, direction) {
+        (Some(payout), Direction::Out) => {
+            (Match::Payout(payout.id), (clearing, float), Cause::BillOut)
+        }
+        (Some(payout), Direction::In) => {
+            let sides = (float, clearing);
+            (Match::Returned(payout.id), sides, Cause::BillReturn)
+        }
+        (None, Direction::In) => {
+            let sides = (float, Account::Funding(KindNo::TOP_UP));
+            (Match::TopUp, sides, Cause::TopUp)
+        }
+        (None, Direction::Out) => {
+            let sides = (Account::Suspense, float);
+            (Match::Unexplained, sides, Cause::Unexplained)
+        }
+    }
 }
 
 /// The other direction: a payout that ended on a day whose bill is complete.

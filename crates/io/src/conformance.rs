@@ -1,1 +1,39 @@
 //! The suite that every store must pass.
+//!
+//! Call [`exercise`] with a way to make an empty store, inside whatever runs futures. It panics
+//! with the promise that was broken. [`whole_flow`] takes one store through a life: earn,
+//! withdraw, assess, begin, report, reconcile, audit, with no decision of its own.
+//!
+//! The suite says what is promised to callers ([`crate::store`]) and asks for nothing else: not
+//! how a store numbers its facts' basis, nor in which order it lists what has no order. What it
+//! cannot show is that an answer survives a crash; each durable store shows that by itself.
+
+mod auditing;
+mod commits;
+mod flow;
+mod given;
+mod look;
+mod people;
+mod reconciling;
+mod states;
+mod work;
+
+use crate::{Browse, Store};
+
+pub use flow::whole_flow;
+
+/// Everything that a store promises. `make` makes a store with empty books, another one each
+/// time.
+///
+/// # Panics
+/// When a promise is broken.
+pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
+    commits::exercise(&make).await;
+    people::exercise(&make).await;
+    states::exercise(&make).await;
+    work::exercise(&make).await;
+    reconciling::exercise(&make).await;
+    look::exercise(&make).await;
+    auditing::exercise(&make).await;
+    whole_flow(&make().await).await;
+}

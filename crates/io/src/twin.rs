@@ -1,1 +1,256 @@
-//! In-memory implementations of the ports.
+//! In-memory implementations of the ports, for tests and for the simulated world.
+//!
+//! [`MemoryStore`] keeps the promises of [`Store`] and [`Browse`] to the letter and nothing
+//! beyond them: whoever wants to know what a store does can read it here. On request it fails
+//! where a real store can fail ([`FaultPoint`]). Its futures give way once before and once after
+//! each operation, so that a caller which drops them reaches every point of a crash.
+//!
+//! What is absent: nothing here is durable, and nothing is fast for more books than a test has.
+
+mod audit;
+mod books;
+mod look;
+mod world;
+mod write;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::facts::Wallet;
+use lingqian_core::id::{PayoutId, UserId, UserNo};
+use lingqian_core::money::Micros;
+use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::time::BusinessDate;
+use lingqian_core::transfer::Merchant;
+use lingqian_core::{Changes, Facts, Keys};
+
+use crate::Fault;
+use crate::store::{
+    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, StatementLine, Store,
+    Summary,
+};
+use books::Books;
+
+pub use world::{ManualClock, SeededDice};
+
+/// Where the next failure happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultPoint {
+    /// A prefetch is answered [`Fault::Retry`].
+    Prefetch,
+    /// A commit is answered [`Fault::Retry`]; nothing is written.
+    Commit,
+    /// A commit is answered [`Fault::Unknown`]; nothing is written.
+    CommitLost,
+    /// A commit is answered [`Fault::Unknown`]; all of it is written.
+    CommitUnanswered,
+    /// Somebody else commits just before, so that the commit is a conflict.
+    CommitConflict,
+    /// A claim is answered [`Fault::Retry`]; nothing is leased.
+    Claim,
+    /// Something of [`Browse`], or an audit, is answered [`Fault::Retry`].
+    Look,
+}
+
+/// The books in memory. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    books: Books,
+    faults: VecDeque<FaultPoint>,
+}
+
+impl Shared {
+    /// Takes the fault that is next in line, if it is one of these.
+    fn fault(&mut self, points: &[FaultPoint]) -> Option<FaultPoint> {
+        let next = self.faults.front().filter(|next| points.contains(next));
+        next.copied().inspect(|_| {
+            self.faults.pop_front();
+        })
+    }
+}
+
+impl MemoryStore {
+    /// Lets a failure happen. Failures wait in line: each happens once, at the first operation
+    /// of its sort after the one before it has happened.
+    pub fn fail_next(&self, point: FaultPoint) {
+        self.lock().faults.push_back(point);
+    }
+
+    /// How many failures still wait.
+    #[must_use]
+    pub fn failures_left(&self) -> usize {
+        self.lock().faults.len()
+    }
+
+    /// A panic elsewhere cannot leave the books half written: writing does not panic.
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn look<T>(&self, look: impl FnOnce(&Books) -> T + Send) -> Result<T, Fault> {
+        give_way().await;
+        let looked = {
+            let mut shared = self.lock();
+            match shared.fault(&[FaultPoint::Look]) {
+                Some(_) => Err(retry()),
+                None => Ok(look(&shared.books)),
+            }
+        };
+        give_way().await;
+        looked
+    }
+}
+
+fn retry() -> Fault {
+    Fault::Retry("the twin was told to fail".into())
+}
+
+/// Lets others run once.
+async fn give_way() {
+    let mut gave_way = false;
+    poll_fn(|context| {
+        if gave_way {
+            return Poll::Ready(());
+        }
+        gave_way = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl Store for MemoryStore {
+    async fn prefetch(&self, keys: Keys) -> Result<Facts, Fault> {
+        give_way().await;
+        let facts = {
+            let mut shared = self.lock();
+            match shared.fault(&[FaultPoint::Prefetch]) {
+                Some(_) => Err(retry()),
+                None => Ok(shared.books.facts(&keys)),
+            }
+        };
+        give_way().await;
+        facts
+    }
+
+    async fn commit(&self, basis: u64, changes: Changes) -> Result<Committed, Fault> {
+        give_way().await;
+        let committed = {
+            let mut shared = self.lock();
+            let fault = shared.fault(&[
+                FaultPoint::Commit,
+                FaultPoint::CommitLost,
+                FaultPoint::CommitUnanswered,
+                FaultPoint::CommitConflict,
+            ]);
+            let unknown = || Fault::Unknown("the twin was told to lose the answer".into());
+            match fault {
+                Some(FaultPoint::Commit) => Err(retry()),
+                Some(FaultPoint::CommitLost) => Err(unknown()),
+                Some(FaultPoint::CommitUnanswered) => shared
+                    .books
+                    .commit(basis, changes)
+                    .and_then(|_| Err(unknown())),
+                Some(FaultPoint::CommitConflict) => {
+                    shared.books.generation += 1;
+                    Ok(Committed::Conflict)
+                }
+                _ => shared.books.commit(basis, changes),
+            }
+        };
+        give_way().await;
+        committed
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
+        give_way().await;
+        let claimed = {
+            let mut shared = self.lock();
+            match shared.fault(&[FaultPoint::Claim]) {
+                Some(_) => Err(retry()),
+                None => Ok(shared.books.claim(&claim)),
+            }
+        };
+        give_way().await;
+        claimed
+    }
+
+    async fn audit(&self) -> Result<Audited, Fault> {
+        self.look(Books::audit).await
+    }
+}
+
+impl Browse for MemoryStore {
+    async fn user(&self, id: &UserId, day: BusinessDate) -> Result<Option<Wallet>, Fault> {
+        self.look(|books| {
+            let user = books.user_by_id(id)?;
+            Some(books.wallet(user, &[day]))
+        })
+        .await
+    }
+
+    async fn statement(
+        &self,
+        user: UserNo,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<StatementLine>, Fault> {
+        self.look(|books| books.statement(user, before, limit))
+            .await
+    }
+
+    async fn payouts(&self, filter: PayoutFilter) -> Result<Vec<PayoutRow>, Fault> {
+        self.look(|books| books.list(&filter)).await
+    }
+
+    async fn payout(&self, id: PayoutId) -> Result<Option<PayoutStory>, Fault> {
+        self.look(|books| books.story(id)).await
+    }
+
+    async fn sweepable(
+        &self,
+        threshold: Micros,
+        after: UserNo,
+        limit: u32,
+    ) -> Result<Vec<(UserNo, UserId)>, Fault> {
+        self.look(|books| books.sweepable(threshold, after, limit))
+            .await
+    }
+
+    async fn paid_on(
+        &self,
+        date: BusinessDate,
+        after: Option<PayoutId>,
+        limit: u32,
+    ) -> Result<Vec<PayoutId>, Fault> {
+        self.look(|books| books.paid_on(date, after, limit)).await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {
+        self.look(Books::api_keys).await
+    }
+
+    async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
+        self.look(Books::merchants).await
+    }
+
+    async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {
+        self.look(Books::reconciled).await
+    }
+
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
+        self.look(|books| books.dead_letters(limit)).await
+    }
+
+    async fn summary(&self) -> Result<Summary, Fault> {
+        self.look(Books::summary).await
+    }
+}

@@ -30,6 +30,7 @@ const ASK_WAITS_MS: [i64; 8] = [
 
 /// A person who must confirm is not asked about as soon as a machine: so many waits are skipped.
 const PERSON_ASKS: u32 = 3;
+
 /// What happens to the held money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Money {
@@ -119,11 +120,16 @@ pub fn begun(state: State, order: TransferOrder, now: Timestamp) -> Option<Step>
             last_sent_at: now,
             bill_no: None,
         },
-        State::Deferred(attempt, _)
-        | State::Unknown(attempt, _)
-        | State::AwaitingUser(attempt, None) => Attempt {
+        State::Deferred(attempt, _) | State::Unknown(attempt, _) => Attempt {
             sends: attempt.sends.saturating_add(1),
             last_sent_at: now,
+            ..attempt
+        },
+        // An earlier send was accepted, so no refusal of this one may end the payout.
+        State::AwaitingUser(attempt, None) => Attempt {
+            sends: attempt.sends.saturating_add(1),
+            last_sent_at: now,
+            doubt: true,
             ..attempt
         },
         State::Requested
@@ -283,18 +289,27 @@ fn alive(state: &State, mut attempt: Attempt, finding: &Finding, now: Timestamp)
             } else {
                 None
             };
-            // Without the package nobody can confirm; sending the same order again brings it.
+            // Without the package nobody can confirm; sending the same order again brings it,
+            // at once the first time and ever later when it does not.
             // With it a person needs a while, and a notification usually comes first.
-            let (state, due) = match package.or(known) {
-                None => return Step::waits(State::AwaitingUser(attempt, None), Queue::Send, now),
-                Some(package) => {
-                    let due = ask_due(now, attempt.asks.saturating_add(PERSON_ASKS));
-                    (State::AwaitingUser(attempt, Some(package)), due)
-                }
+            let Some(package) = package.or(known) else {
+                let again = if attempt.sends > 1 {
+                    ask_due(now, attempt.sends)
+                } else {
+                    now
+                };
+                return Step::waits(State::AwaitingUser(attempt, None), Queue::Send, again);
             };
+            let due = ask_due(now, attempt.asks.saturating_add(PERSON_ASKS));
+            let state = State::AwaitingUser(attempt, Some(package));
             Step::waits(state, Queue::Ask, due)
         }
-        Finding::Cancelling => Step::waits(State::Cancelling(attempt), Queue::Ask, due),
+        Finding::Cancelling => {
+            // WeChat still waits for the user, so our cancel did not arrive.
+            let unheard = matches!(finding, Finding::AwaitingUser { .. });
+            let queue = if unheard { Queue::Cancel } else { Queue::Ask };
+            Step::waits(State::Cancelling(attempt), queue, due)
+        }
         Finding::Processing
         | Finding::Paid
         | Finding::Expired

@@ -1,0 +1,88 @@
+//! Whose wallet it is: a state is used once, in time, by one user.
+
+use lingqian_core::command::{Command, Outcome, Rejection};
+use lingqian_core::id::UserNo;
+use lingqian_core::link::{Identity, LINK_STATE_LIFE_MS, StateDigest};
+
+use crate::world::{Answer, World, identity, openid, user};
+
+const STATE: StateDigest = StateDigest([42; 32]);
+
+fn started() -> World {
+    let mut world = World::with_balance(0);
+    let user = user("bob");
+    world.must(Command::StartLink { user, state: STATE });
+    world
+}
+
+fn redeem(world: &mut World) -> Answer {
+    world.run(Command::RedeemState { state: STATE })
+}
+
+fn complete(world: &mut World, identity: Identity) -> Answer {
+    let state = STATE;
+    world.run(Command::CompleteLink { state, identity })
+}
+
+fn linked(world: &World, name: &str) -> Option<String> {
+    let no: UserNo = world.facts.user(&user(name)).expect("a user").no;
+    let link = world.facts.wallet(no).link.as_ref();
+    link.map(|link| link.openid.expose().to_owned())
+}
+
+#[test]
+fn a_state_is_redeemed_once_and_until_its_last_moment() {
+    let mut world = started();
+    world.now = world.now.after_ms(LINK_STATE_LIFE_MS);
+    let user = user("bob");
+    assert_eq!(redeem(&mut world), Ok(Outcome::StateRedeemed { user }));
+    assert_eq!(redeem(&mut world), Err(Rejection::StateUsed));
+    let mut world = started();
+    world.now = world.now.after_ms(LINK_STATE_LIFE_MS + 1);
+    assert_eq!(redeem(&mut world), Err(Rejection::StateExpired));
+}
+
+#[test]
+fn a_wallet_is_linked_to_whom_the_state_names() {
+    let mut world = started();
+    let early = complete(&mut world, identity("openid-bob"));
+    assert_eq!(early, Err(Rejection::StateUnknown), "not redeemed yet");
+    assert!(redeem(&mut world).is_ok());
+    assert_eq!(
+        complete(&mut world, identity("openid-bob")),
+        Ok(Outcome::Done)
+    );
+    assert_eq!(linked(&world, "bob").as_deref(), Some("openid-bob"));
+    assert_eq!(linked(&world, "alice").as_deref(), Some("openid-alice"));
+}
+
+#[test]
+fn a_virtual_user_and_the_wallet_of_another_are_refused() {
+    let mut world = started();
+    assert!(redeem(&mut world).is_ok());
+    let snapshot = Identity {
+        snapshot: true,
+        ..identity("openid-bob")
+    };
+    let refused = complete(&mut world, snapshot);
+    assert_eq!(refused, Err(Rejection::SnapshotUser));
+    let taken = complete(&mut world, identity("openid-alice"));
+    assert_eq!(taken, Err(Rejection::WalletLinkedElsewhere));
+    assert_eq!(linked(&world, "bob"), None);
+}
+
+#[test]
+fn a_user_may_link_again_and_change_wallets() {
+    let mut world = started();
+    world.link("bob", 1, "openid-bob");
+    world.link("bob", 2, "openid-bob");
+    world.link("bob", 3, "openid-bobs-other");
+    assert_eq!(linked(&world, "bob").as_deref(), Some("openid-bobs-other"));
+    assert_eq!(
+        world.facts.holder(&openid("openid-bob")),
+        None,
+        "nobody's now"
+    );
+    world.link("alice", 4, "openid-bob");
+    assert_eq!(linked(&world, "alice").as_deref(), Some("openid-bob"));
+}

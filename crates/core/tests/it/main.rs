@@ -1,0 +1,12 @@
+//! The rules of money, as tables and stories that read like bookkeeping.
+
+mod auditing;
+mod earning;
+mod linking;
+mod machine;
+mod properties;
+mod reconciling;
+mod rejections;
+mod risk;
+mod withdrawing;
+mod world;

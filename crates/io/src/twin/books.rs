@@ -1,0 +1,205 @@
+//! What is kept, and how facts are read from it.
+
+use std::collections::BTreeMap;
+
+use lingqian_core::changes::{HistoryLine, Work};
+use lingqian_core::command::{ApiKey, DeadLetter, IdempotencyKey};
+use lingqian_core::earning::{Earning, Kind};
+use lingqian_core::facts::{RememberedAnswer, Wallet};
+use lingqian_core::id::{
+    EventId, KindCode, MchId, MerchantNo, OpenId, PayoutId, Reference, Source, UserId, UserNo,
+};
+use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::link::{Link, LinkState, StateDigest};
+use lingqian_core::money::Micros;
+use lingqian_core::payout::Payout;
+use lingqian_core::reconcile::{Bill, BookedLine, Break};
+use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_core::transfer::Merchant;
+use lingqian_core::user::{DayTotals, User};
+use lingqian_core::{Facts, Keys};
+
+use crate::store::Claim;
+
+/// What a payout waits for, and who has taken it on until when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) work: Work,
+    pub(crate) lease_until: Option<Timestamp>,
+}
+
+/// Everything that is stored. One entry's number is its place in `entries`, from 1.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    /// Rises with every commit; it is the basis of facts.
+    pub(crate) generation: u64,
+    pub(crate) kinds: BTreeMap<KindCode, Kind>,
+    pub(crate) merchants: BTreeMap<MchId, Merchant>,
+    pub(crate) api_keys: BTreeMap<String, ApiKey>,
+    pub(crate) users: BTreeMap<UserNo, User>,
+    pub(crate) user_numbers: BTreeMap<UserId, UserNo>,
+    pub(crate) links: BTreeMap<UserNo, Link>,
+    pub(crate) holders: BTreeMap<OpenId, UserNo>,
+    pub(crate) link_states: BTreeMap<StateDigest, LinkState>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) balances: BTreeMap<Account, Micros>,
+    /// Each with the number of its entry.
+    pub(crate) earnings: BTreeMap<(Source, EventId), (Earning, i64)>,
+    pub(crate) earning_of: BTreeMap<i64, (Source, EventId)>,
+    /// In the order in which they came last, each with how often it came.
+    pub(crate) dead_letters: Vec<(DeadLetter, u64)>,
+    pub(crate) payouts: BTreeMap<PayoutId, Payout>,
+    pub(crate) references: BTreeMap<Reference, PayoutId>,
+    pub(crate) work: BTreeMap<PayoutId, Waiting>,
+    pub(crate) history: BTreeMap<PayoutId, Vec<HistoryLine>>,
+    pub(crate) day_totals: BTreeMap<(UserNo, BusinessDate), DayTotals>,
+    pub(crate) answers: BTreeMap<IdempotencyKey, RememberedAnswer>,
+    pub(crate) bill_lines: BTreeMap<(MerchantNo, String), BookedLine>,
+    pub(crate) breaks: BTreeMap<String, Break>,
+    pub(crate) bills: BTreeMap<(MerchantNo, BusinessDate), Bill>,
+}
+
+impl Books {
+    pub(crate) fn user_by_id(&self, id: &UserId) -> Option<&User> {
+        self.users.get(self.user_numbers.get(id)?)
+    }
+
+    pub(crate) fn balance(&self, account: Account) -> Micros {
+        self.balances.get(&account).copied().unwrap_or(Micros::ZERO)
+    }
+
+    pub(crate) fn wallet(&self, user: &User, days: &[BusinessDate]) -> Wallet {
+        let no = user.no;
+        let totals = |day: &BusinessDate| Some((*day, *self.day_totals.get(&(no, *day))?));
+        Wallet {
+            user: user.clone(),
+            link: self.links.get(&no).cloned(),
+            available: self.balance(Account::Available(no)),
+            held: self.balance(Account::Held(no)),
+            days: days.iter().filter_map(totals).collect(),
+        }
+    }
+
+    pub(crate) fn open_break(&self, subject: &str) -> Option<&Break> {
+        let found = self.breaks.get(subject);
+        found.filter(|found| found.closed_at.is_none())
+    }
+
+    /// Everything that the keys name.
+    pub(crate) fn facts(&self, keys: &Keys) -> Facts {
+        let mut facts = Facts {
+            kinds: self.kinds.clone(),
+            merchants: self.merchants.clone(),
+            next_user: self.users.last_key_value().map_or(1, |(no, _)| no.0 + 1),
+            basis: self.generation,
+            ..Facts::default()
+        };
+        for id in keys.users.iter().chain(&keys.wallets) {
+            facts.users.insert(id.clone(), self.user_by_id(id).cloned());
+        }
+        for user in keys.wallets.iter().filter_map(|id| self.user_by_id(id)) {
+            self.add_wallet(&mut facts, user.no, &[keys.day]);
+        }
+        for key in &keys.earnings {
+            let found = self.earnings.get(key).map(|(earning, _)| earning.clone());
+            facts.earnings.insert(key.clone(), found);
+        }
+        for digest in &keys.link_states {
+            let found = self.link_states.get(digest).cloned();
+            if let Some(state) = &found {
+                self.add_wallet(&mut facts, state.user, &[keys.day]);
+            }
+            facts.link_states.insert(*digest, found);
+        }
+        for openid in &keys.openids {
+            let holder = self.holders.get(openid).copied();
+            facts.holders.insert(openid.clone(), holder);
+        }
+        for reference in &keys.references {
+            let used = self.references.contains_key(reference);
+            facts.references.insert(reference.clone(), used);
+        }
+        for key in &keys.idempotency {
+            facts
+                .answers
+                .insert(key.clone(), self.answers.get(key).cloned());
+        }
+        self.add_payouts(&mut facts, keys);
+        self.add_bill_lines(&mut facts, keys);
+        facts
+    }
+
+    /// Adds a user's wallet, or more days to one that is there.
+    fn add_wallet(&self, facts: &mut Facts, user: UserNo, days: &[BusinessDate]) {
+        let Some(user) = self.users.get(&user) else {
+            return;
+        };
+        facts.users.insert(user.id.clone(), Some(user.clone()));
+        let found = self.wallet(user, days);
+        match facts.wallets.get_mut(&user.no) {
+            Some(wallet) => wallet.days.extend(found.days),
+            None => {
+                facts.wallets.insert(user.no, found);
+            }
+        }
+    }
+
+    fn add_payouts(&self, facts: &mut Facts, keys: &Keys) {
+        for id in &keys.payouts {
+            let found = self.payouts.get(id).cloned();
+            if let Some(payout) = &found {
+                let mut days = vec![keys.day];
+                days.extend(payout.counted_on);
+                self.add_wallet(facts, payout.user, &days);
+            }
+            let subject = id.to_string();
+            if let Some(open) = self.open_break(&subject) {
+                facts.open_breaks.insert(subject, open.clone());
+            }
+            facts.payouts.insert(*id, found);
+        }
+    }
+
+    fn add_bill_lines(&self, facts: &mut Facts, keys: &Keys) {
+        for (mchid, flow_no) in &keys.bill_lines {
+            let merchant = self.merchants.get(mchid);
+            let known =
+                merchant.is_some_and(|m| self.bill_lines.contains_key(&(m.no, flow_no.clone())));
+            facts
+                .bill_lines
+                .insert((mchid.clone(), flow_no.clone()), known);
+            if let Some(open) = self.open_break(flow_no) {
+                facts.open_breaks.insert(flow_no.clone(), open.clone());
+            }
+        }
+    }
+
+    /// Leases due work, oldest first.
+    pub(crate) fn claim(&mut self, claim: &Claim) -> Vec<PayoutId> {
+        let Claim {
+            queue,
+            now,
+            lease_until,
+            limit,
+        } = *claim;
+        let is_due = |waiting: &Waiting| {
+            waiting.work.queue == queue
+                && waiting.work.due_at <= now
+                && waiting.lease_until.is_none_or(|until| until <= now)
+        };
+        let mut due: Vec<(Timestamp, PayoutId)> = self
+            .work
+            .iter()
+            .filter(|(_, waiting)| is_due(waiting))
+            .map(|(id, waiting)| (waiting.work.due_at, *id))
+            .collect();
+        due.sort_unstable();
+        due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        for (_, id) in &due {
+            if let Some(waiting) = self.work.get_mut(id) {
+                waiting.lease_until = Some(lease_until);
+            }
+        }
+        due.into_iter().map(|(_, id)| id).collect()
+    }
+}

@@ -1,0 +1,203 @@
+//! What people and passes look at.
+
+use std::collections::BTreeMap;
+
+use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::id::{PayoutId, UserId, UserNo};
+use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::money::Micros;
+use lingqian_core::payout::{Payout, Queue, State};
+use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::time::BusinessDate;
+use lingqian_core::transfer::Merchant;
+
+use super::books::Books;
+use crate::store::{PayoutFilter, PayoutRow, PayoutStory, StatementLine, Summary};
+
+fn at_most(limit: u32) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+impl Books {
+    pub(crate) fn statement(
+        &self,
+        user: UserNo,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Vec<StatementLine> {
+        let own = [Account::Available(user), Account::Held(user)];
+        let is_own = |entry: &Entry| own.contains(&entry.debit()) || own.contains(&entry.credit());
+        let numbered = (1_i64..).zip(&self.entries);
+        let mut lines: Vec<(i64, &Entry)> = numbered
+            .filter(|(seq, entry)| before.is_none_or(|before| *seq < before) && is_own(entry))
+            .collect();
+        lines.reverse();
+        lines.truncate(at_most(limit));
+        let line = |(seq, entry): (i64, &Entry)| {
+            let earning = self.earning_of.get(&seq);
+            let earning = earning.and_then(|key| Some(&self.earnings.get(key)?.0));
+            let kind = earning.and_then(|earning| {
+                let mut kinds = self.kinds.values();
+                kinds.find(|kind| kind.no == earning.kind)
+            });
+            StatementLine {
+                seq,
+                entry: entry.clone(),
+                kind: kind.map(|kind| kind.code.clone()),
+                event: earning.map(|e| (e.source.to_string(), e.event_id.to_string())),
+                occurred_at: earning.and_then(|earning| earning.occurred_at),
+            }
+        };
+        lines.into_iter().map(line).collect()
+    }
+
+    /// A payout is never written for a user who is not there.
+    fn row(&self, payout: &Payout) -> Option<PayoutRow> {
+        Some(PayoutRow {
+            payout: payout.clone(),
+            user: self.users.get(&payout.user)?.id.clone(),
+        })
+    }
+
+    pub(crate) fn list(&self, filter: &PayoutFilter) -> Vec<PayoutRow> {
+        let PayoutFilter {
+            state,
+            user,
+            before,
+            limit,
+        } = filter;
+        let wanted = |row: &PayoutRow| {
+            state
+                .as_ref()
+                .is_none_or(|state| row.payout.state.name() == state)
+                && user.as_ref().is_none_or(|user| row.user == *user)
+                && before.is_none_or(|before| row.payout.id < before)
+        };
+        let rows = self.payouts.values().rev();
+        let rows = rows.filter_map(|payout| self.row(payout));
+        rows.filter(wanted).take(at_most(*limit)).collect()
+    }
+
+    pub(crate) fn story(&self, id: PayoutId) -> Option<PayoutStory> {
+        let row = self.row(self.payouts.get(&id)?)?;
+        let numbered = (1_i64..).zip(self.entries.iter().cloned());
+        Some(PayoutStory {
+            row,
+            history: self.history.get(&id).cloned().unwrap_or_default(),
+            entries: numbered
+                .filter(|(_, entry)| entry.payout() == Some(id))
+                .collect(),
+            breaks: self
+                .breaks
+                .get(&id.to_string())
+                .cloned()
+                .into_iter()
+                .collect(),
+        })
+    }
+
+    pub(crate) fn sweepable(
+        &self,
+        threshold: Micros,
+        after: UserNo,
+        limit: u32,
+    ) -> Vec<(UserNo, UserId)> {
+        let beyond = self.users.values().filter(|user| user.no > after);
+        beyond
+            .filter(|user| self.balance(Account::Available(user.no)) >= threshold)
+            .map(|user| (user.no, user.id.clone()))
+            .take(at_most(limit))
+            .collect()
+    }
+
+    pub(crate) fn paid_on(
+        &self,
+        date: BusinessDate,
+        after: Option<PayoutId>,
+        limit: u32,
+    ) -> Vec<PayoutId> {
+        let paid_then = |payout: &&Payout| match &payout.state {
+            State::Paid(_, at) => at.business_date() == date,
+            _ => false,
+        };
+        let payouts = self.payouts.values().filter(paid_then);
+        payouts
+            .map(|payout| payout.id)
+            .filter(|id| after.is_none_or(|after| *id > after))
+            .take(at_most(limit))
+            .collect()
+    }
+
+    pub(crate) fn api_keys(&self) -> Vec<ApiKey> {
+        let mut keys: Vec<ApiKey> = self.api_keys.values().cloned().collect();
+        keys.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        keys
+    }
+
+    pub(crate) fn merchants(&self) -> Vec<Merchant> {
+        let mut merchants: Vec<Merchant> = self.merchants.values().cloned().collect();
+        merchants.sort_by_key(|merchant| merchant.no);
+        merchants
+    }
+
+    pub(crate) fn reconciled(&self) -> (Vec<Bill>, Vec<Break>) {
+        let mut bills: Vec<Bill> = self.bills.values().cloned().collect();
+        bills.sort_by_key(|bill| (bill.date, bill.merchant));
+        let mut breaks: Vec<Break> = self.breaks.values().cloned().collect();
+        breaks.sort_by(|a, b| (a.date, &a.subject).cmp(&(b.date, &b.subject)));
+        (bills, breaks)
+    }
+
+    pub(crate) fn dead_letters(&self, limit: u32) -> Vec<(DeadLetter, u64)> {
+        let mut letters = self.dead_letters.clone();
+        // What came last is last, also within one moment; a clock may have been set back.
+        letters.reverse();
+        letters.sort_by_key(|(letter, _)| std::cmp::Reverse(letter.at));
+        letters.truncate(at_most(limit));
+        letters
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        let mut payouts: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+        for payout in self.payouts.values() {
+            let (count, sum) = payouts.entry(payout.state.name()).or_default();
+            *count += 1;
+            *sum += payout.amount.0;
+        }
+        let mut waiting: BTreeMap<Queue, u64> = BTreeMap::new();
+        for found in self.work.values() {
+            *waiting.entry(found.work.queue).or_default() += 1;
+        }
+        let earned = self.earnings.values();
+        let mut summary = Summary {
+            users: (self.users.len() as u64, self.links.len() as u64),
+            earned: (
+                self.earnings.len() as u64,
+                earned
+                    .map(|(earning, _)| i128::from(earning.amount.0))
+                    .sum(),
+            ),
+            dead_letters: self.dead_letters.len() as u64,
+            payouts: payouts
+                .into_iter()
+                .map(|(name, (count, sum))| (name.to_owned(), count, sum))
+                .collect(),
+            open_breaks: self
+                .breaks
+                .values()
+                .filter(|b| b.closed_at.is_none())
+                .count() as u64,
+            waiting: waiting.into_iter().collect(),
+            ..Summary::default()
+        };
+        for (account, balance) in &self.balances {
+            match account {
+                Account::Available(_) => summary.users_hold.0 += i128::from(balance.0),
+                Account::Held(_) => summary.users_hold.1 += i128::from(balance.0),
+                _ => summary.accounts.push((*account, *balance)),
+            }
+        }
+        summary.accounts.sort_by_key(|(account, _)| account.code());
+        summary
+    }
+}

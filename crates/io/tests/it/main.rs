@@ -1,0 +1,3 @@
+//! The twins keep the promises of the ports.
+
+mod twin;
