@@ -1,2 +1,80 @@
-//! Automation.
-fn main() {}
+//! Automation of the repository: `cargo xtask COMMAND`.
+
+mod gates;
+mod needs;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, ensure};
+use clap::{Parser, Subcommand};
+
+/// Automation of the repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check the shape of the repository: edges between crates, files, documents.
+    Tidy,
+    /// Install what the tests need and is missing, then run every test.
+    Test {
+        /// Passed on to the test runner.
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Run the fast gates: tidy, format, clippy with warnings denied, documents.
+    Gates,
+    /// Check licences and advisories of dependencies with cargo-deny.
+    Deny,
+}
+
+fn main() -> ExitCode {
+    let root = root();
+    let done = match Cli::parse().task {
+        Task::Tidy => tidy::run(&root),
+        Task::Test { arguments } => test::run(&root, &arguments),
+        Task::Gates => gates::run(&root),
+        Task::Deny => gates::deny(&root),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root: the folder above this crate.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Runs a program in the root and waits for it.
+fn call(root: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    let line = format!("{program} {}", arguments.join(" "));
+    eprintln!("$ {line}");
+    let status = Command::new(program)
+        .args(arguments)
+        .current_dir(root)
+        .status()
+        .with_context(|| format!("cannot run `{line}`"))?;
+    ensure!(status.success(), "`{line}` failed");
+    Ok(())
+}
+
+/// Whether a program can be run.
+fn has(program: &str, argument: &str) -> bool {
+    Command::new(program)
+        .arg(argument)
+        .output()
+        .is_ok_and(|output| output.status.success())
+}

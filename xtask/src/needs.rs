@@ -1,0 +1,48 @@
+//! What the tests need from the system, and how it is installed where that can be done.
+
+use std::path::Path;
+
+use anyhow::bail;
+
+use crate::{call, has};
+
+/// A program that tests call, how to ask whether it is there, and its Debian package.
+const NEEDS: [(&str, &str, &str); 3] = [
+    ("openssl", "version", "openssl"),
+    ("sqlite3", "--version", "sqlite3"),
+    ("python3", "--version", "python3"),
+];
+
+/// Installs what is missing through apt when root, otherwise says what to install.
+pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
+    let missing: Vec<&str> = NEEDS
+        .iter()
+        .filter(|(program, argument, _)| !has(program, argument))
+        .map(|(_, _, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let list = missing.join(" ");
+    let is_root = std::process::Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.starts_with(b"0\n"));
+    if !is_root || !has("apt-get", "--version") {
+        bail!("the tests need programs that are missing; install these packages: {list}");
+    }
+    eprintln!("installing what the tests need: {list}");
+    let install = || {
+        call(root, "apt-get", &["-qq", "update"])?;
+        let fixed = [
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "-qq",
+            "-y",
+            "install",
+        ];
+        call(root, "env", &[&fixed[..], &missing[..]].concat())
+    };
+    // Mirrors fail now and then.
+    install().or_else(|_| install())
+}

@@ -1,0 +1,100 @@
+//! Which crate may know which. An edge that is not listed does not exist.
+
+use toml::Table;
+
+use crate::tidy::{Complaint, File};
+
+/// Each crate with the crates below it that it may use.
+const EDGES: [(&str, &[&str]); 9] = [
+    ("core", &[]),
+    ("io", &["core"]),
+    ("engine", &["core", "io"]),
+    ("sqlite", &["core", "io"]),
+    ("wechat", &["core", "io"]),
+    ("keys", &["io"]),
+    ("http", &["core", "io", "engine"]),
+    ("sandbox", &[]),
+    (
+        "lingqian",
+        &[
+            "core", "io", "engine", "sqlite", "wechat", "keys", "http", "sandbox",
+        ],
+    ),
+];
+
+/// What the rules may use from elsewhere.
+const CORE_USES: [&str; 1] = ["thiserror"];
+
+/// Looks at a manifest; other files have no edges.
+pub(crate) fn check(file: &File) -> Vec<Complaint> {
+    let name = file
+        .path
+        .strip_prefix("crates/")
+        .and_then(|rest| rest.strip_suffix("/Cargo.toml"));
+    let Some(name) = name else { return Vec::new() };
+    let complain = |words: String| vec![Complaint::new(file, 1, words)];
+    let Some((_, allowed)) = EDGES.iter().find(|(known, _)| *known == name) else {
+        return complain(format!(
+            "crate {name} is not in the table of edges (xtask, tidy)"
+        ));
+    };
+    let Ok(manifest) = file.text.parse::<Table>() else {
+        return complain("the manifest does not read".into());
+    };
+    let mut complaints = Vec::new();
+    for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        let Some(table) = manifest.get(kind).and_then(|table| table.as_table()) else {
+            continue;
+        };
+        for dependency in table.keys() {
+            if let Some(ours) = dependency.strip_prefix("lingqian-") {
+                // A test may use a crate's own library.
+                if !allowed.contains(&ours) && ours != name {
+                    complaints.push(Complaint::new(
+                        file,
+                        line_of(file, dependency),
+                        format!("{name} may not know {ours}; see docs/ARCHITECTURE.md"),
+                    ));
+                }
+            } else if name == "core"
+                && kind == "dependencies"
+                && !CORE_USES.contains(&dependency.as_str())
+            {
+                let words = format!("the rules may not use {dependency}");
+                complaints.push(Complaint::new(file, line_of(file, dependency), words));
+            }
+        }
+    }
+    complaints
+}
+
+fn line_of(file: &File, dependency: &str) -> usize {
+    file.text
+        .lines()
+        .position(|line| line.starts_with(dependency))
+        .map_or(1, |line| line + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::sample;
+
+    #[test]
+    fn an_edge_that_is_not_drawn_is_refused() {
+        let manifest = |name: &str, text: &str| {
+            check(&sample(&format!("crates/{name}/Cargo.toml"), text)).len()
+        };
+        let io = "[dependencies]\nlingqian-io.workspace = true\n";
+        assert_eq!(manifest("engine", io), 0);
+        assert_eq!(manifest("sandbox", io), 1);
+        assert_eq!(manifest("core", io), 1);
+        assert_eq!(manifest("core", "[dependencies]\nthiserror = \"2\"\n"), 0);
+        assert_eq!(manifest("core", "[dependencies]\nserde = \"1\"\n"), 1);
+        assert_eq!(
+            manifest("sandbox", "[dev-dependencies]\nlingqian-core = \"1\"\n"),
+            1
+        );
+        assert_eq!(manifest("stranger", ""), 1);
+    }
+}
