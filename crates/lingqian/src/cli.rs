@@ -7,12 +7,24 @@ use clap::{Args, Parser, Subcommand};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
 #[derive(Debug, Parser)]
-#[command(name = "lingqian", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the books need a person \
-                        (a broken invariant or an open break).")]
+#[command(
+    name = "lingqian",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the books need a person \
+                        (a broken invariant or an open break)."
+)]
 pub(crate) struct Cli {
     /// Where everything is kept.
-    #[arg(long, global = true, value_name = "DIR", default_value = "lingqian-data")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "lingqian-data"
+    )]
     #[arg(env = "LINGQIAN_DATA")]
     pub(crate) data: PathBuf,
 

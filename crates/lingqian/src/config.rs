@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub(crate) const TEMPLATE: &str = include_str!("lingqian.toml");
 
 /// The whole file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     /// The HTTP doors.
@@ -26,6 +26,49 @@ pub(crate) struct Config {
     pub(crate) policy: Limits,
     /// The sweep that runs by itself.
     pub(crate) sweep: Sweep,
+    /// The catalogue of earnings.
+    pub(crate) kinds: Vec<Kind>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let kind = |no, code: &str, price_micros, tax_class: &str| Kind {
+            no,
+            code: code.into(),
+            price_micros,
+            amount_max_micros: 100_000_000,
+            tax_class: tax_class.into(),
+        };
+        Config {
+            server: Server::default(),
+            wechat: Wechat::default(),
+            merchant: Merchant::default(),
+            policy: Limits::default(),
+            sweep: Sweep::default(),
+            kinds: vec![
+                kind(1, "ad_view", None, "incidental"),
+                kind(2, "sign_in", Some(2_500), "incidental"),
+                kind(3, "task_done", None, "labour"),
+                kind(4, "commission", None, "labour"),
+            ],
+        }
+    }
+}
+
+/// A kind of earning.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kind {
+    /// The number of its funding account. It never changes and is never used again.
+    pub(crate) no: i64,
+    /// What events call it.
+    pub(crate) code: String,
+    /// The fixed price in micro-yuan; without one every event brings its own amount.
+    pub(crate) price_micros: Option<i64>,
+    /// The largest amount that one event may bring, in micro-yuan.
+    pub(crate) amount_max_micros: i64,
+    /// The tax class of this income.
+    pub(crate) tax_class: String,
 }
 
 /// The HTTP doors.
@@ -40,7 +83,10 @@ pub(crate) struct Server {
 
 impl Default for Server {
     fn default() -> Self {
-        Server { listen: SocketAddr::from(([127, 0, 0, 1], 7070)), public_url: String::new() }
+        Server {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7070)),
+            public_url: String::new(),
+        }
     }
 }
 
@@ -169,7 +215,9 @@ impl Config {
             .with_context(|| format!("cannot read {}", path.display()))?;
         let config: Config = toml::from_str(&text)
             .with_context(|| format!("{} is not a valid configuration", path.display()))?;
-        config.check().with_context(|| format!("{} cannot work", path.display()))?;
+        config
+            .check()
+            .with_context(|| format!("{} cannot work", path.display()))?;
         Ok(config)
     }
 
@@ -209,6 +257,11 @@ mod tests {
     #[test]
     fn a_misspelt_setting_is_an_error_that_names_it() {
         let error = toml::from_str::<Config>("[policy]\npayout_maximum_fen = 1\n");
-        assert!(error.expect_err("unknown").to_string().contains("payout_maximum_fen"));
+        assert!(
+            error
+                .expect_err("unknown")
+                .to_string()
+                .contains("payout_maximum_fen")
+        );
     }
 }

@@ -22,7 +22,9 @@ impl Home {
     /// # Errors
     /// When it cannot be written to.
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Home> {
-        let home = Home { dir: dir.to_owned() };
+        let home = Home {
+            dir: dir.to_owned(),
+        };
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         if !home.config_file().exists() {
             write_whole(&home.config_file(), TEMPLATE.as_bytes())?;
@@ -85,7 +87,21 @@ impl Home {
     pub(crate) fn sandbox_url(&self) -> String {
         let text = fs::read_to_string(self.sandbox().join("address")).unwrap_or_default();
         let url = text.trim();
-        if url.is_empty() { SANDBOX_DEFAULT.to_owned() } else { url.to_owned() }
+        if url.is_empty() {
+            SANDBOX_DEFAULT.to_owned()
+        } else {
+            url.to_owned()
+        }
+    }
+}
+
+/// Where a sandbox lives: below a platform's directory, or in one of its own.
+pub(crate) fn sandbox_dir(data: &Path) -> PathBuf {
+    let shared = data == Path::new("lingqian-data") || data.join("lingqian.toml").exists();
+    if shared {
+        data.join("sandbox")
+    } else {
+        data.to_owned()
     }
 }
 
@@ -109,8 +125,12 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let part = path.with_extension(format!("part-{}", std::process::id()));
     let write = || -> std::io::Result<()> {
         let mut options = fs::OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&part)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&part, path)
@@ -126,7 +146,10 @@ mod tests {
     fn a_directory_that_was_never_used_is_not_mistaken_for_one() {
         let dir = tempfile::tempdir().expect("a directory");
         let error = Home::existing(dir.path()).expect_err("never used");
-        assert!(error.to_string().contains("is not a data directory"), "{error}");
+        assert!(
+            error.to_string().contains("is not a data directory"),
+            "{error}"
+        );
         Home::open(dir.path()).expect("it is made");
         let home = Home::existing(dir.path()).expect("now it exists");
         home.config().expect("the template is valid");

@@ -1,2 +1,88 @@
-//! The lingqian executable.
-fn main() {}
+//! The one executable of Lingqian. Read on in `cli`, then `wire`, then the command.
+
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod feed;
+mod home;
+mod output;
+mod passes;
+mod platform;
+mod progress;
+mod quickstart;
+mod wire;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Cli, Command};
+use crate::home::Home;
+
+/// The exit code when the books need a person: a broken invariant or an open break.
+const NEEDS_A_PERSON: u8 = 3;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("LINGQIAN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let json = cli.json;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => {
+            let done = runtime.block_on(run(cli));
+            // Whoever still reads standard input must not keep the process.
+            runtime.shutdown_background();
+            done
+        }
+        Err(error) => Err(error.into()),
+    };
+    done.unwrap_or_else(|error| {
+        if json {
+            eprintln!("{}", serde_json::json!({ "error": format!("{error:#}") }));
+        } else {
+            eprintln!("error: {error:#}");
+        }
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli {
+        data,
+        json,
+        command,
+    } = cli;
+    match command {
+        Command::Quickstart(options) => quickstart::run(&Home::open(&data)?, &options, json).await,
+        Command::Serve(options) => commands::serve::run(&Home::open(&data)?, &options).await,
+        Command::Sandbox(options) => {
+            commands::sandbox::run(&home::sandbox_dir(&data), &options, json).await
+        }
+        Command::Import(options) => {
+            commands::import::run(&Home::existing(&data)?, &options, json).await
+        }
+        Command::Withdraw(options) => {
+            commands::withdraw::run(&Home::existing(&data)?, &options, json).await
+        }
+        Command::Payouts(options) => {
+            commands::payouts::run(&Home::existing(&data)?, &options, json).await
+        }
+        Command::Explain { payout } => {
+            commands::explain::run(&Home::existing(&data)?, &payout, json).await
+        }
+        Command::Reconcile(options) => {
+            commands::reconcile::run(&Home::existing(&data)?, &options, json).await
+        }
+        Command::Audit => commands::audit::run(&Home::existing(&data)?, json).await,
+        Command::Keys(options) => commands::keys::run(&Home::open(&data)?, &options, json).await,
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 
-use jiff::tz::TimeZone;
 use lingqian_core::time::Timestamp;
 use serde::Serialize;
 
@@ -35,11 +34,18 @@ pub(crate) fn beijing(at: Timestamp) -> String {
     let offset = jiff::tz::Offset::constant(8);
     jiff::Timestamp::from_millisecond(at.0).map_or_else(
         |_| format!("{} ms", at.0),
-        |at| at.to_zoned(TimeZone::fixed(offset)).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        |at| {
+            offset
+                .to_datetime(at)
+                .strftime("%Y-%m-%d %H:%M:%S")
+                .to_string()
+        },
     )
 }
 
 /// A moment in RFC 3339, for programs.
 pub(crate) fn rfc3339(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.0).unwrap_or_default().to_string()
+    jiff::Timestamp::from_millisecond(at.0)
+        .unwrap_or_default()
+        .to_string()
 }

@@ -28,7 +28,11 @@ impl Stage {
     /// Begins a stage of `total` items, or of an unknown number of them.
     pub(crate) fn begin(name: &'static str, unit: &'static str, total: Option<u64>) -> Stage {
         let plain = !std::io::stderr().is_terminal();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if plain {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = match total {
             Some(_) => "{msg:<10} {bar:32} {human_pos:>10}/{human_len} {per_sec:>14} {eta:>4}",
@@ -39,7 +43,12 @@ impl Stage {
         }
         bar.set_message(name);
         bar.enable_steady_tick(Duration::from_millis(100));
-        Stage { name, unit, bar, began: Instant::now() }
+        Stage {
+            name,
+            unit,
+            bar,
+            began: Instant::now(),
+        }
     }
 
     /// So many more items are done.
@@ -76,7 +85,11 @@ impl Rate {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let micros = took.as_micros().max(1);
         let per_second = u128::from(items) * 1_000_000 / micros;
-        Rate { items, took_ms, per_second: u64::try_from(per_second).unwrap_or(u64::MAX) }
+        Rate {
+            items,
+            took_ms,
+            per_second: u64::try_from(per_second).unwrap_or(u64::MAX),
+        }
     }
 }
 

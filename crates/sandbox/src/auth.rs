@@ -119,10 +119,12 @@ pub(crate) fn check(world: &World, request: Incoming<'_>) -> Result<(), Refused>
     if verify(&world.merchant_spki, &message, signature) {
         return Ok(());
     }
-    let truncated: String = String::from_utf8_lossy(&message)
-        .chars()
-        .take(128)
-        .collect();
+    Err(wrong_signature(request, &message))
+}
+
+/// WeChat shows the beginning of what it signed.
+fn wrong_signature(request: Incoming<'_>, message: &[u8]) -> Refused {
+    let truncated: String = String::from_utf8_lossy(message).chars().take(128).collect();
     let detail = json!({
         "detail": { "issue": "sign not match" },
         "field": "signature",
@@ -134,10 +136,11 @@ pub(crate) fn check(world: &World, request: Incoming<'_>) -> Result<(), Refused>
             "url": request.path,
         },
     });
-    Err(Refused {
+    let refused = Refused::new(401, "SIGN_ERROR", "错误的签名，验签失败");
+    Refused {
         detail: Some(detail),
-        ..sign_error("错误的签名，验签失败")
-    })
+        ..refused
+    }
 }
 
 /// How an answer is signed.

@@ -278,12 +278,8 @@ impl Books {
                 refresh,
                 at,
             } => {
-                if let Some(code) = code.and_then(|code| self.codes.get_mut(&code)) {
-                    code.used = true;
-                }
                 let grant = Grant { openid, scope, at };
-                self.access.insert(access, grant.clone());
-                self.refresh.entry(refresh).or_insert(grant);
+                self.granted(code, grant, (access, refresh));
             }
             Record::Created { transfer } => {
                 let number = transfer.out_bill_no.clone();
@@ -314,19 +310,29 @@ impl Books {
                 id,
                 delivered,
                 next_due_at,
-            } => {
-                let Some(notice) = self.notices.get_mut(&id) else {
-                    return;
-                };
-                if let Some(due) = notice.due_at.take() {
-                    self.due.remove(&(due, id));
-                }
-                notice.tries += 1;
-                notice.delivered += u32::from(delivered);
-                notice.due_at = next_due_at;
-                self.due.extend(next_due_at.map(|due| (due, id)));
-            }
+            } => self.notified(id, delivered, next_due_at),
         }
+    }
+
+    fn granted(&mut self, code: Option<String>, grant: Grant, (access, refresh): (String, String)) {
+        if let Some(code) = code.and_then(|code| self.codes.get_mut(&code)) {
+            code.used = true;
+        }
+        self.access.insert(access, grant.clone());
+        self.refresh.entry(refresh).or_insert(grant);
+    }
+
+    fn notified(&mut self, id: u64, delivered: bool, next_due_at: Option<i64>) {
+        let Some(notice) = self.notices.get_mut(&id) else {
+            return;
+        };
+        if let Some(due) = notice.due_at.take() {
+            self.due.remove(&(due, id));
+        }
+        notice.tries += 1;
+        notice.delivered += u32::from(delivered);
+        notice.due_at = next_due_at;
+        self.due.extend(next_due_at.map(|due| (due, id)));
     }
 
     fn moved(&mut self, number: String, outcome: Outcome, at: i64) {

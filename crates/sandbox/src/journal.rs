@@ -19,9 +19,19 @@ pub(crate) enum Record {
     /// The business clock runs so far ahead.
     Clock { offset_ms: i64 },
     /// A person with a WeChat account.
-    User { name: String, real_name: Option<String>, frozen: bool },
+    User {
+        name: String,
+        real_name: Option<String>,
+        frozen: bool,
+    },
     /// An authorization code was handed out.
-    Code { code: String, user: String, scope: String, snapshot: bool, at: i64 },
+    Code {
+        code: String,
+        user: String,
+        scope: String,
+        snapshot: bool,
+        at: i64,
+    },
     /// Tokens were handed out, for a code or by a refresh.
     Tokens {
         code: Option<String>,
@@ -34,13 +44,25 @@ pub(crate) enum Record {
     /// A transfer was accepted.
     Created { transfer: Box<Transfer> },
     /// A transfer moved.
-    Moved { number: String, outcome: Outcome, at: i64 },
+    Moved {
+        number: String,
+        outcome: Outcome,
+        at: i64,
+    },
     /// Money moved on the merchant's account.
     Flow { line: FlowLine },
     /// A notification is due.
-    Notify { id: u64, number: String, due_at: i64 },
+    Notify {
+        id: u64,
+        number: String,
+        due_at: i64,
+    },
     /// A notification was tried.
-    Notified { id: u64, delivered: bool, next_due_at: Option<i64> },
+    Notified {
+        id: u64,
+        delivered: bool,
+        next_due_at: Option<i64>,
+    },
 }
 
 enum Message {
@@ -92,7 +114,14 @@ impl Journal {
         std::thread::Builder::new()
             .name("sandbox-journal".into())
             .spawn(move || write(&mut file, &queue, &sender))?;
-        Ok((Journal { lines, written: 0, durable }, records))
+        Ok((
+            Journal {
+                lines,
+                written: 0,
+                durable,
+            },
+            records,
+        ))
     }
 
     /// Queues a record. Callers hold the lock of the books, so the order is theirs.
@@ -105,7 +134,10 @@ impl Journal {
 
     /// What was queued so far, to be waited for.
     pub(crate) fn promise(&self) -> Promise {
-        Promise { line: self.written, durable: self.durable.clone() }
+        Promise {
+            line: self.written,
+            durable: self.durable.clone(),
+        }
     }
 }
 

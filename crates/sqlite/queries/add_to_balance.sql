@@ -1,2 +1,1 @@
-INSERT INTO accounts (class, owner, balance_micros) VALUES (?1, ?2, ?3)
-ON CONFLICT (class, owner) DO UPDATE SET balance_micros = balance_micros + excluded.balance_micros
+UPDATE accounts SET balance_micros = balance_micros + ?3 WHERE class = ?1 AND owner = ?2

@@ -109,9 +109,13 @@ impl<'c> Journal<'c> {
     /// One update per account and batch, however many entries touched it.
     fn close(self, connection: &Connection) -> Result<(), Fault> {
         let mut add = cached(connection, sql!("add_to_balance"))?;
+        let mut open = cached(connection, sql!("open_account"))?;
         for (account, delta) in self.deltas {
             let (class, owner) = account.code();
-            run(&mut add, params![class, owner, delta])?;
+            // Not an upsert: its checks see the delta as if it were the balance.
+            if add.execute(params![class, owner, delta]).map_err(fault)? == 0 {
+                run(&mut open, params![class, owner, delta])?;
+            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Facts: everything that the keys name, all of one moment.
 
+use std::collections::btree_map::Entry;
+
 use lingqian_core::earning::{Earning, Kind};
 use lingqian_core::facts::{RememberedAnswer, Wallet};
 use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo, OpenId, UserId, UserNo};
@@ -85,8 +87,8 @@ fn add_wallet(
     days: &[BusinessDate],
 ) -> Result<(), Fault> {
     let no = user.no;
-    if !facts.wallets.contains_key(&no) {
-        facts.wallets.insert(no, wallet(connection, user)?);
+    if let Entry::Vacant(place) = facts.wallets.entry(no) {
+        place.insert(wallet(connection, user)?);
     }
     let mut totals = cached(connection, sql!("day_totals"))?;
     for day in days {

@@ -37,7 +37,10 @@ impl From<Audited> for Report {
     fn from(audited: Audited) -> Self {
         Report {
             sound: audited.findings.is_empty(),
-            invariants: Invariant::ALL.iter().map(|invariant| invariant.name()).collect(),
+            invariants: Invariant::ALL
+                .iter()
+                .map(|invariant| invariant.name())
+                .collect(),
             entries: audited.entries,
             accounts: audited.accounts,
             earnings: audited.earnings,
@@ -75,5 +78,9 @@ pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
             if report.sound { "all hold" } else { "BROKEN" }
         )
     })?;
-    Ok(if report.sound { ExitCode::SUCCESS } else { ExitCode::from(NEEDS_A_PERSON) })
+    Ok(if report.sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NEEDS_A_PERSON)
+    })
 }

@@ -60,7 +60,10 @@ impl From<&PayoutStory> for Story {
             state: line.state.to_owned(),
             code: line.code.clone(),
             status: line.evidence.as_ref().and_then(|seen| seen.status),
-            request_id: line.evidence.as_ref().and_then(|seen| seen.request_id.clone()),
+            request_id: line
+                .evidence
+                .as_ref()
+                .and_then(|seen| seen.request_id.clone()),
             body: line.evidence.as_ref().map(|seen| seen.body.clone()),
         };
         let entry = |(seq, entry): &(i64, lingqian_core::ledger::Entry)| Entry {
@@ -80,7 +83,12 @@ impl From<&PayoutStory> for Story {
         };
         Story {
             payout: Row::from(&story.row),
-            order: story.row.payout.state.attempt().map(|attempt| attempt.order.canonical()),
+            order: story
+                .row
+                .payout
+                .state
+                .attempt()
+                .map(|attempt| attempt.order.canonical()),
             history: story.history.iter().map(line).collect(),
             entries: story.entries.iter().map(entry).collect(),
             breaks: story.breaks.iter().map(found).collect(),
@@ -97,25 +105,51 @@ pub(crate) async fn run(home: &Home, payout: &str, json: bool) -> anyhow::Result
         .or_else(|_| OutBillNo::parse(payout).map(OutBillNo::payout))
         .with_context(|| format!("{payout} is neither a payout (po_…) nor our number (LQ…)"))?;
     let wire = Wire::open(home)?;
-    let story = wire.store().payout(id).await?.with_context(|| format!("there is no {payout}"))?;
+    let story = wire
+        .store()
+        .payout(id)
+        .await?
+        .with_context(|| format!("there is no {payout}"))?;
     show(json, &Story::from(&story), |out| tell(out, &story))?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn tell(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()> {
     let payout = &story.row.payout;
-    writeln!(out, "{}  {} for {}", payout.id, payout.amount, story.row.user)?;
-    writeln!(out, "state {}, reference {}", payout.state.name(), payout.reference)?;
+    writeln!(
+        out,
+        "{}  {} for {}",
+        payout.id, payout.amount, story.row.user
+    )?;
+    writeln!(
+        out,
+        "state {}, reference {}",
+        payout.state.name(),
+        payout.reference
+    )?;
     if let Some(attempt) = payout.state.attempt() {
         let theirs = attempt.bill_no.as_deref().unwrap_or("not known");
         writeln!(out, "our number {}, WeChat's {theirs}", attempt.number())?;
     }
     writeln!(out, "\nwhat happened (Beijing time)")?;
     for line in &story.history {
-        let code = line.code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default();
-        writeln!(out, "  {}  {:<13} -> {}{code}", beijing(line.at), line.event, line.state)?;
+        let code = line
+            .code
+            .as_deref()
+            .map(|code| format!(" ({code})"))
+            .unwrap_or_default();
+        writeln!(
+            out,
+            "  {}  {:<13} -> {}{code}",
+            beijing(line.at),
+            line.event,
+            line.state
+        )?;
         let Some(seen) = &line.evidence else { continue };
-        let status = seen.status.map(|status| format!("HTTP {status} ")).unwrap_or_default();
+        let status = seen
+            .status
+            .map(|status| format!("HTTP {status} "))
+            .unwrap_or_default();
         let request = seen.request_id.as_deref().unwrap_or("-");
         writeln!(out, "      {status}request {request}")?;
         if !seen.body.is_empty() {
@@ -134,9 +168,17 @@ fn tell(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()
         )?;
     }
     for found in &story.breaks {
-        let closed = if found.closed_at.is_some() { "closed" } else { "OPEN" };
+        let closed = if found.closed_at.is_some() {
+            "closed"
+        } else {
+            "OPEN"
+        };
         let kind = found.kind.code();
-        writeln!(out, "\nbreak {kind} on {}: {} ({closed})", found.date, found.difference)?;
+        writeln!(
+            out,
+            "\nbreak {kind} on {}: {} ({closed})",
+            found.date, found.difference
+        )?;
     }
     Ok(())
 }

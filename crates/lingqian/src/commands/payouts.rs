@@ -96,7 +96,11 @@ pub(crate) async fn run(home: &Home, options: &Payouts, json: bool) -> anyhow::R
                 row.user
             )?;
         }
-        if rows.is_empty() { writeln!(out, "no payouts") } else { Ok(()) }
+        if rows.is_empty() {
+            writeln!(out, "no payouts")
+        } else {
+            Ok(())
+        }
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use lingqian_core::time::BusinessDate;
-use lingqian_engine::reconcile::{Reconciled, reconcile};
 use lingqian_engine::Limits;
-use lingqian_io::Ports as _;
+use lingqian_engine::reconcile::{Reconciled, reconcile};
 use serde_json::{Value, json};
 
 use crate::NEEDS_A_PERSON;
@@ -47,7 +46,11 @@ pub(crate) async fn run(home: &Home, options: &Reconcile, json: bool) -> anyhow:
             found.open
         )
     })?;
-    Ok(if found.open == 0 { ExitCode::SUCCESS } else { ExitCode::from(NEEDS_A_PERSON) })
+    Ok(if found.open == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NEEDS_A_PERSON)
+    })
 }
 
 /// What was found, as JSON.

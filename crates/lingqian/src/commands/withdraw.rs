@@ -37,7 +37,9 @@ pub(crate) async fn run(home: &Home, options: &Withdraw, json: bool) -> anyhow::
     let withdrawal = Withdrawal {
         payout,
         user: UserId::parse(user).context("--user is not a user id: it")?,
-        wanted: options.amount_fen.map_or(Wanted::All, |fen| Wanted::Exactly(Fen(fen))),
+        wanted: options
+            .amount_fen
+            .map_or(Wanted::All, |fen| Wanted::Exactly(Fen(fen))),
         reference: Reference::parse(reference).context("--reference is not a reference: it")?,
         asked: Asked::ByRequest,
         key: None,
@@ -74,7 +76,10 @@ async fn sweep_all(
     }
     let value = json!({ "balances": looked, "held": held, "threshold_fen": threshold.0 });
     show(json, &value, |out| {
-        writeln!(out, "{held} of {looked} balances of at least {threshold} are held for payouts")
+        writeln!(
+            out,
+            "{held} of {looked} balances of at least {threshold} are held for payouts"
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -54,14 +54,24 @@ impl Workload {
             sum
         });
         let users = weights.collect();
-        Workload { rng: Rng::with_seed(seed), users, recent: Vec::new(), made: 0, now_ms }
+        Workload {
+            rng: Rng::with_seed(seed),
+            users,
+            recent: Vec::new(),
+            made: 0,
+            now_ms,
+        }
     }
 
     /// The next line, without a line end.
     pub(crate) fn next_line(&mut self) -> Vec<u8> {
         let dice = self.rng.u32(0..10_000);
         if dice < RESENT && !self.recent.is_empty() {
-            return self.rng.choice(&self.recent).map(|line| line.text.clone()).unwrap_or_default();
+            return self
+                .rng
+                .choice(&self.recent)
+                .map(|line| line.text.clone())
+                .unwrap_or_default();
         }
         if dice < RESENT + CONFLICTS && !self.recent.is_empty() {
             let id = self.rng.choice(&self.recent).map_or(0, |line| line.id);
@@ -72,7 +82,10 @@ impl Workload {
         }
         let id = self.rng.u128(..);
         let text = self.line(id, None);
-        let line = Line { id, text: text.clone() };
+        let line = Line {
+            id,
+            text: text.clone(),
+        };
         if self.recent.len() < MEMORY {
             self.recent.push(line);
         } else if let Some(slot) = self.recent.get_mut(self.made % MEMORY) {
@@ -150,6 +163,9 @@ mod tests {
         let mut unique = lines(7);
         unique.sort();
         unique.dedup();
-        assert!((2_900..3_000).contains(&unique.len()), "about one line in a hundred is resent");
+        assert!(
+            (2_900..3_000).contains(&unique.len()),
+            "about one line in a hundred is resent"
+        );
     }
 }

@@ -1,0 +1,79 @@
+//! `lingqian import`: a file of events, credited line by line.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use crate::cli::Import;
+use crate::feed::{Feed, feed};
+use crate::home::Home;
+use crate::output::show;
+use crate::progress::{Stage, grouped};
+use crate::wire::Wire;
+
+/// The lines of a file, or of standard input for `-`.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub(crate) fn lines(
+    path: &Path,
+) -> anyhow::Result<impl Iterator<Item = std::io::Result<Vec<u8>>> + Send + 'static> {
+    let input: Box<dyn Read + Send> = if path.as_os_str() == "-" {
+        Box::new(std::io::stdin())
+    } else {
+        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Box::new(file)
+    };
+    Ok(BufReader::with_capacity(1 << 20, input).split(b'\n'))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the file cannot be read or the store fails; what was counted before stands.
+pub(crate) async fn run(home: &Home, options: &Import, json: bool) -> anyhow::Result<ExitCode> {
+    let lines = lines(&options.file)?;
+    let wire = Wire::open(home)?;
+    wire.follow_sandbox_clock().await;
+    let desk = wire.open_desk();
+    let stage = Stage::begin("import", "events", None);
+    let how = Feed {
+        door: "import",
+        register: options.register,
+        show: options.show,
+    };
+    let (counts, refused) = feed(&wire, &desk, how, lines, |lines| stage.advance(lines)).await?;
+    let rate = stage.end();
+    let value = json!({ "counts": counts, "refused": refused, "rate": rate });
+    show(json, &value, |out| {
+        for line in &refused {
+            let field = line
+                .field
+                .as_deref()
+                .map(|f| format!(" ({f})"))
+                .unwrap_or_default();
+            writeln!(
+                out,
+                "{}: {}{field}: {}",
+                line.position, line.code, line.detail
+            )?;
+        }
+        if counts.rejected > refused.len() as u64 {
+            writeln!(out, "… and {} more", counts.rejected - refused.len() as u64)?;
+        }
+        writeln!(
+            out,
+            "{} read: {} credited ({}), {} duplicates, {} rejected and kept as dead letters",
+            grouped(counts.read),
+            grouped(counts.credited),
+            lingqian_core::money::Micros(counts.credited_micros),
+            grouped(counts.duplicates),
+            grouped(counts.rejected)
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,52 @@
+//! `lingqian sandbox`: the local WeChat, as a process of its own.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use lingqian_sandbox::{Credentials, Sandbox as Running, Settings};
+use serde_json::json;
+
+use crate::cli::{Sandbox, SandboxCommand};
+use crate::home::announce_sandbox;
+use crate::output::show;
+
+/// Runs the command. `dir` is the sandbox's own directory.
+///
+/// # Errors
+/// When the directory or the address cannot be used.
+pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Result<ExitCode> {
+    if let Some(SandboxCommand::Credentials { out }) = &options.command {
+        let credentials = Credentials::load(dir)?;
+        credentials.write_files(out)?;
+        let value = json!({ "mchid": credentials.mchid, "appid": credentials.appid, "out": out });
+        show(json, &value, |text| {
+            writeln!(
+                text,
+                "wrote the credentials of merchant {} to {}",
+                credentials.mchid,
+                out.display()
+            )
+        })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let settings = Settings {
+        listen: options.listen,
+        data: dir.to_owned(),
+        ..Settings::default()
+    };
+    let sandbox = Running::start(settings).await?;
+    announce_sandbox(dir, &sandbox.url())?;
+    let value = json!({ "url": sandbox.url(), "mchid": sandbox.credentials().mchid });
+    show(json, &value, |out| {
+        writeln!(
+            out,
+            "WeChat sandbox at {} for merchant {}; nobody confirms by themselves until \
+             /_sandbox/robot says so",
+            sandbox.url(),
+            sandbox.credentials().mchid
+        )
+    })?;
+    crate::commands::serve::until_told().await;
+    sandbox.stop().await;
+    Ok(ExitCode::SUCCESS)
+}

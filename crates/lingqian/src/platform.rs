@@ -1,0 +1,99 @@
+//! A running platform: desk, doors and passes over one data directory.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::Context as _;
+use lingqian_core::command::Command;
+use lingqian_core::earning::Kind;
+use lingqian_core::id::{KindCode, KindNo, MerchantNo};
+use lingqian_core::money::Micros;
+use lingqian_core::transfer::Merchant;
+use lingqian_engine::Desk;
+use lingqian_http::{Settings, mint, router};
+use lingqian_io::{Clock as _, Ports as _};
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::home::{Home, write_whole};
+use crate::passes;
+use crate::wire::{Wire, public_url};
+
+/// A platform that serves.
+pub(crate) struct Platform {
+    /// Its ports.
+    pub(crate) wire: Wire,
+    /// The way to its rules.
+    pub(crate) desk: Desk,
+    /// How it is reached.
+    pub(crate) url: String,
+}
+
+impl Platform {
+    /// Starts serving and working. It goes on until the process ends.
+    ///
+    /// # Errors
+    /// When the address or the data directory cannot be used.
+    pub(crate) async fn start(
+        home: &Home,
+        config: Config,
+        listen: SocketAddr,
+    ) -> anyhow::Result<Platform> {
+        let listener = TcpListener::bind(listen).await.with_context(|| {
+            format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
+        })?;
+        let url = public_url(&config, listener.local_addr()?);
+        let wire = Wire::assemble(home, config, &url)?;
+        wire.follow_sandbox_clock().await;
+        let desk = wire.open_desk();
+        catalogue(&wire, &desk).await?;
+        let doors = router(wire.clone(), desk.clone(), Settings::new(&url));
+        tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, doors).await {
+                tracing::error!(%error, "the doors closed");
+            }
+        });
+        passes::spawn(&wire, &desk);
+        Ok(Platform { wire, desk, url })
+    }
+}
+
+/// What the configuration says about merchant and kinds becomes known to the rules.
+async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
+    let texts = &wire.config().merchant;
+    let merchant = Merchant {
+        no: MerchantNo(1),
+        mchid: wire.mchid().clone(),
+        app: wire.app().clone(),
+        scene: texts.scene.clone(),
+        scene_report: texts.scene_report.clone(),
+        remark: texts.remark.clone(),
+    };
+    let mut commands = vec![Command::DefineMerchant(merchant)];
+    for kind in &wire.config().kinds {
+        let code = KindCode::parse(&kind.code)
+            .with_context(|| format!("the kind {:?} in the configuration: its code", kind.code))?;
+        commands.push(Command::DefineKind(Kind {
+            no: KindNo(kind.no),
+            code,
+            price: kind.price_micros.map(Micros),
+            amount_max: Micros(kind.amount_max_micros),
+            tax_class: kind.tax_class.clone(),
+        }));
+    }
+    for answer in desk.submit_all(commands).await? {
+        answer.context("the configuration contradicts the books")?;
+    }
+    Ok(())
+}
+
+/// An API key for everything, made once for the owner of the data directory.
+pub(crate) async fn owner_key(wire: &Wire, desk: &Desk, path: &Path) -> anyhow::Result<String> {
+    if let Ok(text) = std::fs::read_to_string(path) {
+        return Ok(text.trim().to_owned());
+    }
+    let minted = mint(wire.dice(), vec!["*".into()], wire.clock().business());
+    desk.submit(Command::AddApiKey(minted.key)).await??;
+    write_whole(path, format!("{}\n", minted.text).as_bytes())?;
+    Ok(minted.text)
+}

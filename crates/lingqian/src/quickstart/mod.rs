@@ -1,0 +1,137 @@
+//! `lingqian quickstart`: the whole flow, from nothing to a reconciled bill, in one process.
+//!
+//! Nothing in it is a short cut: users are linked by redirects over HTTP, payouts are signed
+//! calls to the sandbox, ends come back as signed notifications, the bill is downloaded and
+//! parsed. Run again in the same directory it goes on where the last run ended.
+
+mod link;
+mod report;
+mod stages;
+mod workload;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use lingqian_io::{Browse as _, Clock as _, Ports as _};
+use lingqian_sandbox::{Robot, Sandbox, Settings};
+
+use crate::NEEDS_A_PERSON;
+use crate::cli::Quickstart;
+use crate::commands::serve::until_told;
+use crate::home::{Home, announce_sandbox, write_whole};
+use crate::output::show;
+use crate::platform::{Platform, owner_key};
+use crate::quickstart::report::Report;
+use crate::quickstart::stages::Events;
+use crate::quickstart::workload::user_name;
+
+/// What users of the sandbox do: 970 of a thousand confirm, 10 cannot receive, 20 never answer.
+const ROBOT: Robot = Robot {
+    confirm_per_mille: 970,
+    refuse_per_mille: 10,
+    delay_ms: 20,
+    seed: 1,
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// When an input, an address or the data directory cannot be used, or the world fails.
+pub(crate) async fn run(home: &Home, options: &Quickstart, json: bool) -> anyhow::Result<ExitCode> {
+    let sandbox = Sandbox::start(Settings {
+        listen: options.sandbox_listen,
+        data: home.sandbox(),
+        robot: ROBOT,
+        ..Settings::default()
+    })
+    .await
+    .context("the sandbox does not start")?;
+    announce_sandbox(&home.sandbox(), &sandbox.url())?;
+    let config = home.config()?;
+    anyhow::ensure!(
+        config.wechat.mode == crate::config::Mode::Sandbox,
+        "the configuration says wechat.mode = \"live\"; a quickstart never touches real money"
+    );
+    sandbox
+        .credentials()
+        .write_files(&home.credentials(&config))?;
+    let platform = Platform::start(home, config, options.listen).await?;
+    let key = owner_key(&platform.wire, &platform.desk, &home.api_key()).await?;
+    eprintln!("sandbox  {}", sandbox.url());
+    eprintln!("platform {}", platform.url);
+
+    let report = flow(&platform, &sandbox, options, &key).await?;
+    let text = serde_json::to_vec_pretty(&report)?;
+    if let Some(path) = &options.report {
+        write_whole(path, &text)?;
+    }
+    show(json, &report, |out| report.tell(out))?;
+    let verdict = if report.sound() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NEEDS_A_PERSON)
+    };
+    if options.exit {
+        sandbox.stop().await;
+        return Ok(verdict);
+    }
+    serve_on(&platform, &sandbox, &home.api_key()).await;
+    sandbox.stop().await;
+    Ok(verdict)
+}
+
+async fn serve_on(platform: &Platform, sandbox: &Sandbox, key: &Path) {
+    eprintln!("\nserving on; interrupt to end");
+    eprintln!(
+        "  API       {}/v1/summary (key in {})",
+        platform.url,
+        key.display()
+    );
+    eprintln!("  document  {}/openapi.json", platform.url);
+    eprintln!("  numbers   {}/metrics", platform.url);
+    eprintln!("  sandbox   {}/_sandbox/books", sandbox.url());
+    until_told().await;
+}
+
+/// The flow itself, stage by stage.
+async fn flow(
+    platform: &Platform,
+    sandbox: &Sandbox,
+    options: &Quickstart,
+    key: &str,
+) -> anyhow::Result<Report> {
+    let Platform { wire, desk, url } = platform;
+    let began_on = wire.clock().business().business_date();
+    let mut report = Report::default();
+    let events = match &options.events {
+        Some(path) => Events::File(path.clone()),
+        None => {
+            let fresh = wire.store().summary().await?.earned.0 == 0;
+            let now = wire.clock().business().0;
+            let seed = options
+                .seed
+                .unwrap_or(if fresh { 1 } else { now.unsigned_abs() });
+            Events::Made {
+                seed,
+                users: options.users,
+                count: options.events_count,
+                now_ms: now,
+            }
+        }
+    };
+    let (events, users) = match events {
+        Events::File(path) => stages::spool(&path).await?,
+        made => (made, (0..options.users).map(user_name).collect()),
+    };
+    report.register = stages::register(desk, &users).await?;
+    report.link = link::link_all(wire, (url, key), users).await?;
+    (report.events, report.credit) = stages::credit(wire, desk, &events).await?;
+    report.sweep = stages::sweep_all(wire, desk).await?;
+    report.payout = stages::pay(wire).await?;
+    stages::next_day(wire, sandbox).await?;
+    report.expire = stages::wait_for_ends(wire).await?;
+    (report.days, report.reconcile) = stages::reconcile_all(wire, desk, began_on).await?;
+    report.finish(wire, &sandbox.url()).await?;
+    Ok(report)
+}

@@ -1,0 +1,1 @@
+INSERT INTO accounts (class, owner, balance_micros) VALUES (?1, ?2, ?3)
