@@ -12,7 +12,7 @@ use crate::ledger::{Account, Cause, Entry};
 use crate::money::{Fen, Micros};
 use crate::payout::{Payout, State};
 use crate::reconcile::Bill;
-use crate::time::BusinessDate;
+use crate::time::{BusinessDate, Timestamp};
 use crate::user::DayTotals;
 
 /// What must hold at every moment. The names are stable.
@@ -40,7 +40,7 @@ pub enum Invariant {
     WorkMatchesState,
     /// Every bill's opening plus movements is its closing, and the next one's opening.
     BillsChain,
-    /// What lies at WeChat by the ledger moved as the bills say.
+    /// What lies at WeChat by the ledger moved as the bills say, up to the last that is closed.
     FloatMatchesBills,
 }
 
@@ -138,6 +138,8 @@ pub struct Audit {
     days: BTreeMap<(UserNo, BusinessDate), DayTotals>,
     earned: (u64, i128),
     bills: BTreeMap<(MerchantNo, BusinessDate), Bill>,
+    /// What each moment moved on a merchant's float.
+    floats: BTreeMap<(MerchantNo, Timestamp), i128>,
     findings: Vec<Finding>,
 }
 
@@ -150,8 +152,16 @@ impl Audit {
         }
         self.entries = seq;
         let amount = i128::from(entry.amount().0);
-        self.post(entry.debit(), amount.saturating_neg(), seq);
-        self.post(entry.credit(), amount, seq);
+        for (account, amount) in [
+            (entry.debit(), amount.saturating_neg()),
+            (entry.credit(), amount),
+        ] {
+            self.post(account, amount, seq);
+            if let Account::Float(merchant) = account {
+                let moved = self.floats.entry((merchant, entry.at())).or_default();
+                *moved = moved.saturating_add(amount);
+            }
+        }
         let Some(payout) = entry.payout() else {
             if entry.cause() == Cause::Earn {
                 self.earned.0 = self.earned.0.saturating_add(1);
@@ -333,25 +343,24 @@ impl Audit {
 
     fn finish_bills(&mut self) {
         let bills = std::mem::take(&mut self.bills);
-        let mut last: BTreeMap<MerchantNo, (Fen, Fen)> = BTreeMap::new();
+        let mut last: BTreeMap<MerchantNo, (Fen, Fen, Timestamp)> = BTreeMap::new();
         for bill in bills.values() {
-            if let Some((_, closing)) = last.get(&bill.merchant)
+            if let Some((_, closing, _)) = last.get(&bill.merchant)
                 && *closing != bill.opening
             {
                 self.wrong(Invariant::BillsChain, bill.date, closing.0, bill.opening.0);
             }
-            let ends = last
-                .entry(bill.merchant)
-                .or_insert((bill.opening, bill.closing));
-            ends.1 = bill.closing;
+            let new = (bill.opening, bill.closing, bill.fetched_at);
+            let ends = last.entry(bill.merchant).or_insert(new);
+            (ends.1, ends.2) = (bill.closing, ends.2.max(bill.fetched_at));
         }
-        for (merchant, (opening, closing)) in last {
+        for (merchant, (opening, closing, closed_at)) in last {
             let grown = i128::from(closing.0).saturating_sub(i128::from(opening.0));
             let expected = grown.saturating_mul(-10_000);
-            let float = self
-                .balances
-                .get(&Account::Float(merchant))
-                .map_or(0, |b| b.sum);
+            // Lines that were booked since are of a day that is not closed yet.
+            let until = (merchant, Timestamp(i64::MIN))..=(merchant, closed_at);
+            let moved = self.floats.range(until).map(|(_, moved)| *moved);
+            let float = moved.fold(0, i128::saturating_add);
             if float != expected {
                 let subject = format!("merchant number {}", merchant.0);
                 self.wrong(Invariant::FloatMatchesBills, subject, expected, float);

@@ -67,10 +67,12 @@ impl Keys {
             | Command::AddApiKey(_)
             | Command::KeepDeadLetter(_)
             | Command::CloseBill { .. } => {}
-            Command::RegisterUser { user, .. }
-            | Command::SetFrozen { user, .. }
-            | Command::StartLink { user, .. } => {
+            Command::RegisterUser { user, .. } | Command::SetFrozen { user, .. } => {
                 self.users.insert(user.clone());
+            }
+            // A later command of the batch may redeem the state, and that needs the wallet.
+            Command::StartLink { user, .. } => {
+                self.wallets.insert(user.clone());
             }
             Command::RedeemState { state } => {
                 self.link_states.insert(*state);

@@ -272,7 +272,7 @@ fn has_number(payout: &Payout, number: OutBillNo) -> bool {
 }
 
 /// Opens, replaces or closes the break of one payout; nothing when there is nothing to say.
-fn check_payout(
+pub(crate) fn check_payout(
     moment: &Moment<'_>,
     date: BusinessDate,
     payout: &Payout,

@@ -9,7 +9,9 @@ use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::{OutBillNo, PayoutId};
 use crate::ledger::{Account, Cause, Entry};
+use crate::money::Fen;
 use crate::payout::{self, Attempt, Effect, Money, Payout, State, Step};
+use crate::reconcile;
 use crate::risk::{self, Reason, Subject};
 use crate::transfer::{Evidence, Merchant, NAME_FROM, Origin, TransferOrder, TransferReport};
 use crate::user::DayTotals;
@@ -304,7 +306,12 @@ fn moved(moment: &Moment<'_>, payout: Payout, step: Step, note: Note, facts: &Fa
         state: step.state,
         ..payout
     };
+    // A bill that showed it before it ended was explained by its being under way.
+    let seen = payout.state.is_final() && payout.billed != Fen::ZERO;
+    let date = moment.now.business_date();
+    let checked = seen.then(|| reconcile::check_payout(moment, date, &payout, facts));
     Changes {
+        breaks: checked.flatten().into_iter().collect(),
         entries: entries.into_iter().collect(),
         day_totals: uncounted.into_iter().collect(),
         history,

@@ -49,11 +49,15 @@ pub trait Store: Send + Sync + 'static {
     fn prefetch(&self, keys: Keys) -> impl Future<Output = Result<Facts, Fault>> + Send;
 
     /// Writes all of it or nothing; durable when it answers. Entries are numbered without a
-    /// gap in the order of [`Changes::all_entries`]. The store refuses, as a fault, whatever
-    /// would break its own invariants: a user account below zero, an event twice.
+    /// gap in the order of [`Changes::all_entries`]. A work that is written replaces the one
+    /// that the payout had, with its lease; a break replaces the one of its subject.
     ///
     /// # Errors
-    /// [`Fault::Unknown`] when it may or may not have been written.
+    /// [`Fault::Unknown`] when it may or may not have been written. [`Fault::Broken`], with
+    /// nothing written, for what no rule could have decided: a user account below zero; an
+    /// event, a reference, a key's answer or a bill's line twice; a name of two users or a
+    /// wallet of two; a final payout that changes its state; an order that changes once it may
+    /// have been sent.
     fn commit(
         &self,
         basis: u64,
@@ -211,7 +215,7 @@ pub trait Browse: Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<PayoutId>, Fault>> + Send;
 
-    /// All API keys, withdrawn ones too.
+    /// All API keys, withdrawn ones too. One that was withdrawn stays so.
     fn api_keys(&self) -> impl Future<Output = Result<Vec<ApiKey>, Fault>> + Send;
 
     /// All merchants.
@@ -220,7 +224,8 @@ pub trait Browse: Send + Sync + 'static {
     /// Closed bills and all breaks, by day.
     fn reconciled(&self) -> impl Future<Output = Result<(Vec<Bill>, Vec<Break>), Fault>> + Send;
 
-    /// Dead letters, newest first; how often each came.
+    /// Dead letters, newest first; how often each came. Those of one code and content are one,
+    /// with door, position and time of the last.
     fn dead_letters(
         &self,
         limit: u32,

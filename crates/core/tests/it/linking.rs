@@ -1,10 +1,11 @@
 //! Whose wallet it is: a state is used once, in time, by one user.
 
+use lingqian_core::Keys;
 use lingqian_core::command::{Command, Outcome, Rejection};
 use lingqian_core::id::UserNo;
 use lingqian_core::link::{Identity, LINK_STATE_LIFE_MS, StateDigest};
 
-use crate::world::{Answer, World, identity, openid, user};
+use crate::world::{Answer, NOON, World, identity, openid, user};
 
 const STATE: StateDigest = StateDigest([42; 32]);
 
@@ -69,6 +70,17 @@ fn a_virtual_user_and_the_wallet_of_another_are_refused() {
     let taken = complete(&mut world, identity("openid-alice"));
     assert_eq!(taken, Err(Rejection::WalletLinkedElsewhere));
     assert_eq!(linked(&world, "bob"), None);
+}
+
+#[test]
+fn starting_a_link_asks_for_all_that_finishing_it_in_the_same_batch_needs() {
+    let user = user("bob");
+    let start = Command::StartLink {
+        user: user.clone(),
+        state: STATE,
+    };
+    let keys = Keys::of([start].iter(), NOON);
+    assert!(keys.wallets.contains(&user));
 }
 
 #[test]
