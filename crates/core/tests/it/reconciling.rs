@@ -2,6 +2,7 @@
 //! every paid payout on the bill or an open break.
 
 use lingqian_core::command::{Command, Outcome};
+use lingqian_core::id::OutBillNo;
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::reconcile::{Bill, BillLine, Direction, Match};
@@ -80,6 +81,7 @@ fn other(flow_no: &str, voucher: &str, direction: Direction, fen: i64) -> BillLi
 #[test]
 fn every_difference_between_bill_and_books_is_a_break_of_its_kind() {
     let good = line("a", 1, Out, 100);
+    let second = OutBillNo::new(po(1), 2).to_string();
     let cases: Vec<(&str, Vec<BillLine>, &[&str])> = vec![
         ("matched", vec![good.clone()], &[]),
         ("missing", vec![], &["1 missing_on_bill -100"]),
@@ -131,6 +133,11 @@ fn every_difference_between_bill_and_books_is_a_break_of_its_kind() {
         (
             "not ours",
             vec![good.clone(), other("b", "plfk2020042013", Out, 7)],
+            &["b unknown_line 7"],
+        ),
+        (
+            "a second number, which we never made",
+            vec![good.clone(), other("b", &second, Out, 7)],
             &["b unknown_line 7"],
         ),
         (

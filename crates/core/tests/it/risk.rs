@@ -5,7 +5,7 @@ use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::risk::Reason;
 use lingqian_core::time::BusinessDate;
-use lingqian_core::transfer::{Finding, Origin};
+use lingqian_core::transfer::{Finding, NAME_FROM, Origin};
 use lingqian_core::user::Sealed;
 
 use crate::world::{DAY_MS, NOON, World, po, request, unknown, user};
@@ -148,4 +148,62 @@ fn a_freeze_after_the_first_send_cannot_take_it_back() {
     world.hear(1, Origin::Answer, Finding::Paid);
     assert_eq!(world.alice(), (0, 0));
     world.is_sound();
+}
+
+#[test]
+fn a_name_goes_along_from_the_amount_where_wechat_compares_it() {
+    let named = |fen: i64| {
+        let mut world = World::with_balance(1_000_000);
+        let (user, name) = (user("alice"), Some(Sealed(vec![7])));
+        world.must(Command::RegisterUser { user, name });
+        world.begin(1, fen);
+        let attempt = world.payout(1).state.attempt().expect("sent");
+        attempt.order.name.clone()
+    };
+    assert_eq!(named(NAME_FROM.0 - 1), None);
+    assert_eq!(named(NAME_FROM.0), Some(Sealed(vec![7])));
+}
+
+#[test]
+fn registering_and_freezing_twice_changes_nothing() {
+    let mut world = World::with_balance(0);
+    let register = |name: Option<u8>| Command::RegisterUser {
+        user: user("alice"),
+        name: name.map(|name| Sealed(vec![name])),
+    };
+    let steps = [
+        (None, 0),
+        (Some(1), 1),
+        (Some(1), 0),
+        (None, 0),
+        (Some(2), 1),
+    ];
+    for (name, changed) in steps {
+        world.must(register(name));
+        assert_eq!(world.last.users.len(), changed, "{name:?}");
+    }
+    let known = world.facts.user(&user("alice")).expect("alice");
+    assert_eq!(known.name, Some(Sealed(vec![2])));
+    for (frozen, changed) in [(false, 0), (true, 1), (true, 0), (false, 1)] {
+        freeze(&mut world, frozen);
+        assert_eq!(world.last.users.len(), changed, "{frozen}");
+    }
+}
+
+#[test]
+fn a_question_without_news_leaves_no_line_and_everything_else_does() {
+    let mut world = World::with_balance(1_000_000);
+    world.begin(1, 100);
+    let mut lines = |origin, finding| {
+        let before = world.history.len();
+        world.hear(1, origin, finding);
+        world.history.len() - before
+    };
+    assert_eq!(lines(Origin::Answer, Finding::Processing), 1);
+    assert_eq!(lines(Origin::Query, Finding::Processing), 0);
+    assert_eq!(lines(Origin::Query, unknown()), 0);
+    assert_eq!(lines(Origin::Notification, Finding::Processing), 1);
+    assert_eq!(lines(Origin::Query, Finding::Paid), 1);
+    assert_eq!(lines(Origin::Notification, Finding::Paid), 0);
+    assert_eq!(lines(Origin::Notification, Finding::Expired), 1);
 }
