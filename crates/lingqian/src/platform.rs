@@ -58,6 +58,18 @@ impl Platform {
     }
 }
 
+/// Ports and desk for one command beside the platform, or without it.
+///
+/// # Errors
+/// When the data directory cannot be used.
+pub(crate) async fn open(home: &Home) -> anyhow::Result<(Wire, Desk)> {
+    let wire = Wire::open(home)?;
+    wire.follow_sandbox_clock().await;
+    let desk = wire.open_desk();
+    catalogue(&wire, &desk).await?;
+    Ok((wire, desk))
+}
+
 /// What the configuration says about merchant and kinds becomes known to the rules.
 async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
     let texts = &wire.config().merchant;

@@ -281,12 +281,7 @@ impl Books {
                 let grant = Grant { openid, scope, at };
                 self.granted(code, grant, (access, refresh));
             }
-            Record::Created { transfer } => {
-                let number = transfer.out_bill_no.clone();
-                self.by_bill_no
-                    .insert(transfer.transfer_bill_no.clone(), number.clone());
-                self.transfers.insert(number, *transfer);
-            }
+            Record::Created { transfer } => self.created(*transfer),
             Record::Moved {
                 number,
                 outcome,
@@ -320,6 +315,13 @@ impl Books {
         }
         self.access.insert(access, grant.clone());
         self.refresh.entry(refresh).or_insert(grant);
+    }
+
+    fn created(&mut self, transfer: Transfer) {
+        let number = transfer.out_bill_no.clone();
+        self.by_bill_no
+            .insert(transfer.transfer_bill_no.clone(), number.clone());
+        self.transfers.insert(number, transfer);
     }
 
     fn notified(&mut self, id: u64, delivered: bool, next_due_at: Option<i64>) {

@@ -1,8 +1,9 @@
 //! The one table from what WeChat answers to what it means: done, not done, or unknown.
 //!
 //! Only codes decide, never texts, with one exception that makes us more careful: the code
-//! `INVALID_REQUEST` also says that the number exists with other data, and then something was
-//! accepted under it.
+//! `INVALID_REQUEST` stands for many things, one of them that the number exists with other
+//! data, and then something was accepted under it. It is definite only with words that are
+//! known to mean "not accepted".
 //!
 //! An error answer is believed as definite for good only if it is signed. Without a signature
 //! (a proxy or a firewall may have written it) the same order is sent again later.
@@ -27,8 +28,7 @@ pub struct ErrorAnswer<'a> {
 pub fn refusal(answer: &ErrorAnswer<'_>) -> Finding {
     let cure = match (answer.status, answer.code) {
         (400, "PARAM_ERROR") => Cure::Never,
-        (400, "INVALID_REQUEST") if exists_otherwise(answer.message) => return unknown(answer),
-        (400, "INVALID_REQUEST") => Cure::Never,
+        (400, "INVALID_REQUEST") if not_accepted(answer.message) => Cure::Never,
         (401, "SIGN_ERROR") | (403, "NO_AUTH") => Cure::Person,
         (403, "NOT_ENOUGH") => Cure::Later,
         (429, "FREQUENCY_LIMITED" | "FREQUENCY_LIMIT_EXCEED" | "RATELIMIT_EXCEEDED") => Cure::Later,
@@ -54,10 +54,17 @@ pub fn query_error(answer: &ErrorAnswer<'_>) -> Finding {
     }
 }
 
-fn exists_otherwise(message: &str) -> bool {
-    ["已存在", "查单", "重入", "单号"]
-        .iter()
-        .any(|words| message.contains(words))
+/// Beginnings of the messages that are listed as definite.
+const NOT_ACCEPTED: [&str; 5] = [
+    "超过单笔转账上下限",
+    "暂不支持展示当前传入的用户收款感知",
+    "Openid格式错误",
+    "超出商户单日转账额度",
+    "商户未开通该转账场景",
+];
+
+fn not_accepted(message: &str) -> bool {
+    NOT_ACCEPTED.iter().any(|words| message.starts_with(words))
 }
 
 fn unknown(answer: &ErrorAnswer<'_>) -> Finding {

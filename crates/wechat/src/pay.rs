@@ -25,6 +25,9 @@ use crate::{bill, notify};
 /// The purpose that users' real names are sealed for.
 pub const NAME_PURPOSE: &str = "name";
 
+/// The order names a merchant that this client does not act for.
+const WRONG_MERCHANT: &str = "wrong_merchant";
+
 /// The largest bill that is unpacked, in bytes.
 const BILL_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
@@ -203,6 +206,14 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
     }
 }
 
+/// What another merchant's WeChat says about a number proves nothing.
+fn foreign(number: OutBillNo, origin: Origin) -> TransferReport {
+    let finding = Finding::Unknown {
+        code: WRONG_MERCHANT.into(),
+    };
+    silent(number, origin, finding, Evidence::default())
+}
+
 fn retry(word: &str) -> Fault {
     Fault::Retry(word.to_owned())
 }
@@ -230,6 +241,14 @@ fn unpack(file: &[u8]) -> Result<Vec<u8>, Fault> {
 
 impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
     async fn send(&self, order: &TransferOrder) -> TransferReport {
+        if order.mchid != self.settings.mchid {
+            // Nothing went out: this merchant is not ours to pay from.
+            let finding = Finding::Refused {
+                code: WRONG_MERCHANT.into(),
+                cure: Cure::Person,
+            };
+            return silent(order.number, Origin::Answer, finding, Evidence::default());
+        }
         let name = match self.name(order).await {
             Ok(name) => name,
             // Nothing went out, and nothing will before a person has looked at the keys.
@@ -247,7 +266,10 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
             .await
     }
 
-    async fn ask(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
+        if *mchid != self.settings.mchid {
+            return foreign(number, Origin::Query);
+        }
         self.query.turn().await;
         self.report(
             number,
@@ -257,7 +279,10 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
         .await
     }
 
-    async fn cancel(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
+        if *mchid != self.settings.mchid {
+            return foreign(number, Origin::Answer);
+        }
         self.cancel.turn().await;
         self.report(
             number,
@@ -274,7 +299,12 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
 
     /// Payouts are on the bill of the operation account where there is one, else on the basic
     /// one; the two are asked for in this order.
-    async fn bill(&self, _mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
+    async fn bill(&self, mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
+        if *mchid != self.settings.mchid {
+            return Err(Fault::Broken(
+                "the bill of another merchant was asked for".into(),
+            ));
+        }
         for account in ["OPERATION", "BASIC"] {
             self.bill.turn().await;
             let path = bill::apply_path(date, account);

@@ -12,8 +12,8 @@ use crate::cli::Import;
 use crate::feed::{Feed, feed};
 use crate::home::Home;
 use crate::output::show;
+use crate::platform::open;
 use crate::progress::{Stage, grouped};
-use crate::wire::Wire;
 
 /// The lines of a file, or of standard input for `-`.
 ///
@@ -37,9 +37,7 @@ pub(crate) fn lines(
 /// When the file cannot be read or the store fails; what was counted before stands.
 pub(crate) async fn run(home: &Home, options: &Import, json: bool) -> anyhow::Result<ExitCode> {
     let lines = lines(&options.file)?;
-    let wire = Wire::open(home)?;
-    wire.follow_sandbox_clock().await;
-    let desk = wire.open_desk();
+    let (wire, desk) = open(home).await?;
     let stage = Stage::begin("import", "events", None);
     let how = Feed {
         door: "import",

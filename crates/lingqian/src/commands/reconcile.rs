@@ -12,7 +12,7 @@ use crate::NEEDS_A_PERSON;
 use crate::cli::Reconcile;
 use crate::home::Home;
 use crate::output::show;
-use crate::wire::Wire;
+use crate::platform::open;
 
 /// Runs the command.
 ///
@@ -21,9 +21,7 @@ use crate::wire::Wire;
 pub(crate) async fn run(home: &Home, options: &Reconcile, json: bool) -> anyhow::Result<ExitCode> {
     let date = BusinessDate::parse(&options.date)
         .with_context(|| format!("--date {} is not a day as yyyy-mm-dd", options.date))?;
-    let wire = Wire::open(home)?;
-    wire.follow_sandbox_clock().await;
-    let desk = wire.open_desk();
+    let (wire, desk) = open(home).await?;
     let found = reconcile(&wire, &desk, &Limits::default(), wire.mchid(), date).await?;
     anyhow::ensure!(
         found.ready,

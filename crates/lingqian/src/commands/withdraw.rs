@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::cli::Withdraw;
 use crate::home::Home;
 use crate::output::show;
+use crate::platform::open;
 use crate::wire::Wire;
 
 /// Runs the command.
@@ -24,8 +25,7 @@ use crate::wire::Wire;
 /// # Errors
 /// When the rules refuse, an option makes no sense, or the store fails.
 pub(crate) async fn run(home: &Home, options: &Withdraw, json: bool) -> anyhow::Result<ExitCode> {
-    let wire = Wire::open(home)?;
-    let desk = wire.open_desk();
+    let (wire, desk) = open(home).await?;
     if let Some(threshold) = options.sweep_fen {
         anyhow::ensure!(threshold > 0, "--sweep-fen must be more than zero");
         return sweep_all(&wire, &desk, Fen(threshold), json).await;

@@ -19,12 +19,24 @@ fn wrong_questions_are_answered_with_what_is_wrong() {
     assert!(run(&data, &["keys", "list"]).status.success());
     let cases: [(&[&str], &str); 9] = [
         (&["import", "no-such-file"], "cannot read no-such-file"),
-        (&["payouts", "--state", "gone"], "gone is not a state; the states are requested"),
+        (
+            &["payouts", "--state", "gone"],
+            "gone is not a state; the states are requested",
+        ),
         (&["payouts", "--user", "a b"], "--user is not a user id"),
         (&["explain", "po_1"], "po_1 is neither a payout"),
-        (&["explain", "po_01J00000000000000000000000"], "there is no po_01J0"),
-        (&["reconcile", "--date", "2026-02-30"], "2026-02-30 is not a day"),
-        (&["keys", "new", "--scope", "money:print"], "money:print is not a scope"),
+        (
+            &["explain", "po_01J00000000000000000000000"],
+            "there is no po_01J0",
+        ),
+        (
+            &["reconcile", "--date", "2026-02-30"],
+            "2026-02-30 is not a day",
+        ),
+        (
+            &["keys", "new", "--scope", "money:print"],
+            "money:print is not a scope",
+        ),
         (&["keys", "revoke", "nobody"], "there is no key nobody"),
         (
             &["withdraw", "--user", "nobody", "--all", "--reference", "r1"],
@@ -56,7 +68,25 @@ fn an_import_names_line_field_and_code_and_goes_on() {
     ];
     let file = dir.path().join("events");
     std::fs::write(&file, lines.join("\n")).expect("written");
-    // Nothing was configured yet: kinds become known when the platform runs.
-    let unknown = json(&data, &["import", file.to_str().expect("plain"), "--register"]);
-    assert_eq!(unknown["counts"]["rejected"], 6, "{unknown:#}");
+    let done = json(
+        &data,
+        &["import", file.to_str().expect("plain"), "--register"],
+    );
+    assert_eq!(done["counts"]["credited"], 2, "{done:#}");
+    let refused: Vec<(&str, &str, &str)> = done["refused"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|line| {
+            let word = |name: &str| line[name].as_str().unwrap_or("");
+            (word("position"), word("code"), word("field"))
+        })
+        .collect();
+    let expected = [
+        ("line 2", "amount_not_positive", "amount"),
+        ("line 3", "amount_not_integer", "amount_micros"),
+        ("line 4", "malformed", "event_id"),
+        ("line 5", "event_conflict", "event_id"),
+    ];
+    assert_eq!(refused, expected);
 }

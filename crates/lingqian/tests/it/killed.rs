@@ -56,7 +56,11 @@ fn an_import_that_was_killed_again_and_again_credits_every_line_once() {
     let number = |name: &str| counts[name].as_u64().expect("a number");
     assert_eq!(number("read"), LINES as u64);
     assert_eq!(number("credited") + number("duplicates"), LINES as u64);
-    assert_eq!(number("duplicates"), before, "what was kept is not credited again");
+    assert_eq!(
+        number("duplicates"),
+        before,
+        "what was kept is not credited again"
+    );
     assert_eq!(audited(&data)["earnings"], LINES);
 }
 
@@ -77,11 +81,19 @@ impl World {
         let platform = Running::start(&data, &["serve", "--listen", "127.0.0.1:0"]);
         let key = std::fs::read_to_string(data.join("api-key")).expect("the key is there");
         let key = format!("Bearer {}", key.trim());
-        World { sandbox, platform: Some(platform), data, key, _dir: dir }
+        World {
+            sandbox,
+            platform: Some(platform),
+            data,
+            key,
+            _dir: dir,
+        }
     }
 
     fn url(&self) -> &str {
-        self.platform.as_ref().map_or("", |platform| platform.url.as_str())
+        self.platform
+            .as_ref()
+            .map_or("", |platform| platform.url.as_str())
     }
 
     fn kill(&mut self) {
@@ -95,10 +107,16 @@ impl World {
     }
 
     async fn api(&self, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
-        let kind = if path == "/v1/events" { "application/x-ndjson" } else { "application/json" };
+        let kind = if path == "/v1/events" {
+            "application/x-ndjson"
+        } else {
+            "application/json"
+        };
         let headers = [("authorization", self.key.as_str()), ("content-type", kind)];
         let url = format!("{}{path}", self.url());
-        ask(method, &url, &headers, body).await.map(|(status, value, _)| (status, value))
+        ask(method, &url, &headers, body)
+            .await
+            .map(|(status, value, _)| (status, value))
     }
 
     async fn sandbox(&self, method: &str, path: &str, body: &str) -> Value {
@@ -113,9 +131,15 @@ impl World {
         let body = json!({ "id": user }).to_string();
         let (status, _) = self.api("POST", "/v1/users", &body).await.expect("answers");
         assert_eq!(status, 201);
-        let (_, begun) =
-            self.api("POST", &format!("/v1/users/{user}/link"), "").await.expect("answers");
-        let page = begun["authorize_url"].as_str().expect("a page").split('#').next();
+        let (_, begun) = self
+            .api("POST", &format!("/v1/users/{user}/link"), "")
+            .await
+            .expect("answers");
+        let page = begun["authorize_url"]
+            .as_str()
+            .expect("a page")
+            .split('#')
+            .next();
         let page = format!("{}&sandbox_user={user}", page.expect("a page"));
         let (_, _, callback) = ask("GET", &page, &[], "").await.expect("answers");
         let callback = callback.expect("it leads back");
@@ -123,12 +147,23 @@ impl World {
         assert_eq!(status, 200, "{page}");
     }
 
-    async fn open_payouts(&self) -> u64 {
-        let Some((200, summary)) = self.api("GET", "/v1/summary", "").await else { return 1 };
+    /// What did not end yet, as text.
+    async fn open_payouts(&self) -> Option<String> {
+        let Some((200, summary)) = self.api("GET", "/v1/summary", "").await else {
+            return Some("no answer".into());
+        };
         let states = summary["payouts"].as_array().expect("a list");
         let ended = ["paid", "failed", "expired", "cancelled", "refused"];
-        let open = states.iter().filter(|s| !ended.contains(&s["state"].as_str().unwrap_or("")));
-        open.map(|state| state["count"].as_u64().unwrap_or(0)).sum()
+        let mut open = states
+            .iter()
+            .map(|state| state["state"].as_str().unwrap_or(""));
+        let open = open.find(|state| !ended.contains(state))?;
+        let (_, list) = self
+            .api("GET", &format!("/v1/payouts?state={open}"), "")
+            .await?;
+        let first = list["data"][0]["id"].as_str().unwrap_or("").to_owned();
+        let (_, story) = self.api("GET", &format!("/v1/payouts/{first}"), "").await?;
+        Some(format!("{summary:#}\n{story:#}"))
     }
 }
 
@@ -138,7 +173,14 @@ async fn events_that_were_acknowledged_over_http_survive_a_kill() {
     let address = world.url().trim_start_matches("http://").to_owned();
     for user in 0..5 {
         let body = json!({ "id": format!("u{user}") }).to_string();
-        assert_eq!(world.api("POST", "/v1/users", &body).await.expect("answers").0, 201);
+        assert_eq!(
+            world
+                .api("POST", "/v1/users", &body)
+                .await
+                .expect("answers")
+                .0,
+            201
+        );
     }
     let lines: Vec<String> = events(3_000, 5).lines().map(str::to_owned).collect();
     let mut acknowledged = Vec::new();
@@ -146,7 +188,9 @@ async fn events_that_were_acknowledged_over_http_survive_a_kill() {
         let part: Vec<&[String]> = lines.chunks(100).skip(round * 10).take(10).collect();
         let sends = async {
             for batch in part {
-                let sent = world.api("POST", "/v1/events", &(batch.join("\n") + "\n")).await;
+                let sent = world
+                    .api("POST", "/v1/events", &(batch.join("\n") + "\n"))
+                    .await;
                 // A connection that broke acknowledged nothing.
                 if sent.is_some_and(|(status, _)| status == 200) {
                     acknowledged.extend(batch.iter().cloned());
@@ -158,15 +202,24 @@ async fn events_that_were_acknowledged_over_http_survive_a_kill() {
         world.kill();
         world.restart(&address);
     }
-    assert!(!acknowledged.is_empty(), "something was acknowledged before a kill");
+    assert!(
+        !acknowledged.is_empty(),
+        "something was acknowledged before a kill"
+    );
     for batch in acknowledged.chunks(500) {
-        let (status, again) =
-            world.api("POST", "/v1/events", &(batch.join("\n") + "\n")).await.expect("answers");
+        let (status, again) = world
+            .api("POST", "/v1/events", &(batch.join("\n") + "\n"))
+            .await
+            .expect("answers");
         assert_eq!(status, 200);
         let text = again.as_str().expect("lines");
         let summary = text.lines().last().expect("a summary");
         let summary: Value = serde_json::from_str(summary).expect("JSON");
-        assert_eq!(summary["summary"]["duplicates"], batch.len(), "nothing acknowledged is lost");
+        assert_eq!(
+            summary["summary"]["duplicates"],
+            batch.len(),
+            "nothing acknowledged is lost"
+        );
     }
     world.kill();
     audited(&world.data);
@@ -187,16 +240,29 @@ async fn payouts_survive_kills_and_lost_answers_and_nobody_is_paid_twice() {
         "unknown_key": 100, "notice_twice": 200, "notice_never": 200, "notice_probe": 200,
     } });
     world.sandbox("POST", "faults", &faults.to_string()).await;
-    let (status, _) =
-        world.api("POST", "/v1/events", &events(USERS * 30, USERS)).await.expect("answers");
+    let (status, _) = world
+        .api("POST", "/v1/events", &events(USERS * 30, USERS))
+        .await
+        .expect("answers");
     assert_eq!(status, 200);
     // Three fen amounts, so each user has three payouts under way.
     for round in 0..3 {
         for user in 0..USERS {
             let (user, reference) = (format!("u{user}"), format!("r{round}-{user}"));
-            let wanted = ["--user", &user, "--amount-fen", "100", "--reference", &reference];
+            let wanted = [
+                "--user",
+                &user,
+                "--amount-fen",
+                "100",
+                "--reference",
+                &reference,
+            ];
             let output = run(&world.data, &[&["withdraw"], &wanted[..]].concat());
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             if user.ends_with('9') {
                 world.kill();
                 world.restart(&address);
@@ -207,13 +273,20 @@ async fn payouts_survive_kills_and_lost_answers_and_nobody_is_paid_twice() {
     // Days pass: what was lost is asked about, what nobody confirmed expires, bills are made.
     for _ in 0..3 {
         world.kill();
-        world.sandbox("POST", "clock", r#"{"advance_seconds":104400}"#).await;
+        world
+            .sandbox("POST", "clock", r#"{"advance_seconds":104400}"#)
+            .await;
         world.restart(&address);
-        until("every payout ended", async || world.open_payouts().await == 0).await;
+        until("every payout ended", async || {
+            world.open_payouts().await == 0
+        })
+        .await;
     }
     until("the bills are reconciled", async || {
         let (_, bills) = world.api("GET", "/v1/bills", "").await.expect("answers");
-        bills["data"].as_array().is_some_and(|bills| bills.len() >= 3)
+        bills["data"]
+            .as_array()
+            .is_some_and(|bills| bills.len() >= 3)
     })
     .await;
     let (_, summary) = world.api("GET", "/v1/summary", "").await.expect("answers");
@@ -225,16 +298,39 @@ async fn payouts_survive_kills_and_lost_answers_and_nobody_is_paid_twice() {
 /// Our books, the sandbox's own books and the bills say the same.
 async fn check_money(world: &World, summary: &Value, payouts: i64) {
     let states = summary["payouts"].as_array().expect("a list");
-    let count: i64 = states.iter().map(|state| state["count"].as_i64().unwrap_or(0)).sum();
+    let count: i64 = states
+        .iter()
+        .map(|state| state["count"].as_i64().unwrap_or(0))
+        .sum();
     assert_eq!(count, payouts, "{summary:#}");
-    let paid = states.iter().find(|state| state["state"] == "paid").expect("some were paid");
+    let paid = states
+        .iter()
+        .find(|state| state["state"] == "paid")
+        .expect("some were paid");
     let books = world.sandbox("GET", "books", "").await;
-    assert_eq!(paid["amount_fen"], books["paid_fen"], "{summary:#}\n{books:#}");
-    assert!(paid["count"].as_i64().unwrap_or(0) > payouts / 2, "most confirm: {summary:#}");
+    assert_eq!(
+        paid["amount_fen"], books["paid_fen"],
+        "{summary:#}\n{books:#}"
+    );
+    assert!(
+        paid["count"].as_i64().unwrap_or(0) > payouts / 2,
+        "most confirm: {summary:#}"
+    );
     let everybody = books["paid_per_openid_fen"].as_object().expect("a map");
-    assert!(everybody.values().all(|fen| fen.as_i64().is_some_and(|fen| fen <= 300)), "{books:#}");
+    assert!(
+        everybody
+            .values()
+            .all(|fen| fen.as_i64().is_some_and(|fen| fen <= 300)),
+        "{books:#}"
+    );
     let accounts = summary["accounts"].as_array().expect("a list");
-    let clearing = accounts.iter().find(|account| account["account"] == "wechat:clearing:1");
-    assert_eq!(clearing.expect("it moved")["balance_micros"], 0, "{summary:#}");
+    let clearing = accounts
+        .iter()
+        .find(|account| account["account"] == "wechat:clearing:1");
+    assert_eq!(
+        clearing.expect("it moved")["balance_micros"],
+        0,
+        "{summary:#}"
+    );
     assert_eq!(summary["open_breaks"], 0, "{summary:#}");
 }

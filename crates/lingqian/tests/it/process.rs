@@ -15,13 +15,19 @@ use serde_json::Value;
 /// The executable with a data directory.
 pub(crate) fn lingqian(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lingqian"));
-    command.arg("--data").arg(data).args(arguments).env_remove("LINGQIAN_LOG");
+    command
+        .arg("--data")
+        .arg(data)
+        .args(arguments)
+        .env_remove("LINGQIAN_LOG");
     command
 }
 
 /// Runs to the end.
 pub(crate) fn run(data: &Path, arguments: &[&str]) -> Output {
-    lingqian(data, arguments).output().expect("the executable runs")
+    lingqian(data, arguments)
+        .output()
+        .expect("the executable runs")
 }
 
 /// Runs to the end, which must be good, and reads the JSON that it printed.
@@ -49,9 +55,14 @@ impl Running {
             .expect("it starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
-        BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("it says where it listens");
         let word = line.split(' ').find(|word| word.starts_with("http://"));
-        let url = word.unwrap_or_else(|| panic!("{arguments:?} said: {line}")).trim().to_owned();
+        let url = word
+            .unwrap_or_else(|| panic!("{arguments:?} said: {line}"))
+            .trim()
+            .to_owned();
         Running { child, url }
     }
 
@@ -81,21 +92,33 @@ pub(crate) async fn ask(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(Bytes::from(body.to_owned()))).expect("a request");
+    let request = request
+        .body(Full::new(Bytes::from(body.to_owned())))
+        .expect("a request");
     let answer = client.request(request).await.ok()?;
     let status = answer.status().as_u16();
-    let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
+    let location = answer
+        .headers()
+        .get("location")
+        .and_then(|value| value.to_str().ok());
     let location = location.map(str::to_owned);
     let bytes = answer.into_body().collect().await.ok()?.to_bytes();
     let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
-    Some((status, serde_json::from_slice(&bytes).unwrap_or_else(|_| text()), location))
+    Some((
+        status,
+        serde_json::from_slice(&bytes).unwrap_or_else(|_| text()),
+        location,
+    ))
 }
 
 /// Looks until it is so, for at most a minute.
 pub(crate) async fn until<F: AsyncFnMut() -> bool>(what: &str, mut so: F) {
     let began = Instant::now();
     while !so().await {
-        assert!(began.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "not within a minute: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
