@@ -291,16 +291,7 @@ impl Books {
                 self.balance = line.balance;
                 self.flow.push(line);
             }
-            Record::Notify { id, number, due_at } => {
-                let notice = Notice {
-                    number,
-                    tries: 0,
-                    delivered: 0,
-                    due_at: Some(due_at),
-                };
-                self.notices.insert(id, notice);
-                self.due.insert((due_at, id));
-            }
+            Record::Notify { id, number, due_at } => self.notify(id, number, due_at),
             Record::Notified {
                 id,
                 delivered,
@@ -322,6 +313,17 @@ impl Books {
         self.by_bill_no
             .insert(transfer.transfer_bill_no.clone(), number.clone());
         self.transfers.insert(number, transfer);
+    }
+
+    fn notify(&mut self, id: u64, number: String, due_at: i64) {
+        let notice = Notice {
+            number,
+            tries: 0,
+            delivered: 0,
+            due_at: Some(due_at),
+        };
+        self.notices.insert(id, notice);
+        self.due.insert((due_at, id));
     }
 
     fn notified(&mut self, id: u64, delivered: bool, next_due_at: Option<i64>) {

@@ -111,13 +111,13 @@ pub(crate) async fn ask(
     ))
 }
 
-/// Looks until it is so, for at most a minute.
-pub(crate) async fn until<F: AsyncFnMut() -> bool>(what: &str, mut so: F) {
+/// Looks until nothing is left to wait for, for at most a minute; `left` says what is.
+pub(crate) async fn until<F: AsyncFnMut() -> Option<String>>(what: &str, mut left: F) {
     let began = Instant::now();
-    while !so().await {
+    while let Some(left) = left().await {
         assert!(
             began.elapsed() < Duration::from_secs(60),
-            "not within a minute: {what}"
+            "not within a minute: {what}: {left}"
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
