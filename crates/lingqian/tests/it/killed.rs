@@ -281,9 +281,8 @@ async fn payouts_survive_kills_and_lost_answers_and_nobody_is_paid_twice() {
     }
     until("the bills are reconciled", async || {
         let (_, bills) = world.api("GET", "/v1/bills", "").await.expect("answers");
-        bills["data"]
-            .as_array()
-            .is_some_and(|bills| bills.len() >= 3)
+        let bills_made = bills["data"].as_array().map_or(0, Vec::len);
+        (bills_made < 3).then(|| bills.to_string())
     })
     .await;
     let (_, summary) = world.api("GET", "/v1/summary", "").await.expect("answers");
