@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::process::{Running, ask, json, lingqian, run, until};
+use crate::process::{Running, ask, independent_audit, json, lingqian, run, until};
 
 /// Lines of events, each worth ten fen, spread over users.
 fn events(count: usize, users: usize) -> String {
@@ -24,6 +24,7 @@ fn events(count: usize, users: usize) -> String {
 fn audited(data: &Path) -> Value {
     let audit = json(data, &["audit"]);
     assert_eq!(audit["sound"], true, "{audit:#}");
+    independent_audit(data);
     audit
 }
 

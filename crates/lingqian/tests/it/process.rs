@@ -38,6 +38,23 @@ pub(crate) fn json(data: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: no JSON"))
 }
 
+/// Somebody else's look at the books: plain SQL in Python, and the sandbox's own journal.
+pub(crate) fn independent_audit(data: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit.py");
+    let mut command = Command::new("python3");
+    command.arg(script).arg(data.join("lingqian.db"));
+    let journal = data.join("sandbox/journal.jsonl");
+    if journal.exists() {
+        command.arg(journal);
+    }
+    let output = command.output().expect("python3 is installed");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+}
+
 /// A process that is killed when the test is over.
 pub(crate) struct Running {
     child: Child,

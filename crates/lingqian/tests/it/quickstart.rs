@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::process::{json, lingqian, run};
+use crate::process::{independent_audit, json, lingqian, run};
 
 fn quickstart(data: &Path, arguments: &[&str]) -> Value {
     let report = data.with_extension("report.json");
@@ -22,6 +22,7 @@ fn quickstart(data: &Path, arguments: &[&str]) -> Value {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(text.contains("Nothing was lost"), "{text}");
+    independent_audit(data);
     serde_json::from_slice(&std::fs::read(report).expect("written")).expect("JSON")
 }
 
