@@ -13,6 +13,8 @@ use crate::server::World;
 
 /// Bills are made from nine in the morning of the next day.
 const MADE_AFTER_MS: i64 = 9 * 3_600_000;
+/// The merchant has no operation account, so everything moves on the basic one.
+const ACCOUNT: &str = "BASIC";
 /// A token works for five minutes.
 const TOKEN_MS: i64 = 5 * 60_000;
 
@@ -50,7 +52,7 @@ pub(crate) fn apply(world: &World, books: &Books, query: &str) -> Result<Value, 
         return Err(Refused::new(400, "STATEMENT_CREATING", "账单生成中"));
     }
     let file = file(books, day);
-    let Some(file) = file.filter(|_| account == "OPERATION") else {
+    let Some(file) = file.filter(|_| account == ACCOUNT) else {
         return Err(Refused::new(
             400,
             "NO_STATEMENT_EXIST",
