@@ -1,0 +1,17 @@
+//! The doors, driven as a caller drives them, over the twins.
+
+mod auth;
+mod books;
+mod events;
+mod hook;
+mod linking;
+mod numbers;
+mod openapi;
+mod payouts;
+mod problems;
+mod streaming;
+mod users;
+mod wechat;
+mod wire;
+mod withdrawals;
+mod world;
