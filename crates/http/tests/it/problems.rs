@@ -34,6 +34,8 @@ async fn a_method_that_a_path_does_not_take_is_a_problem() {
             is(405, "method_not_allowed", None),
             "{path}"
         );
+        let allow = answer.header("allow").expect("the right ones are told");
+        assert!(allow.contains(route.method), "{allow} for {path}");
     }
 }
 
