@@ -15,7 +15,7 @@ use lingqian_core::time::Timestamp;
 use lingqian_io::{Browse as _, Clock as _, Dice, Fault, Ports};
 
 use crate::routes::find;
-use crate::{Doors, Problem};
+use crate::{Doors, Problem, request};
 
 /// A withdrawn key works at most this much longer.
 const CACHE_MS: i64 = 2_000;
@@ -69,7 +69,8 @@ impl KeyCache {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         if let Some((at, keys)) = read
-            && now.since_ms(at) < CACHE_MS
+            // A clock that was set back must not keep a withdrawn key alive.
+            && (0..CACHE_MS).contains(&now.since_ms(at))
         {
             return Ok(keys);
         }
@@ -97,6 +98,9 @@ pub(crate) async fn guard<P: Ports>(
         if let Err(problem) = admit(&doors, text.as_deref(), scope).await {
             return problem.into_response();
         }
+        if let Err(problem) = request::strict(request.uri(), route.parameters) {
+            return problem.into_response();
+        }
     }
     next.run(request).await
 }
@@ -107,7 +111,9 @@ async fn admit<P: Ports>(
     scope: &str,
 ) -> Result<(), Problem> {
     let text = header
-        .and_then(|value| value.strip_prefix("Bearer "))
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
+        .map(|(_, text)| text)
         .ok_or_else(|| {
             Problem::new(
                 401,

@@ -26,7 +26,10 @@ pub(crate) async fn transfer<P: Ports>(
 ) -> Response {
     let body = match request::body(body) {
         Ok(body) => body,
-        Err(problem) => return fail(StatusCode::PAYLOAD_TOO_LARGE, problem.code()),
+        Err(problem) => {
+            let status = StatusCode::from_u16(problem.status_code());
+            return fail(status.unwrap_or(StatusCode::BAD_REQUEST), problem.code());
+        }
     };
     let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let headers = headers

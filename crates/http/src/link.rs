@@ -131,5 +131,10 @@ fn page(status: u16, code: &str, (chinese, english): (&str, &str)) -> Response {
          <p>{chinese}</p><p lang=en>{english}</p><small>{code}</small></html>"
     );
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, Html(html)).into_response()
+    // The address holds a state and a code.
+    let headers = [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+    ];
+    (status, headers, Html(html)).into_response()
 }

@@ -16,6 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use tracing::Instrument as _;
 
 use crate::{Doors, Problem};
 
@@ -31,11 +32,24 @@ struct Named {
     name: String,
 }
 
+fn waits() -> Histogram {
+    Histogram::new([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0])
+}
+
+/// The method, or that it is none of ours: whoever invents methods makes no numbers.
+fn known(method: &str) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PATCH"];
+    known
+        .into_iter()
+        .find(|name| *name == method)
+        .unwrap_or("other")
+}
+
 /// What is counted.
 pub(crate) struct Metrics {
     registry: Registry,
     calls: Family<Call, Counter<u64, AtomicU64>>,
-    seconds: Histogram,
+    seconds: Family<Named, Histogram, fn() -> Histogram>,
     events: Family<Named, Counter<u64, AtomicU64>>,
     notifications: Family<Named, Counter<u64, AtomicU64>>,
     payouts: Family<Named, Gauge>,
@@ -48,11 +62,10 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Nothing counted yet.
     pub(crate) fn new() -> Metrics {
-        let waits = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
         let mut metrics = Metrics {
             registry: Registry::with_prefix("lingqian"),
             calls: Family::default(),
-            seconds: Histogram::new(waits),
+            seconds: Family::new_with_constructor(waits),
             events: Family::default(),
             notifications: Family::default(),
             payouts: Family::default(),
@@ -140,7 +153,8 @@ pub(crate) async fn observe<P: Ports>(
     next: Next,
 ) -> Response {
     let began = Instant::now();
-    let method = request.method().as_str().to_owned();
+    let method = known(request.method().as_str()).to_owned();
+    let instance = request.uri().path().to_owned();
     let path = request
         .extensions()
         .get::<MatchedPath>()
@@ -155,7 +169,9 @@ pub(crate) async fn observe<P: Ports>(
     };
     let id = given.filter(sane).map(str::to_owned);
     let id = id.unwrap_or_else(|| format!("rq_{:026x}", doors.ports.dice().roll() >> 24));
-    let mut response = next.run(request).await;
+    let span = tracing::info_span!("request", request_id = id);
+    let response = next.run(request).instrument(span).await;
+    let mut response = Problem::name(response, &instance, &id);
     let status = response.status().as_u16();
     if let Ok(value) = HeaderValue::from_str(&id) {
         response
@@ -172,7 +188,9 @@ pub(crate) async fn observe<P: Ports>(
         ms = took.as_millis(),
         "answered"
     );
-    doors.metrics.seconds.observe(took.as_secs_f64());
+    let name = route.clone();
+    let seconds = doors.metrics.seconds.get_or_create(&Named { name });
+    seconds.observe(took.as_secs_f64());
     let call = Call {
         method,
         route,

@@ -26,6 +26,11 @@ struct Members {
     outcome: &'static str,
     /// Whether the same request may work later.
     retryable: bool,
+    /// The path that was asked for, and the id that the answer carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }
@@ -57,6 +62,8 @@ impl Problem {
             code,
             outcome: "not_done",
             retryable: matches!(status, 409 | 429 | 503),
+            instance: None,
+            request_id: None,
             errors: Vec::new(),
         }))
     }
@@ -74,6 +81,18 @@ impl Problem {
             detail,
         });
         self
+    }
+
+    /// Names the request; the rest of the answer stays as it is.
+    pub(crate) fn name(response: Response, instance: &str, request_id: &str) -> Response {
+        let (mut parts, body) = response.into_parts();
+        let Some(mut problem) = parts.extensions.remove::<Problem>() else {
+            return Response::from_parts(parts, body);
+        };
+        problem.0.instance = Some(instance.to_owned());
+        problem.0.request_id = Some(request_id.to_owned());
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Response::from_parts(parts, Json(&problem).into_response().into_body())
     }
 
     /// There is nothing of that name.
@@ -121,6 +140,8 @@ impl From<Rejection> for Problem {
         let mut problem = Problem::new(status, rejection.code(), rejection.to_string());
         problem.0.retryable = status == 503;
         match rejection.field() {
+            // The only bodies with an amount that are answered by a problem name it so.
+            Some("amount") => problem.at("/amount_fen"),
             Some(field) => problem.at(&format!("/{field}")),
             None => problem,
         }
@@ -155,6 +176,7 @@ impl IntoResponse for Problem {
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self)).into_response();
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

@@ -2,9 +2,10 @@
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use lingqian_core::id::IdFault;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::Problem;
 
@@ -38,7 +39,7 @@ pub(crate) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Res
         ));
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
-    serde_path(&mut reader).and_then(|value| {
+    serde_path(&mut reader, body).and_then(|value| {
         reader.end().map(|()| value).map_err(|_| {
             Problem::field(
                 "",
@@ -51,6 +52,7 @@ pub(crate) fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Res
 
 fn serde_path<'a, T: DeserializeOwned>(
     reader: &mut serde_json::Deserializer<serde_json::de::SliceRead<'a>>,
+    body: &[u8],
 ) -> Result<T, Problem> {
     T::deserialize(reader).map_err(|error| {
         let text = error.to_string();
@@ -65,10 +67,21 @@ fn serde_path<'a, T: DeserializeOwned>(
             }
             _ if text.starts_with("unknown field") => "field_unknown",
             _ if text.starts_with("missing field") => "field_missing",
-            _ => "field_invalid",
+            _ => return invalid::<T>(body, text),
         };
         Problem::field(&field, code, text)
     })
+}
+
+/// A value of another sort: the field is the one that does not read even when it is alone.
+fn invalid<T: DeserializeOwned>(body: &[u8], text: String) -> Problem {
+    let fields: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    let wrong = fields.into_iter().find_map(|(name, value)| {
+        let alone = Map::from_iter([(name.clone(), value)]);
+        let error = T::deserialize(Value::Object(alone)).err()?.to_string();
+        (!error.starts_with("missing field")).then(|| format!("/{name}"))
+    });
+    Problem::field(&wrong.unwrap_or_default(), "field_invalid", text)
 }
 
 /// The media type without its parameters, in lower case.
@@ -82,6 +95,14 @@ pub(crate) fn content_type(headers: &HeaderMap) -> String {
         .next()
         .unwrap_or_default();
     media.trim().to_ascii_lowercase()
+}
+
+/// An address whose parts are texts and whose parameters are all known.
+pub(crate) fn strict(uri: &Uri, known: &[&str]) -> Result<(), Problem> {
+    if decode(uri.path()).is_none() {
+        return Err(Problem::new(400, "path_malformed", "the path is not UTF-8"));
+    }
+    Query::parse(uri.query(), known).map(|_| ())
 }
 
 /// A typed id from text.
@@ -124,7 +145,11 @@ impl Query {
                     "given more than once",
                 ));
             }
-            pairs.push((name.to_owned(), decode(value)));
+            let value = decode(value).ok_or_else(|| {
+                let detail = "not percent-encoded UTF-8";
+                Problem::field(name, "parameter_invalid", detail)
+            })?;
+            pairs.push((name.to_owned(), value));
         }
         Ok(Query(pairs))
     }
@@ -156,20 +181,20 @@ impl Query {
     }
 }
 
-fn decode(text: &str) -> String {
+fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
-        let decoded = match byte {
-            b'+' => Some(b' '),
+        bytes.push(match byte {
+            b'+' => b' ',
             b'%' => {
                 let digits: Vec<u8> = rest.by_ref().take(2).collect();
-                let digits = std::str::from_utf8(&digits).unwrap_or_default();
-                u8::from_str_radix(digits, 16).ok()
+                let hex = digits.len() == 2 && digits.iter().all(u8::is_ascii_hexdigit);
+                let digits = std::str::from_utf8(&digits).ok().filter(|_| hex)?;
+                u8::from_str_radix(digits, 16).ok()?
             }
-            other => Some(other),
-        };
-        bytes.extend(decoded);
+            other => other,
+        });
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8(bytes).ok()
 }

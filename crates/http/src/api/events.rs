@@ -2,16 +2,16 @@
 
 use axum::Json;
 use axum::body::{Body, BodyDataStream, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use lingqian_engine::ingest::{Item, ItemResult, Unreadable, ingest};
 use lingqian_io::{Fault, Ports};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::request::content_type;
+use crate::request::{self, content_type};
 use crate::wire::event::parse_event;
 use crate::{Doors, Problem};
 
@@ -19,6 +19,10 @@ use crate::{Doors, Problem};
 const ARRAY_MAX: usize = 10_000;
 /// Lines of a stream that share a commit.
 const LINES_MAX: usize = 2_000;
+/// Bytes of a stream that share a commit, but for the last line.
+const BATCH_BYTES_MAX: usize = 4 << 20;
+/// A line without an end ends the stream after so many times its limit.
+const SKIP_MAX: usize = 16;
 /// The name of this door on dead letters.
 const DOOR: &str = "http";
 
@@ -30,10 +34,7 @@ pub(crate) async fn post<P: Ports>(
     match content_type(request.headers()).as_str() {
         "application/x-ndjson" | "application/ndjson" => Ok(streamed(doors, request)),
         "application/json" => {
-            let body = axum::body::to_bytes(request.into_body(), doors.settings.body_max).await;
-            let body = body.map_err(|_| {
-                Problem::new(413, "body_too_large", "send more than 1 MiB as JSON lines")
-            })?;
+            let body = request::body(Bytes::from_request(request, &()).await)?;
             whole(&doors, &body).await
         }
         _ => Err(Problem::new(
@@ -146,6 +147,10 @@ struct Lines<P> {
     doors: Doors<P>,
     body: BodyDataStream,
     rest: Vec<u8>,
+    /// Bytes of the line in `rest` that were beyond the limit and were dropped.
+    skipped: usize,
+    /// Bytes of the lines that were cut off and not answered.
+    gathered: usize,
     /// The number of the last line that was answered, from 1.
     line: usize,
     counts: Counts,
@@ -160,6 +165,8 @@ fn streamed<P: Ports>(doors: Doors<P>, request: Request) -> Response {
         doors,
         body,
         rest: Vec::new(),
+        skipped: 0,
+        gathered: 0,
         line: 0,
         counts,
         over: false,
@@ -179,12 +186,21 @@ impl<P: Ports> Lines<P> {
     async fn next_answers(&mut self) -> Bytes {
         let mut items = Vec::new();
         let mut broken = None;
-        while items.len() < LINES_MAX && self.rest.len() <= self.doors.settings.line_max {
-            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-                self.take(end, &mut items);
-                continue;
+        self.gathered = 0;
+        let skip_max = self.doors.settings.line_max.saturating_mul(SKIP_MAX);
+        while items.len() < LINES_MAX && self.gathered < BATCH_BYTES_MAX {
+            if self.skipped > skip_max {
+                broken = Some("a line has no end; nothing from it on was read");
+                self.over = true;
+                break;
             }
-            match self.body.next().await {
+            // A sender who waits for answers gets them before more lines are waited for.
+            let next = match self.body.next().now_or_never() {
+                Some(next) => next,
+                None if !items.is_empty() => break,
+                None => self.body.next().await,
+            };
+            match next {
                 Some(Ok(chunk)) => self.take_chunk(&chunk, &mut items),
                 Some(Err(_)) => {
                     broken = Some("the stream broke off; send the rest again");
@@ -202,10 +218,6 @@ impl<P: Ports> Lines<P> {
                 }
             }
         }
-        if !self.over && self.rest.len() > self.doors.settings.line_max && items.is_empty() {
-            broken = Some("a line is longer than 64 KiB; nothing from it on was read");
-            self.over = true;
-        }
         self.answer(items, broken).await
     }
 
@@ -221,18 +233,19 @@ impl<P: Ports> Lines<P> {
                 line.extend_from_slice(head);
                 self.push(&line, items);
             }
+            self.skipped = 0;
             chunk = tail.get(1..).unwrap_or_default();
         }
-        self.rest.extend_from_slice(chunk);
-    }
-
-    fn take(&mut self, end: usize, items: &mut Vec<Item>) {
-        let line: Vec<u8> = self.rest.drain(..=end).collect();
-        self.push(line.strip_suffix(b"\n").unwrap_or(&line), items);
+        // One byte over the limit is enough to know that the line is too long.
+        let room = (self.doors.settings.line_max + 1).saturating_sub(self.rest.len());
+        let (kept, dropped) = chunk.split_at(room.min(chunk.len()));
+        self.rest.extend_from_slice(kept);
+        self.skipped += dropped.len();
     }
 
     fn push(&mut self, line: &[u8], items: &mut Vec<Item>) {
         self.line += 1;
+        self.gathered += line.len();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.iter().all(u8::is_ascii_whitespace) {
             return;

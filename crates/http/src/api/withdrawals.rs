@@ -98,6 +98,7 @@ pub(crate) async fn post<P: Ports>(
     };
     // Only what never changes is answered, so that a replay says the same.
     let body = json!({
+        "outcome": "done",
         "id": payout.to_string(),
         "amount_fen": amount.0,
         "currency": "CNY",

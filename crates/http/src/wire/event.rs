@@ -124,14 +124,14 @@ fn explain(text: &[u8], error: &serde_json::Error) -> Unreadable {
         let problem = match (value, field) {
             (None, _) if optional => None,
             (None, _) => Some(("field_missing", format!("{field} is missing"))),
+            (Some(value), "amount_micros" | "amount_fen") if value.is_u64() && !value.is_i64() => {
+                Some(("amount_out_of_range", format!("{field} is out of range")))
+            }
             (Some(value), "amount_micros" | "amount_fen") if !value.is_i64() => Some((
                 "amount_not_integer",
                 format!("{field} must be an integer without point or quotes"),
             )),
-            (Some(value), "amount_micros" | "amount_fen") => value.as_i64().map_or(
-                Some(("amount_out_of_range", format!("{field} is out of range"))),
-                |_| None,
-            ),
+            (Some(_), "amount_micros" | "amount_fen") => None,
             (Some(value), _) if !value.is_string() => {
                 Some(("field_invalid", format!("{field} must be a string")))
             }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod books;
+mod details;
 mod events;
 mod hook;
 mod linking;

@@ -20,7 +20,7 @@ async fn money_is_set_aside_and_the_payout_can_be_found() {
     let id = value["id"].as_str().expect("an id");
     assert!(id.starts_with("po_") && id.len() == 29);
     let expected = json!({
-        "id": id, "amount_fen": 150, "currency": "CNY", "created_at": "2026-03-02T04:00:02Z",
+        "outcome": "done", "id": id, "amount_fen": 150, "currency": "CNY", "created_at": "2026-03-02T04:00:02Z",
     });
     assert_eq!(value, expected);
     let location = answer.header("location").expect("a location");
@@ -170,7 +170,7 @@ async fn two_users_of_the_same_money_share_what_there_is() {
     assert_eq!(one.status, 201);
     assert_eq!(
         two.problem(),
-        is(422, "insufficient_funds", Some("/amount"))
+        is(422, "insufficient_funds", Some("/amount_fen"))
     );
     world.audited().await;
 }
