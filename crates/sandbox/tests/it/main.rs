@@ -1,0 +1,9 @@
+//! The sandbox as a client meets it: over HTTP, with a small client of the tests' own.
+
+mod bill;
+mod client;
+mod journal;
+mod notices;
+mod oauth;
+mod transfer;
+mod wire;
