@@ -14,6 +14,7 @@ mod quickstart;
 mod wire;
 mod world;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("LINGQIAN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let json = cli.json;
@@ -63,7 +65,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     } = cli;
     match command {
         Command::Quickstart(options) => quickstart::run(&Home::open(&data)?, &options, json).await,
-        Command::Serve(options) => commands::serve::run(&Home::open(&data)?, &options).await,
+        Command::Serve(options) => commands::serve::run(&Home::open(&data)?, &options, json).await,
         Command::Sandbox(options) => {
             commands::sandbox::run(&home::sandbox_dir(&data), &options, json).await
         }

@@ -63,8 +63,13 @@ impl Stage {
 
     /// The stage is over.
     pub(crate) fn end(self) -> Rate {
+        self.end_at(Instant::now())
+    }
+
+    /// The stage was over at that moment, though it took longer to be sure.
+    pub(crate) fn end_at(self, over: Instant) -> Rate {
         let items = self.bar.position();
-        let took = self.began.elapsed();
+        let took = over.saturating_duration_since(self.began);
         self.bar.finish_and_clear();
         let rate = Rate::of(items, took);
         let line = format!(
@@ -81,6 +86,12 @@ impl Stage {
 }
 
 impl Rate {
+    /// More of the same stage.
+    pub(crate) fn add(&mut self, more: Rate) {
+        let took = Duration::from_millis(self.took_ms.saturating_add(more.took_ms));
+        *self = Rate::of(self.items.saturating_add(more.items), took);
+    }
+
     fn of(items: u64, took: Duration) -> Rate {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let micros = took.as_micros().max(1);

@@ -209,7 +209,9 @@ impl Wire {
                     .clock
                     .run_ahead(clock["offset_ms"].as_i64().unwrap_or(0));
             }
-            Err(error) => tracing::warn!("the sandbox does not answer: {error:#}"),
+            Err(_) => {
+                tracing::warn!("the sandbox at {url} does not answer; `lingqian sandbox` starts it")
+            }
         }
     }
 }

@@ -129,7 +129,7 @@ impl Provision {
         let path = dir.join("provision.json");
         if !path.exists() {
             let text = serde_json::to_vec_pretty(&Provision::generate()?)?;
-            private_file(&path, &text)?;
+            new_file(&path, &text)?;
         }
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_slice(&text)
@@ -141,8 +141,22 @@ fn digit(byte: u8) -> char {
     char::from(b'0' + byte % 10)
 }
 
+/// Makes a file whole, unless somebody else was quicker: then theirs counts.
+fn new_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let made = path.with_extension(format!("made-{}", random_text(8)));
+    private_file(&made, bytes)?;
+    let linked = fs::hard_link(&made, path);
+    fs::remove_file(&made)?;
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| format!("cannot write {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn private_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let part = path.with_extension(format!("part-{}", std::process::id()));
+    let part = path.with_extension(format!("part-{}", random_text(8)));
     let write = || -> std::io::Result<()> {
         let mut options = fs::OpenOptions::new();
         let mut file = options

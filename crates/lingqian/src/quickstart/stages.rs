@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use lingqian_core::command::Command;
 use lingqian_core::id::UserId;
+use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::BusinessDate;
@@ -36,15 +37,15 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Where events come from.
 pub(crate) enum Events {
-    /// A file of the user's own, or `-`.
-    File(PathBuf),
-    /// Made up.
-    Made {
-        seed: u64,
-        users: u64,
-        count: u64,
-        now_ms: i64,
+    /// A file of the user's own, or a copy of what came on standard input.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// Whether it is such a copy.
+        spooled: bool,
     },
+    /// Made up.
+    Made { seed: u64, users: u64, count: u64 },
 }
 
 /// Standard input can be read once and the users must be known first, so it is written to a
@@ -74,7 +75,8 @@ pub(crate) async fn spool(path: &Path) -> anyhow::Result<(Events, Vec<String>)> 
         Ok((if from_stdin { kept } else { path }, users))
     };
     let (path, users) = tokio::task::spawn_blocking(read).await??;
-    Ok((Events::File(path), users.into_iter().collect()))
+    let spooled = from_stdin;
+    Ok((Events::File { path, spooled }, users.into_iter().collect()))
 }
 
 /// Registers the users.
@@ -112,23 +114,21 @@ pub(crate) async fn credit(
         show: 0,
     };
     let (counts, rate) = match events {
-        Events::Made {
-            seed,
-            users,
-            count,
-            now_ms,
-        } => {
-            let mut workload = Workload::new(*seed, *users, *now_ms);
+        Events::Made { seed, users, count } => {
+            let mut workload = Workload::new(*seed, *users);
             let total = *count;
             let made = (0..total).map(move |_| Ok(workload.next_line()));
             let stage = Stage::begin("credit", "events", Some(total));
             let (counts, _) = feed(wire, desk, how, made, |lines| stage.advance(lines)).await?;
             (counts, stage.end())
         }
-        Events::File(path) => {
+        Events::File { path, spooled } => {
             let stage = Stage::begin("credit", "events", None);
             let lines = lines(path)?;
             let (counts, _) = feed(wire, desk, how, lines, |lines| stage.advance(lines)).await?;
+            if *spooled {
+                std::fs::remove_file(path)?;
+            }
             (counts, stage.end())
         }
     };
@@ -180,7 +180,7 @@ pub(crate) async fn pay(wire: &Wire) -> anyhow::Result<Rate> {
         // Who does not confirm within a second will not.
         let quiet = done + waiting >= all && still > Duration::from_secs(1);
         if waiting == 0 && done >= all || quiet || still > PATIENCE {
-            return Ok(stage.end());
+            return Ok(stage.end_at(moved_at));
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -257,6 +257,19 @@ pub(crate) async fn reconcile_all(
         }
     }
     Ok((days, stage.end()))
+}
+
+/// Whether money was paid that no bill has shown yet.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn is_clear(wire: &Wire) -> anyhow::Result<bool> {
+    let summary = wire.store().summary().await?;
+    let clearing = |account: &Account| matches!(account, Account::Clearing(_));
+    Ok(summary
+        .accounts
+        .iter()
+        .all(|(account, sum)| !clearing(account) || sum.0 == 0))
 }
 
 /// The stable names of states, for the report.

@@ -67,6 +67,12 @@ fn money_goes_from_events_to_wallets_to_a_reconciled_bill_and_again_the_next_day
     let second = quickstart(&data, &made);
     check(&second);
     assert_eq!(second["events"]["credited"], 0, "{second:#}");
+    let conflicts = |report: &Value| report["events"]["rejected_by_code"]["event_conflict"].clone();
+    assert_eq!(
+        conflicts(&second),
+        conflicts(&first),
+        "the same events are the same: {second:#}"
+    );
     let number = |report: &Value, name: &str| report[name].as_i64().expect("a number");
     assert!(
         number(&second, "paid_fen") >= number(&first, "paid_fen"),
@@ -107,6 +113,24 @@ fn money_goes_from_events_to_wallets_to_a_reconciled_bill_and_again_the_next_day
         !text.contains("openid\":\"o"),
         "no openid in the evidence: {text}"
     );
+}
+
+#[test]
+fn a_quickstart_that_was_killed_again_and_again_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let made = ["--users", "60", "--events-count", "6000", "--seed", "5"];
+    for wait in [200, 500, 700, 900, 1_100] {
+        let mut child = lingqian(&data, &[&["quickstart", "--exit"], &made[..]].concat())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+    }
+    check(&quickstart(&data, &made));
 }
 
 #[test]

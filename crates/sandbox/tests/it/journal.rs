@@ -86,3 +86,17 @@ fn credentials_are_made_once_and_then_the_same() {
     assert_eq!(first.v2_key.len(), 32);
     assert!(first.public_key_id.starts_with("PUB_KEY_ID_"));
 }
+
+#[test]
+fn two_first_starts_at_once_end_with_the_same_credentials() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let load = || Credentials::load(dir.path()).expect("made or read");
+    let (one, other) = std::thread::scope(|threads| {
+        let (one, other) = (threads.spawn(load), threads.spawn(load));
+        (
+            one.join().expect("no panic"),
+            other.join().expect("no panic"),
+        )
+    });
+    assert_eq!(one, other);
+}
