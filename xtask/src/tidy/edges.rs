@@ -42,30 +42,46 @@ pub(crate) fn check(file: &File) -> Vec<Complaint> {
         return complain("the manifest does not read".into());
     };
     let mut complaints = Vec::new();
-    for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
-        let Some(table) = manifest.get(kind).and_then(|table| table.as_table()) else {
-            continue;
-        };
-        for dependency in table.keys() {
+    for (place, table) in tables(&manifest) {
+        for (key, value) in table {
+            // A dependency may go by another name.
+            let package = value.get("package").and_then(|package| package.as_str());
+            let dependency = package.unwrap_or(key);
             if let Some(ours) = dependency.strip_prefix("lingqian-") {
                 // A test may use a crate's own library.
                 if !allowed.contains(&ours) && ours != name {
-                    complaints.push(Complaint::new(
-                        file,
-                        line_of(file, dependency),
-                        format!("{name} may not know {ours}; see docs/ARCHITECTURE.md"),
-                    ));
+                    let words = format!("{name} may not know {ours}; see docs/ARCHITECTURE.md");
+                    complaints.push(Complaint::new(file, line_of(file, key), words));
                 }
             } else if name == "core"
-                && kind == "dependencies"
-                && !CORE_USES.contains(&dependency.as_str())
+                && place != "dev-dependencies"
+                && !CORE_USES.contains(&dependency)
             {
                 let words = format!("the rules may not use {dependency}");
-                complaints.push(Complaint::new(file, line_of(file, dependency), words));
+                complaints.push(Complaint::new(file, line_of(file, key), words));
             }
         }
     }
     complaints
+}
+
+/// Every table of dependencies, those of single platforms too.
+fn tables(manifest: &Table) -> Vec<(&'static str, &Table)> {
+    const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let platforms = manifest
+        .get("target")
+        .and_then(|targets| targets.as_table());
+    let platforms = platforms.into_iter().flat_map(|targets| targets.values());
+    let places = platforms
+        .filter_map(|value| value.as_table())
+        .chain([manifest]);
+    places
+        .flat_map(|place| {
+            KINDS
+                .iter()
+                .filter_map(|kind| Some((*kind, place.get(*kind)?.as_table()?)))
+        })
+        .collect()
 }
 
 fn line_of(file: &File, dependency: &str) -> usize {
@@ -94,6 +110,15 @@ mod tests {
         assert_eq!(
             manifest("sandbox", "[dev-dependencies]\nlingqian-core = \"1\"\n"),
             1
+        );
+        let renamed = "[dependencies]\nx = { package = \"lingqian-io\", path = \"../io\" }\n";
+        assert_eq!(manifest("sandbox", renamed), 1);
+        let platform = "[target.'cfg(unix)'.dependencies]\nlingqian-io.workspace = true\n";
+        assert_eq!(manifest("sandbox", platform), 1);
+        assert_eq!(manifest("core", "[build-dependencies]\ncc = \"1\"\n"), 1);
+        assert_eq!(
+            manifest("core", "[dev-dependencies]\nproptest = \"1\"\n"),
+            0
         );
         assert_eq!(manifest("stranger", ""), 1);
     }

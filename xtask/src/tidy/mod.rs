@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 
 /// A file of the repository.
 #[derive(Clone, Debug)]
@@ -69,7 +69,14 @@ fn files(root: &Path) -> anyhow::Result<Vec<File>> {
         .current_dir(root)
         .output()
         .context("git does not run")?;
+    let words = String::from_utf8_lossy(&listed.stderr);
+    ensure!(
+        listed.status.success(),
+        "git cannot list the files: {}",
+        words.trim()
+    );
     let list = String::from_utf8(listed.stdout)?;
+    ensure!(!list.is_empty(), "git lists no files");
     let read = |path: &str| {
         let text = fs::read_to_string(root.join(path)).ok()?;
         Some(File {
