@@ -70,8 +70,7 @@ impl Keyring {
         match fs::read_to_string(path) {
             Ok(text) => Keyring::parse(&Zeroizing::new(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let ring = Keyring::generate()?;
-                ring.save(path)?;
+                Keyring::generate()?.write(path, false)?;
                 // Somebody else may have been quicker; what is in the file counts.
                 let text = fs::read_to_string(path).map_err(broken)?;
                 Keyring::parse(&Zeroizing::new(text))
@@ -100,6 +99,43 @@ impl Keyring {
     /// # Errors
     /// [`KeyFault::Broken`] when it cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), KeyFault> {
+        self.write(path, true)
+    }
+
+    /// Puts the ring in the place of a file, or leaves a file that is there as it is.
+    fn write(&self, path: &Path, replace: bool) -> Result<(), KeyFault> {
+        let text = self.text();
+        let mut name = [0; 8];
+        aws_lc_rs::rand::fill(&mut name).map_err(|_| broken("got no randomness"))?;
+        let part = path.with_extension(format!("part-{:016x}", u64::from_be_bytes(name)));
+        let write = || -> std::io::Result<()> {
+            let mut options = OpenOptions::new();
+            let mut file = options
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&part)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            if replace {
+                fs::rename(&part, path)?;
+            } else {
+                let linked = fs::hard_link(&part, path);
+                fs::remove_file(&part)?;
+                linked.or_else(|error| match error.kind() {
+                    std::io::ErrorKind::AlreadyExists => Ok(()),
+                    _ => Err(error),
+                })?;
+            }
+            match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+                Some(dir) => fs::File::open(dir)?.sync_all(),
+                None => Ok(()),
+            }
+        };
+        write().map_err(broken)
+    }
+
+    fn text(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::new());
         let older = self.keys.iter().filter(|(id, _)| **id != self.newest);
         for (id, key) in self
@@ -113,20 +149,7 @@ impl Keyring {
             text.push_str(&STANDARD.encode(key.as_ref()));
             text.push('\n');
         }
-        let part = path.with_extension(format!("part-{}", std::process::id()));
-        let write = || -> std::io::Result<()> {
-            let mut options = OpenOptions::new();
-            let mut file = options
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&part)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&part, path)
-        };
-        write().map_err(broken)
+        text
     }
 
     pub(crate) fn newest(&self) -> Option<(&str, &Key)> {

@@ -175,6 +175,19 @@ fn check_totals(bill: BillFile, header: &str, totals: &str) -> Result<BillFile, 
     if count != Some(bill.lines.len()) {
         return Err("the number of lines");
     }
+    let number =
+        |name: &str| total(name).and_then(|text| text.split('.').next()?.parse::<usize>().ok());
+    let incoming = bill
+        .lines
+        .iter()
+        .filter(|line| line.direction == Direction::In)
+        .count();
+    if number("收入笔数") != Some(incoming) {
+        return Err("the number of lines that came in");
+    }
+    if number("支出笔数") != Some(bill.lines.len() - incoming) {
+        return Err("the number of lines that left");
+    }
     if total("收入金额").and_then(yuan) != Some(bill.came_in) {
         return Err("the sum of what came in");
     }

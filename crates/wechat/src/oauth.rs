@@ -11,10 +11,14 @@ use lingqian_io::{Clock, IdentityProvider, Sealer};
 use serde::{Deserialize, Serialize};
 
 use crate::settings::OauthSettings;
-use crate::socket::Socket;
+use crate::socket::{ANSWER_MAX, Socket};
 
 /// The purpose that tokens are sealed for.
 pub const TOKENS_PURPOSE: &str = "tokens";
+
+/// Codes that say that a grant does not work any more: token or openid wrong, expired, or void
+/// because the user changed the password.
+const ENDED: [i64; 5] = [40_001, 40_003, 40_014, 42_001, 42_007];
 
 /// One app's OAuth.
 #[derive(Debug)]
@@ -79,7 +83,11 @@ impl<K: Sealer, C: Clock> WechatOauth<K, C> {
         ))
         .body(Full::new(Bytes::new()))
         .map_err(|_| unavailable("request_invalid"))?;
-        let answered = self.socket.call(request).await.map_err(unavailable)?;
+        let answered = self
+            .socket
+            .call(request, ANSWER_MAX)
+            .await
+            .map_err(unavailable)?;
         if answered.status != 200 {
             return Err(unavailable("status"));
         }
@@ -87,7 +95,8 @@ impl<K: Sealer, C: Clock> WechatOauth<K, C> {
             serde_json::from_slice(&answered.body).map_err(|_| unavailable("answer_unreadable"))?;
         match code.errcode {
             0 => Ok(answered.body),
-            -1 => Err(unavailable("busy")),
+            // Busy, or asked too often: nothing is wrong with the grant.
+            -1 | 45009 | 45011 => Err(unavailable("busy")),
             errcode => Err(IdentityFault::Refused { errcode }),
         }
     }
@@ -167,7 +176,7 @@ impl<K: Sealer, C: Clock> IdentityProvider for WechatOauth<K, C> {
         ];
         match self.get("/sns/auth", &query).await {
             Ok(_) => Ok(true),
-            Err(IdentityFault::Refused { .. }) => Ok(false),
+            Err(IdentityFault::Refused { errcode }) if ENDED.contains(&errcode) => Ok(false),
             Err(fault) => Err(fault),
         }
     }

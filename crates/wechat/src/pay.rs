@@ -17,7 +17,7 @@ use crate::cipher;
 use crate::pace::Pace;
 use crate::settings::PaySettings;
 use crate::sign;
-use crate::socket::{Answered, Socket};
+use crate::socket::{ANSWER_MAX, Answered, FILE_MAX, Socket};
 use crate::transfer::{self, Answer, CREATE_PATH, Call, silent};
 use crate::trust::Trust;
 use crate::{bill, notify};
@@ -27,6 +27,9 @@ pub const NAME_PURPOSE: &str = "name";
 
 /// The order names a merchant that this client does not act for.
 const WRONG_MERCHANT: &str = "wrong_merchant";
+
+/// What the path of a download has in it and that of a call has not.
+const FILES: &str = "download";
 
 /// The largest bill that is unpacked, in bytes.
 const BILL_MAX: u64 = 2 * 1024 * 1024 * 1024;
@@ -136,7 +139,12 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         let request = request
             .body(Full::new(Bytes::from(body)))
             .map_err(|_| "request_invalid")?;
-        self.socket.call(request).await
+        let body_max = if path.contains(FILES) {
+            FILE_MAX
+        } else {
+            ANSWER_MAX
+        };
+        self.socket.call(request, body_max).await
     }
 
     async fn report(

@@ -10,11 +10,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-/// The largest answer that is read, in bytes; bills are the largest.
-const BODY_MAX: usize = 512 * 1024 * 1024;
+/// The largest answer that is read, in bytes.
+pub const ANSWER_MAX: usize = 1024 * 1024;
+/// The largest file that is read, in bytes.
+pub const FILE_MAX: usize = 512 * 1024 * 1024;
 
-/// An answer, whole.
-#[derive(Clone, Debug)]
+/// An answer, whole. Its body may name a person, so it never prints itself.
+#[derive(Clone)]
 pub struct Answered {
     /// The HTTP status.
     pub status: u16,
@@ -48,7 +50,7 @@ impl Socket {
     pub fn new(timeout: Duration) -> Socket {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
-        http.set_connect_timeout(Some(timeout.min(Duration::from_secs(5))));
+        http.set_connect_timeout(Some(timeout.min(Duration::from_secs(3))));
         http.set_nodelay(true);
         // Without certificates of the system no https works, but a local sandbox does.
         let builder = match HttpsConnectorBuilder::new().with_native_roots() {
@@ -75,7 +77,11 @@ impl Socket {
     ///
     /// # Errors
     /// `timeout`, `connect_failed`, `connection_lost` or `body_lost`.
-    pub async fn call(&self, request: Request<Full<Bytes>>) -> Result<Answered, &'static str> {
+    pub async fn call(
+        &self,
+        request: Request<Full<Bytes>>,
+        body_max: usize,
+    ) -> Result<Answered, &'static str> {
         let exchange = async {
             let answer = self.client.request(request).await.map_err(|error| {
                 if error.is_connect() {
@@ -85,7 +91,7 @@ impl Socket {
                 }
             })?;
             let (status, headers) = (answer.status().as_u16(), headers(&answer));
-            let body = Limited::new(answer.into_body(), BODY_MAX);
+            let body = Limited::new(answer.into_body(), body_max);
             let body = body.collect().await.map_err(|_| "body_lost")?.to_bytes();
             Ok(Answered {
                 status,

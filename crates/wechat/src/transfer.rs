@@ -73,8 +73,8 @@ pub fn cancel_path(number: OutBillNo) -> String {
 }
 
 /// What WeChat says about a transfer, in an answer or a notification. New fields may appear at
-/// any time and are ignored.
-#[derive(Clone, Debug, Deserialize)]
+/// any time and are ignored. It names a person, so it never prints itself.
+#[derive(Clone, Deserialize)]
 pub struct Bill {
     /// Our number.
     pub out_bill_no: String,
@@ -109,8 +109,9 @@ struct ErrorBody {
     message: String,
 }
 
-/// An answer as it came in, and whether its signature was proved.
-#[derive(Clone, Debug)]
+/// An answer as it came in, and whether its signature was proved. Its body may name a person,
+/// so it never prints itself.
+#[derive(Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -258,11 +259,7 @@ fn moment(text: &str) -> Option<Timestamp> {
 pub fn redact(body: &[u8]) -> String {
     let mut text = match serde_json::from_slice::<Value>(body) {
         Ok(mut value) => {
-            for field in ["openid", "user_name", "package_info"] {
-                if let Some(found) = value.get_mut(field) {
-                    *found = Value::String("…".into());
-                }
-            }
+            hide(&mut value);
             value.to_string()
         }
         Err(_) => format!("({} bytes that are not JSON)", body.len()),
@@ -273,4 +270,30 @@ pub fn redact(body: &[u8]) -> String {
     }
     text.truncate(end);
     text
+}
+
+/// Fields that identify a person, open a page, or quote what was sent, at any depth.
+const HIDDEN: [&str; 6] = [
+    "openid",
+    "user_name",
+    "package_info",
+    "value",
+    "sign_information",
+    "truncated_sign_message",
+];
+
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                if HIDDEN.contains(&name.as_str()) {
+                    *field = Value::String("…".into());
+                } else {
+                    hide(field);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

@@ -38,13 +38,7 @@ impl Trust {
         let block = pem::parse(text).map_err(|_| broken())?;
         let (_, certificate) =
             x509_parser::parse_x509_certificate(block.contents()).map_err(|_| broken())?;
-        let serial: String = certificate
-            .raw_serial()
-            .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect();
-        // A leading zero byte only keeps the number positive.
-        let serial = serial.strip_prefix("00").unwrap_or(&serial).to_owned();
+        let serial = normal(&certificate.raw_serial_as_string().replace(':', ""));
         let key = Key {
             spki: certificate.public_key().raw.to_vec(),
             rank: certificate.validity().not_before.timestamp(),
@@ -125,7 +119,7 @@ impl Trust {
                 .keys
                 .read()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            keys.get(serial)
+            keys.get(&normal(serial))
                 .map(|key| key.spki.clone())
                 .ok_or(Refusal::SerialUnknown)?
         };
@@ -139,4 +133,14 @@ impl Trust {
             .verify(&message, &signature)
             .map_err(|_| Refusal::SignatureWrong)
     }
+}
+
+/// Serial numbers have forty digits in upper case, leading zeros among them; ids of public keys
+/// are left as they are.
+fn normal(serial: &str) -> String {
+    if serial.starts_with("PUB_KEY_ID_") {
+        return serial.to_owned();
+    }
+    let digits = serial.trim_start_matches('0').to_ascii_uppercase();
+    format!("{digits:0>40}")
 }

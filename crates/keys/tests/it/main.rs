@@ -144,3 +144,33 @@ async fn a_ring_survives_its_file_and_old_values_open_after_a_rotation() {
         Err(KeyFault::Unknown("k2".into()))
     );
 }
+
+#[test]
+fn two_first_starts_at_once_end_with_the_same_ring() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("keyring");
+    let load = || Keyring::load_or_generate(&path).expect("made or read");
+    for _ in 0..20 {
+        let (one, other) = std::thread::scope(|threads| {
+            let (one, other) = (threads.spawn(load), threads.spawn(load));
+            (
+                one.join().expect("no panic"),
+                other.join().expect("no panic"),
+            )
+        });
+        let (one, other) = (EnvelopeSealer::new(one), EnvelopeSealer::new(other));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let sealed = runtime.block_on(one.seal("name", b"a")).expect("sealed");
+        assert_eq!(
+            runtime
+                .block_on(other.open("name", &sealed))
+                .expect("opens"),
+            b"a"
+        );
+        std::fs::remove_file(&path).expect("removed");
+    }
+    let left = std::fs::read_dir(dir.path()).expect("reads").count();
+    assert_eq!(left, 0, "nothing is left lying about");
+}
