@@ -1,0 +1,8 @@
+//! The client against a WeChat of the tests' own: what is certain is listed, all else unknown.
+
+mod bill;
+mod calls;
+mod classify;
+mod notify;
+mod oauth;
+mod world;

@@ -1,0 +1,154 @@
+//! OAuth: who it was, and why nobody could be named.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lingqian_core::id::AppId;
+use lingqian_core::link::Identity;
+use lingqian_core::user::Sealed;
+use lingqian_io::IdentityProvider as _;
+use lingqian_io::rail::IdentityFault;
+use lingqian_io::twin::ManualClock;
+use lingqian_wechat::{OauthSettings, WechatOauth};
+
+use crate::world::{Listener, NOW, Plain, Say, Time};
+
+fn client(url: &str) -> WechatOauth<Plain, Time> {
+    let settings = OauthSettings {
+        page_url: "https://open.weixin.qq.com".into(),
+        api_url: url.to_owned(),
+        app: AppId::parse("wx1").expect("valid"),
+        secret: "SECRET".into(),
+        timeout: Duration::from_millis(400),
+    };
+    WechatOauth::new(settings, Plain, Time(Arc::new(ManualClock::new(NOW))))
+}
+
+async fn redeemed(say: Say) -> (Result<Identity, IdentityFault>, String) {
+    let listener = Listener::open(say).await;
+    let identity = client(&listener.url).redeem("CODE").await;
+    (identity, listener.last_request())
+}
+
+fn ok(body: &str) -> Say {
+    Say::Answer(200, Vec::new(), body.as_bytes().to_vec())
+}
+
+const GRANTED: &str = r#"{"access_token":"A","expires_in":7200,"refresh_token":"R","openid":"oAlice","scope":"snsapi_base"}"#;
+
+#[tokio::test]
+async fn a_code_becomes_a_person_with_sealed_tokens() {
+    let (identity, request) = redeemed(ok(GRANTED)).await;
+    let identity = identity.expect("named");
+    assert_eq!(identity.openid.expose(), "oAlice");
+    assert!(!identity.snapshot && identity.unionid.is_none());
+    let expected =
+        "/sns/oauth2/access_token?appid=wx1&secret=SECRET&code=CODE&grant_type=authorization_code";
+    assert!(
+        request.starts_with(&format!("GET {expected} HTTP")),
+        "{request}"
+    );
+    let tokens = String::from_utf8(identity.tokens.0).expect("the test seals nothing");
+    assert!(
+        tokens.contains("\"access_expires_at\":1772431200000"),
+        "{tokens}"
+    );
+}
+
+#[tokio::test]
+async fn a_snapshot_user_is_told_apart() {
+    let body = GRANTED.replace(
+        "\"scope\"",
+        "\"is_snapshotuser\":1,\"unionid\":\"u1\",\"scope\"",
+    );
+    let identity = redeemed(ok(&body)).await.0.expect("named");
+    assert!(identity.snapshot);
+    assert_eq!(identity.unionid.expect("given").expose(), "u1");
+}
+
+#[tokio::test]
+async fn refusals_carry_their_code_and_everything_else_is_unavailable() {
+    for errcode in [40_029, 40_163, 40_125, 40_013, 42_003] {
+        let body = format!(r#"{{"errcode":{errcode},"errmsg":"x, rid: 1"}}"#);
+        let fault = redeemed(ok(&body)).await.0.expect_err("refused");
+        assert_eq!(fault, IdentityFault::Refused { errcode });
+    }
+    let silent = [
+        ok(r#"{"errcode":-1,"errmsg":"system error"}"#),
+        ok(r#"{"errcode":45011,"errmsg":"too often"}"#),
+        ok("<html>"),
+        ok("{}"),
+        ok(&GRANTED.replace("oAlice", "o Alice")),
+        Say::Answer(502, Vec::new(), Vec::new()),
+        Say::Nothing,
+        Say::Silence,
+    ];
+    for say in silent {
+        let fault = redeemed(say.clone()).await.0.expect_err("nobody");
+        assert!(
+            matches!(fault, IdentityFault::Unavailable(_)),
+            "{say:?}: {fault:?}"
+        );
+        assert!(!fault.to_string().contains("Alice"), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_checked_and_refreshed() {
+    let tokens = redeemed(ok(GRANTED)).await.0.expect("named").tokens;
+    let check = async |body: &str| {
+        let listener = Listener::open(ok(body)).await;
+        let checked = client(&listener.url).check(&tokens).await;
+        assert!(
+            listener
+                .last_request()
+                .contains("/sns/auth?access_token=A&openid=oAlice")
+        );
+        checked
+    };
+    assert_eq!(check(r#"{"errcode":0,"errmsg":"ok"}"#).await, Ok(true));
+    for errcode in [40_003, 40_014, 42_001, 42_007] {
+        assert_eq!(
+            check(&format!(r#"{{"errcode":{errcode}}}"#)).await,
+            Ok(false),
+            "{errcode}"
+        );
+    }
+    assert_eq!(
+        check(r#"{"errcode":40013}"#).await,
+        Err(IdentityFault::Refused { errcode: 40_013 }),
+        "a wrong app says nothing about the grant"
+    );
+    assert!(matches!(
+        check(r#"{"errcode":45009}"#).await,
+        Err(IdentityFault::Unavailable(_))
+    ));
+    let listener = Listener::open(ok(GRANTED)).await;
+    client(&listener.url)
+        .refresh(&tokens)
+        .await
+        .expect("refreshed");
+    assert!(
+        listener
+            .last_request()
+            .contains("grant_type=refresh_token&refresh_token=R")
+    );
+    let nonsense = Sealed(b"nonsense".to_vec());
+    let fault = client(&listener.url)
+        .check(&nonsense)
+        .await
+        .expect_err("unreadable");
+    assert!(matches!(fault, IdentityFault::Unavailable(_)));
+}
+
+#[test]
+fn the_page_gets_its_parameters_in_wechats_order() {
+    let app = AppId::parse("wx1").expect("valid");
+    let url = client("http://x").authorize_url(&app, "https://a.test/back?x=1&y=2", "s-1");
+    assert_eq!(
+        url,
+        "https://open.weixin.qq.com/connect/oauth2/authorize?appid=wx1\
+         &redirect_uri=https%3A%2F%2Fa.test%2Fback%3Fx%3D1%26y%3D2&response_type=code\
+         &scope=snsapi_base&state=s-1#wechat_redirect"
+    );
+}
