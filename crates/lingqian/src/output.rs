@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use lingqian_core::ledger::Account;
 use lingqian_core::time::Timestamp;
 use serde::Serialize;
 
@@ -48,4 +49,19 @@ pub(crate) fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(at.0)
         .unwrap_or_default()
         .to_string()
+}
+
+/// An account of the chart by its name: `available`, `funding:3`, `wechat:clearing:1`.
+pub(crate) fn account(account: Account) -> String {
+    match account {
+        Account::Available(_) => "available".into(),
+        Account::Held(_) => "held".into(),
+        Account::Receivable(_) => "receivable".into(),
+        Account::Funding(kind) => format!("funding:{}", kind.0),
+        Account::Clearing(merchant) => format!("wechat:clearing:{}", merchant.0),
+        Account::Float(merchant) => format!("wechat:float:{}", merchant.0),
+        Account::TaxWithheld(class) => format!("tax:withheld:{class}"),
+        Account::Fees => "fees".into(),
+        Account::Suspense => "suspense".into(),
+    }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::commands::payouts::Row;
 use crate::home::Home;
-use crate::output::{beijing, rfc3339, show};
+use crate::output::{account, beijing, rfc3339, show};
 use crate::wire::Wire;
 
 #[derive(Debug, Serialize)]
@@ -70,8 +70,8 @@ impl From<&PayoutStory> for Story {
             seq: *seq,
             at: rfc3339(entry.at()),
             cause: entry.cause().name(),
-            debit: format!("{:?}", entry.debit()),
-            credit: format!("{:?}", entry.credit()),
+            debit: account(entry.debit()),
+            credit: account(entry.credit()),
             amount_micros: entry.amount().0,
         };
         let found = |found: &lingqian_core::reconcile::Break| Break {
@@ -160,11 +160,11 @@ fn tell(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()
     for (seq, entry) in &story.entries {
         writeln!(
             out,
-            "  #{seq:<9} {:<11} {}  Dr {:?}  Cr {:?}",
+            "  #{seq:<9} {:<11} {}  Dr {}  Cr {}",
             entry.cause().name(),
             entry.amount(),
-            entry.debit(),
-            entry.credit()
+            account(entry.debit()),
+            account(entry.credit())
         )?;
     }
     for found in &story.breaks {
