@@ -11,7 +11,7 @@ use lingqian_core::id::UserId;
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
-use lingqian_core::time::BusinessDate;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_engine::reconcile::reconcile;
 use lingqian_engine::sweep::{SweepCursor, sweep};
 use lingqian_engine::{Desk, Limits};
@@ -186,25 +186,25 @@ pub(crate) async fn pay(wire: &Wire) -> anyhow::Result<Rate> {
     }
 }
 
-/// Moves the sandbox's clock, and ours with it, far enough that unconfirmed transfers expire and
-/// today's bill can be fetched.
-///
-/// # Errors
-/// Never for now.
-pub(crate) async fn next_day(wire: &Wire, sandbox: &Sandbox) -> anyhow::Result<()> {
+/// How far the clock must move so that unconfirmed transfers expire and every day before the
+/// new one has its bill: more than a day, and to half past ten in the morning at least.
+fn to_next_day_ms(now: Timestamp) -> i64 {
     const HOUR_MS: i64 = 3_600_000;
-    let now = wire.clock().business();
-    let bill_ready = now
+    let later = now.after_ms(26 * HOUR_MS);
+    let made = later
         .business_date()
-        .next()
         .start()
         .after_ms(10 * HOUR_MS + HOUR_MS / 2);
-    let ahead = bill_ready.since_ms(now).max(26 * HOUR_MS);
+    later.max(made).since_ms(now)
+}
+
+/// Moves the sandbox's clock, and ours with it.
+pub(crate) async fn next_day(wire: &Wire, sandbox: &Sandbox) {
+    let ahead = to_next_day_ms(wire.clock().business());
     sandbox
         .advance(Duration::from_millis(ahead.unsigned_abs()))
         .await;
     wire.clock().run_ahead(sandbox.offset_ms());
-    Ok(())
 }
 
 /// Waits until nothing is under way any more.
@@ -274,3 +274,22 @@ pub(crate) async fn is_clear(wire: &Wire) -> anyhow::Result<bool> {
 
 /// The stable names of states, for the report.
 pub(crate) const STATES: [&str; 13] = State::NAMES;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_whatever_hour_it_begins_the_next_day_is_late_enough_for_its_bills() {
+        let midnight = BusinessDate(20_700).start();
+        for quarter in 0..96 {
+            let now = midnight.after_ms(quarter * 900_000);
+            let ahead = to_next_day_ms(now);
+            let then = now.after_ms(ahead);
+            assert!(ahead >= 26 * 3_600_000, "transfers expire after a day");
+            let since_midnight = then.since_ms(then.business_date().start());
+            assert!(since_midnight >= 10 * 3_600_000, "quarter {quarter}");
+            assert!(then.business_date() > now.business_date());
+        }
+    }
+}
