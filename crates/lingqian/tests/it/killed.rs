@@ -148,6 +148,20 @@ impl World {
         assert_eq!(status, 200, "{page}");
     }
 
+    /// What was paid and is on no bill yet, as text.
+    async fn unbilled(&self) -> Option<String> {
+        let Some((200, summary)) = self.api("GET", "/v1/summary", "").await else {
+            return Some("no answer".into());
+        };
+        let accounts = summary["accounts"].as_array().expect("a list").clone();
+        let mut clearing = accounts.iter().filter(|account| {
+            let name = account["account"].as_str().unwrap_or("");
+            name.starts_with("wechat:clearing")
+        });
+        let clear = clearing.all(|account| account["balance_micros"] == 0);
+        (!clear).then(|| summary.to_string())
+    }
+
     /// What is under way, as text; a user who was asked and will not answer is let be if
     /// `waits` says so.
     async fn open_payouts(&self, waits: &[&str]) -> Option<String> {
@@ -291,15 +305,7 @@ async fn payouts_survive_kills_and_lost_answers_and_nobody_is_paid_twice() {
     world.sandbox("POST", "clock", days).await;
     world.restart(&address);
     until("every payout was seen on a bill", async || {
-        let (_, summary) = world.api("GET", "/v1/summary", "").await?;
-        let accounts = summary["accounts"].as_array().expect("a list").clone();
-        let mut clearing = accounts.iter().filter(|account| {
-            account["account"]
-                .as_str()
-                .is_some_and(|name| name.starts_with("wechat:clearing"))
-        });
-        let clear = clearing.all(|account| account["balance_micros"] == 0);
-        (!clear).then(|| summary.to_string())
+        world.unbilled().await
     })
     .await;
     let (_, summary) = world.api("GET", "/v1/summary", "").await.expect("answers");
