@@ -159,7 +159,6 @@ async fn a_robot_lets_the_same_users_do_the_same() {
         seed: 3,
     };
     let world = World::with(|settings| settings.robot = robot).await;
-    let mut states = Vec::new();
     for number in 0..40 {
         let number = format!("R{number}");
         world
@@ -167,9 +166,19 @@ async fn a_robot_lets_the_same_users_do_the_same() {
             .await
             .expect("answers");
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    for number in 0..40 {
-        states.push(world.state(&format!("R{number}")).await);
+    // Until nobody does anything any more.
+    let mut states = Vec::new();
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let mut now = Vec::new();
+        for number in 0..40 {
+            now.push(world.state(&format!("R{number}")).await);
+        }
+        let quiet = now == states && now.iter().any(|state| state == "SUCCESS");
+        states = now;
+        if quiet {
+            break;
+        }
     }
     let count = |word: &str| states.iter().filter(|state| *state == word).count();
     assert!(count("SUCCESS") > 10 && count("FAIL") > 4 && count("WAIT_USER_CONFIRM") > 2);
