@@ -44,7 +44,8 @@ pub(crate) enum Command {
     Quickstart(Quickstart),
     /// Run the platform.
     Serve(Serve),
-    /// Run the WeChat sandbox, or write its credentials.
+    /// Run the WeChat sandbox, or write its credentials. `--data` names a directory of its own, or
+    /// a platform's, whose folder `sandbox` it then is.
     Sandbox(Sandbox),
     /// Credit earning events from a file of JSON lines.
     Import(Import),
@@ -117,7 +118,7 @@ pub(crate) struct Sandbox {
     pub(crate) listen: SocketAddr,
 }
 
-/// What else the sandbox can do. `--data` names the sandbox's own directory here.
+/// What else the sandbox can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SandboxCommand {
     /// Write everything that a client needs as files.
