@@ -1,8 +1,10 @@
 //! The whole books, fed to the auditor from one snapshot.
 
+use std::collections::BTreeMap;
+
 use lingqian_core::audit::{Audit, Finding, Invariant};
 use lingqian_core::id::UserNo;
-use lingqian_core::ledger::Account;
+use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::money::Micros;
 use lingqian_core::user::DayTotals;
 use lingqian_io::Fault;
@@ -11,6 +13,7 @@ use rusqlite::{Connection, Row, Transaction};
 
 use crate::browse::{accounts, bills, earned};
 use crate::codec::{day, entry, fault, fen, get};
+use crate::journal::owner;
 use crate::prefetch::cached;
 use crate::{payouts, sql};
 
@@ -19,10 +22,16 @@ pub(crate) fn audit(connection: &mut Connection) -> Result<Audited, Fault> {
     let snapshot: Transaction<'_> = connection.transaction().map_err(fault)?;
     let mut audit = Audit::default();
     let mut audited = Audited::default();
+    let mut chains = Chains::default();
     each(&snapshot, sql!("all_entries"), |row| {
         audited.entries += 1;
         let (seq, entry) = entry(row, 0)?;
         audit.entry(seq, &entry);
+        chains.entry(seq, &entry, [get(row, 9)?, get(row, 10)?]);
+        Ok(())
+    })?;
+    each(&snapshot, sql!("all_newest"), |row| {
+        chains.newest(UserNo(get(row, 0)?), get(row, 1)?);
         Ok(())
     })?;
     let mut total = 0_i128;
@@ -56,8 +65,58 @@ pub(crate) fn audit(connection: &mut Connection) -> Result<Audited, Fault> {
         audit.bill(&bill);
     }
     audited.findings = audit.finish();
+    audited.findings.extend(chains.finish());
     damage(&snapshot, &mut audited.findings)?;
     Ok(audited)
+}
+
+/// Each user's entries as the entries themselves tell, beside the chain that is stored.
+#[derive(Default)]
+struct Chains {
+    heads: BTreeMap<UserNo, i64>,
+    findings: Vec<Finding>,
+}
+
+impl Chains {
+    fn entry(&mut self, seq: i64, entry: &Entry, stored: [Option<i64>; 2]) {
+        let sides = [owner(entry.debit()), owner(entry.credit())];
+        for (side, stored) in sides.into_iter().zip(stored) {
+            let derived = side.and_then(|user| self.heads.get(&user).copied());
+            if derived != stored {
+                self.wrong(format!("the entry before {seq}"), derived, stored);
+            }
+        }
+        for user in sides.into_iter().flatten() {
+            self.heads.insert(user, seq);
+        }
+    }
+
+    fn newest(&mut self, user: UserNo, stored: Option<i64>) {
+        let derived = self.heads.remove(&user);
+        if derived != stored {
+            self.wrong(newest_of(user), derived, stored);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Finding> {
+        for (user, derived) in std::mem::take(&mut self.heads) {
+            self.wrong(newest_of(user), Some(derived), None);
+        }
+        self.findings
+    }
+
+    fn wrong(&mut self, subject: String, expected: Option<i64>, found: Option<i64>) {
+        self.findings.push(Finding {
+            invariant: Invariant::SequenceWithoutGap,
+            subject,
+            expected: format!("{expected:?}"),
+            found: format!("{found:?}"),
+        });
+    }
+}
+
+fn newest_of(user: UserNo) -> String {
+    format!("the newest entry of user number {}", user.0)
 }
 
 fn each(

@@ -14,10 +14,11 @@ use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory, StatementLine, Su
 use rusqlite::{Connection, Row, params};
 
 use crate::codec::{damaged, day, digest, entry, fen, first, get, id, payout_id, queue, rows};
+use crate::journal::owner;
 use crate::prefetch::{broken, cached};
 use crate::{payouts, sql};
 
-/// Entries of a user's accounts, newest first.
+/// Entries of a user's accounts, newest first: a walk back along their chain.
 pub(crate) fn statement(
     connection: &Connection,
     user: UserNo,
@@ -25,23 +26,57 @@ pub(crate) fn statement(
     limit: u32,
 ) -> Result<Vec<StatementLine>, Fault> {
     let mut query = cached(connection, sql!("statement"))?;
-    rows(&mut query, params![user.0, before, limit], |row| {
-        let (seq, entry) = entry(row, 0)?;
-        let kind: Option<String> = get(row, 9)?;
-        let kind = kind
-            .map(|code| id(&code, KindCode::parse, "kinds.code"))
-            .transpose()?;
-        let source: Option<String> = get(row, 10)?;
-        let event: Option<String> = get(row, 11)?;
-        let occurred_at = get::<Option<i64>>(row, 12)?.map(Timestamp);
-        Ok(StatementLine {
-            seq,
-            entry,
-            kind,
-            event: source.zip(event),
-            occurred_at,
-        })
-    })
+    let mut newest = cached(connection, sql!("newest_entry"))?;
+    let mut lines = Vec::new();
+    // Whoever turns pages names a line of their own, and the walk goes on there.
+    let own = match before {
+        Some(before) => first(&mut query, [before], |row| line(row, user))?.flatten(),
+        None => None,
+    };
+    let mut next = match own {
+        Some((_, earlier)) => earlier,
+        None => first(&mut newest, [user.0], |row| get(row, 0))?.flatten(),
+    };
+    while let Some(seq) = next
+        && u32::try_from(lines.len()).is_ok_and(|count| count < limit)
+    {
+        let found = first(&mut query, [seq], |row| line(row, user))?.flatten();
+        let (line, earlier) = found.ok_or_else(|| damaged("the chain of a user's entries"))?;
+        if before.is_none_or(|before| seq < before) {
+            lines.push(line);
+        }
+        next = earlier;
+    }
+    Ok(lines)
+}
+
+/// A line and the number of the one before it, or nothing when the entry is not the user's.
+fn line(row: &Row<'_>, user: UserNo) -> Result<Option<(StatementLine, Option<i64>)>, Fault> {
+    let (seq, entry) = entry(row, 0)?;
+    let earlier: Option<i64> = if owner(entry.debit()) == Some(user) {
+        get(row, 13)?
+    } else if owner(entry.credit()) == Some(user) {
+        get(row, 14)?
+    } else {
+        return Ok(None);
+    };
+    if earlier.is_some_and(|earlier| earlier >= seq) {
+        return Err(damaged("the chain of a user's entries"));
+    }
+    let kind: Option<String> = get(row, 9)?;
+    let kind = kind
+        .map(|code| id(&code, KindCode::parse, "kinds.code"))
+        .transpose()?;
+    let source: Option<String> = get(row, 10)?;
+    let event: Option<String> = get(row, 11)?;
+    let line = StatementLine {
+        seq,
+        entry,
+        kind,
+        event: source.zip(event),
+        occurred_at: get::<Option<i64>>(row, 12)?.map(Timestamp),
+    };
+    Ok(Some((line, earlier)))
 }
 
 /// Payouts, newest first.

@@ -19,6 +19,15 @@ pub(crate) fn fault(error: Error) -> Fault {
     }
 }
 
+/// What SQLite's errors mean for a commit: busy left everything as it was, and after anything
+/// else it may be durable all the same.
+pub(crate) fn in_doubt(error: Error) -> Fault {
+    match fault(error) {
+        retry @ Fault::Retry(_) => retry,
+        Fault::Unknown(words) | Fault::Broken(words) => Fault::Unknown(words),
+    }
+}
+
 /// A value in `place` that does not read back.
 pub(crate) fn damaged(place: &str) -> Fault {
     Fault::Broken(format!("{place} holds something that was never written"))
@@ -35,7 +44,14 @@ pub(crate) fn id<T>(
 
 /// A column by its position.
 pub(crate) fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T, Fault> {
-    row.get(index).map_err(fault)
+    row.get(index).map_err(|error| {
+        if error.sqlite_error_code().is_some() {
+            return fault(error);
+        }
+        // The error itself may print the value.
+        let statement: &rusqlite::Statement<'_> = row.as_ref();
+        damaged(statement.column_name(index).unwrap_or("a column"))
+    })
 }
 
 /// Digests are 32 bytes.
@@ -60,12 +76,17 @@ pub(crate) fn payout_id(text: &str) -> Result<PayoutId, Fault> {
     id(text, PayoutId::parse, "a payout's name")
 }
 
-/// Pairs of type and content as text: one pair a line, separated by a tab.
+/// Pairs of type and content as text: one pair a line, separated by a tab. Tabs, line ends and
+/// backslashes in them are escaped, so that what was given reads back.
 pub(crate) fn report_text(report: &[(String, String)]) -> String {
-    let clean = |text: &str| text.replace(['\t', '\n'], " ");
+    let escape = |text: &str| {
+        text.replace('\\', r"\\")
+            .replace('\t', r"\t")
+            .replace('\n', r"\n")
+    };
     report
         .iter()
-        .map(|(kind, words)| format!("{}\t{}\n", clean(kind), clean(words)))
+        .map(|(kind, words)| format!("{}\t{}\n", escape(kind), escape(words)))
         .collect()
 }
 
@@ -75,9 +96,28 @@ pub(crate) fn report(text: &str) -> Result<Vec<(String, String)>, Fault> {
         let (kind, words) = line
             .split_once('\t')
             .ok_or_else(|| damaged("a scene report"))?;
-        Ok((kind.to_owned(), words.to_owned()))
+        Ok((unescape(kind), unescape(words)))
     };
-    text.lines().map(pair).collect()
+    text.split_terminator('\n').map(pair).collect()
+}
+
+fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut left = text.chars();
+    while let Some(next) = left.next() {
+        match (next, left.as_str().chars().next()) {
+            ('\\', Some(escaped @ ('\\' | 't' | 'n'))) => {
+                plain.push(match escaped {
+                    't' => '\t',
+                    'n' => '\n',
+                    other => other,
+                });
+                left.next();
+            }
+            _ => plain.push(next),
+        }
+    }
+    plain
 }
 
 /// The nine columns of an entry, beginning with its number at `first`.

@@ -4,6 +4,8 @@ mod books;
 mod browse;
 mod codec;
 mod commit;
+mod journal;
+mod options;
 mod payouts;
 mod prefetch;
 mod schema;
@@ -27,8 +29,9 @@ use lingqian_io::store::{
 };
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use crate::codec::{fault, fen, first, get, payout_id, rows};
-use crate::prefetch::cached;
+use crate::codec::{fault, fen, first, get, in_doubt, payout_id, rows};
+pub use crate::options::Options;
+use crate::prefetch::{Catalogue, cached};
 use crate::worker::{Reader, Workers};
 
 /// A query of the `queries` folder.
@@ -38,9 +41,6 @@ macro_rules! sql {
     };
 }
 use sql;
-
-/// How many connections read.
-const READERS: usize = 3;
 
 /// The books in one SQLite file. Clones share its threads.
 #[derive(Clone)]
@@ -55,17 +55,27 @@ pub struct SqliteStore {
 struct Writer {
     connection: Connection,
     generation: u32,
+    catalogue: Option<Catalogue>,
 }
 
 impl SqliteStore {
-    /// Opens the file, makes it on first use, and brings its schema up to date.
+    /// Opens the file with the ordinary [`Options`], makes it on first use, and brings its
+    /// schema up to date.
     ///
     /// # Errors
-    /// [`Fault::Broken`] when the file cannot be opened or has a newer schema.
+    /// [`Fault::Broken`] when the file cannot be opened, is none of ours, or has a newer schema.
     pub fn open(path: &Path) -> Result<SqliteStore, Fault> {
-        let connection = schema::open_writer(path)?;
-        let readers: Result<Vec<Reader>, Fault> = (0..READERS)
-            .map(|_| schema::open_reader(path).map(Reader))
+        SqliteStore::open_with(path, &Options::default())
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// As for [`SqliteStore::open`].
+    pub fn open_with(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
+        let connection = schema::open_writer(path, options)?;
+        let readers: Result<Vec<Reader>, Fault> = (0..options.readers.max(1))
+            .map(|_| schema::open_reader(path, options).map(Reader))
             .collect();
         Ok(SqliteStore {
             writer: Workers::start(
@@ -73,6 +83,7 @@ impl SqliteStore {
                 vec![Writer {
                     connection,
                     generation: 0,
+                    catalogue: None,
                 }],
             )?,
             readers: Workers::start("reader", readers?)?,
@@ -93,16 +104,30 @@ impl SqliteStore {
 }
 
 impl Writer {
-    fn basis(connection: &Connection, generation: u32) -> Result<u64, Fault> {
+    fn data_version(connection: &Connection) -> Result<u32, Fault> {
         let mut query = cached(connection, "PRAGMA data_version")?;
-        let version: Option<u32> = first(&mut query, [], |row| get(row, 0))?;
-        Ok((u64::from(generation) << 32) | u64::from(version.unwrap_or(0)))
+        let version = first(&mut query, [], |row| get(row, 0))?;
+        Ok(version.unwrap_or(0))
+    }
+
+    fn basis(generation: u32, data_version: u32) -> u64 {
+        (u64::from(generation) << 32) | u64::from(data_version)
     }
 
     fn prefetch(&mut self, keys: &Keys) -> Result<Facts, Fault> {
         let snapshot = self.connection.transaction().map_err(fault)?;
-        let mut facts = prefetch::prefetch(&snapshot, keys)?;
-        facts.basis = Writer::basis(&snapshot, self.generation)?;
+        // The first read of a transaction fixes what it sees; the version is read after it.
+        let next_user = prefetch::next_user(&snapshot)?;
+        let version = Writer::data_version(&snapshot)?;
+        let known = self.catalogue.take();
+        let catalogue = match known.filter(|known| known.data_version == version) {
+            Some(known) => known,
+            None => Catalogue::read(&snapshot, version)?,
+        };
+        let mut facts = prefetch::prefetch(&snapshot, keys, &catalogue)?;
+        facts.next_user = next_user;
+        facts.basis = Writer::basis(self.generation, version);
+        self.catalogue = Some(catalogue);
         Ok(facts)
     }
 
@@ -111,15 +136,16 @@ impl Writer {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(fault)?;
-        if Writer::basis(&change, self.generation)? != basis {
+        if Writer::basis(self.generation, Writer::data_version(&change)?) != basis {
             return Ok(Committed::Conflict);
         }
         commit::write(&change, changes)?;
         self.generation = self.generation.wrapping_add(1);
+        if !(changes.kinds.is_empty() && changes.merchants.is_empty()) {
+            self.catalogue = None;
+        }
         // From here on it may be durable even when SQLite reports an error.
-        change
-            .commit()
-            .map_err(|error| Fault::Unknown(format!("SQLite commit: {error}")))?;
+        change.commit().map_err(in_doubt)?;
         Ok(Committed::Done)
     }
 

@@ -1,5 +1,6 @@
 //! Facts: everything that the keys name, all of one moment.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use lingqian_core::earning::{Earning, Kind};
@@ -26,21 +27,41 @@ pub(crate) fn cached<'c>(
     connection.prepare_cached(query).map_err(fault)
 }
 
-/// Reads the facts. The caller holds a transaction open and fills the basis.
-pub(crate) fn prefetch(connection: &Connection, keys: &Keys) -> Result<Facts, Fault> {
+/// What is read whole and changes rarely, as of one version of the file.
+pub(crate) struct Catalogue {
+    pub(crate) data_version: u32,
+    kinds: BTreeMap<KindCode, Kind>,
+    merchants: BTreeMap<MchId, Merchant>,
+}
+
+impl Catalogue {
+    pub(crate) fn read(connection: &Connection, data_version: u32) -> Result<Catalogue, Fault> {
+        let kinds = kinds(connection)?.into_iter();
+        let merchants = merchants(connection)?.into_iter();
+        Ok(Catalogue {
+            data_version,
+            kinds: kinds.map(|kind| (kind.code.clone(), kind)).collect(),
+            merchants: merchants.map(|m| (m.mchid.clone(), m)).collect(),
+        })
+    }
+}
+
+/// The number that the next new user gets.
+pub(crate) fn next_user(connection: &Connection) -> Result<i64, Fault> {
+    let mut query = cached(connection, sql!("next_user"))?;
+    Ok(first(&mut query, [], |row| get(row, 0))?.unwrap_or(1))
+}
+
+/// Reads the facts. The caller holds a transaction open, and fills the basis and the number of
+/// the next user.
+pub(crate) fn prefetch(
+    connection: &Connection,
+    keys: &Keys,
+    catalogue: &Catalogue,
+) -> Result<Facts, Fault> {
     let mut facts = Facts {
-        kinds: kinds(connection)?
-            .into_iter()
-            .map(|kind| (kind.code.clone(), kind))
-            .collect(),
-        merchants: merchants(connection)?
-            .into_iter()
-            .map(|m| (m.mchid.clone(), m))
-            .collect(),
-        next_user: first(&mut *cached(connection, sql!("next_user"))?, [], |row| {
-            get(row, 0)
-        })?
-        .unwrap_or(1),
+        kinds: catalogue.kinds.clone(),
+        merchants: catalogue.merchants.clone(),
         ..Facts::default()
     };
     users(connection, keys, &mut facts)?;

@@ -4,67 +4,131 @@ use std::path::Path;
 use std::time::Duration;
 
 use lingqian_io::Fault;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
+use crate::Options;
 use crate::codec::fault;
 
-/// Every migration, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_books.sql")];
+/// Every migration with its name, in order. What is here never changes; changes are new files.
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_books", include_str!("../migrations/0001_books.sql")),
+    (
+        "0002_chains_and_guards",
+        include_str!("../migrations/0002_chains_and_guards.sql"),
+    ),
+];
 
 /// How long a process waits for another one's commit.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens the connection that writes, and brings the schema up to date.
-pub(crate) fn open_writer(path: &Path) -> Result<Connection, Fault> {
+pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, Fault> {
     let mut connection = Connection::open(path).map_err(fault)?;
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
+    refuse_strangers(&connection)?;
+    let (cache, pages) = (options.writer_cache_kib, options.checkpoint_pages);
     connection
-        .execute_batch(
+        .execute_batch(&format!(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
-             PRAGMA foreign_keys = OFF;
-             PRAGMA cache_size = -131072;
+             PRAGMA foreign_keys = ON;
+             PRAGMA cache_size = -{cache};
              PRAGMA temp_store = MEMORY;
-             PRAGMA wal_autocheckpoint = 8000;",
-        )
+             PRAGMA wal_autocheckpoint = {pages};"
+        ))
         .map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(128);
-    migrate(&mut connection)?;
+    if applied(&connection)? < MIGRATIONS.len() {
+        migrate(&mut connection)?;
+    }
+    refuse_altered(&connection)?;
     Ok(connection)
 }
 
-/// Opens a connection that only reads.
-pub(crate) fn open_reader(path: &Path) -> Result<Connection, Fault> {
+/// Opens a connection that only reads. The file is not mapped into memory: a file that was cut
+/// short is then an error of a read and not the end of the process.
+pub(crate) fn open_reader(path: &Path, options: &Options) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
+    let cache = options.reader_cache_kib;
     connection
-        .execute_batch("PRAGMA cache_size = -32768; PRAGMA mmap_size = 1073741824;")
+        .execute_batch(&format!("PRAGMA cache_size = -{cache};"))
         .map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// A database that has tables but none of our migrations belongs to another program.
+fn refuse_strangers(connection: &Connection) -> Result<(), Fault> {
+    // Both are read of one moment: another process may be making the tables just now.
+    let moment = connection.unchecked_transaction().map_err(fault)?;
+    if applied(&moment)? > 0 {
+        return Ok(());
+    }
+    let tables: i64 = moment
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(fault)?;
+    if tables == 0 {
+        return Ok(());
+    }
+    Err(Fault::Broken(
+        "the file is the database of another program".into(),
+    ))
+}
+
+/// How many migrations the file has.
+fn applied(connection: &Connection) -> Result<usize, Fault> {
+    let version: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(fault)?;
+    let known = MIGRATIONS.len();
+    match usize::try_from(version) {
+        Ok(applied) if applied <= known => Ok(applied),
+        _ => Err(Fault::Broken(format!(
+            "the database has schema {version} and this program knows up to {known}; use a newer \
+             program"
+        ))),
+    }
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     let change = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(fault)?;
-    let version: i64 = change
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(fault)?;
+    // Another process may have been first.
+    for (_, sql) in MIGRATIONS.iter().skip(applied(&change)?) {
+        change.execute_batch(sql).map_err(fault)?;
+    }
+    for (number, (name, sql)) in (1_i64..).zip(MIGRATIONS) {
+        change
+            .execute(
+                include_str!("../queries/note_migration.sql"),
+                params![number, name, sql],
+            )
+            .map_err(fault)?;
+    }
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if !(0..=known).contains(&version) {
-        return Err(Fault::Broken(format!(
-            "the database has schema {version} and this program knows up to {known}; use a newer \
-             program"
-        )));
-    }
-    let applied = usize::try_from(version).unwrap_or(0);
-    for migration in MIGRATIONS.iter().skip(applied) {
-        change.execute_batch(migration).map_err(fault)?;
-    }
     change
         .pragma_update(None, "user_version", known)
         .map_err(fault)?;
     change.commit().map_err(fault)
+}
+
+/// A migration that was applied with other words than ours made other tables.
+fn refuse_altered(connection: &Connection) -> Result<(), Fault> {
+    for (number, (name, sql)) in (1_i64..).zip(MIGRATIONS) {
+        let noted: Option<String> = connection
+            .query_row(include_str!("../queries/migration.sql"), [number], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(fault)?;
+        if noted.as_deref() != Some(sql) {
+            return Err(Fault::Broken(format!(
+                "the database was made with another migration {name} than this program's"
+            )));
+        }
+    }
+    Ok(())
 }

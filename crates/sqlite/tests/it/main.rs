@@ -1,5 +1,9 @@
 //! The SQLite store: the suite of every store, and what only a file can show.
 
+mod chain;
+mod file;
+mod payouts;
+
 use std::sync::Mutex;
 
 use lingqian_core::command::DeadLetter;
@@ -122,7 +126,7 @@ async fn the_database_refuses_what_would_falsify_the_books() {
             "accounts_never_negative",
         ),
         (
-            "INSERT INTO accounts VALUES (2, 999, -1)",
+            "INSERT INTO accounts VALUES (2, 999, -1, NULL)",
             "accounts_never_negative",
         ),
         (
@@ -130,16 +134,20 @@ async fn the_database_refuses_what_would_falsify_the_books() {
             "final payout",
         ),
         (
-            "UPDATE payouts SET paid_at = NULL WHERE state = 'paid'",
-            "payouts_paid_has_a_time",
+            "UPDATE payouts SET paid_at = paid_at + 1 WHERE state = 'paid'",
+            "final payout",
         ),
         (
-            "UPDATE payouts SET package = 'x' WHERE state = 'paid'",
-            "payouts_package_belongs",
+            "UPDATE payouts SET amount_fen = amount_fen + 1",
+            "keeps what it was made of",
         ),
         (
-            "UPDATE payouts SET code = 'x' WHERE state = 'paid'",
-            "payouts_code_belongs",
+            "UPDATE users SET user_id = 'somebody-else' WHERE user_no = 1",
+            "the number of a user never changes",
+        ),
+        (
+            "UPDATE attempts SET name = x'00' WHERE name IS NULL",
+            "an order never changes",
         ),
         (
             "UPDATE attempts SET amount_fen = amount_fen + 1",
@@ -155,7 +163,7 @@ async fn the_database_refuses_what_would_falsify_the_books() {
             "earnings.source, earnings.event_id",
         ),
         (
-            "INSERT INTO entries VALUES (999, 10, 1, 1, 1, 0, 'earn', NULL, 1, 1)",
+            "INSERT INTO entries VALUES (999, 10, 1, 1, 1, 0, 'earn', NULL, 1, NULL, NULL)",
             "positive",
         ),
     ];

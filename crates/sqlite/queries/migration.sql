@@ -1,0 +1,1 @@
+SELECT sql FROM migrations WHERE number = ?1

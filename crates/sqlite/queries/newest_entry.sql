@@ -1,0 +1,1 @@
+SELECT newest FROM accounts WHERE class = 1 AND owner = ?1

@@ -1,0 +1,97 @@
+//! Files that are not ours, not whole, or made by another program.
+
+use std::path::Path;
+
+use lingqian_core::Keys;
+use lingqian_io::{Fault, Store};
+use lingqian_sqlite::{Options, SqliteStore};
+use rusqlite::Connection;
+
+use crate::lived;
+
+fn refusal(path: &Path) -> String {
+    match SqliteStore::open(path) {
+        Err(Fault::Broken(words)) => words,
+        Err(other) => panic!("refused as {other:?}"),
+        Ok(_) => panic!("it opened"),
+    }
+}
+
+#[tokio::test]
+async fn the_database_of_another_program_is_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("theirs.db");
+    let theirs = Connection::open(&path).expect("opens");
+    theirs.execute_batch("CREATE TABLE t (x)").expect("writes");
+    assert!(refusal(&path).contains("another program"));
+    let tables = theirs.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0));
+    assert_eq!(tables, Ok(1_i64));
+}
+
+#[tokio::test]
+async fn opening_again_migrates_nothing_and_disturbs_nobody() {
+    let (_dir, path) = lived().await;
+    let store = SqliteStore::open(&path).expect("opens");
+    let basis = store.prefetch(Keys::default()).await.expect("reads").basis;
+    let second = SqliteStore::open(&path).expect("opens");
+    assert_eq!(
+        store.prefetch(Keys::default()).await.expect("reads").basis,
+        basis,
+        "an open that has nothing to do is no commit"
+    );
+    let books = Connection::open(&path).expect("opens");
+    let noted = "SELECT count(*), max(number) FROM migrations";
+    let noted = books.query_row(noted, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    assert_eq!(noted, Ok((2_i64, 2_i64)));
+    assert_eq!(second.audit().await.expect("reads").findings, []);
+}
+
+#[tokio::test]
+async fn a_file_made_with_other_words_is_refused() {
+    let (_dir, path) = lived().await;
+    let books = Connection::open(&path).expect("opens");
+    let altered = "UPDATE migrations SET sql = sql || ' ' WHERE number = 1";
+    books.execute(altered, []).expect("writes");
+    assert!(refusal(&path).contains("0001_books"));
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_is_an_error_and_never_a_crash() {
+    let (dir, path) = lived().await;
+    let books = Connection::open(&path).expect("opens");
+    let whole = dir.path().join("whole.db");
+    let into = whole.to_str().expect("text");
+    books.execute("VACUUM INTO ?1", [into]).expect("a copy");
+    let bytes = std::fs::read(&whole).expect("reads");
+    assert_eq!(bytes.len() % 4_096, 0);
+    for pages in 0..bytes.len() / 4_096 {
+        // Some of them in the middle of a page.
+        let length = pages * 4_096 + pages % 3 * 1_000;
+        let torn = dir.path().join(format!("torn-{pages}.db"));
+        std::fs::write(&torn, &bytes[..length]).expect("writes");
+        if length == 0 {
+            continue;
+        }
+        let Ok(store) = SqliteStore::open(&torn) else {
+            continue;
+        };
+        match store.audit().await {
+            Err(Fault::Broken(_)) => {}
+            Ok(audited) => assert_ne!(audited.findings, [], "{length} of {}", bytes.len()),
+            Err(other) => panic!("{length} bytes: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn small_options_serve_as_well() {
+    let (_dir, path) = lived().await;
+    let options = Options {
+        readers: 0,
+        writer_cache_kib: 64,
+        reader_cache_kib: 64,
+        checkpoint_pages: 1,
+    };
+    let store = SqliteStore::open_with(&path, &options).expect("opens");
+    assert_eq!(store.audit().await.expect("reads").findings, []);
+}
