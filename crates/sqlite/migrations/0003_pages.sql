@@ -10,9 +10,6 @@ CREATE TRIGGER pages_are_never_changed BEFORE UPDATE ON pages
 BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
 CREATE TRIGGER pages_are_never_deleted BEFORE DELETE ON pages
 BEGIN SELECT RAISE(ABORT, 'entries are append-only'); END;
-CREATE TRIGGER pages_follow_each_other BEFORE INSERT ON pages
-WHEN NEW.first_seq <> coalesce((SELECT first_seq + count FROM pages ORDER BY first_seq DESC LIMIT 1), 1)
-BEGIN SELECT RAISE(ABORT, 'entries are numbered without a gap'); END;
 
 -- One row: the key of the hashes in this file, up to which entry chunks and runs hold, and what
 -- users have and owe all together.

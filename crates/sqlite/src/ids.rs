@@ -16,13 +16,16 @@ use lingqian_io::Fault;
 use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 
+use filter::Filter;
 pub(crate) use merge::Merger;
 pub(crate) use run::{Run, SealedRun, load};
 
 use crate::names::Key;
 
 /// Ids that gather before they become a run.
-pub(crate) const RUN_IDS: usize = 1 << 18;
+///
+/// It is the most that a table of 2^17 places takes.
+pub(crate) const RUN_IDS: usize = (1 << 17) / 8 * 7;
 
 /// The fingerprint of an event's name.
 pub(crate) fn fingerprint(key: &Key, source: &str, event: &str) -> u64 {
@@ -63,19 +66,29 @@ impl Ids {
         self.recent.insert_unique(id.0, id, |(known, _)| *known);
     }
 
+    /// Whether there is nothing to look for: neither among the newest nor, by `old`, in runs.
+    pub(crate) fn is_new(&self, fingerprint: u64, old: bool) -> bool {
+        !old && self
+            .recent
+            .find(fingerprint, |id| id.0 == fingerprint)
+            .is_none()
+    }
+
     /// Entries among the newest whose name may be the one with this fingerprint.
     pub(crate) fn recent(&self, fingerprint: u64) -> impl Iterator<Item = u64> {
         let near = self.recent.iter_hash(fingerprint);
         near.filter(move |id| id.0 == fingerprint).map(|id| id.1)
     }
 
+    /// A filter for each run.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
+        let stored = self.runs.iter().map(|run| &run.filter);
+        stored.chain(self.sealed.iter().map(|run| run.filter()))
+    }
+
     /// Whether an older id may have this fingerprint.
     pub(crate) fn may_be_old(&self, fingerprint: u64) -> bool {
-        self.runs.iter().any(|run| run.may_hold(fingerprint))
-            || self
-                .sealed
-                .iter()
-                .any(|run| run.filter().may_hold(fingerprint))
+        self.filters().any(|filter| filter.may_hold(fingerprint))
     }
 
     /// Entries among the older ones whose name may be the one with this fingerprint.

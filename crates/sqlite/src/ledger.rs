@@ -61,6 +61,7 @@ pub(crate) struct Ledger {
     sources: HashMap<String, u32>,
     source_names: Vec<String>,
     new_sources: Vec<u32>,
+    newest_source: usize,
     system: BTreeMap<Account, i64>,
     touched: Vec<Account>,
     totals: Totals,
@@ -190,7 +191,7 @@ impl Ledger {
         look(&of(connection, seq)?.line(seq)?)
     }
 
-    /// The balances of the system accounts.
+    /// The kind of that code.
     pub(crate) fn kind(&self, code: &str) -> Option<&Kind> {
         self.kinds.iter().find(|kind| kind.code.as_str() == code)
     }
@@ -205,6 +206,20 @@ impl Ledger {
 
     /// The number of a source; a new one gets the next.
     pub(crate) fn source_no(&mut self, source: &str) -> Result<u32, Fault> {
+        // Most events of a batch come from one place.
+        if self
+            .source_names
+            .get(self.newest_source)
+            .is_some_and(|known| known == source)
+        {
+            return Ok(u32::try_from(self.newest_source).unwrap_or(0));
+        }
+        let number = self.number_source(source)?;
+        self.newest_source = number as usize;
+        Ok(number)
+    }
+
+    fn number_source(&mut self, source: &str) -> Result<u32, Fault> {
         if let Some(known) = self.sources.get(source) {
             return Ok(*known);
         }

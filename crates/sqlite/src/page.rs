@@ -11,7 +11,7 @@ use crate::record::{Names, RECORD_BYTES, Record, read_names, text_place};
 use crate::sql;
 
 /// The most entries of a page: few enough that one of them is read quickly.
-pub(crate) const PAGE_ENTRIES_MAX: usize = 512;
+pub(crate) const PAGE_ENTRIES_MAX: usize = 128;
 
 /// What a page's hash is made of: the page before, its numbers and its body.
 pub(crate) type Hash = [u8; 32];

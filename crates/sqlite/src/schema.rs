@@ -33,13 +33,18 @@ const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens the connection that writes, and brings the schema up to date.
 pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, Fault> {
-    let mut connection = Connection::open(path).map_err(fault)?;
+    // Each connection belongs to one thread.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
     refuse_strangers(&connection)?;
     let (cache, pages) = (options.writer_cache_kib, options.checkpoint_pages);
     connection
         .execute_batch(&format!(
-            "PRAGMA journal_mode = WAL;
+            "PRAGMA page_size = 8192;
+             PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
              PRAGMA cache_size = -{cache};

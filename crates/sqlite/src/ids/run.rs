@@ -12,7 +12,7 @@ use crate::sql;
 /// Bytes of an id in a bucket: eight of the fingerprint and six of the entry's number.
 const ID_BYTES: usize = 14;
 /// Ids of a bucket, about.
-const BUCKET_IDS: usize = 256;
+const BUCKET_IDS: usize = 224;
 /// Buckets that a run's number leaves room for in a slot.
 const SLOT_BITS: u32 = 24;
 

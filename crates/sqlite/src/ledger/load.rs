@@ -67,6 +67,7 @@ impl Ledger {
             sources,
             source_names,
             new_sources: Vec::new(),
+            newest_source: 0,
             system: system(connection)?,
             touched: Vec::new(),
             totals: state.totals,

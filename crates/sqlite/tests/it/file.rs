@@ -63,10 +63,10 @@ async fn a_file_that_was_cut_short_is_an_error_and_never_a_crash() {
     let into = whole.to_str().expect("text");
     books.execute("VACUUM INTO ?1", [into]).expect("a copy");
     let bytes = std::fs::read(&whole).expect("reads");
-    assert_eq!(bytes.len() % 4_096, 0);
-    for pages in 0..bytes.len() / 4_096 {
+    assert_eq!(bytes.len() % 8_192, 0);
+    for pages in 0..bytes.len() / 8_192 {
         // Some of them in the middle of a page.
-        let length = pages * 4_096 + pages % 3 * 1_000;
+        let length = pages * 8_192 + pages % 3 * 1_000;
         let torn = dir.path().join(format!("torn-{pages}.db"));
         std::fs::write(&torn, &bytes[..length]).expect("writes");
         if length == 0 {
