@@ -9,6 +9,8 @@ pub(crate) mod open;
 mod plan;
 mod read;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::process::ExitCode;
