@@ -15,6 +15,11 @@ pub(crate) fn fault(error: Error) -> Fault {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Fault::Retry("another process holds the database".into())
         }
+        Some(ErrorCode::DiskFull) => Fault::Broken(
+            "the disk is full, or the file may grow no further; nothing of this was written; make \
+             room and do the same again"
+                .into(),
+        ),
         _ => Fault::Broken(format!("SQLite: {error}")),
     }
 }
