@@ -18,6 +18,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tracing::Instrument as _;
 
+use crate::wire::result::Counts;
 use crate::{Doors, Problem};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,7 +51,8 @@ pub(crate) struct Metrics {
     registry: Registry,
     calls: Family<Call, Counter<u64, AtomicU64>>,
     seconds: Family<Named, Histogram, fn() -> Histogram>,
-    events: Family<Named, Counter<u64, AtomicU64>>,
+    /// Credited, duplicates, rejected.
+    events: [Counter<u64, AtomicU64>; 3],
     notifications: Family<Named, Counter<u64, AtomicU64>>,
     payouts: Family<Named, Gauge>,
     waiting: Family<Named, Gauge>,
@@ -66,7 +68,7 @@ impl Metrics {
             registry: Registry::with_prefix("lingqian"),
             calls: Family::default(),
             seconds: Family::new_with_constructor(waits),
-            events: Family::default(),
+            events: Default::default(),
             notifications: Family::default(),
             payouts: Family::default(),
             waiting: Family::default(),
@@ -88,7 +90,12 @@ impl Metrics {
             calls.clone(),
         );
         registry.register("http_seconds", "How long requests took", seconds.clone());
-        registry.register("events", "Earning events by result", events.clone());
+        let family: Family<Named, Counter<u64, AtomicU64>> = Family::default();
+        *events = ["credited", "duplicate", "rejected"].map(|name| {
+            let name = name.into();
+            family.get_or_create(&Named { name }).clone()
+        });
+        registry.register("events", "Earning events by result", family);
         registry.register(
             "notifications",
             "Notifications by result",
@@ -124,15 +131,15 @@ impl Metrics {
     }
 
     /// Events came in.
-    pub(crate) fn ingested(&self, credited: u64, duplicates: u64, rejected: u64) {
-        for (name, count) in [
-            ("credited", credited),
-            ("duplicate", duplicates),
-            ("rejected", rejected),
-        ] {
-            self.events
-                .get_or_create(&Named { name: name.into() })
-                .inc_by(count);
+    pub(crate) fn ingested(&self, counts: Counts) {
+        let Counts {
+            credited,
+            duplicates,
+            rejected,
+        } = counts;
+        let counted = [credited, duplicates, rejected];
+        for (counter, count) in self.events.iter().zip(counted) {
+            counter.inc_by(count);
         }
     }
 
