@@ -115,8 +115,8 @@ pub(super) async fn work<S: Store, C: Clock>(
     };
     loop {
         lane.gather();
-        let beside =
-            open.len() < settings.events_open && lane.next.len() >= settings.events_beside_min;
+        let enough = lane.came.is_some() || lane.next.len() >= settings.events_beside_min;
+        let beside = open.len() < settings.events_open && enough;
         if !lane.next.is_empty() && (open.is_empty() || beside) {
             open.push(commit(counter, std::mem::take(&mut lane.next)));
             continue;

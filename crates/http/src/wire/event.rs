@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> (&'static str, Option<String>) {
-        let fault = parse_event(text.as_bytes()).err().expect(text);
+        let fault = parse_event(text.as_bytes()).expect_err(text);
         (fault.code, fault.field)
     }
 
