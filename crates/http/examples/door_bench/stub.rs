@@ -2,7 +2,6 @@
 //! doors and the desk.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use lingqian_core::command::{ApiKey, DeadLetter};
@@ -102,10 +101,6 @@ impl Store for Nothing {
     }
 
     async fn earn(&self, _now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
-        let sync = std::env::var("BENCH_SYNC_US").ok();
-        if let Some(micros) = sync.and_then(|text| text.parse().ok()) {
-            tokio::time::sleep(Duration::from_micros(micros)).await;
-        }
         let answer = |amount: Option<Micros>| Ok(Credited::Now(amount.unwrap_or(Micros::ZERO)));
         Ok(events.iter().map(|event| answer(event.amount)).collect())
     }
