@@ -20,6 +20,9 @@ pub(crate) fn fault(error: Error) -> Fault {
              room and do the same again"
                 .into(),
         ),
+        Some(ErrorCode::SystemIoFailure) => Fault::Broken(format!(
+            "the disk does not read or write; it may be full or failing (SQLite: {error})"
+        )),
         _ => Fault::Broken(format!("SQLite: {error}")),
     }
 }
