@@ -4,6 +4,8 @@
 //! written, or somebody else wrote to the file, everything that was decided after it is worthless:
 //! the scribe hands it back unwritten until the teller has read the books anew.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use lingqian_io::Fault;
@@ -77,8 +79,8 @@ pub(crate) enum Order {
 
 /// What the teller must know.
 pub(crate) enum Note {
-    /// A batch is durable; this run is in the file, and this one replaced those.
-    Written(Option<u64>, Option<(Vec<u64>, Run)>),
+    /// A batch up to this entry is durable; this run is in the file, and this one replaced those.
+    Written(u64, Option<u64>, Option<(Vec<u64>, Run)>),
     /// A batch was not written. Whoever waited for it was told.
     NotWritten,
 }
@@ -93,6 +95,8 @@ pub(crate) struct Scribe {
     log: Log,
     /// Whether what the teller decides on is worthless.
     stale: bool,
+    /// Tells the teller that somebody else wrote to the file.
+    foreign: Arc<AtomicBool>,
     notes: mpsc::Sender<Note>,
 }
 
@@ -103,7 +107,12 @@ fn data_version(connection: &Connection) -> Result<u32, Fault> {
 
 impl Scribe {
     /// A scribe who has read nothing yet.
-    pub(crate) fn new(connection: Connection, log: Log, notes: mpsc::Sender<Note>) -> Scribe {
+    pub(crate) fn new(
+        connection: Connection,
+        log: Log,
+        notes: mpsc::Sender<Note>,
+        foreign: Arc<AtomicBool>,
+    ) -> Scribe {
         Scribe {
             connection,
             hash: NO_HASH,
@@ -111,6 +120,7 @@ impl Scribe {
             merger: Merger::default(),
             log,
             stale: true,
+            foreign,
             notes,
         }
     }
@@ -139,9 +149,10 @@ impl Scribe {
     fn write(&mut self, mut job: Job) -> Note {
         match self.try_write(&mut job) {
             Ok(Some(merged)) => {
-                let sealed = job.batch.sealed.as_ref().map(|run| run.number);
+                let (last, sealed) = (job.batch.last, job.batch.sealed.as_ref());
+                let sealed = sealed.map(|run| run.number);
                 job.reply.written(Ok(Written::Done));
-                Note::Written(sealed, merged)
+                Note::Written(last, sealed, merged)
             }
             Ok(None) => {
                 self.stale = true;
@@ -205,9 +216,13 @@ impl Scribe {
         Ok(ledger)
     }
 
-    /// Whether what the teller decides on is worthless.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.stale
+    /// Whether what the teller decides on is true; if not, it is told.
+    pub(crate) fn is_current(&mut self) -> Result<bool, Fault> {
+        if !self.stale && data_version(&self.connection)? != self.version {
+            self.stale = true;
+            self.foreign.store(true, Ordering::Release);
+        }
+        Ok(!self.stale)
     }
 
     /// Looks at the file as of one moment; nothing when somebody else wrote to it since the
