@@ -227,3 +227,18 @@ async fn many_streams_at_once_are_all_answered() {
     }
     assert_eq!(world.books().await.earned, (4_000, 4_000));
 }
+
+#[tokio::test]
+async fn blank_lines_without_end_hold_nobody_up() {
+    let world = World::new().await;
+    world.user("u1").await;
+    let blanks = " \n\r\n\t\n".repeat(1 << 20);
+    let text = format!("{blanks}{}\n", event_of("u1", "e1", 1));
+    let ask = Ask::post("/v1/events").header("content-type", LINES);
+    let lines = world.send(ask.body(Body::from(text))).await.lines();
+    assert_eq!(
+        (lines.len(), &lines[0]["line"]),
+        (2, &json!(3 * (1 << 20) + 1))
+    );
+    assert_eq!(lines[1]["summary"]["credited"], 1);
+}
