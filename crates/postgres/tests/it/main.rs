@@ -1,0 +1,12 @@
+//! The PostgreSQL store: the suite of every store, and what only a server can show.
+
+mod world;
+
+use lingqian_io::conformance;
+
+use crate::world::store;
+
+#[tokio::test]
+async fn the_postgres_store_passes_the_conformance_suite() {
+    conformance::exercise(async || store().await.0).await;
+}
