@@ -28,6 +28,8 @@ pub enum Invariant {
     BalancesAreSums,
     /// Each credited event has exactly one entry, of its amount.
     EarningsAreEntries,
+    /// What was taken back of an event is what its claw-backs took, and no more than it brought.
+    ClawBacksFit,
     /// Each payout has one hold, of its amount.
     OneHold,
     /// A final payout's hold ended once and rightly; one that is not final has a live hold.
@@ -46,12 +48,13 @@ pub enum Invariant {
 
 impl Invariant {
     /// Every invariant.
-    pub const ALL: [Invariant; 12] = [
+    pub const ALL: [Invariant; 13] = [
         Invariant::SequenceWithoutGap,
         Invariant::SumIsZero,
         Invariant::NeverNegative,
         Invariant::BalancesAreSums,
         Invariant::EarningsAreEntries,
+        Invariant::ClawBacksFit,
         Invariant::OneHold,
         Invariant::HoldMatchesState,
         Invariant::BilledIsBooked,
@@ -70,6 +73,7 @@ impl Invariant {
             Invariant::NeverNegative => "never_negative",
             Invariant::BalancesAreSums => "balances_are_sums",
             Invariant::EarningsAreEntries => "earnings_are_entries",
+            Invariant::ClawBacksFit => "claw_backs_fit",
             Invariant::OneHold => "one_hold",
             Invariant::HoldMatchesState => "hold_matches_state",
             Invariant::BilledIsBooked => "billed_is_booked",
@@ -163,8 +167,10 @@ impl Audit {
             }
         }
         let Some(payout) = entry.payout() else {
-            if entry.cause() == Cause::Earn {
+            if entry.cause().is_event() {
                 self.earned.0 = self.earned.0.saturating_add(1);
+            }
+            if entry.cause().is_event() || entry.cause() == Cause::Owe {
                 self.earned.1 = self.earned.1.saturating_add(amount);
             }
             return;
@@ -185,7 +191,13 @@ impl Audit {
             }
             Cause::BillOut => moved.billed = moved.billed.saturating_add(amount),
             Cause::BillReturn => moved.billed = moved.billed.saturating_sub(amount),
-            Cause::Earn | Cause::TopUp | Cause::Unexplained => {}
+            Cause::Earn
+            | Cause::Transfer
+            | Cause::ClawBack
+            | Cause::Owe
+            | Cause::Repay
+            | Cause::TopUp
+            | Cause::Unexplained => {}
         }
     }
 
@@ -196,6 +208,11 @@ impl Audit {
         if balance < 0 && account.never_negative() {
             let subject = format!("{account:?} after entry {seq}");
             self.wrong(Invariant::NeverNegative, subject, "at least 0", balance);
+        }
+        // What a user owes is this account below zero; nobody can owe less than nothing.
+        if balance > 0 && matches!(account, Account::Receivable(_)) {
+            let subject = format!("{account:?} after entry {seq}");
+            self.wrong(Invariant::NeverNegative, subject, "at most 0", balance);
         }
     }
 
@@ -214,7 +231,15 @@ impl Audit {
         }
     }
 
-    /// How many events were credited, and their sum.
+    /// What was taken back of an event, by its own word and by the events that took it.
+    pub fn clawed(&mut self, subject: &str, (amount, clawed): (Micros, Micros), taken: Micros) {
+        if clawed != taken || clawed > amount || clawed < Micros::ZERO {
+            let expected = format!("{} of at most {}", taken.0, amount.0);
+            self.wrong(Invariant::ClawBacksFit, subject, expected, clawed.0);
+        }
+    }
+
+    /// How many events were booked, and their sum.
     pub fn earnings(&mut self, count: u64, sum: i128) {
         if self.earned != (count, sum) {
             let (expected, found) = (format!("{:?}", self.earned), format!("{:?}", (count, sum)));
@@ -227,11 +252,9 @@ impl Audit {
         }
     }
 
-    /// A credited event and the entry that is stored for it.
-    pub fn earning(&mut self, subject: &str, amount: Micros, entry: Option<&Entry>) {
-        let booked = entry
-            .filter(|entry| entry.cause() == Cause::Earn)
-            .map(Entry::amount);
+    /// A booked event, and how much of it the entries that are stored for it book between the
+    /// accounts that it names.
+    pub fn earning(&mut self, subject: &str, amount: Micros, booked: Option<Micros>) {
         if booked != Some(amount) {
             let found = format!("{:?}", booked.map(|booked| booked.0));
             self.wrong(Invariant::EarningsAreEntries, subject, amount.0, found);

@@ -1,11 +1,12 @@
 //! What a batch of commands decided, on its way to storage: written all or nothing.
 
 use crate::command::{ApiKey, DeadLetter, IdempotencyKey};
-use crate::earning::{Earning, Kind};
+use crate::earning::{Earning, Kind, KindDay};
 use crate::facts::RememberedAnswer;
-use crate::id::{PayoutId, UserNo};
-use crate::ledger::Entry;
+use crate::id::{EventId, KindNo, PayoutId, Source, UserNo};
+use crate::ledger::{Account, Cause, Entry};
 use crate::link::{Link, LinkState};
+use crate::money::Micros;
 use crate::payout::{Payout, Queue};
 use crate::reconcile::{Bill, BookedLine, Break};
 use crate::time::{BusinessDate, Timestamp};
@@ -44,6 +45,78 @@ impl HistoryLine {
     ];
 }
 
+/// The entries of one event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posting {
+    /// The one that bears the event's name.
+    pub first: Entry,
+    /// One that follows from it.
+    pub second: Option<Entry>,
+}
+
+impl Posting {
+    /// Both, in their order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        std::iter::once(&self.first).chain(&self.second)
+    }
+
+    /// Whether they book this event: its amount, between the accounts that it names.
+    #[must_use]
+    pub fn fits(&self, earning: &Earning) -> bool {
+        let (available, owing) = (
+            Account::Available(earning.user),
+            Account::Receivable(earning.user),
+        );
+        let funding = Account::Funding(earning.kind);
+        let sides = |entry: &Entry| (entry.debit(), entry.credit(), entry.cause());
+        let second = self.second.as_ref().map(sides);
+        let (first, rest) = match (earning.from, &earning.reverses) {
+            (None, None) => ((funding, available, Cause::Earn), Cause::Repay),
+            (Some(from), None) => {
+                let sender = Account::Available(from);
+                ((sender, available, Cause::Transfer), Cause::Repay)
+            }
+            (_, Some(_)) => {
+                let from_balance = self.first.debit() == available;
+                let debit = if from_balance { available } else { owing };
+                ((debit, funding, Cause::ClawBack), Cause::Owe)
+            }
+        };
+        let follows = if rest == Cause::Owe {
+            (owing, funding, Cause::Owe)
+        } else {
+            (available, owing, Cause::Repay)
+        };
+        sides(&self.first) == first
+            && second.is_none_or(|second| second == follows)
+            && self.booked() == earning.amount
+            && self
+                .entries()
+                .all(|entry| entry.at() == earning.recorded_at)
+    }
+
+    /// How much of them is the event's own amount: a debt that an earning pays is not.
+    #[must_use]
+    pub fn booked(&self) -> Micros {
+        let owing = self
+            .second
+            .iter()
+            .filter(|second| second.cause() == Cause::Owe);
+        owing.fold(self.first.amount(), |sum, entry| {
+            sum.plus(entry.amount()).unwrap_or(sum)
+        })
+    }
+}
+
+impl From<Entry> for Posting {
+    fn from(first: Entry) -> Posting {
+        Posting {
+            first,
+            second: None,
+        }
+    }
+}
+
 /// What a payout waits for from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Work {
@@ -68,8 +141,14 @@ pub struct Changes {
     pub link_states: Vec<LinkState>,
     /// Links made; one replaces the user's earlier one.
     pub links: Vec<Link>,
-    /// Credited events, each with its entry.
-    pub earnings: Vec<(Earning, Entry)>,
+    /// Booked events, each with its entries.
+    pub earnings: Vec<(Earning, Posting)>,
+    /// New totals of users' days per kind.
+    pub kind_days: Vec<(UserNo, KindNo, KindDay)>,
+    /// What cools off for a user until a day, all together.
+    pub cooling: Vec<(UserNo, BusinessDate, Micros)>,
+    /// How much of an event was taken back, all together.
+    pub clawed: Vec<(Source, EventId, Micros)>,
     /// Inputs that could not be credited.
     pub dead_letters: Vec<DeadLetter>,
     /// Entries of payouts.
@@ -103,6 +182,9 @@ impl Changes {
             link_states,
             links,
             earnings,
+            kind_days,
+            cooling,
+            clawed,
             dead_letters,
             entries,
             payouts,
@@ -120,6 +202,9 @@ impl Changes {
         self.link_states.extend(link_states);
         self.links.extend(links);
         self.earnings.extend(earnings);
+        self.kind_days.extend(kind_days);
+        self.cooling.extend(cooling);
+        self.clawed.extend(clawed);
         self.dead_letters.extend(dead_letters);
         self.entries.extend(entries);
         self.payouts.extend(payouts);
@@ -139,7 +224,10 @@ impl Changes {
 
     /// Every entry of the batch, in the order of the flow.
     pub fn all_entries(&self) -> impl Iterator<Item = &Entry> {
-        let earned = self.earnings.iter().map(|(_, entry)| entry);
+        let earned = self
+            .earnings
+            .iter()
+            .flat_map(|(_, booked)| booked.entries());
         let billed = self.bill_lines.iter().map(|(_, entry)| entry);
         earned.chain(&self.entries).chain(billed)
     }

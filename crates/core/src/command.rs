@@ -91,7 +91,7 @@ pub enum Command {
         /// Who they are.
         identity: Identity,
     },
-    /// Credits an earning event.
+    /// Books an earning event: a credit, a transfer between users, or a claw-back.
     Earn(EarningEvent),
     /// Keeps an input that could not be credited.
     KeepDeadLetter(DeadLetter),
@@ -227,6 +227,42 @@ pub enum Rejection {
         /// The price.
         price: Micros,
     },
+    /// The event names a sender and its kind, or its being a claw-back, has none.
+    #[error("this event has no sender; only a kind between users has one")]
+    SenderNotAllowed,
+    /// The kind is between users and the event names no sender.
+    #[error("a kind between users needs the sender in `from`")]
+    SenderMissing,
+    /// No such sender was registered.
+    #[error("no user is registered under the sender's id")]
+    UnknownSender,
+    /// Sender and receiver are the same user.
+    #[error("the sender and the receiver are the same user")]
+    SenderIsReceiver,
+    /// The balance would leave its range.
+    #[error("the user's balance would leave its range")]
+    BalanceOutOfRange,
+    /// The cap of the kind for one user and day is reached.
+    #[error("the user's cap of this kind for today is reached")]
+    DayCapReached,
+    /// The event that is to be taken back was never booked.
+    #[error("the event to take back was never booked from this source")]
+    UnknownEvent,
+    /// Only an earning can be taken back.
+    #[error("a transfer between users or a claw-back cannot be taken back")]
+    NotReversible,
+    /// User or kind are not those of the event that is to be taken back.
+    #[error("user and kind are not those of the event to take back")]
+    OriginalDiffers,
+    /// Nothing is left to take back.
+    #[error("all of that event was taken back before")]
+    AlreadyTakenBack,
+    /// Money may cool off for so long at most.
+    #[error(
+        "money may cool off for at most {} days",
+        crate::earning::COOLING_DAYS_MAX
+    )]
+    CoolingTooLong,
     /// Dated too far ahead.
     #[error("the event is dated more than a day ahead")]
     OccurredInFuture,
@@ -300,6 +336,17 @@ impl Rejection {
             Rejection::AmountNotPositive => "amount_not_positive",
             Rejection::AmountOutOfRange { .. } => "amount_out_of_range",
             Rejection::AmountNotThePrice { .. } => "amount_not_the_price",
+            Rejection::SenderNotAllowed => "sender_not_allowed",
+            Rejection::SenderMissing => "sender_missing",
+            Rejection::UnknownSender => "unknown_sender",
+            Rejection::SenderIsReceiver => "sender_is_receiver",
+            Rejection::BalanceOutOfRange => "balance_out_of_range",
+            Rejection::DayCapReached => "day_cap_reached",
+            Rejection::UnknownEvent => "unknown_event",
+            Rejection::NotReversible => "not_reversible",
+            Rejection::OriginalDiffers => "original_differs",
+            Rejection::AlreadyTakenBack => "already_taken_back",
+            Rejection::CoolingTooLong => "cooling_too_long",
             Rejection::OccurredInFuture => "occurred_in_future",
             Rejection::EventConflict => "event_conflict",
             Rejection::StateUnknown => "link_state_unknown",
@@ -324,12 +371,21 @@ impl Rejection {
         match self {
             Rejection::Malformed { field, .. } | Rejection::ClaimMismatch { field } => Some(field),
             Rejection::UnknownUser => Some("user"),
-            Rejection::UnknownKind => Some("kind"),
+            Rejection::UnknownKind | Rejection::DayCapReached => Some("kind"),
+            Rejection::SenderNotAllowed
+            | Rejection::SenderMissing
+            | Rejection::UnknownSender
+            | Rejection::SenderIsReceiver => Some("from"),
+            Rejection::UnknownEvent
+            | Rejection::NotReversible
+            | Rejection::OriginalDiffers
+            | Rejection::AlreadyTakenBack => Some("reverses"),
             Rejection::AmountMissing
             | Rejection::AmountNotPositive
             | Rejection::AmountOutOfRange { .. }
             | Rejection::AmountNotThePrice { .. }
             | Rejection::InsufficientFunds
+            | Rejection::BalanceOutOfRange
             | Rejection::BelowMinimum { .. } => Some("amount"),
             Rejection::OccurredInFuture => Some("occurred_at"),
             Rejection::EventConflict => Some("event_id"),
@@ -338,6 +394,7 @@ impl Rejection {
             }
             Rejection::ReferenceUsed => Some("reference"),
             Rejection::UnknownMerchant
+            | Rejection::CoolingTooLong
             | Rejection::UnknownPayout
             | Rejection::SnapshotUser
             | Rejection::WalletLinkedElsewhere

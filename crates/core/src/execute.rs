@@ -1,10 +1,14 @@
 //! The top-level match: one command, the facts it asked for, and what comes of it.
 
 use crate::changes::Changes;
+use crate::changes::Posting;
 use crate::command::{Command, Outcome, Rejection};
-use crate::earning::{self, Kind};
-use crate::facts::Facts;
-use crate::id::{KindNo, MchId, PayoutId};
+use crate::earning::{
+    self, Booking, COOLING_DAYS_MAX, Case, Earning, EarningEvent, Kind, Purse, Verdict,
+};
+use crate::facts::{Facts, Wallet};
+use crate::id::{KindNo, MchId, PayoutId, UserNo};
+use crate::money::{AMOUNT_MAX, Micros};
 use crate::payout::Payout;
 use crate::reconcile::{self, Bill};
 use crate::risk::Policy;
@@ -46,7 +50,7 @@ pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decisio
         Command::CompleteLink { state, identity } => {
             link::complete(moment, *state, identity, facts)
         }
-        Command::Earn(event) => earning::earn(moment, event, facts),
+        Command::Earn(event) => earn(moment, event, facts),
         Command::KeepDeadLetter(letter) => done(Changes {
             dead_letters: vec![letter.clone()],
             ..Changes::default()
@@ -98,6 +102,9 @@ fn merchant<'f>(mchid: &MchId, facts: &'f Facts) -> Result<&'f Merchant, Rejecti
 /// get another number.
 fn define_kind(kind: &Kind, facts: &Facts) -> Decision {
     let taken = |other: &Kind| (other.code == kind.code) != (other.no == kind.no);
+    if kind.terms.cooling_days > COOLING_DAYS_MAX {
+        return Err(Rejection::CoolingTooLong);
+    }
     if kind.no == KindNo::TOP_UP || facts.kinds.values().any(taken) {
         return Err(Rejection::Immutable {
             what: "the number of a kind",
@@ -110,6 +117,101 @@ fn define_kind(kind: &Kind, facts: &Facts) -> Decision {
         kinds: vec![kind.clone()],
         ..Changes::default()
     })
+}
+
+/// Lays an event's case before the one rule, and turns what it says into changes.
+fn earn(moment: &Moment<'_>, event: &EarningEvent, facts: &Facts) -> Decision {
+    let today = moment.now.business_date();
+    let wallet = |user: Option<UserNo>| user.map(|user| facts.wallet(user));
+    let purse = |user| wallet(user).map_or_else(Purse::default, |wallet| wallet.purse(today));
+    let user = facts.user(&event.user).map(|user| user.no);
+    let sender = event.from.as_ref().and_then(|id| facts.user(id));
+    let sender = sender.map(|user| user.no);
+    let kind = facts.kind(&event.kind);
+    let original = event.reverses.as_ref();
+    let original = original.and_then(|id| facts.earning(&event.source, id));
+    let capped = kind.and_then(|kind| wallet(sender.or(user))?.kinds.get(&kind.no));
+    let case = Case {
+        amount: event.amount,
+        occurred_at: event.occurred_at,
+        reverses: event.reverses.as_ref().map(|id| id.as_str()),
+        names_sender: event.from.is_some(),
+        user,
+        kind,
+        sender,
+        known: facts
+            .earning(&event.source, &event.event_id)
+            .map(Earning::known),
+        original: original.map(Earning::known),
+        purse: purse(user),
+        sender_purse: purse(sender),
+        counted: capped.copied().unwrap_or_default(),
+    };
+    match earning::decide(moment.now, &case)? {
+        Verdict::Known => Ok((Changes::default(), Outcome::AlreadyCredited)),
+        Verdict::Booked(booking) => {
+            let user = user.ok_or(Rejection::UnknownUser)?;
+            let kind = kind.ok_or(Rejection::UnknownKind)?.no;
+            let earning = Earning {
+                source: event.source.clone(),
+                event_id: event.event_id.clone(),
+                user,
+                kind,
+                amount: booking.amount,
+                occurred_at: event.occurred_at,
+                recorded_at: moment.now,
+                from: sender,
+                reverses: event.reverses.clone(),
+                matures_on: booking.matures_on,
+                clawed: Micros::ZERO,
+            };
+            booked(moment, earning, &booking, original, facts.wallet(user))
+        }
+    }
+}
+
+fn booked(
+    moment: &Moment<'_>,
+    earning: Earning,
+    booking: &Booking,
+    original: Option<&Earning>,
+    wallet: &Wallet,
+) -> Decision {
+    let out_of_range = Rejection::AmountOutOfRange { max: AMOUNT_MAX };
+    let first = booking
+        .first
+        .entry(moment.now)
+        .ok_or(out_of_range.clone())?;
+    let second = booking
+        .second
+        .map(|leg| leg.entry(moment.now).ok_or(out_of_range));
+    let posting = Posting {
+        first,
+        second: second.transpose()?,
+    };
+    let cooling = booking.cooling.map(|(day, change)| {
+        let before = wallet.cooling.get(&day).copied().unwrap_or_default();
+        let after = before.plus(change).unwrap_or_default();
+        (earning.user, day, after.max(Micros::ZERO))
+    });
+    let clawed = original
+        .zip(earning.reverses.clone())
+        .map(|(original, id)| {
+            let sum = original.clawed.plus(booking.amount);
+            (earning.source.clone(), id, sum.unwrap_or(original.amount))
+        });
+    let counted = booking
+        .counted
+        .map(|(user, totals)| (user, earning.kind, totals));
+    let amount = booking.amount;
+    let changes = Changes {
+        kind_days: counted.into_iter().collect(),
+        cooling: cooling.into_iter().collect(),
+        clawed: clawed.into_iter().collect(),
+        earnings: vec![(earning, posting)],
+        ..Changes::default()
+    };
+    Ok((changes, Outcome::Credited { amount }))
 }
 
 fn define_merchant(merchant: &Merchant, facts: &Facts) -> Decision {

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::changes::Changes;
 use crate::command::{Command, IdempotencyKey};
-use crate::earning::{Earning, Kind};
+use crate::earning::{Earning, Kind, KindDay, Purse};
 use crate::id::{
-    EventId, KindCode, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference, Source, UserId,
-    UserNo,
+    EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference, Source,
+    UserId, UserNo,
 };
 use crate::ledger::{Account, Entry};
 use crate::link::{Link, LinkState, StateDigest};
-use crate::money::{Fen, Micros};
+use crate::money::{BALANCE_MAX, Fen, Micros};
 use crate::payout::Payout;
 use crate::reconcile::Break;
 use crate::time::{BusinessDate, Timestamp};
@@ -27,7 +27,8 @@ use crate::user::{DayTotals, User};
 pub struct Keys {
     /// Users by the app's name.
     pub users: BTreeSet<UserId>,
-    /// Users whose link, balances and day totals are needed as well.
+    /// Users whose link, balances, day totals, what cools off after the day and the totals per
+    /// kind of the day (or a later one) are needed as well.
     pub wallets: BTreeSet<UserId>,
     /// Earning events.
     pub earnings: BTreeSet<(Source, EventId)>,
@@ -82,11 +83,13 @@ impl Keys {
                 self.openids.insert(identity.openid.clone());
             }
             Command::Earn(event) => {
-                if !self.users.contains(&event.user) {
-                    self.users.insert(event.user.clone());
+                if !self.wallets.contains(&event.user) {
+                    self.wallets.insert(event.user.clone());
                 }
-                self.earnings
-                    .insert((event.source.clone(), event.event_id.clone()));
+                self.wallets.extend(event.from.clone());
+                let name = |id: &EventId| (event.source.clone(), id.clone());
+                self.earnings.insert(name(&event.event_id));
+                self.earnings.extend(event.reverses.as_ref().map(name));
             }
             Command::Withdraw(request) => {
                 self.wallets.insert(request.user.clone());
@@ -125,6 +128,12 @@ pub struct Wallet {
     pub available: Micros,
     /// What is set aside.
     pub held: Micros,
+    /// What is owed after claw-backs; never negative.
+    pub owed: Micros,
+    /// What of the available balance cools off until a day that has not come.
+    pub cooling: BTreeMap<BusinessDate, Micros>,
+    /// What the user got of each capped kind today.
+    pub kinds: BTreeMap<KindNo, KindDay>,
     /// The totals of the days that were asked for.
     pub days: BTreeMap<BusinessDate, DayTotals>,
 }
@@ -139,7 +148,24 @@ impl Wallet {
             link: None,
             available,
             held,
+            owed: Micros::ZERO,
+            cooling: BTreeMap::new(),
+            kinds: BTreeMap::new(),
             days: BTreeMap::new(),
+        }
+    }
+
+    /// What the rules of earning and withdrawing look at, on a day.
+    #[must_use]
+    pub fn purse(&self, today: BusinessDate) -> Purse {
+        let cooling = self.cooling.iter().filter(|(day, _)| **day > today);
+        let cooling = cooling.fold(Micros::ZERO, |sum, (_, amount)| {
+            sum.plus(*amount).unwrap_or(BALANCE_MAX)
+        });
+        Purse {
+            available: self.available,
+            cooling,
+            owed: self.owed,
         }
     }
 
@@ -336,12 +362,32 @@ impl Facts {
                 wallet.link = Some(link.clone());
             }
         }
-        for (earning, entry) in &changes.earnings {
+        self.apply_earnings(changes);
+        self.apply_payouts(changes);
+    }
+
+    fn apply_earnings(&mut self, changes: &Changes) {
+        for (earning, booked) in &changes.earnings {
             let key = (earning.source.clone(), earning.event_id.clone());
             self.earnings.insert(key, Some(earning.clone()));
-            self.post(entry);
+            booked.entries().for_each(|entry| self.post(entry));
         }
-        self.apply_payouts(changes);
+        for (user, kind, totals) in &changes.kind_days {
+            if let Some(wallet) = self.wallets.get_mut(user) {
+                wallet.kinds.insert(*kind, *totals);
+            }
+        }
+        for (user, day, amount) in &changes.cooling {
+            if let Some(wallet) = self.wallets.get_mut(user) {
+                wallet.cooling.insert(*day, *amount);
+            }
+        }
+        for (source, event, clawed) in &changes.clawed {
+            let key = (source.clone(), event.clone());
+            if let Some(Some(earning)) = self.earnings.get_mut(&key) {
+                earning.clawed = *clawed;
+            }
+        }
     }
 
     fn apply_payouts(&mut self, changes: &Changes) {
@@ -377,18 +423,22 @@ impl Facts {
     }
 
     fn post(&mut self, entry: &Entry) {
-        for (account, gains) in [(entry.debit(), false), (entry.credit(), true)] {
-            let (Account::Available(user) | Account::Held(user)) = account else {
+        for (account, credited) in [(entry.debit(), false), (entry.credit(), true)] {
+            let wallet = account.user().and_then(|user| self.wallets.get_mut(&user));
+            let Some(wallet) = wallet else {
                 continue;
             };
-            let Some(wallet) = self.wallets.get_mut(&user) else {
-                continue;
-            };
-            let is_held = matches!(account, Account::Held(_));
-            let balance = if is_held {
-                &mut wallet.held
-            } else {
-                &mut wallet.available
+            // A debt is what the receivable account is below zero.
+            let (balance, gains) = match account {
+                Account::Held(_) => (&mut wallet.held, credited),
+                Account::Receivable(_) => (&mut wallet.owed, !credited),
+                Account::Available(_)
+                | Account::Funding(_)
+                | Account::Clearing(_)
+                | Account::Float(_)
+                | Account::TaxWithheld(_)
+                | Account::Fees
+                | Account::Suspense => (&mut wallet.available, credited),
             };
             let moved = if gains {
                 balance.plus(entry.amount())

@@ -71,6 +71,22 @@ impl Account {
     pub fn never_negative(self) -> bool {
         matches!(self, Account::Available(_) | Account::Held(_))
     }
+
+    /// The user whose account this is, who sees what moves on it.
+    #[must_use]
+    pub fn user(self) -> Option<UserNo> {
+        match self {
+            Account::Available(user) | Account::Held(user) | Account::Receivable(user) => {
+                Some(user)
+            }
+            Account::Funding(_)
+            | Account::Clearing(_)
+            | Account::Float(_)
+            | Account::TaxWithheld(_)
+            | Account::Fees
+            | Account::Suspense => None,
+        }
+    }
 }
 
 /// Why money moved.
@@ -78,6 +94,14 @@ impl Account {
 pub enum Cause {
     /// An earning event was credited.
     Earn,
+    /// One user's money became another's.
+    Transfer,
+    /// An earning was taken back, from the balance or, where there was none, as a debt.
+    ClawBack,
+    /// What a claw-back could not take became a debt.
+    Owe,
+    /// An earning paid a debt.
+    Repay,
     /// A withdrawal set money aside.
     Hold,
     /// A payout reached the wallet.
@@ -95,9 +119,19 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether an entry of this cause bears the name of an event.
+    #[must_use]
+    pub fn is_event(self) -> bool {
+        matches!(self, Cause::Earn | Cause::Transfer | Cause::ClawBack)
+    }
+
     /// Every cause, in the order in which money moves.
-    pub const ALL: [Cause; 8] = [
+    pub const ALL: [Cause; 12] = [
         Cause::Earn,
+        Cause::Transfer,
+        Cause::ClawBack,
+        Cause::Owe,
+        Cause::Repay,
         Cause::Hold,
         Cause::Settle,
         Cause::Release,
@@ -112,6 +146,10 @@ impl Cause {
     pub fn name(self) -> &'static str {
         match self {
             Cause::Earn => "earn",
+            Cause::Transfer => "transfer",
+            Cause::ClawBack => "claw_back",
+            Cause::Owe => "owe",
+            Cause::Repay => "repay",
             Cause::Hold => "hold",
             Cause::Settle => "settle",
             Cause::Release => "release",

@@ -9,6 +9,7 @@
 )]
 
 pub mod audit;
+pub mod batch;
 pub mod changes;
 pub mod command;
 pub mod earning;
@@ -27,6 +28,7 @@ pub mod transfer;
 pub mod user;
 pub mod withdrawal;
 
+pub use batch::{EventBatch, EventView};
 pub use changes::Changes;
 pub use command::{Command, Outcome, Rejection};
 pub use execute::{Moment, execute};

@@ -13,6 +13,9 @@ pub const MICROS_PER_FEN: i64 = 10_000;
 /// when ninety thousand of them are added up.
 pub const AMOUNT_MAX: Micros = Micros(100_000_000_000_000);
 
+/// The largest balance or debt that an earning event may bring a user to: 9 trillion yuan.
+pub const BALANCE_MAX: Micros = Micros(9_000_000_000_000_000_000);
+
 /// An amount in micro-yuan, the ledger's unit. It may be negative where a balance may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(pub i64);

@@ -46,6 +46,12 @@ impl BusinessDate {
         Timestamp(ms.saturating_sub(SHANGHAI_OFFSET_MS))
     }
 
+    /// The day so many days later, or nothing for none.
+    #[must_use]
+    pub fn after_days(self, days: u16) -> Option<BusinessDate> {
+        (days > 0).then(|| BusinessDate(self.0.saturating_add(i32::from(days))))
+    }
+
     /// The day after.
     #[must_use]
     pub fn next(self) -> BusinessDate {

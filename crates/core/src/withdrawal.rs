@@ -75,7 +75,7 @@ pub(crate) fn withdraw(moment: &Moment<'_>, request: &Withdrawal, facts: &Facts)
     let amount = amount(moment, request.wanted, wallet)?;
     let out_of_range = Rejection::AmountOutOfRange { max: AMOUNT_MAX };
     let micros = amount.micros().ok_or_else(|| out_of_range.clone())?;
-    if micros > wallet.available {
+    if micros > wallet.purse(moment.now.business_date()).spendable() {
         return Err(Rejection::InsufficientFunds);
     }
     let sides = (Account::Available(user), Account::Held(user));
@@ -156,7 +156,8 @@ fn amount(moment: &Moment<'_>, wanted: Wanted, wallet: &Wallet) -> Result<Fen, R
             let today = wallet.day(moment.now.business_date());
             let left = moment.policy.user_day_amount_max.minus(today.amount);
             let amount = wallet
-                .available
+                .purse(moment.now.business_date())
+                .spendable()
                 .whole_fen()
                 .min(moment.policy.payout_max)
                 .min(left.unwrap_or(Fen::ZERO));

@@ -119,6 +119,7 @@ impl From<Rejection> for Problem {
             Rejection::UnknownUser | Rejection::UnknownPayout => 404,
             Rejection::ReferenceUsed
             | Rejection::EventConflict
+            | Rejection::AlreadyTakenBack
             | Rejection::WalletLinkedElsewhere
             | Rejection::WrongState { .. } => 409,
             Rejection::StateUnknown | Rejection::StateExpired | Rejection::StateUsed => 410,
@@ -129,6 +130,16 @@ impl From<Rejection> for Problem {
             | Rejection::AmountOutOfRange { .. }
             | Rejection::AmountNotThePrice { .. }
             | Rejection::OccurredInFuture
+            | Rejection::SenderNotAllowed
+            | Rejection::SenderMissing
+            | Rejection::UnknownSender
+            | Rejection::SenderIsReceiver
+            | Rejection::BalanceOutOfRange
+            | Rejection::DayCapReached
+            | Rejection::UnknownEvent
+            | Rejection::NotReversible
+            | Rejection::OriginalDiffers
+            | Rejection::CoolingTooLong
             | Rejection::SnapshotUser
             | Rejection::KeyReused
             | Rejection::InsufficientFunds

@@ -10,6 +10,7 @@
 
 mod auditing;
 mod commits;
+mod events;
 mod flow;
 mod given;
 mod look;
@@ -29,6 +30,7 @@ pub use flow::whole_flow;
 /// When a promise is broken.
 pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
     commits::exercise(&make).await;
+    events::exercise(&make).await;
     people::exercise(&make).await;
     states::exercise(&make).await;
     work::exercise(&make).await;

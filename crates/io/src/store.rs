@@ -5,15 +5,19 @@ use std::future::Future;
 use lingqian_core::audit::Finding;
 use lingqian_core::changes::HistoryLine;
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::earning::Credited;
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{KindCode, PayoutId, UserId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::money::Micros;
 use lingqian_core::payout::{Payout, Queue};
 use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
-use lingqian_core::{Changes, Facts, Keys};
+use lingqian_core::{
+    Changes, Command, EventBatch, EventView, Facts, Keys, Moment, Outcome, Rejection, execute,
+};
 
 use crate::Fault;
 
@@ -55,14 +59,33 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Fault::Unknown`] when it may or may not have been written. [`Fault::Broken`], with
     /// nothing written, for what no rule could have decided: a user account below zero; an
-    /// event, a reference, a key's answer or a bill's line twice; a name of two users or a
-    /// wallet of two; a final payout that changes its state; an order that changes once it may
+    /// event, a reference, a key's answer or a bill's line twice; an event whose entries do not
+    /// book its amount between its accounts; a name of two users or a wallet of two; a final payout that changes its state; an order that changes once it may
     /// have been sent.
     fn commit(
         &self,
         basis: u64,
         changes: Changes,
     ) -> impl Future<Output = Result<Committed, Fault>> + Send;
+
+    /// Decides on earning events in their order by [`lingqian_core::earning::decide`], and writes
+    /// what they book; durable when it answers. Each stands alone: one that is refused changes
+    /// nothing and the others go on. The answers are those that the same events would get as
+    /// commands, one after the other; a store overrides this to be fast, not to be different.
+    ///
+    /// # Errors
+    /// A fault; [`Fault::Unknown`] when it may or may not have been written. The same events may
+    /// be given again without harm.
+    fn earn(
+        &self,
+        now: Timestamp,
+        events: EventBatch,
+    ) -> impl Future<Output = Result<Vec<EventAnswer>, Fault>> + Send
+    where
+        Self: Sized,
+    {
+        earn_by_commands(self, now, events)
+    }
 
     /// Leases due work, oldest first. What is not finished by a commit is due again when the
     /// lease ends. A lease does not invalidate anybody's facts.
@@ -76,6 +99,59 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// A fault when the books could not be read.
     fn audit(&self) -> impl Future<Output = Result<Audited, Fault>> + Send;
+}
+
+/// What came of one event.
+pub type EventAnswer = Result<Credited, Rejection>;
+
+/// How often a batch of events is decided anew when others keep committing in between.
+const CONFLICTS_MAX: u32 = 100;
+
+/// The plain way to book events, through prefetch, the rules and commit.
+///
+/// # Errors
+/// As for [`Store::earn`].
+pub async fn earn_by_commands<S: Store>(
+    store: &S,
+    now: Timestamp,
+    events: EventBatch,
+) -> Result<Vec<EventAnswer>, Fault> {
+    let owned = |event: EventView<'_>| {
+        let event = event.to_event();
+        let whole = |_| Fault::Broken("a batch holds a malformed event".into());
+        event.map(Command::Earn).map_err(whole)
+    };
+    let commands: Vec<Command> = events.iter().map(owned).collect::<Result<_, Fault>>()?;
+    let policy = Policy::default();
+    let moment = Moment {
+        now,
+        policy: &policy,
+    };
+    for _ in 0..CONFLICTS_MAX {
+        let mut facts = store.prefetch(Keys::of(commands.iter(), now)).await?;
+        let (basis, mut all) = (facts.basis, Changes::default());
+        let mut answers = Vec::with_capacity(commands.len());
+        for command in &commands {
+            let answer = execute(&moment, command, &facts).map(|(changes, outcome)| {
+                facts.apply(&changes);
+                all.append(changes);
+                match outcome {
+                    Outcome::Credited { amount } => Credited::Now(amount),
+                    _ => Credited::Before,
+                }
+            });
+            answers.push(answer);
+        }
+        if all.is_empty() {
+            return Ok(answers);
+        }
+        match store.commit(basis, all).await? {
+            Committed::Done => return Ok(answers),
+            Committed::Conflict => {}
+        }
+    }
+    let words = "other processes kept committing in between";
+    Err(Fault::Retry(words.into()))
 }
 
 /// What an audit looked at and what is wrong.
@@ -150,7 +226,7 @@ pub struct PayoutStory {
 pub struct Summary {
     /// How many users are registered, and how many are linked.
     pub users: (u64, u64),
-    /// How many events were credited, and their sum.
+    /// How many events were booked, and the sum of their amounts.
     pub earned: (u64, i128),
     /// How many inputs were kept as dead letters, counting repeats once.
     pub dead_letters: u64,
@@ -160,6 +236,8 @@ pub struct Summary {
     pub accounts: Vec<(Account, Micros)>,
     /// The sums of users' available and held balances, in micro-yuan.
     pub users_hold: (i128, i128),
+    /// The sum of what users owe after claw-backs, in micro-yuan.
+    pub users_owe: i128,
     /// Breaks that are open.
     pub open_breaks: u64,
     /// How much work waits, per queue.
@@ -178,7 +256,7 @@ pub trait Browse: Send + Sync + 'static {
         day: BusinessDate,
     ) -> impl Future<Output = Result<Option<Wallet>, Fault>> + Send;
 
-    /// Entries of a user's available and held accounts, newest first, with numbers below
+    /// Entries of a user's accounts, newest first, with numbers below
     /// `before` where it is given.
     fn statement(
         &self,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lingqian_core::command::Command;
-use lingqian_core::earning::Kind;
+use lingqian_core::earning::{Kind, Terms};
 use lingqian_core::id::{KindCode, KindNo, MerchantNo};
 use lingqian_core::money::Micros;
 use lingqian_core::transfer::Merchant;
@@ -91,6 +91,7 @@ async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
             price: kind.price_micros.map(Micros),
             amount_max: Micros(kind.amount_max_micros),
             tax_class: kind.tax_class.clone(),
+            terms: Terms::default(),
         }));
     }
     for answer in desk.submit_all(commands).await? {

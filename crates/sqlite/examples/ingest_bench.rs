@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use lingqian_core::command::Command;
-use lingqian_core::earning::{EarningEvent, Kind};
+use lingqian_core::earning::{EarningEvent, Kind, Terms};
 use lingqian_core::id::{EventId, KindCode, KindNo, Source, UserId};
 use lingqian_core::money::Micros;
 use lingqian_core::risk::Policy;
@@ -64,6 +64,8 @@ impl Load {
             kind: KindCode::parse("ad_view").expect("a kind"),
             amount: Some(Micros(1_000 + i64::try_from(high % 9_000).expect("small"))),
             occurred_at: None,
+            from: None,
+            reverses: None,
         })
     }
 }
@@ -112,6 +114,7 @@ async fn open_books(store: &SqliteStore, load: &Load, now: Timestamp) {
         price: None,
         amount_max: Micros(1_000_000),
         tax_class: "incidental".into(),
+        terms: Terms::default(),
     });
     let register = |number| Command::RegisterUser {
         user: user(number),

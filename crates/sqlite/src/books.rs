@@ -143,14 +143,12 @@ fn earning(audit: &mut Audit, row: &Row<'_>) -> Result<(), Fault> {
     let booked = booked.filter(|entry| {
         entry.credit() == Account::Available(UserNo(user)) && entry.debit().code() == (10, kind)
     });
-    if booked
-        .as_ref()
-        .is_some_and(|entry| entry.amount() == amount)
-    {
+    let booked = booked.map(|entry| entry.amount());
+    if booked == Some(amount) {
         return Ok(());
     }
     let (source, event): (String, String) = (get(row, 9)?, get(row, 10)?);
-    audit.earning(&format!("{source}/{event}"), amount, booked.as_ref());
+    audit.earning(&format!("{source}/{event}"), amount, booked);
     Ok(())
 }
 

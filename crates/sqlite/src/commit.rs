@@ -19,8 +19,11 @@ pub(crate) fn write(connection: &Connection, changes: &Changes) -> Result<(), Fa
     let mut journal = Journal::open(connection)?;
     let mut insert = cached(connection, sql!("insert_earning"))?;
     let mut credited = Vec::with_capacity(changes.earnings.len());
-    for (earning, entry) in &changes.earnings {
-        credited.push((journal.append(entry)?, earning));
+    for (earning, posting) in &changes.earnings {
+        credited.push((journal.append(&posting.first)?, earning));
+        if let Some(second) = &posting.second {
+            journal.append(second)?;
+        }
     }
     // In the order of the tree of names, so that neighbours find their page warm.
     credited.sort_unstable_by_key(|(_, earning)| (&earning.source, &earning.event_id));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use lingqian_core::earning::{Earning, Kind};
+use lingqian_core::earning::{Earning, Kind, Terms};
 use lingqian_core::facts::{RememberedAnswer, Wallet};
 use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo, OpenId, UserId, UserNo};
 use lingqian_core::ledger::Account;
@@ -170,6 +170,10 @@ fn earnings(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(
                 amount: Micros(get(row, 2)?),
                 occurred_at: get::<Option<i64>>(row, 3)?.map(Timestamp),
                 recorded_at: Timestamp(get(row, 4)?),
+                from: None,
+                reverses: None,
+                matures_on: None,
+                clawed: Micros::ZERO,
             })
         })?;
         facts
@@ -294,6 +298,7 @@ fn kinds(connection: &Connection) -> Result<Vec<Kind>, Fault> {
             price: get::<Option<i64>>(row, 2)?.map(Micros),
             amount_max: Micros(get(row, 3)?),
             tax_class: get(row, 4)?,
+            terms: Terms::default(),
         })
     })
 }

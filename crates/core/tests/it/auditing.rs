@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lingqian_core::audit::{Audit, Finding as Wrong, Invariant};
+use lingqian_core::changes::Posting;
 use lingqian_core::command::Command;
-use lingqian_core::id::{KindNo, UserNo};
+use lingqian_core::earning::Earning;
+use lingqian_core::id::{EventId, KindNo, Source, UserNo};
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Payout, State};
@@ -275,15 +277,46 @@ fn a_day_opens_where_the_one_before_closed() {
 fn an_earning_has_an_entry_of_its_amount_and_sort() {
     let sides = (Account::Funding(KindNo(1)), AVAILABLE);
     let entry = |cause| Entry::new(sides, Micros(5), cause, None, NOON).expect("sound");
-    let wrong = |amount: i64, entry: Option<Entry>| {
+    let earning = |amount: i64| Earning {
+        source: Source::parse("game").expect("an id"),
+        event_id: EventId::parse("e1").expect("an id"),
+        user: UserNo(1),
+        kind: KindNo(1),
+        amount: Micros(amount),
+        occurred_at: None,
+        recorded_at: NOON,
+        from: None,
+        reverses: None,
+        matures_on: None,
+        clawed: Micros::ZERO,
+    };
+    let fits = |amount, cause| Posting::from(entry(cause)).fits(&earning(amount));
+    assert!(fits(5, Cause::Earn));
+    assert!(!fits(6, Cause::Earn));
+    assert!(!fits(5, Cause::TopUp));
+    let wrong = |amount: i64, booked: Option<i64>| {
         let mut audit = Audit::default();
-        audit.earning("game/e1", Micros(amount), entry.as_ref());
+        audit.earning("game/e1", Micros(amount), booked.map(Micros));
         audit.finish().len()
     };
-    assert_eq!(wrong(5, Some(entry(Cause::Earn))), 0);
-    assert_eq!(wrong(6, Some(entry(Cause::Earn))), 1);
-    assert_eq!(wrong(5, Some(entry(Cause::TopUp))), 1);
-    assert_eq!(wrong(5, None), 1);
+    assert_eq!(
+        (wrong(5, Some(5)), wrong(6, Some(5)), wrong(5, None)),
+        (0, 1, 1)
+    );
+}
+
+#[test]
+fn no_more_is_taken_back_than_an_event_brought() {
+    let wrong = |amount, clawed, taken| {
+        let mut audit = Audit::default();
+        audit.clawed("game/e1", (Micros(amount), Micros(clawed)), Micros(taken));
+        audit.finish().len()
+    };
+    assert_eq!((wrong(5, 0, 0), wrong(5, 5, 5)), (0, 0));
+    assert_eq!(
+        (wrong(5, 6, 6), wrong(5, 3, 4), wrong(5, -1, -1)),
+        (1, 1, 1)
+    );
 }
 
 #[test]
@@ -294,6 +327,7 @@ fn no_invariant_is_without_a_corruption() {
         Invariant::SumIsZero,
         Invariant::BalancesAreSums,
         Invariant::NeverNegative,
+        Invariant::ClawBacksFit,
     ]);
     assert_eq!(covered, BTreeSet::from(Invariant::ALL));
 }

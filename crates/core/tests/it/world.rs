@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lingqian_core::audit::{Audit, Finding as Wrong};
 use lingqian_core::changes::{HistoryLine, Work};
 use lingqian_core::command::{Command, IdempotencyKey};
-use lingqian_core::earning::{EarningEvent, Kind};
+use lingqian_core::earning::{EarningEvent, Kind, Terms};
 use lingqian_core::id::{
     AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference,
     Source, UserId,
@@ -82,6 +82,7 @@ pub(crate) fn kind(no: i64, code: &str, price: Option<i64>) -> Kind {
         price: price.map(Micros),
         amount_max: Micros(10_000_000_000),
         tax_class: "incidental".into(),
+        terms: Terms::default(),
     }
 }
 
@@ -104,6 +105,8 @@ pub(crate) fn event(id: &str, micros: i64) -> EarningEvent {
         kind: KindCode::parse("sale").expect("an id"),
         amount: Some(Micros(micros)),
         occurred_at: None,
+        from: None,
+        reverses: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lingqian_core::Command;
-use lingqian_core::earning::{EarningEvent, Kind};
+use lingqian_core::earning::{EarningEvent, Kind, Terms};
 use lingqian_core::id::{
     AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, PayoutId, Reference, Source,
     UserId,
@@ -75,6 +75,8 @@ pub(crate) fn event(id: &str, user: &str, micros: i64) -> Command {
         kind: KindCode::parse("ad_view").expect("valid"),
         amount: Some(Micros(micros)),
         occurred_at: None,
+        from: None,
+        reverses: None,
     })
 }
 
@@ -123,6 +125,7 @@ impl World {
                 price: None,
                 amount_max: Micros(100_000_000),
                 tax_class: "incidental".into(),
+                terms: Terms::default(),
             }),
             Command::RegisterUser {
                 user: user.clone(),

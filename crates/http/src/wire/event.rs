@@ -80,6 +80,8 @@ pub fn parse_event(text: &[u8]) -> Result<EarningEvent, Unreadable> {
         kind: KindCode::parse(&wire.kind).map_err(|fault| id("kind", fault))?,
         amount,
         occurred_at,
+        from: None,
+        reverses: None,
     })
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use lingqian_core::Command;
-use lingqian_core::earning::Kind;
+use lingqian_core::earning::{Kind, Terms};
 use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo};
 use lingqian_core::money::Micros;
 use lingqian_core::time::Timestamp;
@@ -362,5 +362,6 @@ fn kind(no: i64, code: &str, price: Option<Micros>) -> Command {
         price,
         amount_max: Micros(10_000_000),
         tax_class: "labour".into(),
+        terms: Terms::default(),
     })
 }

@@ -26,6 +26,7 @@ pub(super) async fn exercise<S: Store + Browse>(make: &impl AsyncFn() -> S) {
     a_lease_does_not_age_facts(make().await).await;
     entries_are_numbered_without_a_gap_in_the_order_of_the_flow(make().await).await;
     an_event_is_credited_once(make().await).await;
+    an_event_books_its_own_amount_between_its_own_accounts(make().await).await;
     a_user_account_never_goes_below_zero(make().await).await;
     a_refused_part_takes_the_whole_batch_with_it(make().await).await;
     names_are_given_once(make().await).await;
@@ -198,8 +199,8 @@ async fn entries_are_numbered_without_a_gap_in_the_order_of_the_flow<S: Store + 
     let lines = store.statement(UserNo(1), None, 10).await;
     let lines = lines.expect("a statement");
     let found: Vec<_> = lines.iter().rev().map(|l| (l.seq, &l.entry)).collect();
-    let last = earned("d", 1, Micros(14)).1;
-    let opening = earned("opening-1", 1, EARNED).1;
+    let last = earned("d", 1, Micros(14)).1.first;
+    let opening = earned("opening-1", 1, EARNED).1.first;
     assert_eq!(
         found,
         [
@@ -227,6 +228,22 @@ async fn an_event_is_credited_once<S: Store + Browse>(store: S) {
         ..Changes::default()
     };
     refuse(&store, again, law).await;
+}
+
+async fn an_event_books_its_own_amount_between_its_own_accounts<S: Store + Browse>(store: S) {
+    let store = opened(store).await;
+    let (mut more, posted) = earned("more", 1, Micros(10));
+    more.amount = Micros(11);
+    let (whose, _) = earned("whose", 1, Micros(10));
+    let (_, of_another) = earned("whose", 2, Micros(10));
+    for (earning, posting) in [(more, posted), (whose, of_another)] {
+        let changes = Changes {
+            earnings: vec![(earning, posting)],
+            ..Changes::default()
+        };
+        let law = "an event's entries book its amount between its accounts";
+        refuse(&store, changes, law).await;
+    }
 }
 
 async fn a_user_account_never_goes_below_zero<S: Store + Browse>(store: S) {

@@ -121,6 +121,8 @@ async fn earn<S: Store + Browse>(store: &S) {
             kind: kind().code,
             amount: Some(Micros(amount)),
             occurred_at: None,
+            from: None,
+            reverses: None,
         })
     };
     let events = [

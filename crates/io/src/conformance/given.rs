@@ -1,9 +1,9 @@
 //! What the suite's stories begin with, and the few ways in which they touch a store.
 
 use lingqian_core::audit::Invariant;
-use lingqian_core::changes::Work;
+use lingqian_core::changes::{Posting, Work};
 use lingqian_core::command::IdempotencyKey;
-use lingqian_core::earning::{Earning, Kind};
+use lingqian_core::earning::{Earning, Kind, Terms};
 use lingqian_core::id::{
     AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference,
     Source, UserId, UserNo,
@@ -91,6 +91,7 @@ pub(super) fn kind() -> Kind {
         price: None,
         amount_max: Micros(1_000_000_000),
         tax_class: "incidental".into(),
+        terms: Terms::default(),
     }
 }
 
@@ -109,7 +110,7 @@ pub(super) fn merchant() -> Merchant {
 }
 
 /// An event and its entry.
-pub(super) fn earned(event: &str, user: i64, amount: Micros) -> (Earning, Entry) {
+pub(super) fn earned(event: &str, user: i64, amount: Micros) -> (Earning, Posting) {
     let earning = Earning {
         source: source(),
         event_id: event_id(event),
@@ -118,9 +119,13 @@ pub(super) fn earned(event: &str, user: i64, amount: Micros) -> (Earning, Entry)
         amount,
         occurred_at: Some(NOON.after_ms(-1_500)),
         recorded_at: NOON,
+        from: None,
+        reverses: None,
+        matures_on: None,
+        clawed: Micros::ZERO,
     };
     let sides = (Account::Funding(KIND), Account::Available(UserNo(user)));
-    (earning, entry(sides, amount, Cause::Earn, None))
+    (earning, entry(sides, amount, Cause::Earn, None).into())
 }
 
 pub(super) fn entry(

@@ -140,6 +140,7 @@ async fn the_summary_adds_up<S: Store + Browse>(store: S) {
             (Account::Fees, Micros(7)),
         ],
         users_hold: (297_000_000, 2_000_000),
+        users_owe: 0,
         open_breaks: 0,
         waiting: vec![(Queue::Assess, 2)],
     };

@@ -1,7 +1,12 @@
 //! The books, fed to the auditor.
 
+use std::collections::BTreeMap;
+
 use lingqian_core::audit::Audit;
-use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::changes::Posting;
+use lingqian_core::id::{EventId, Source};
+use lingqian_core::ledger::{Cause, Entry};
+use lingqian_core::money::Micros;
 
 use super::books::Books;
 use crate::store::Audited;
@@ -23,15 +28,23 @@ impl Books {
             .map(|(earning, _)| i128::from(earning.amount.0))
             .sum();
         audit.earnings(self.earnings.len() as u64, earned);
+        let mut taken: BTreeMap<(&Source, &EventId), i64> = BTreeMap::new();
         for (earning, seq) in self.earnings.values() {
-            let sides = (
-                Account::Funding(earning.kind),
-                Account::Available(earning.user),
-            );
-            let booked = self.entry(*seq);
-            let booked = booked.filter(|entry| (entry.debit(), entry.credit()) == sides);
+            let booked = self.posting(*seq).filter(|booked| booked.fits(earning));
             let subject = format!("{}/{}", earning.source, earning.event_id);
-            audit.earning(&subject, earning.amount, booked);
+            audit.earning(
+                &subject,
+                earning.amount,
+                booked.map(|booked| booked.booked()),
+            );
+            if let Some(original) = &earning.reverses {
+                *taken.entry((&earning.source, original)).or_default() += earning.amount.0;
+            }
+        }
+        for ((source, event), (earning, _)) in &self.earnings {
+            let taken = taken.get(&(source, event)).copied().unwrap_or(0);
+            let subject = format!("{source}/{event}");
+            audit.clawed(&subject, (earning.amount, earning.clawed), Micros(taken));
         }
         for (id, payout) in &self.payouts {
             audit.payout(payout, u32::from(self.work.contains_key(id)));
@@ -50,6 +63,15 @@ impl Books {
             bills: self.bills.len() as u64,
             findings: audit.finish(),
         }
+    }
+
+    /// The entries of an event, from the number of its first.
+    fn posting(&self, seq: i64) -> Option<Posting> {
+        let first = self.entry(seq)?.clone();
+        let next = self.entry(seq.checked_add(1)?);
+        let second = next.filter(|next| matches!(next.cause(), Cause::Owe | Cause::Repay));
+        let second = second.cloned();
+        Some(Posting { first, second })
     }
 
     pub(crate) fn entry(&self, seq: i64) -> Option<&Entry> {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use lingqian_core::changes::{HistoryLine, Work};
 use lingqian_core::command::{ApiKey, DeadLetter, IdempotencyKey};
-use lingqian_core::earning::{Earning, Kind};
+use lingqian_core::earning::{Earning, Kind, KindDay};
 use lingqian_core::facts::{RememberedAnswer, Wallet};
 use lingqian_core::id::{
-    EventId, KindCode, MchId, MerchantNo, OpenId, PayoutId, Reference, Source, UserId, UserNo,
+    EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, PayoutId, Reference, Source, UserId,
+    UserNo,
 };
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::link::{Link, LinkState, StateDigest};
@@ -45,6 +46,8 @@ pub(crate) struct Books {
     pub(crate) balances: BTreeMap<Account, Micros>,
     /// Each with the number of its entry.
     pub(crate) earnings: BTreeMap<(Source, EventId), (Earning, i64)>,
+    pub(crate) kind_days: BTreeMap<(UserNo, KindNo), KindDay>,
+    pub(crate) cooling: BTreeMap<(UserNo, BusinessDate), Micros>,
     pub(crate) earning_of: BTreeMap<i64, (Source, EventId)>,
     /// In the order in which they came last, each with how often it came.
     pub(crate) dead_letters: Vec<(DeadLetter, u64)>,
@@ -68,14 +71,26 @@ impl Books {
         self.balances.get(&account).copied().unwrap_or(Micros::ZERO)
     }
 
+    /// The first of the days is that of now.
     pub(crate) fn wallet(&self, user: &User, days: &[BusinessDate]) -> Wallet {
         let no = user.no;
+        let today = days.first().copied().unwrap_or_default();
+        let kinds = self
+            .kind_days
+            .range((no, KindNo(i64::MIN))..=(no, KindNo(i64::MAX)));
+        let kinds = kinds.filter(|(_, totals)| totals.day >= today);
+        let days_to_come = (no, today.next())..=(no, BusinessDate(i32::MAX));
+        let cooling = self.cooling.range(days_to_come);
+        let cooling = cooling.filter(|(_, amount)| **amount > Micros::ZERO);
         let totals = |day: &BusinessDate| Some((*day, *self.day_totals.get(&(no, *day))?));
         Wallet {
             user: user.clone(),
             link: self.links.get(&no).cloned(),
             available: self.balance(Account::Available(no)),
             held: self.balance(Account::Held(no)),
+            owed: Micros(self.balance(Account::Receivable(no)).0.saturating_neg()),
+            cooling: cooling.map(|((_, day), amount)| (*day, *amount)).collect(),
+            kinds: kinds.map(|((_, kind), totals)| (*kind, *totals)).collect(),
             days: days.iter().filter_map(totals).collect(),
         }
     }

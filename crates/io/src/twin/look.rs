@@ -25,8 +25,9 @@ impl Books {
         before: Option<i64>,
         limit: u32,
     ) -> Vec<StatementLine> {
-        let own = [Account::Available(user), Account::Held(user)];
-        let is_own = |entry: &Entry| own.contains(&entry.debit()) || own.contains(&entry.credit());
+        let is_own = |entry: &Entry| {
+            entry.debit().user() == Some(user) || entry.credit().user() == Some(user)
+        };
         let numbered = (1_i64..).zip(&self.entries);
         let mut lines: Vec<(i64, &Entry)> = numbered
             .filter(|(seq, entry)| before.is_none_or(|before| *seq < before) && is_own(entry))
@@ -194,6 +195,7 @@ impl Books {
             match account {
                 Account::Available(_) => summary.users_hold.0 += i128::from(balance.0),
                 Account::Held(_) => summary.users_hold.1 += i128::from(balance.0),
+                Account::Receivable(_) => summary.users_owe -= i128::from(balance.0),
                 _ => summary.accounts.push((*account, *balance)),
             }
         }

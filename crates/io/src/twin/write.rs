@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lingqian_core::Changes;
+use lingqian_core::changes::Posting;
 use lingqian_core::command::DeadLetter;
 use lingqian_core::id::{OpenId, PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
@@ -62,7 +63,9 @@ impl Books {
             unless(!moved, "the number of a merchant never changes")?;
         }
         let mut events: BTreeSet<_> = BTreeSet::new();
-        for (earning, _) in &changes.earnings {
+        for (earning, booked) in &changes.earnings {
+            let law = "an event's entries book its amount between its accounts";
+            unless(booked.fits(earning), law)?;
             let key = (earning.source.clone(), earning.event_id.clone());
             let known = self.earnings.contains_key(&key);
             unless(!known && events.insert(key), "an event is credited once")?;
@@ -211,11 +214,23 @@ impl Books {
 
     /// Appends the entries in the order of [`Changes::all_entries`].
     fn write_money(&mut self, changes: &mut Changes) {
-        for (earning, entry) in changes.earnings.drain(..) {
-            let seq = self.append(entry);
+        for (earning, Posting { first, second }) in changes.earnings.drain(..) {
+            let seq = self.append(first);
+            second.map(|entry| self.append(entry));
             let key = (earning.source.clone(), earning.event_id.clone());
             self.earning_of.insert(seq, key.clone());
             self.earnings.insert(key, (earning, seq));
+        }
+        for (user, kind, totals) in changes.kind_days.drain(..) {
+            self.kind_days.insert((user, kind), totals);
+        }
+        for (user, day, amount) in changes.cooling.drain(..) {
+            self.cooling.insert((user, day), amount);
+        }
+        for (source, event, clawed) in changes.clawed.drain(..) {
+            if let Some((earning, _)) = self.earnings.get_mut(&(source, event)) {
+                earning.clawed = clawed;
+            }
         }
         for entry in changes.entries.drain(..) {
             self.append(entry);

@@ -1,0 +1,256 @@
+//! Many earning events side by side: their texts in one buffer, their numbers in columns.
+//!
+//! A million events a second leave no room for a string per field. A batch checks every field
+//! where it is added, like the types of [`crate::id`] do, and hands out views that borrow. It
+//! never holds an event that [`EarningEvent`] could not hold.
+
+use crate::earning::EarningEvent;
+use crate::id::{self, EventId, IdFault, KindCode, Source, UserId};
+use crate::money::Micros;
+use crate::time::Timestamp;
+
+/// A piece of the buffer; empty where the event has no such field.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    length: u8,
+}
+
+/// One event of a batch, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventView<'a> {
+    /// As in [`EarningEvent::source`].
+    pub source: &'a str,
+    /// As in [`EarningEvent::event_id`].
+    pub event_id: &'a str,
+    /// As in [`EarningEvent::user`].
+    pub user: &'a str,
+    /// As in [`EarningEvent::kind`].
+    pub kind: &'a str,
+    /// As in [`EarningEvent::amount`].
+    pub amount: Option<Micros>,
+    /// As in [`EarningEvent::occurred_at`].
+    pub occurred_at: Option<Timestamp>,
+    /// As in [`EarningEvent::from`].
+    pub from: Option<&'a str>,
+    /// As in [`EarningEvent::reverses`].
+    pub reverses: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    source: Span,
+    event_id: Span,
+    user: Span,
+    kind: Span,
+    from: Span,
+    reverses: Span,
+    amount: Option<Micros>,
+    occurred_at: Option<Timestamp>,
+}
+
+/// Earning events in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventBatch {
+    text: String,
+    rows: Vec<Row>,
+}
+
+impl EventBatch {
+    /// An empty batch with room for so many events.
+    #[must_use]
+    pub fn with_capacity(events: usize) -> EventBatch {
+        EventBatch {
+            text: String::with_capacity(events.saturating_mul(80)),
+            rows: Vec::with_capacity(events),
+        }
+    }
+
+    /// How many events are in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Adds an event after the others.
+    ///
+    /// # Errors
+    /// The first field that is not well formed, and why; nothing was added then.
+    pub fn push(&mut self, event: &EventView<'_>) -> Result<(), (&'static str, IdFault)> {
+        let check =
+            |field, text, length_max| id::check(text, length_max).map_err(|fault| (field, fault));
+        check("source", event.source, Source::LENGTH_MAX)?;
+        check("event_id", event.event_id, EventId::LENGTH_MAX)?;
+        check("user", event.user, UserId::LENGTH_MAX)?;
+        check("kind", event.kind, KindCode::LENGTH_MAX)?;
+        event
+            .from
+            .map_or(Ok(()), |text| check("from", text, UserId::LENGTH_MAX))?;
+        event
+            .reverses
+            .map_or(Ok(()), |text| check("reverses", text, EventId::LENGTH_MAX))?;
+        let row = Row {
+            source: self.keep(event.source),
+            event_id: self.keep(event.event_id),
+            user: self.keep(event.user),
+            kind: self.keep(event.kind),
+            from: self.keep(event.from.unwrap_or_default()),
+            reverses: self.keep(event.reverses.unwrap_or_default()),
+            amount: event.amount,
+            occurred_at: event.occurred_at,
+        };
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Adds all events of another batch after the others.
+    pub fn append(&mut self, other: &EventBatch) {
+        let base = u32::try_from(self.text.len()).expect("a batch has less than 4 GiB of text");
+        let moved = |span: Span| Span {
+            start: span.start.saturating_add(base),
+            ..span
+        };
+        self.text.push_str(&other.text);
+        self.rows.extend(other.rows.iter().map(|row| Row {
+            source: moved(row.source),
+            event_id: moved(row.event_id),
+            user: moved(row.user),
+            kind: moved(row.kind),
+            from: moved(row.from),
+            reverses: moved(row.reverses),
+            ..*row
+        }));
+    }
+
+    /// The event at a place, from zero.
+    #[must_use]
+    pub fn get(&self, place: usize) -> Option<EventView<'_>> {
+        self.rows.get(place).map(|row| self.view(row))
+    }
+
+    /// Every event in its order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = EventView<'_>> {
+        self.rows.iter().map(|row| self.view(row))
+    }
+
+    fn view(&self, row: &Row) -> EventView<'_> {
+        let optional = |span| Some(self.text(span)).filter(|text| !text.is_empty());
+        EventView {
+            source: self.text(row.source),
+            event_id: self.text(row.event_id),
+            user: self.text(row.user),
+            kind: self.text(row.kind),
+            amount: row.amount,
+            occurred_at: row.occurred_at,
+            from: optional(row.from),
+            reverses: optional(row.reverses),
+        }
+    }
+
+    fn text(&self, span: Span) -> &str {
+        let start = usize::try_from(span.start).unwrap_or(usize::MAX);
+        let end = start.saturating_add(usize::from(span.length));
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    /// Texts of ids have at most 64 bytes, which was checked.
+    fn keep(&mut self, text: &str) -> Span {
+        let start = u32::try_from(self.text.len()).expect("a batch has less than 4 GiB of text");
+        self.text.push_str(text);
+        Span {
+            start,
+            length: u8::try_from(text.len()).expect("an id has at most 64 bytes"),
+        }
+    }
+}
+
+impl EventView<'_> {
+    /// The event as an owned one.
+    ///
+    /// # Errors
+    /// The first field that is not well formed; never for a view of a batch.
+    pub fn to_event(&self) -> Result<EarningEvent, IdFault> {
+        Ok(EarningEvent {
+            source: Source::parse(self.source)?,
+            event_id: EventId::parse(self.event_id)?,
+            user: UserId::parse(self.user)?,
+            kind: KindCode::parse(self.kind)?,
+            amount: self.amount,
+            occurred_at: self.occurred_at,
+            from: self.from.map(UserId::parse).transpose()?,
+            reverses: self.reverses.map(EventId::parse).transpose()?,
+        })
+    }
+}
+
+impl<'a> From<&'a EarningEvent> for EventView<'a> {
+    fn from(event: &'a EarningEvent) -> EventView<'a> {
+        EventView {
+            source: event.source.as_str(),
+            event_id: event.event_id.as_str(),
+            user: event.user.as_str(),
+            kind: event.kind.as_str(),
+            amount: event.amount,
+            occurred_at: event.occurred_at,
+            from: event.from.as_ref().map(UserId::as_str),
+            reverses: event.reverses.as_ref().map(EventId::as_str),
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a EarningEvent> for EventBatch {
+    fn from_iter<I: IntoIterator<Item = &'a EarningEvent>>(events: I) -> EventBatch {
+        let mut batch = EventBatch::default();
+        for event in events {
+            let pushed = batch.push(&event.into());
+            pushed.expect("an event's ids were checked when they were made");
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view<'a>(event_id: &'a str, from: Option<&'a str>) -> EventView<'a> {
+        EventView {
+            source: "game",
+            event_id,
+            user: "alice",
+            kind: "ad_view",
+            amount: Some(Micros(5)),
+            occurred_at: None,
+            from,
+            reverses: from,
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_comes_out_again_and_what_is_malformed_leaves_no_trace() {
+        let mut batch = EventBatch::default();
+        batch.push(&view("e1", None)).expect("well formed");
+        let before = batch.clone();
+        let refused = batch.push(&view("e2", Some("")));
+        assert_eq!(refused, Err(("from", IdFault::Empty)));
+        let refused = batch.push(&view("e 2", None));
+        assert_eq!(refused, Err(("event_id", IdFault::Alphabet)));
+        assert_eq!(batch, before);
+        batch.push(&view("e3", Some("bob"))).expect("well formed");
+        let mut twice = batch.clone();
+        twice.append(&batch);
+        let all: Vec<EventView<'_>> = twice.iter().collect();
+        let expected = [view("e1", None), view("e3", Some("bob"))];
+        assert_eq!(all, [expected, expected].concat());
+        assert_eq!(twice.get(4), None);
+        let event = expected[1].to_event().expect("well formed");
+        assert_eq!(EventView::from(&event), expected[1]);
+        assert_eq!(EventBatch::from_iter([&event]).get(0), Some(expected[1]));
+    }
+}
