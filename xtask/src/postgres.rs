@@ -71,6 +71,9 @@ impl Server {
             "unix_socket_directories=",
             "max_connections=300",
             "shared_buffers=256MB",
+            // Processes are killed here, the machine is not: what was written stays written.
+            "fsync=off",
+            "full_page_writes=off",
         ];
         server
             .arg("-D")

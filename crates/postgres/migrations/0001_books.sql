@@ -14,7 +14,11 @@ CREATE TABLE kinds (
   code text COLLATE "C" NOT NULL UNIQUE,
   price_micros bigint,
   amount_max_micros bigint NOT NULL,
-  tax_class text NOT NULL
+  tax_class text NOT NULL,
+  user_day_micros_max bigint,
+  user_day_count_max bigint,
+  cooling_days integer NOT NULL CHECK (cooling_days >= 0),
+  between_users boolean NOT NULL
 );
 CREATE TRIGGER kinds_keep_their_codes BEFORE UPDATE ON kinds
 FOR EACH ROW WHEN (NEW.code <> OLD.code OR NEW.kind_no <> OLD.kind_no)
@@ -105,9 +109,9 @@ SELECT class, owner, sum(micros)::bigint AS balance_micros FROM (
 GROUP BY class, owner;
 
 -- One movement of money each. An entry names the one before it of the user on either side, so
--- that a statement is a walk and no index is needed. An entry that credits an event has the
--- event's name; what the event says otherwise than its entry is in said_…, which is NULL
--- throughout unless something is wrong.
+-- that a statement is a walk and no index is needed. An entry that bears an event's name has
+-- what the event says beyond its accounts: the kind of a transfer, the whole amount where a part
+-- of it is in the next entry, what it takes back, and when the money may be withdrawn.
 CREATE TABLE entries (
   seq bigint NOT NULL CHECK (seq > 0),
   debit_owner bigint NOT NULL,
@@ -117,16 +121,16 @@ CREATE TABLE entries (
   debit_prev bigint CONSTRAINT entries_debit_chain_goes_back CHECK (debit_prev < seq),
   credit_prev bigint CONSTRAINT entries_credit_chain_goes_back CHECK (credit_prev < seq),
   occurred_at bigint,
-  said_user bigint,
-  said_kind bigint,
-  said_amount_micros bigint CHECK (said_amount_micros > 0),
-  said_recorded_at bigint,
+  event_kind bigint,
+  event_micros bigint CHECK (event_micros > amount_micros),
+  matures_on integer,
   debit_class smallint NOT NULL,
   credit_class smallint NOT NULL,
   cause text COLLATE "C" NOT NULL,
   payout text COLLATE "C",
   source text COLLATE "C",
   event_id text COLLATE "C",
+  reverses text COLLATE "C",
   CONSTRAINT entries_event_is_whole CHECK ((source IS NULL) = (event_id IS NULL)),
   PRIMARY KEY (seq)
 ) PARTITION BY RANGE (seq);
@@ -181,12 +185,39 @@ FOR EACH ROW EXECUTE FUNCTION refuse('an event that was credited stays so');
 CREATE TRIGGER credited_is_never_emptied BEFORE TRUNCATE ON credited
 FOR EACH STATEMENT EXECUTE FUNCTION refuse('an event that was credited stays so');
 
+-- How much of an event later events took back.
+CREATE TABLE taken_back (
+  seq bigint PRIMARY KEY,
+  micros bigint NOT NULL CHECK (micros > 0)
+);
+
 CREATE VIEW earnings AS
-SELECT seq AS entry_seq, source, event_id, coalesce(said_user, credit_owner) AS user_no,
-  coalesce(said_kind, debit_owner) AS kind_no,
-  coalesce(said_amount_micros, amount_micros) AS amount_micros, occurred_at,
-  coalesce(said_recorded_at, at) AS recorded_at
-FROM entries WHERE source IS NOT NULL;
+SELECT e.seq AS entry_seq, e.source, e.event_id,
+  CASE e.cause WHEN 'claw_back' THEN e.debit_owner ELSE e.credit_owner END AS user_no,
+  CASE e.cause WHEN 'claw_back' THEN e.credit_owner WHEN 'transfer' THEN e.event_kind
+    ELSE e.debit_owner END AS kind_no,
+  coalesce(e.event_micros, e.amount_micros) AS amount_micros, e.occurred_at, e.at AS recorded_at,
+  CASE e.cause WHEN 'transfer' THEN e.debit_owner END AS from_user, e.reverses, e.matures_on,
+  coalesce(t.micros, 0) AS clawed_micros
+FROM entries e LEFT JOIN taken_back t ON t.seq = e.seq WHERE e.source IS NOT NULL;
+
+-- What a user got of a kind with a cap, on the last day on which it was counted.
+CREATE TABLE kind_days (
+  user_no bigint NOT NULL,
+  kind_no bigint NOT NULL,
+  day integer NOT NULL,
+  count bigint NOT NULL CHECK (count >= 0),
+  amount_micros bigint NOT NULL CHECK (amount_micros >= 0),
+  PRIMARY KEY (user_no, kind_no)
+);
+
+-- What of a user's available balance cools off until a day.
+CREATE TABLE cooling (
+  user_no bigint NOT NULL,
+  day integer NOT NULL,
+  amount_micros bigint NOT NULL CHECK (amount_micros >= 0),
+  PRIMARY KEY (user_no, day)
+);
 
 -- Every commit, in their order, each with the hash of the one before and of its entries.
 CREATE TABLE batches (
@@ -200,17 +231,19 @@ FOR EACH ROW EXECUTE FUNCTION refuse('batches are append-only');
 CREATE TRIGGER batches_are_never_emptied BEFORE TRUNCATE ON batches
 FOR EACH STATEMENT EXECUTE FUNCTION refuse('batches are append-only');
 
--- The end of the chain: one row, locked last by whoever commits.
+-- The end of the chain: one row, locked last by whoever commits. `catalogue` is the batch that
+-- last changed a kind.
 CREATE TABLE chain_head (
   one boolean PRIMARY KEY DEFAULT true CHECK (one),
   batch_no bigint NOT NULL,
   seq bigint NOT NULL,
   hash bytea NOT NULL CHECK (length(hash) = 32),
   earned_count bigint NOT NULL,
-  earned_micros bigint NOT NULL
+  earned_micros numeric NOT NULL,
+  catalogue bigint NOT NULL
 ) WITH (fillfactor = 10);
-INSERT INTO chain_head (batch_no, seq, hash, earned_count, earned_micros)
-VALUES (0, 0, decode(repeat('00', 32), 'hex'), 0, 0);
+INSERT INTO chain_head (batch_no, seq, hash, earned_count, earned_micros, catalogue)
+VALUES (0, 0, decode(repeat('00', 32), 'hex'), 0, 0, 0);
 
 CREATE TABLE payouts (
   payout text COLLATE "C" PRIMARY KEY,

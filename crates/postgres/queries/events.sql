@@ -1,4 +1,4 @@
-SELECT c.event, e.source, e.event_id, coalesce(e.said_user, e.credit_owner),
-  coalesce(e.said_kind, e.debit_owner), coalesce(e.said_amount_micros, e.amount_micros),
-  e.occurred_at, coalesce(e.said_recorded_at, e.at)
-FROM credited c JOIN entries e ON e.seq = c.seq WHERE c.event = ANY ($1::uuid[])
+SELECT n.event, e.source, e.event_id, e.user_no, e.kind_no, e.amount_micros, e.occurred_at,
+  e.recorded_at, e.from_user, e.reverses, e.matures_on, e.clawed_micros
+FROM unnest($1::uuid[]) AS n (event) JOIN credited c ON c.event = n.event
+JOIN earnings e ON e.entry_seq = c.seq

@@ -1,11 +1,13 @@
 //! The whole books, fed to the auditor from one snapshot, and the chain of batches computed
 //! again beside it.
 
-use std::collections::BTreeMap;
+mod chains;
+mod events;
+
 use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
-use lingqian_core::audit::{Audit, Finding, Invariant};
+use lingqian_core::audit::Audit;
 use lingqian_core::id::UserNo;
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::money::Micros;
@@ -14,11 +16,12 @@ use lingqian_io::Fault;
 use lingqian_io::store::Audited;
 use tokio_postgres::Row;
 
+use crate::books::chains::{Batch, Chains};
+use crate::books::events::Events;
 use crate::browse::{bills, system_accounts};
-use crate::chain::{EventKey, GENESIS, Hasher};
-use crate::codec::{ENTRY_COLUMNS, damaged, day, digest, entry, fen, get, id, number, text};
+use crate::codec::{ENTRY_COLUMNS, day, entry, fen, get, number};
 use crate::fault::fault;
-use crate::journal::{Accounts, owner};
+use crate::journal::Accounts;
 use crate::pool::Session;
 use crate::{payouts, sql};
 
@@ -31,7 +34,7 @@ struct Books {
     audit: Audit,
     audited: Audited,
     chains: Chains,
-    credited: Credited,
+    events: Events,
 }
 
 /// Audits one snapshot of the books; writers go on meanwhile. The caller holds the transaction.
@@ -39,13 +42,16 @@ pub(crate) async fn audit(session: &Session) -> Result<Audited, Fault> {
     let mut books = Books::default();
     let seq = entries(session, &mut books).await?;
     accounts(session, &mut books).await?;
-    books
-        .audit
-        .earnings(books.credited.count, books.credited.sum);
-    books.audited.earnings = books.credited.count;
+    books.events.close(&mut books.audit);
+    let events = (books.events.count, books.events.sum);
+    books.audit.earnings(events.0, events.1);
+    books.audited.earnings = events.0;
     each(session, sql!("all_credited"), &[], |row| {
-        books.credited.stored(get(row, 0)?, get(row, 1)?);
-        Ok(())
+        books.events.name(row)
+    })
+    .await?;
+    each(session, sql!("all_taken_back"), &[], |row| {
+        books.events.taken_back(&mut books.audit, row)
     })
     .await?;
     each(session, sql!("all_payouts"), &[], |row| {
@@ -69,14 +75,17 @@ pub(crate) async fn audit(session: &Session) -> Result<Audited, Fault> {
         books.audit.bill(&bill);
     }
     let Books {
-        audit,
+        mut audit,
         mut audited,
         mut chains,
-        credited,
+        mut events,
     } = books;
-    chains.head(session, seq, &credited).await?;
-    credited.finish(&mut chains);
+    chains
+        .head(session, seq, (events.count, events.sum))
+        .await?;
+    let names = events.finish(&mut audit);
     audited.findings = audit.finish();
+    audited.findings.extend(names);
     audited.findings.extend(chains.finish());
     Ok(audited)
 }
@@ -127,42 +136,14 @@ async fn entries(session: &Session, books: &mut Books) -> Result<i64, Fault> {
     Ok(seq)
 }
 
-/// One entry: counted, audited, and compared with what its event says.
+/// One entry: counted, audited, and put into every chain.
 fn line(row: &Row, books: &mut Books) -> Result<(i64, Entry), Fault> {
     books.audited.entries += 1;
     let (seq, entry) = entry(row, 0)?;
     books.audit.entry(seq, &entry);
     let prevs = [get(row, ENTRY_COLUMNS)?, get(row, ENTRY_COLUMNS + 1)?];
     books.chains.entry(seq, &entry, prevs);
-    let source: Option<&str> = row
-        .try_get(ENTRY_COLUMNS + 2)
-        .map_err(|_| damaged("entries.source"))?;
-    let Some(source) = source else {
-        return Ok((seq, entry));
-    };
-    let event = text(row, ENTRY_COLUMNS + 3)?;
-    let said: [Option<i64>; 3] = [
-        get(row, ENTRY_COLUMNS + 4)?,
-        get(row, ENTRY_COLUMNS + 5)?,
-        get(row, ENTRY_COLUMNS + 6)?,
-    ];
-    let amount = Micros(said[2].unwrap_or(entry.amount().0));
-    let key = EventKey::of(
-        &id(source, lingqian_core::id::Source::parse, "entries.source")?,
-        &id(event, lingqian_core::id::EventId::parse, "entries.event_id")?,
-    );
-    books.credited.entry(key, seq, amount);
-    let sides = matches!(
-        (entry.debit(), entry.credit()),
-        (Account::Funding(_), Account::Available(_))
-    );
-    let as_said = sides && said[0].is_none() && said[1].is_none();
-    let subject = || format!("{source}/{event}");
-    if !as_said {
-        books.audit.earning(&subject(), amount, None);
-    } else if said[2].is_some() || entry.cause() != lingqian_core::ledger::Cause::Earn {
-        books.audit.earning(&subject(), amount, Some(&entry));
-    }
+    books.events.entry(&mut books.audit, row, seq, &entry)?;
     Ok((seq, entry))
 }
 
@@ -206,197 +187,4 @@ async fn each(
         read(&row)?;
     }
     Ok(())
-}
-
-/// A batch as it is stored.
-struct Batch {
-    batch_no: i64,
-    first_seq: i64,
-    entries: i64,
-    hash: [u8; 32],
-}
-
-impl Batch {
-    fn read(row: &Row) -> Result<Batch, Fault> {
-        Ok(Batch {
-            batch_no: get(row, 0)?,
-            first_seq: get(row, 1)?,
-            entries: get(row, 2)?,
-            hash: digest(&get::<Vec<u8>>(row, 3)?, "batches.hash")?,
-        })
-    }
-
-    /// The number of its last entry.
-    fn end(&self) -> i64 {
-        self.first_seq
-            .saturating_add(self.entries)
-            .saturating_sub(1)
-    }
-}
-
-/// The chains as the entries themselves tell, beside what is stored: each user's chain of
-/// entries, and the chain of all batches.
-struct Chains {
-    heads: BTreeMap<i64, i64>,
-    current: Option<(Batch, Hasher)>,
-    /// Number, last entry and hash of the batch before.
-    before: (i64, i64, [u8; 32]),
-    broken: bool,
-    findings: Vec<Finding>,
-}
-
-impl Default for Chains {
-    fn default() -> Self {
-        Chains {
-            heads: BTreeMap::new(),
-            current: None,
-            before: (0, 0, GENESIS),
-            broken: false,
-            findings: Vec::new(),
-        }
-    }
-}
-
-impl Chains {
-    /// Ends the current batch, and begins the next one where there is one.
-    fn begin(&mut self, next: Option<Batch>) {
-        if let Some((batch, hasher)) = self.current.take() {
-            if hasher.finish() != batch.hash {
-                self.unfit(batch.batch_no, "the hash of its entries", "another hash");
-            }
-            self.before = (batch.batch_no, batch.end(), batch.hash);
-        }
-        let Some(batch) = next else { return };
-        let (number, end, hash) = &self.before;
-        if (batch.batch_no, batch.first_seq) != (number + 1, end + 1) {
-            let expected = format!("batch {} from entry {}", number + 1, end + 1);
-            let found = format!("batch {} from entry {}", batch.batch_no, batch.first_seq);
-            self.unfit(batch.batch_no, expected, found);
-            return self.current = Some(self.open(batch));
-        }
-        let hasher = Hasher::new(hash, batch.batch_no, batch.entries);
-        self.current = Some((batch, hasher));
-    }
-
-    fn open(&self, batch: Batch) -> (Batch, Hasher) {
-        let hasher = Hasher::new(&self.before.2, batch.batch_no, batch.entries);
-        (batch, hasher)
-    }
-
-    /// Whether the current batch ended before this entry.
-    fn is_past(&self, seq: i64) -> bool {
-        self.current
-            .as_ref()
-            .is_some_and(|(batch, _)| seq > batch.end())
-    }
-
-    fn hash(&mut self, seq: i64, entry: &Entry) {
-        if let Some((_, hasher)) = &mut self.current {
-            hasher.entry(seq, entry);
-        }
-    }
-
-    fn entry(&mut self, seq: i64, entry: &Entry, stored: [Option<i64>; 2]) {
-        let sides = [owner(entry.debit()), owner(entry.credit())];
-        for (side, stored) in sides.into_iter().zip(stored) {
-            let derived = side.and_then(|user| self.heads.get(&user).copied());
-            if derived != stored {
-                let subject = format!("the entry before {seq}");
-                self.wrong(subject, format!("{derived:?}"), format!("{stored:?}"));
-            }
-        }
-        for user in sides.into_iter().flatten() {
-            self.heads.insert(user, seq);
-        }
-    }
-
-    fn newest(&mut self, user: i64, stored: Option<i64>) {
-        let derived = self.heads.remove(&user);
-        if derived != stored {
-            let subject = format!("the newest entry of user number {user}");
-            self.wrong(subject, format!("{derived:?}"), format!("{stored:?}"));
-        }
-    }
-
-    /// The end of the chain must be where the last batch ends.
-    async fn head(&mut self, session: &Session, seq: i64, all: &Credited) -> Result<(), Fault> {
-        let row = session.first(sql!("whole_head"), &[]).await?;
-        let row = row.ok_or_else(|| damaged("chain_head"))?;
-        let hash = digest(&get::<Vec<u8>>(&row, 2)?, "chain_head.hash")?;
-        let stored = (get::<i64>(&row, 0)?, get::<i64>(&row, 1)?, hash);
-        if stored != (self.before.0, seq, self.before.2) {
-            let expected = format!("batch {} with entry {seq}", self.before.0);
-            let found = format!("batch {} with entry {}", stored.0, stored.1);
-            self.unfit(stored.0, expected, found);
-        }
-        let counted = (number::<u64>(&row, 3)?, i128::from(get::<i64>(&row, 4)?));
-        if counted != (all.count, all.sum) {
-            self.findings.push(Finding {
-                invariant: Invariant::EarningsAreEntries,
-                subject: "count and sum at the end of the chain".into(),
-                expected: format!("{:?}", (all.count, all.sum)),
-                found: format!("{counted:?}"),
-            });
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Vec<Finding> {
-        for (user, derived) in std::mem::take(&mut self.heads) {
-            let subject = format!("the newest entry of user number {user}");
-            self.wrong(subject, format!("{derived}"), "nothing");
-        }
-        self.findings
-    }
-
-    /// Only the first batch that does not fit is named: every later one builds on it.
-    fn unfit(&mut self, batch_no: i64, expected: impl ToString, found: impl ToString) {
-        if !self.broken {
-            self.broken = true;
-            self.wrong(format!("the chain at batch {batch_no}"), expected, found);
-        }
-    }
-
-    fn wrong(&mut self, subject: impl ToString, expected: impl ToString, found: impl ToString) {
-        self.findings.push(Finding {
-            invariant: Invariant::SequenceWithoutGap,
-            subject: subject.to_string(),
-            expected: expected.to_string(),
-            found: found.to_string(),
-        });
-    }
-}
-
-/// The names of credited events by the entries, beside the table of names. Both are added up
-/// in a way that does not depend on the order, so that nothing has to be kept or sorted.
-#[derive(Default)]
-struct Credited {
-    count: u64,
-    sum: i128,
-    by_entries: u128,
-    stored: (u64, u128),
-}
-
-impl Credited {
-    fn entry(&mut self, key: EventKey, seq: i64, amount: Micros) {
-        self.count += 1;
-        self.sum += i128::from(amount.0);
-        self.by_entries = self.by_entries.wrapping_add(key.weight(seq));
-    }
-
-    fn stored(&mut self, key: EventKey, seq: i64) {
-        self.stored.0 += 1;
-        self.stored.1 = self.stored.1.wrapping_add(key.weight(seq));
-    }
-
-    fn finish(&self, chains: &mut Chains) {
-        if self.stored != (self.count, self.by_entries) {
-            chains.findings.push(Finding {
-                invariant: Invariant::EarningsAreEntries,
-                subject: "the names of credited events".into(),
-                expected: format!("those of {} entries", self.count),
-                found: format!("{} others", self.stored.0),
-            });
-        }
-    }
 }

@@ -17,7 +17,7 @@ use crate::codec::{
     number, payout_id, queue, text,
 };
 use crate::pool::{Session, Values};
-use crate::prefetch::broken;
+use crate::rows::broken;
 use crate::{payouts, sql};
 
 /// Every row of a query, as types.
@@ -31,7 +31,7 @@ async fn all<T>(
     rows.iter().map(read).collect()
 }
 
-/// Entries of a user's available and held accounts, newest first: a walk back along their chain.
+/// Entries of a user's accounts, newest first: a walk back along their chain.
 pub(crate) async fn statement(
     session: &Session,
     user: UserNo,
@@ -230,6 +230,7 @@ pub(crate) async fn summary(session: &Session) -> Result<Summary, Fault> {
         dead_letters: number(&counts, 4)?,
         open_breaks: number(&counts, 5)?,
         users_hold: (sum(&counts, 6)?, sum(&counts, 7)?),
+        users_owe: sum(&counts, 8)?,
         payouts: all(session, sql!("summary_payouts"), &[], |row| {
             Ok((get(row, 0)?, number(row, 1)?, get(row, 2)?))
         })

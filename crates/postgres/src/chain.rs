@@ -70,8 +70,8 @@ pub(crate) struct EventKey(pub(crate) [u8; 16]);
 
 impl EventKey {
     /// The key of an event.
-    pub(crate) fn of(source: &Source, event: &EventId) -> EventKey {
-        let (source, event) = (source.as_str().as_bytes(), event.as_str().as_bytes());
+    pub(crate) fn of(source: &str, event: &str) -> EventKey {
+        let (source, event) = (source.as_bytes(), event.as_bytes());
         let mut bytes = [0_u8; Source::LENGTH_MAX + 1 + EventId::LENGTH_MAX];
         let end = source.len() + 1 + event.len();
         bytes[..source.len()].copy_from_slice(source);

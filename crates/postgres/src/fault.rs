@@ -19,6 +19,14 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
     )
 }
 
+/// Whether an event has the name of one that was booked before.
+pub(crate) fn is_twice(error: &Error) -> bool {
+    let db = error.as_db_error();
+    db.is_some_and(|db| {
+        *db.code() == SqlState::UNIQUE_VIOLATION && db.constraint() == Some("earnings_once")
+    })
+}
+
 /// Whether a failed `COMMIT` certainly wrote nothing: the server said so and goes on serving.
 /// After anything else it may be durable.
 pub(crate) fn commit_was_refused(error: &Error) -> bool {

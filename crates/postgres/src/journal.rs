@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use lingqian_core::earning::Earning;
+use lingqian_core::id::EventId;
 use lingqian_core::ledger::{Account, Entry};
 use tokio_postgres::Row;
 
 use crate::chain::{EventKey, Hasher};
 use crate::codec::{code, damaged, get};
 use crate::commit::{Refused, unless};
-use crate::pool::Session;
+use crate::pool::{Session, Values};
 use crate::sql;
 
 /// The locked end of the chain.
@@ -20,6 +21,8 @@ pub(crate) struct End {
     pub(crate) hash: [u8; 32],
     /// The first number for which there is no room.
     pub(crate) room: i64,
+    /// The batch that last changed a kind.
+    pub(crate) catalogue: i64,
 }
 
 /// A user's accounts; one that never moved has no balance.
@@ -60,15 +63,7 @@ impl Accounts {
 
 /// The user whose account it is.
 pub(crate) fn owner(account: Account) -> Option<i64> {
-    match account {
-        Account::Available(user) | Account::Held(user) | Account::Receivable(user) => Some(user.0),
-        Account::Funding(_)
-        | Account::Clearing(_)
-        | Account::Float(_)
-        | Account::TaxWithheld(_)
-        | Account::Fees
-        | Account::Suspense => None,
-    }
+    account.user().map(|user| user.0)
 }
 
 /// The columns of new entries.
@@ -83,10 +78,42 @@ struct Columns<'c> {
     payouts: Vec<Option<String>>,
     events: (Vec<Option<&'c str>>, Vec<Option<&'c str>>),
     occurred: Vec<Option<i64>>,
-    said_users: Vec<Option<i64>>,
-    said_kinds: Vec<Option<i64>>,
-    said_amounts: Vec<Option<i64>>,
-    said_moments: Vec<Option<i64>>,
+    event_kinds: Vec<Option<i64>>,
+    event_amounts: Vec<Option<i64>>,
+    reverses: Vec<Option<&'c str>>,
+    matures: Vec<Option<i32>>,
+}
+
+/// An event, as its entry bears it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event<'c> {
+    pub(crate) key: EventKey,
+    pub(crate) source: &'c str,
+    pub(crate) event_id: &'c str,
+    pub(crate) kind: i64,
+    pub(crate) amount: i64,
+    pub(crate) occurred_at: Option<i64>,
+    /// Whether the money is another user's.
+    pub(crate) from_user: bool,
+    pub(crate) reverses: Option<&'c str>,
+    pub(crate) matures_on: Option<i32>,
+}
+
+impl<'c> From<&'c Earning> for Event<'c> {
+    fn from(earning: &'c Earning) -> Event<'c> {
+        let (source, event_id) = (earning.source.as_str(), earning.event_id.as_str());
+        Event {
+            key: EventKey::of(source, event_id),
+            source,
+            event_id,
+            kind: earning.kind.0,
+            amount: earning.amount.0,
+            occurred_at: earning.occurred_at.map(|at| at.0),
+            from_user: earning.from.is_some(),
+            reverses: earning.reverses.as_ref().map(EventId::as_str),
+            matures_on: earning.matures_on.map(|day| day.0),
+        }
+    }
 }
 
 /// The end of the journal during one commit.
@@ -97,7 +124,7 @@ pub(crate) struct Journal<'c> {
     deltas: BTreeMap<(i16, i64), i64>,
     columns: Columns<'c>,
     credited: Vec<(EventKey, i64)>,
-    earned_micros: i64,
+    earned_micros: i128,
     hasher: Hasher,
 }
 
@@ -120,8 +147,8 @@ impl<'c> Journal<'c> {
     /// Adds an entry and tells its number.
     pub(crate) fn append(
         &mut self,
-        entry: &'c Entry,
-        earning: Option<&'c Earning>,
+        entry: &Entry,
+        event: Option<&Event<'c>>,
     ) -> Result<i64, Refused> {
         let seq = self.end.seq + 1;
         self.end.seq = seq;
@@ -148,12 +175,10 @@ impl<'c> Journal<'c> {
         columns
             .payouts
             .push(entry.payout().map(|payout| payout.to_string()));
-        columns.event(entry, earning);
-        if let Some(earning) = earning {
-            self.credited
-                .push((EventKey::of(&earning.source, &earning.event_id), seq));
-            let sum = self.earned_micros.checked_add(earning.amount.0);
-            self.earned_micros = sum.ok_or_else(|| damaged("a batch of earnings"))?;
+        columns.event(amount, event);
+        if let Some(event) = event {
+            self.credited.push((event.key, seq));
+            self.earned_micros += i128::from(event.amount);
         }
         Ok(seq)
     }
@@ -197,8 +222,19 @@ impl<'c> Journal<'c> {
         Ok(())
     }
 
+    /// Leaves accounts alone that no entry touched.
+    pub(crate) fn forget_untouched(&mut self) {
+        let first = self.first;
+        let touched = |accounts: &Accounts| accounts.newest.is_some_and(|seq| seq >= first);
+        self.accounts.retain(|_, accounts| touched(accounts));
+    }
+
     /// Writes everything and moves the end of the chain.
-    pub(crate) async fn close(mut self, session: &Session) -> Result<Sealed, Refused> {
+    pub(crate) async fn close(
+        mut self,
+        session: &Session,
+        catalogue_changed: bool,
+    ) -> Result<Sealed, Refused> {
         let batch_no = self.end.batch_no + 1;
         let entries = self.end.seq - self.first + 1;
         let hash = self.hasher.finish();
@@ -215,14 +251,17 @@ impl<'c> Journal<'c> {
                 .await?;
         }
         let count = i64::try_from(self.credited.len()).unwrap_or(i64::MAX);
-        let values: crate::pool::Values<'_> = &[&batch_no, &self.first, &entries, &hash.as_slice()];
+        let earned = i64::try_from(self.earned_micros).map_err(|_| damaged("a batch of events"))?;
+        let hash_bytes = hash.as_slice();
+        let values: Values<'_> = &[&batch_no, &self.first, &entries, &hash_bytes];
         session.run(sql!("insert_batch"), values).await?;
-        let values: crate::pool::Values<'_> = &[
+        let values: Values<'_> = &[
             &batch_no,
             &self.end.seq,
-            &hash.as_slice(),
+            &hash_bytes,
             &count,
-            &self.earned_micros,
+            &earned,
+            &catalogue_changed,
         ];
         session.run(sql!("move_head"), values).await?;
         Ok(Sealed {
@@ -242,7 +281,7 @@ impl<'c> Journal<'c> {
         let column = |read: fn(&Accounts) -> Option<i64>| -> Vec<Option<i64>> {
             accounts.iter().map(read).collect()
         };
-        let values: crate::pool::Values<'_> = &[
+        let values: Values<'_> = &[
             &users,
             &column(|accounts| accounts.available),
             &column(|accounts| accounts.held),
@@ -255,7 +294,7 @@ impl<'c> Journal<'c> {
         let codes = self.deltas.keys();
         let (classes, owners): (Vec<i16>, Vec<i64>) = codes.copied().unzip();
         let deltas: Vec<i64> = self.deltas.values().copied().collect();
-        let values: crate::pool::Values<'_> = &[&batch_no, &classes, &owners, &deltas];
+        let values: Values<'_> = &[&batch_no, &classes, &owners, &deltas];
         session.run(sql!("insert_deltas"), values).await?;
         Ok(())
     }
@@ -270,29 +309,18 @@ pub(crate) struct Sealed {
 }
 
 impl<'c> Columns<'c> {
-    /// What an event says, and otherwise than its entry only where it does.
-    fn event(&mut self, entry: &Entry, earning: Option<&'c Earning>) {
-        self.events
-            .0
-            .push(earning.map(|earning| earning.source.as_str()));
-        self.events
-            .1
-            .push(earning.map(|earning| earning.event_id.as_str()));
+    /// What an event says beyond the accounts and the amount of its first entry.
+    fn event(&mut self, amount: i64, event: Option<&Event<'c>>) {
+        let kind = event.filter(|event| event.from_user);
+        let whole = event.filter(|event| event.amount != amount);
+        self.events.0.push(event.map(|event| event.source));
+        self.events.1.push(event.map(|event| event.event_id));
         self.occurred
-            .push(earning.and_then(|e| e.occurred_at).map(|at| at.0));
-        let other = |differs: fn(&Earning, &Entry) -> bool| {
-            earning.filter(|earning| differs(earning, entry))
-        };
-        let user = other(|earning, entry| entry.credit() != Account::Available(earning.user));
-        let kind = other(|earning, entry| entry.debit() != Account::Funding(earning.kind));
-        let amount = other(|earning, entry| entry.amount() != earning.amount);
-        let moment = other(|earning, entry| entry.at() != earning.recorded_at);
-        self.said_users.push(user.map(|earning| earning.user.0));
-        self.said_kinds.push(kind.map(|earning| earning.kind.0));
-        self.said_amounts
-            .push(amount.map(|earning| earning.amount.0));
-        self.said_moments
-            .push(moment.map(|earning| earning.recorded_at.0));
+            .push(event.and_then(|event| event.occurred_at));
+        self.event_kinds.push(kind.map(|event| event.kind));
+        self.event_amounts.push(whole.map(|event| event.amount));
+        self.reverses.push(event.and_then(|event| event.reverses));
+        self.matures.push(event.and_then(|event| event.matures_on));
     }
 
     async fn insert(&self, session: &Session, first: i64) -> Result<(), Refused> {
@@ -314,10 +342,10 @@ impl<'c> Columns<'c> {
                     &self.events.0,
                     &self.events.1,
                     &self.occurred,
-                    &self.said_users,
-                    &self.said_kinds,
-                    &self.said_amounts,
-                    &self.said_moments,
+                    &self.event_kinds,
+                    &self.event_amounts,
+                    &self.reverses,
+                    &self.matures,
                 ],
             )
             .await?;

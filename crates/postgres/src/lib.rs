@@ -7,12 +7,16 @@ mod browse;
 mod chain;
 mod codec;
 mod commit;
+mod earn;
+mod events;
 mod fault;
 mod journal;
+mod names;
 mod payouts;
 mod people;
 mod pool;
 mod prefetch;
+mod rows;
 mod schema;
 mod settle;
 
@@ -23,13 +27,13 @@ use lingqian_core::facts::Wallet;
 use lingqian_core::id::{PayoutId, UserId, UserNo};
 use lingqian_core::money::Micros;
 use lingqian_core::reconcile::{Bill, Break};
-use lingqian_core::time::BusinessDate;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
-use lingqian_core::{Changes, Facts, Keys};
+use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, StatementLine, Store,
-    Summary,
+    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
+    StatementLine, Store, Summary,
 };
 
 use crate::basis::Basis;
@@ -40,7 +44,12 @@ use crate::settle::{Books, apart};
 /// A query of the `queries` folder.
 macro_rules! sql {
     ($name:literal) => {
-        include_str!(concat!("../queries/", $name, ".sql"))
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/queries/",
+            $name,
+            ".sql"
+        ))
     };
 }
 use sql;
@@ -145,6 +154,11 @@ impl Store for PostgresStore {
         apart(async move { books.commit(basis, &changes).await }).await
     }
 
+    async fn earn(&self, now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
+        let books = Arc::clone(&self.books);
+        apart(async move { earn::earn(&books, now, &events).await }).await
+    }
+
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
         let Claim {
             queue,
@@ -226,7 +240,7 @@ impl Browse for PostgresStore {
 
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
         let session = self.look().await?;
-        let merchants = prefetch::merchants(&session).await?;
+        let merchants = rows::merchants(&session).await?;
         Self::seen(session, merchants).await
     }
 

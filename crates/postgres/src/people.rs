@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lingqian_core::Changes;
+use lingqian_core::earning::Terms;
 use lingqian_core::id::UserNo;
 use lingqian_core::link::{Link, LinkState};
 use lingqian_core::user::User;
@@ -15,10 +16,23 @@ use crate::sql;
 /// Kinds, merchants and keys: few, one by one.
 pub(crate) async fn catalogue(session: &Session, changes: &Changes) -> Result<(), Refused> {
     for kind in &changes.kinds {
-        let price = kind.price.map(|price| price.0);
-        let (code, tax_class) = (kind.code.as_str(), &kind.tax_class);
-        let values: crate::pool::Values<'_> =
-            &[&kind.no.0, &code, &price, &kind.amount_max.0, tax_class];
+        let Terms {
+            user_day_amount_max,
+            user_day_count_max,
+            cooling_days,
+            between_users,
+        } = kind.terms;
+        let values: crate::pool::Values<'_> = &[
+            &kind.no.0,
+            &kind.code.as_str(),
+            &kind.price.map(|price| price.0),
+            &kind.amount_max.0,
+            &kind.tax_class,
+            &user_day_amount_max.map(|max| max.0),
+            &user_day_count_max.map(i64::from),
+            &i32::from(cooling_days),
+            &between_users,
+        ];
         session.run(sql!("upsert_kind"), values).await?;
     }
     for merchant in &changes.merchants {

@@ -2,26 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lingqian_core::earning::{Earning, Kind};
+use lingqian_core::command::IdempotencyKey;
 use lingqian_core::facts::{RememberedAnswer, Wallet};
-use lingqian_core::id::{
-    AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, Source, UserId, UserNo,
-};
-use lingqian_core::link::{Link, LinkState, StateDigest};
+use lingqian_core::id::{KindNo, MchId, OpenId, Reference, UserId, UserNo};
 use lingqian_core::money::Micros;
-use lingqian_core::reconcile::{Break, BreakKind};
 use lingqian_core::time::BusinessDate;
-use lingqian_core::transfer::Merchant;
-use lingqian_core::user::{DayTotals, Sealed, User};
+use lingqian_core::user::DayTotals;
 use lingqian_core::{Facts, Keys};
 use lingqian_io::Fault;
 use tokio_postgres::Row;
 
 use crate::chain::EventKey;
-use crate::codec::{
-    damaged, day, digest, fen, get, id, moment, moment_maybe, number, payout_id, report, text,
-};
+use crate::codec::{damaged, day, digest, fen, get, id, moment, number, payout_id, text};
 use crate::pool::{Session, Values};
+use crate::rows::{broken, earning, kind_day, kinds, link, merchants, state, user};
 use crate::{payouts, sql};
 
 /// The end of the chain at some moment.
@@ -90,81 +84,37 @@ pub(crate) async fn facts(session: &Session, keys: &Keys) -> Result<Facts, Fault
         ..Facts::default()
     };
     let wallets = sort_out(keys, &found, &mut facts)?;
-    second_round(session, wallets, &mut facts).await?;
+    second_round(session, keys.day, wallets, &mut facts).await?;
     Ok(facts)
 }
 
 async fn first_round(session: &Session, keys: &Keys) -> Result<Found, Fault> {
     let names: BTreeSet<&UserId> = keys.users.iter().chain(&keys.wallets).collect();
     let names: Vec<&str> = names.into_iter().map(UserId::as_str).collect();
-    let events: Vec<EventKey> = keys
-        .earnings
-        .iter()
-        .map(|(s, e)| EventKey::of(s, e))
+    let events = keys.earnings.iter();
+    let events: Vec<EventKey> = events
+        .map(|(source, event)| EventKey::of(source.as_str(), event.as_str()))
         .collect();
-    let states: Vec<&[u8]> = keys
-        .link_states
-        .iter()
-        .map(|state| state.0.as_slice())
-        .collect();
+    let states = keys.link_states.iter();
+    let states: Vec<&[u8]> = states.map(|state| state.0.as_slice()).collect();
     let openids: Vec<&str> = keys.openids.iter().map(OpenId::expose).collect();
-    let references: Vec<&str> = keys.references.iter().map(|name| name.as_str()).collect();
-    let scopes: Vec<&str> = keys
-        .idempotency
-        .iter()
-        .map(|key| key.scope.as_str())
-        .collect();
-    let own_keys: Vec<&str> = keys
-        .idempotency
-        .iter()
-        .map(|key| key.key.as_str())
-        .collect();
-    let payouts: Vec<String> = keys.payouts.iter().map(ToString::to_string).collect();
-    let mchids: Vec<&str> = keys
-        .bill_lines
-        .iter()
-        .map(|(mchid, _)| mchid.as_str())
-        .collect();
-    let flows: Vec<&str> = keys
-        .bill_lines
-        .iter()
-        .map(|(_, flow)| flow.as_str())
-        .collect();
-    let subjects: Vec<&str> = payouts
-        .iter()
-        .map(String::as_str)
-        .chain(flows.iter().copied())
-        .collect();
+    let names_used: Vec<&str> = keys.references.iter().map(Reference::as_str).collect();
     // Each has its values in a future of its own, so that all can be under way at once.
     let users = async { some(session, &names, sql!("users_by_id"), &[&names]).await };
     let events = async { some(session, &events, sql!("events"), &[&events]).await };
     let states = async { some(session, &states, sql!("link_states"), &[&states]).await };
     let holders = async { some(session, &openids, sql!("holders"), &[&openids]).await };
-    let used = async {
-        some(
-            session,
-            &references,
-            sql!("references_used"),
-            &[&references],
-        )
-        .await
-    };
-    let answers = async { some(session, &scopes, sql!("answers"), &[&scopes, &own_keys]).await };
-    let named = async { some(session, &payouts, sql!("payouts_by_name"), &[&payouts]).await };
-    let breaks = async { some(session, &subjects, sql!("open_breaks"), &[&subjects]).await };
-    let lines = async {
-        some(
-            session,
-            &flows,
-            sql!("bill_lines_known"),
-            &[&mchids, &flows],
-        )
-        .await
-    };
-    let (users, events, link_states, holders, references) =
-        tokio::try_join!(users, events, states, holders, used)?;
-    let (answers, payouts, open_breaks, bill_lines) =
-        tokio::try_join!(answers, named, breaks, lines)?;
+    let query = sql!("references_used");
+    let used = async { some(session, &names_used, query, &[&names_used]).await };
+    let (users, events, link_states, holders, references, rest) = tokio::try_join!(
+        users,
+        events,
+        states,
+        holders,
+        used,
+        about_payouts(session, keys)
+    )?;
+    let [answers, payouts, open_breaks, bill_lines] = rest;
     Ok(Found {
         users,
         events,
@@ -176,6 +126,28 @@ async fn first_round(session: &Session, keys: &Keys) -> Result<Found, Fault> {
         open_breaks,
         bill_lines,
     })
+}
+
+/// Remembered answers, payouts, open breaks and lines of bills.
+async fn about_payouts(session: &Session, keys: &Keys) -> Result<[Vec<Row>; 4], Fault> {
+    let scopes = keys.idempotency.iter();
+    let scopes: Vec<&str> = scopes.map(|key| key.scope.as_str()).collect();
+    let own_keys = keys.idempotency.iter();
+    let own_keys: Vec<&str> = own_keys.map(|key| key.key.as_str()).collect();
+    let payouts: Vec<String> = keys.payouts.iter().map(ToString::to_string).collect();
+    let mchids = keys.bill_lines.iter();
+    let mchids: Vec<&str> = mchids.map(|(mchid, _)| mchid.as_str()).collect();
+    let flows = keys.bill_lines.iter();
+    let flows: Vec<&str> = flows.map(|(_, flow)| flow.as_str()).collect();
+    let subjects = payouts.iter().map(String::as_str);
+    let subjects: Vec<&str> = subjects.chain(flows.iter().copied()).collect();
+    let answers = async { some(session, &scopes, sql!("answers"), &[&scopes, &own_keys]).await };
+    let named = async { some(session, &payouts, sql!("payouts_by_name"), &[&payouts]).await };
+    let breaks = async { some(session, &subjects, sql!("open_breaks"), &[&subjects]).await };
+    let query = sql!("bill_lines_known");
+    let lines = async { some(session, &flows, query, &[&mchids, &flows]).await };
+    let (answers, payouts, breaks, lines) = tokio::try_join!(answers, named, breaks, lines)?;
+    Ok([answers, payouts, breaks, lines])
 }
 
 /// Whose wallets are needed, each with the days whose totals are.
@@ -248,7 +220,7 @@ fn names(keys: &Keys, found: &Found, facts: &mut Facts) -> Result<(), Fault> {
         .iter()
         .map(|row| text(row, 0))
         .collect::<Result<_, _>>()?;
-    let known = |name: &lingqian_core::id::Reference| (name.clone(), used.contains(name.as_str()));
+    let known = |name: &Reference| (name.clone(), used.contains(name.as_str()));
     facts.references = keys.references.iter().map(known).collect();
     facts.answers = keys
         .idempotency
@@ -256,7 +228,7 @@ fn names(keys: &Keys, found: &Found, facts: &mut Facts) -> Result<(), Fault> {
         .map(|key| (key.clone(), None))
         .collect();
     for row in &found.answers {
-        let key = lingqian_core::command::IdempotencyKey {
+        let key = IdempotencyKey {
             scope: get(row, 0)?,
             key: get(row, 1)?,
         };
@@ -285,14 +257,19 @@ fn names(keys: &Keys, found: &Found, facts: &mut Facts) -> Result<(), Fault> {
 }
 
 /// The wallets that the first round asks for.
-async fn second_round(session: &Session, wanted: Wanted, facts: &mut Facts) -> Result<(), Fault> {
+async fn second_round(
+    session: &Session,
+    today: BusinessDate,
+    wanted: Wanted,
+    facts: &mut Facts,
+) -> Result<(), Fault> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let numbers: Vec<i64> = wanted.keys().map(|user| user.0).collect();
-    let (wallets, users) = wallets(session, &numbers, &wanted).await?;
-    for user in users {
-        facts.users.insert(user.id.clone(), Some(user));
+    let wallets = wallets(session, today, &wanted).await?;
+    for wallet in wallets.values() {
+        let user = &wallet.user;
+        facts.users.insert(user.id.clone(), Some(user.clone()));
     }
     let payouts = facts.payouts.values().flatten();
     let mut owners = payouts.map(|payout| payout.user);
@@ -303,17 +280,27 @@ async fn second_round(session: &Session, wanted: Wanted, facts: &mut Facts) -> R
     Ok(())
 }
 
-/// Wallets by the numbers of their users, and the users.
+/// What is kept about users' money, as rows.
+struct Kept {
+    links: Vec<Row>,
+    accounts: Vec<Row>,
+    days: Vec<Row>,
+    kinds: Vec<Row>,
+    cooling: Vec<Row>,
+}
+
+/// Wallets by the numbers of their users.
 async fn wallets(
     session: &Session,
-    numbers: &[i64],
+    today: BusinessDate,
     wanted: &Wanted,
-) -> Result<(BTreeMap<UserNo, Wallet>, Vec<User>), Fault> {
+) -> Result<BTreeMap<UserNo, Wallet>, Fault> {
+    let numbers: Vec<i64> = wanted.keys().map(|user| user.0).collect();
     let days = wanted
         .iter()
         .flat_map(|(user, days)| days.iter().map(|day| (user.0, day.0)));
     let (day_users, day_numbers): (Vec<i64>, Vec<i32>) = days.unzip();
-    let (users, links, accounts, days) = tokio::try_join!(
+    let (users, links, accounts, days, kinds, cooling) = tokio::try_join!(
         async { session.rows(sql!("users_by_no"), &[&numbers]).await },
         async { session.rows(sql!("links"), &[&numbers]).await },
         async { session.rows(sql!("accounts"), &[&numbers]).await },
@@ -322,30 +309,55 @@ async fn wallets(
                 .rows(sql!("days"), &[&day_users, &day_numbers])
                 .await
         },
+        async { session.rows(sql!("kind_days"), &[&numbers, &today.0]).await },
+        async { session.rows(sql!("cooling"), &[&numbers, &today.0]).await },
     )?;
-    let users: Vec<User> = users.iter().map(user).collect::<Result<_, _>>()?;
-    let new = |user: &User| (user.no, Wallet::new(user.clone()));
-    let mut wallets: BTreeMap<UserNo, Wallet> = users.iter().map(new).collect();
-    let missing = || damaged("users, a row that others name,");
-    for row in &links {
-        let link = link(row)?;
-        let wallet = wallets.get_mut(&link.user).ok_or_else(missing)?;
-        wallet.link = Some(link);
+    let new = |row: &Row| user(row).map(|user| (user.no, Wallet::new(user)));
+    let mut wallets: BTreeMap<UserNo, Wallet> = users.iter().map(new).collect::<Result<_, _>>()?;
+    let kept = Kept {
+        links,
+        accounts,
+        days,
+        kinds,
+        cooling,
+    };
+    fill(&mut wallets, &kept)?;
+    Ok(wallets)
+}
+
+fn fill(wallets: &mut BTreeMap<UserNo, Wallet>, kept: &Kept) -> Result<(), Fault> {
+    for row in &kept.links {
+        of(wallets, row)?.link = Some(link(row)?);
     }
-    for row in &accounts {
-        let wallet = wallets.get_mut(&UserNo(get(row, 0)?)).ok_or_else(missing)?;
+    for row in &kept.accounts {
         let micros = |place| Ok(Micros(get::<Option<i64>>(row, place)?.unwrap_or(0)));
+        let wallet = of(wallets, row)?;
         (wallet.available, wallet.held) = (micros(1)?, micros(2)?);
+        wallet.owed = Micros(micros(3)?.0.saturating_neg());
     }
-    for row in &days {
-        let wallet = wallets.get_mut(&UserNo(get(row, 0)?)).ok_or_else(missing)?;
+    for row in &kept.days {
         let totals = DayTotals {
             count: number(row, 2)?,
             amount: fen(row, 3)?,
         };
-        wallet.days.insert(day(row, 1)?, totals);
+        of(wallets, row)?.days.insert(day(row, 1)?, totals);
     }
-    Ok((wallets, users))
+    for row in &kept.kinds {
+        of(wallets, row)?
+            .kinds
+            .insert(KindNo(get(row, 1)?), kind_day(row)?);
+    }
+    for row in &kept.cooling {
+        of(wallets, row)?
+            .cooling
+            .insert(day(row, 1)?, Micros(get(row, 2)?));
+    }
+    Ok(())
+}
+
+fn of<'w>(wallets: &'w mut BTreeMap<UserNo, Wallet>, row: &Row) -> Result<&'w mut Wallet, Fault> {
+    let wallet = wallets.get_mut(&UserNo(get(row, 0)?));
+    wallet.ok_or_else(|| damaged("users, a row that others name,"))
 }
 
 /// One user's wallet with one day's totals.
@@ -359,95 +371,5 @@ pub(crate) async fn wallet(
     };
     let no = user(&row)?.no;
     let wanted = Wanted::from([(no, BTreeSet::from([day]))]);
-    let (mut wallets, _) = wallets(session, &[no.0], &wanted).await?;
-    Ok(wallets.remove(&no))
-}
-
-fn user(row: &Row) -> Result<User, Fault> {
-    Ok(User {
-        no: UserNo(get(row, 0)?),
-        id: id(text(row, 1)?, UserId::parse, "users.user_id")?,
-        created_at: moment(row, 2)?,
-        frozen: get(row, 3)?,
-        name: get::<Option<Vec<u8>>>(row, 4)?.map(Sealed),
-    })
-}
-
-fn link(row: &Row) -> Result<Link, Fault> {
-    let person = |text: &str| id(text, OpenId::parse, "links.openid");
-    let unionid: Option<String> = get(row, 3)?;
-    Ok(Link {
-        user: UserNo(get(row, 0)?),
-        app: id(text(row, 1)?, AppId::parse, "links.app")?,
-        openid: person(text(row, 2)?)?,
-        unionid: unionid.as_deref().map(person).transpose()?,
-        scope: get(row, 4)?,
-        tokens: Sealed(get(row, 5)?),
-        linked_at: moment(row, 6)?,
-    })
-}
-
-fn state(row: &Row) -> Result<LinkState, Fault> {
-    Ok(LinkState {
-        digest: StateDigest(digest(&get::<Vec<u8>>(row, 0)?, "link_states.digest")?),
-        user: UserNo(get(row, 1)?),
-        app: id(text(row, 2)?, AppId::parse, "link_states.app")?,
-        expires_at: moment(row, 3)?,
-        used_at: moment_maybe(row, 4)?,
-    })
-}
-
-/// A credited event; its key comes first and is not needed here.
-fn earning(row: &Row) -> Result<Earning, Fault> {
-    Ok(Earning {
-        source: id(text(row, 1)?, Source::parse, "entries.source")?,
-        event_id: id(text(row, 2)?, EventId::parse, "entries.event_id")?,
-        user: UserNo(get(row, 3)?),
-        kind: KindNo(get(row, 4)?),
-        amount: Micros(get(row, 5)?),
-        occurred_at: moment_maybe(row, 6)?,
-        recorded_at: moment(row, 7)?,
-    })
-}
-
-/// A break from its six columns.
-pub(crate) fn broken(row: &Row) -> Result<Break, Fault> {
-    Ok(Break {
-        subject: get(row, 0)?,
-        kind: BreakKind::from_code(text(row, 1)?).ok_or_else(|| damaged("breaks.kind"))?,
-        date: day(row, 2)?,
-        difference: fen(row, 3)?,
-        opened_at: moment(row, 4)?,
-        closed_at: moment_maybe(row, 5)?,
-    })
-}
-
-async fn kinds(session: &Session) -> Result<Vec<Kind>, Fault> {
-    let rows = session.rows(sql!("kinds"), &[]).await?;
-    let kind = |row: &Row| {
-        Ok(Kind {
-            no: KindNo(get(row, 0)?),
-            code: id(text(row, 1)?, KindCode::parse, "kinds.code")?,
-            price: get::<Option<i64>>(row, 2)?.map(Micros),
-            amount_max: Micros(get(row, 3)?),
-            tax_class: get(row, 4)?,
-        })
-    };
-    rows.iter().map(kind).collect()
-}
-
-/// All merchants.
-pub(crate) async fn merchants(session: &Session) -> Result<Vec<Merchant>, Fault> {
-    let rows = session.rows(sql!("merchants"), &[]).await?;
-    let merchant = |row: &Row| {
-        Ok(Merchant {
-            no: MerchantNo(get(row, 0)?),
-            mchid: id(text(row, 1)?, MchId::parse, "merchants.mchid")?,
-            app: id(text(row, 2)?, AppId::parse, "merchants.app")?,
-            scene: get(row, 3)?,
-            scene_report: report(text(row, 4)?)?,
-            remark: get(row, 5)?,
-        })
-    };
-    rows.iter().map(merchant).collect()
+    Ok(wallets(session, day, &wanted).await?.remove(&no))
 }

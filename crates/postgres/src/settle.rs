@@ -14,10 +14,12 @@ use crate::basis::Remembered;
 use crate::commit::{self, Refused};
 use crate::fault::{commit_was_refused, fault};
 use crate::journal::Sealed;
+use crate::names::{self, Catalogue, Names};
 use crate::pool::{Connections, Session};
 use crate::sql;
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// Each statement sees what was committed before it.
+pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// How many entries a partition holds.
 const ROOM: i64 = 32_000_000;
@@ -41,6 +43,8 @@ pub(crate) async fn apart<T: Send + 'static>(
 pub(crate) struct Books {
     pub(crate) writers: Connections,
     pub(crate) remembered: Remembered,
+    pub(crate) names: Names,
+    catalogue: names::Remembered,
     batches: AtomicU64,
     making_room: AtomicBool,
 }
@@ -50,9 +54,16 @@ impl Books {
         Books {
             writers,
             remembered: Remembered::default(),
+            names: Names::default(),
+            catalogue: names::Remembered::default(),
             batches: AtomicU64::new(0),
             making_room: AtomicBool::new(false),
         }
+    }
+
+    /// The catalogue as it is.
+    pub(crate) async fn catalogue(&self, session: &Session) -> Result<Arc<Catalogue>, Fault> {
+        self.catalogue.catalogue(session).await
     }
 
     /// Writes all of it or nothing.
@@ -83,6 +94,10 @@ impl Books {
                 let _ = session.end().await;
                 return match refused {
                     Refused::Conflict => Ok(Committed::Conflict),
+                    Refused::Twice => {
+                        let law = "the store refuses: an event is credited once";
+                        Err(Fault::Broken(law.into()))
+                    }
                     Refused::NoRoom(until) => {
                         self.make_room(until).await?;
                         Ok(Committed::Conflict)

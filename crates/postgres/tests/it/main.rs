@@ -1,5 +1,8 @@
 //! The PostgreSQL store: the suite of every store, and what only a server can show.
 
+mod guards;
+mod schema;
+mod shared;
 mod world;
 
 use lingqian_io::conformance;
