@@ -54,6 +54,8 @@ CREATE TABLE users (
 CREATE TRIGGER users_keep_their_names BEFORE UPDATE ON users
 FOR EACH ROW WHEN (NEW.user_id <> OLD.user_id OR NEW.user_no <> OLD.user_no)
 EXECUTE FUNCTION refuse('the number of a user never changes');
+CREATE TRIGGER users_are_never_deleted BEFORE DELETE ON users
+FOR EACH ROW EXECUTE FUNCTION refuse('a user is never deleted');
 
 CREATE TABLE links (
   user_no bigint PRIMARY KEY REFERENCES users,
@@ -78,7 +80,7 @@ CREATE TABLE link_states (
 -- are left half empty, so that a new version of a row fits beside the old one and no index
 -- has to hear of it.
 CREATE TABLE user_accounts (
-  user_no bigint PRIMARY KEY REFERENCES users,
+  user_no bigint PRIMARY KEY,
   available_micros bigint
     CONSTRAINT accounts_never_negative CHECK (available_micros >= 0),
   held_micros bigint
@@ -86,6 +88,8 @@ CREATE TABLE user_accounts (
   receivable_micros bigint,
   newest bigint
 ) WITH (fillfactor = 50);
+CREATE TRIGGER user_accounts_are_never_deleted BEFORE DELETE ON user_accounts
+FOR EACH ROW EXECUTE FUNCTION refuse('an account is never deleted');
 
 -- Everybody's earnings meet on these accounts, so no row of theirs is ever waited for: a batch
 -- adds a delta, and a pass folds deltas into balances. A balance is both together.

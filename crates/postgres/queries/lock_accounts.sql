@@ -1,2 +1,3 @@
-SELECT user_no, available_micros, held_micros, receivable_micros, newest FROM user_accounts
-WHERE user_no = ANY ($1::bigint[]) ORDER BY user_no FOR UPDATE
+SELECT a.user_no, a.available_micros, a.held_micros, a.receivable_micros, a.newest, a.ctid
+FROM unnest($1::bigint[]) AS n (user_no) JOIN user_accounts a ON a.user_no = n.user_no
+ORDER BY a.user_no FOR NO KEY UPDATE OF a

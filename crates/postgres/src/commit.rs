@@ -184,7 +184,7 @@ async fn lock_accounts(
         return Ok(BTreeMap::new());
     }
     let rows = session.try_rows(sql!("lock_accounts"), &[&users]).await?;
-    let accounts: Result<_, Fault> = rows.iter().map(Accounts::read).collect();
+    let accounts: Result<_, Fault> = rows.iter().map(Accounts::locked).collect();
     Ok(accounts?)
 }
 

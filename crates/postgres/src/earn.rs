@@ -169,7 +169,7 @@ impl<'b> Desk<'b> {
         let all: Vec<i64> = all.into_iter().collect();
         let rows = session.try_rows(sql!("lock_accounts"), &[&all]).await?;
         let accounts: Result<BTreeMap<i64, Accounts>, Fault> =
-            rows.iter().map(Accounts::read).collect();
+            rows.iter().map(Accounts::locked).collect();
         let accounts = accounts?;
         if accounts.len() != all.len() {
             return Err(damaged("user_accounts, where a registered user is missing,").into());

@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use lingqian_core::earning::Earning;
 use lingqian_core::id::EventId;
 use lingqian_core::ledger::{Account, Entry};
+use lingqian_io::Fault;
 use tokio_postgres::Row;
 
 use crate::chain::{EventKey, Hasher};
 use crate::codec::{code, damaged, get};
 use crate::commit::{Refused, unless};
+use crate::copy::Rows;
 use crate::pool::{Session, Values};
 use crate::sql;
+use crate::tid::Tid;
 
 /// The locked end of the chain.
 pub(crate) struct End {
@@ -32,16 +35,26 @@ pub(crate) struct Accounts {
     pub(crate) held: Option<i64>,
     pub(crate) receivable: Option<i64>,
     pub(crate) newest: Option<i64>,
+    /// Where the row lies, for one that is locked.
+    place: Option<Tid>,
 }
 
 impl Accounts {
+    /// A row of the query `lock_accounts`, with the user's number.
+    pub(crate) fn locked(row: &Row) -> Result<(i64, Accounts), Fault> {
+        let (user, accounts) = Accounts::read(row)?;
+        let place = Some(get(row, 5)?);
+        Ok((user, Accounts { place, ..accounts }))
+    }
+
     /// A row of the query `accounts`, with the user's number.
-    pub(crate) fn read(row: &Row) -> Result<(i64, Accounts), lingqian_io::Fault> {
+    pub(crate) fn read(row: &Row) -> Result<(i64, Accounts), Fault> {
         let accounts = Accounts {
             available: get(row, 1)?,
             held: get(row, 2)?,
             receivable: get(row, 3)?,
             newest: get(row, 4)?,
+            place: None,
         };
         Ok((get(row, 0)?, accounts))
     }
@@ -66,23 +79,10 @@ pub(crate) fn owner(account: Account) -> Option<i64> {
     account.user().map(|user| user.0)
 }
 
-/// The columns of new entries.
-#[derive(Default)]
-struct Columns<'c> {
-    debits: (Vec<i16>, Vec<i64>),
-    credits: (Vec<i16>, Vec<i64>),
-    amounts: Vec<i64>,
-    moments: Vec<i64>,
-    prevs: (Vec<Option<i64>>, Vec<Option<i64>>),
-    causes: Vec<&'static str>,
-    payouts: Vec<Option<String>>,
-    events: (Vec<Option<&'c str>>, Vec<Option<&'c str>>),
-    occurred: Vec<Option<i64>>,
-    event_kinds: Vec<Option<i64>>,
-    event_amounts: Vec<Option<i64>>,
-    reverses: Vec<Option<&'c str>>,
-    matures: Vec<Option<i32>>,
-}
+/// Columns of an entry, in the order of the query `copy_entries`.
+const ENTRY_FIELDS: i16 = 18;
+/// About so many bytes does an entry take on its way.
+const ENTRY_BYTES: usize = 192;
 
 /// An event, as its entry bears it.
 #[derive(Clone, Copy, Debug)]
@@ -117,27 +117,27 @@ impl<'c> From<&'c Earning> for Event<'c> {
 }
 
 /// The end of the journal during one commit.
-pub(crate) struct Journal<'c> {
+pub(crate) struct Journal {
     end: End,
     first: i64,
     accounts: BTreeMap<i64, Accounts>,
     deltas: BTreeMap<(i16, i64), i64>,
-    columns: Columns<'c>,
+    rows: Rows,
     credited: Vec<(EventKey, i64)>,
     earned_micros: i128,
     hasher: Hasher,
 }
 
-impl<'c> Journal<'c> {
+impl Journal {
     /// Begins the next batch, of so many entries, with the accounts that they touch.
-    pub(crate) fn begin(end: End, accounts: BTreeMap<i64, Accounts>, entries: i64) -> Journal<'c> {
+    pub(crate) fn begin(end: End, accounts: BTreeMap<i64, Accounts>, entries: i64) -> Journal {
         let hasher = Hasher::new(&end.hash, end.batch_no + 1, entries);
         Journal {
             first: end.seq + 1,
             end,
             accounts,
             deltas: BTreeMap::new(),
-            columns: Columns::default(),
+            rows: Rows::with_capacity(usize::try_from(entries).unwrap_or(0) * ENTRY_BYTES),
             credited: Vec::new(),
             earned_micros: 0,
             hasher,
@@ -148,7 +148,7 @@ impl<'c> Journal<'c> {
     pub(crate) fn append(
         &mut self,
         entry: &Entry,
-        event: Option<&Event<'c>>,
+        event: Option<&Event<'_>>,
     ) -> Result<i64, Refused> {
         let seq = self.end.seq + 1;
         self.end.seq = seq;
@@ -161,26 +161,49 @@ impl<'c> Journal<'c> {
         self.post(debit, -amount)?;
         self.post(credit, amount)?;
         self.hasher.entry(seq, entry);
-        let (debit, credit) = (code(debit)?, code(credit)?);
-        let columns = &mut self.columns;
-        columns.debits.0.push(debit.0);
-        columns.debits.1.push(debit.1);
-        columns.credits.0.push(credit.0);
-        columns.credits.1.push(credit.1);
-        columns.amounts.push(amount);
-        columns.moments.push(entry.at().0);
-        columns.prevs.0.push(prevs.0);
-        columns.prevs.1.push(prevs.1);
-        columns.causes.push(entry.cause().name());
-        columns
-            .payouts
-            .push(entry.payout().map(|payout| payout.to_string()));
-        columns.event(amount, event);
+        self.row(seq, entry, prevs, event)?;
         if let Some(event) = event {
             self.credited.push((event.key, seq));
             self.earned_micros += i128::from(event.amount);
         }
         Ok(seq)
+    }
+
+    /// What an event says beyond the accounts and the amount of its first entry is written only
+    /// where it does.
+    fn row(
+        &mut self,
+        seq: i64,
+        entry: &Entry,
+        prevs: (Option<i64>, Option<i64>),
+        event: Option<&Event<'_>>,
+    ) -> Result<(), Refused> {
+        let (debit, credit) = (code(entry.debit())?, code(entry.credit())?);
+        let amount = entry.amount().0;
+        let payout = entry.payout().map(|payout| payout.to_string());
+        let transfer = event.filter(|event| event.from_user);
+        let divided = event.filter(|event| event.amount != amount);
+        let rows = &mut self.rows;
+        rows.row(ENTRY_FIELDS);
+        rows.big(seq);
+        rows.small(debit.0);
+        rows.big(debit.1);
+        rows.small(credit.0);
+        rows.big(credit.1);
+        rows.big(amount);
+        rows.text(Some(entry.cause().name()));
+        rows.text(payout.as_deref());
+        rows.big(entry.at().0);
+        rows.big_maybe(prevs.0);
+        rows.big_maybe(prevs.1);
+        rows.text(event.map(|event| event.source));
+        rows.text(event.map(|event| event.event_id));
+        rows.big_maybe(event.and_then(|event| event.occurred_at));
+        rows.big_maybe(transfer.map(|event| event.kind));
+        rows.big_maybe(divided.map(|event| event.amount));
+        rows.text(event.and_then(|event| event.reverses));
+        rows.medium(event.and_then(|event| event.matures_on));
+        Ok(())
     }
 
     /// The newest entry of the user whose account this is.
@@ -239,7 +262,8 @@ impl<'c> Journal<'c> {
         let entries = self.end.seq - self.first + 1;
         let hash = self.hasher.finish();
         if entries > 0 {
-            self.columns.insert(session, self.first).await?;
+            let rows = std::mem::replace(&mut self.rows, Rows::with_capacity(0)).finish();
+            session.copy(sql!("copy_entries"), rows).await?;
             self.close_accounts(session, batch_no).await?;
         }
         if !self.credited.is_empty() {
@@ -281,14 +305,23 @@ impl<'c> Journal<'c> {
         let column = |read: fn(&Accounts) -> Option<i64>| -> Vec<Option<i64>> {
             accounts.iter().map(read).collect()
         };
-        let values: Values<'_> = &[
-            &users,
-            &column(|accounts| accounts.available),
-            &column(|accounts| accounts.held),
-            &column(|accounts| accounts.receivable),
-            &column(|accounts| accounts.newest),
-        ];
-        let moved = session.run(sql!("move_accounts"), values).await?;
+        let available = column(|accounts| accounts.available);
+        let held = column(|accounts| accounts.held);
+        let receivable = column(|accounts| accounts.receivable);
+        let newest = column(|accounts| accounts.newest);
+        let places: Option<Vec<Tid>> = accounts.iter().map(|accounts| accounts.place).collect();
+        // Users of this very batch have rows that nobody looked for.
+        let moved = match places {
+            Some(places) => {
+                let values: Values<'_> =
+                    &[&places, &users, &available, &held, &receivable, &newest];
+                session.run(sql!("move_locked_accounts"), values).await?
+            }
+            None => {
+                let values: Values<'_> = &[&users, &available, &held, &receivable, &newest];
+                session.run(sql!("move_accounts"), values).await?
+            }
+        };
         let all = u64::try_from(users.len()).ok() == Some(moved);
         unless(all, "an account belongs to a user who is registered")?;
         let codes = self.deltas.keys();
@@ -306,49 +339,4 @@ pub(crate) struct Sealed {
     pub(crate) hash: [u8; 32],
     pub(crate) seq: i64,
     pub(crate) room: i64,
-}
-
-impl<'c> Columns<'c> {
-    /// What an event says beyond the accounts and the amount of its first entry.
-    fn event(&mut self, amount: i64, event: Option<&Event<'c>>) {
-        let kind = event.filter(|event| event.from_user);
-        let whole = event.filter(|event| event.amount != amount);
-        self.events.0.push(event.map(|event| event.source));
-        self.events.1.push(event.map(|event| event.event_id));
-        self.occurred
-            .push(event.and_then(|event| event.occurred_at));
-        self.event_kinds.push(kind.map(|event| event.kind));
-        self.event_amounts.push(whole.map(|event| event.amount));
-        self.reverses.push(event.and_then(|event| event.reverses));
-        self.matures.push(event.and_then(|event| event.matures_on));
-    }
-
-    async fn insert(&self, session: &Session, first: i64) -> Result<(), Refused> {
-        session
-            .run(
-                sql!("insert_entries"),
-                &[
-                    &first,
-                    &self.debits.0,
-                    &self.debits.1,
-                    &self.credits.0,
-                    &self.credits.1,
-                    &self.amounts,
-                    &self.causes,
-                    &self.payouts,
-                    &self.moments,
-                    &self.prevs.0,
-                    &self.prevs.1,
-                    &self.events.0,
-                    &self.events.1,
-                    &self.occurred,
-                    &self.event_kinds,
-                    &self.event_amounts,
-                    &self.reverses,
-                    &self.matures,
-                ],
-            )
-            .await?;
-        Ok(())
-    }
 }

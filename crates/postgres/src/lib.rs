@@ -7,6 +7,7 @@ mod browse;
 mod chain;
 mod codec;
 mod commit;
+mod copy;
 mod earn;
 mod events;
 mod fault;
@@ -19,6 +20,7 @@ mod prefetch;
 mod rows;
 mod schema;
 mod settle;
+mod tid;
 
 use std::sync::Arc;
 

@@ -1,11 +1,14 @@
 //! Connections: how they are made, what they are told first, and that none is given back in the
 //! middle of a transaction.
 
+use std::pin::pin;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use bytes::Bytes;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError};
 use deadpool_postgres::{RecyclingMethod, Runtime, Timeouts};
+use futures_util::SinkExt as _;
 use lingqian_io::Fault;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
@@ -225,6 +228,18 @@ impl Session {
             .query_raw(&statement, values.iter().copied())
             .await;
         rows.map_err(fault)
+    }
+
+    /// Hands in rows in the binary form of `COPY`.
+    pub(crate) async fn copy(
+        &self,
+        query: &'static str,
+        rows: Bytes,
+    ) -> Result<u64, tokio_postgres::Error> {
+        let statement = self.client().prepare_cached(query).await?;
+        let mut sink = pin!(self.client().copy_in(&statement).await?);
+        sink.send(rows).await?;
+        sink.finish().await
     }
 
     /// Changes rows and tells how many.
