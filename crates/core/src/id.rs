@@ -199,6 +199,18 @@ impl PayoutId {
         read_ulid(ulid).map(PayoutId)
     }
 
+    /// The 128 bits, for stores that keep them as they are.
+    #[must_use]
+    pub fn to_bits(self) -> u128 {
+        self.0
+    }
+
+    /// The payout of these bits.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> PayoutId {
+        PayoutId(bits)
+    }
+
     fn ulid(self) -> String {
         let digit = |place: usize| {
             let shift = u32::try_from(place.saturating_mul(5)).unwrap_or(0);

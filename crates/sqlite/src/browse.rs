@@ -2,81 +2,91 @@
 
 use lingqian_core::changes::HistoryLine;
 use lingqian_core::command::{ApiKey, DeadLetter};
-use lingqian_core::id::{KindCode, MerchantNo, PayoutId, UserId, UserNo};
-use lingqian_core::ledger::Account;
+use lingqian_core::earning::Kind;
+use lingqian_core::facts::Wallet;
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::money::Micros;
 use lingqian_core::payout::State;
 use lingqian_core::reconcile::Bill;
-use lingqian_core::time::Timestamp;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Evidence;
+use lingqian_core::user::DayTotals;
 use lingqian_io::Fault;
 use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory, StatementLine, Summary};
 use rusqlite::{Connection, Row, params};
 
-use crate::codec::{damaged, day, digest, entry, fen, first, get, id, payout_id, queue, rows};
-use crate::journal::owner;
-use crate::prefetch::{broken, cached};
+use crate::codec::{damaged, day, digest, fen, first, get, payout_id, queue, rows};
+use crate::ledger::{kind_of, state, system};
+use crate::page::{self, Line, Page};
+use crate::prefetch::{self, broken, cached, kinds, user};
 use crate::{payouts, sql};
 
-/// Entries of a user's accounts, newest first: a walk back along their chain.
+/// Entries of a user's accounts, newest first: a walk back along their chain, which ends with
+/// the entry `newest`.
 pub(crate) fn statement(
     connection: &Connection,
-    user: UserNo,
+    (user, newest): (UserNo, u64),
     before: Option<i64>,
     limit: u32,
 ) -> Result<Vec<StatementLine>, Fault> {
-    let mut query = cached(connection, sql!("statement"))?;
-    let mut newest = cached(connection, sql!("newest_entry"))?;
+    let kinds = kinds(connection)?;
+    let mut walk = Walk::default();
     let mut lines = Vec::new();
     // Whoever turns pages names a line of their own, and the walk goes on there.
-    let own = match before {
-        Some(before) => first(&mut query, [before], |row| line(row, user))?.flatten(),
+    let own = before
+        .map(i64::unsigned_abs)
+        .filter(|before| (1..=newest).contains(before));
+    let own = match own {
+        Some(before) => walk.line(connection, before)?.record.prev(user),
         None => None,
     };
-    let mut next = match own {
-        Some((_, earlier)) => earlier,
-        None => first(&mut newest, [user.0], |row| get(row, 0))?.flatten(),
-    };
-    while let Some(seq) = next
-        && u32::try_from(lines.len()).is_ok_and(|count| count < limit)
-    {
-        let found = first(&mut query, [seq], |row| line(row, user))?.flatten();
-        let (line, earlier) = found.ok_or_else(|| damaged("the chain of a user's entries"))?;
-        if before.is_none_or(|before| seq < before) {
-            lines.push(line);
+    let mut next = own.unwrap_or(newest);
+    while next > 0 && u32::try_from(lines.len()).is_ok_and(|count| count < limit) {
+        let line = walk.line(connection, next)?;
+        let earlier = line.record.prev(user).filter(|earlier| *earlier < next);
+        let earlier = earlier.ok_or_else(|| damaged("the chain of a user's entries"))?;
+        if before.is_none_or(|before| next < before.unsigned_abs()) {
+            lines.push(told(connection, &kinds, &line)?);
         }
         next = earlier;
     }
     Ok(lines)
 }
 
-/// A line and the number of the one before it, or nothing when the entry is not the user's.
-fn line(row: &Row<'_>, user: UserNo) -> Result<Option<(StatementLine, Option<i64>)>, Fault> {
-    let (seq, entry) = entry(row, 0)?;
-    let earlier: Option<i64> = if owner(entry.debit()) == Some(user) {
-        get(row, 13)?
-    } else if owner(entry.credit()) == Some(user) {
-        get(row, 14)?
-    } else {
-        return Ok(None);
-    };
-    if earlier.is_some_and(|earlier| earlier >= seq) {
-        return Err(damaged("the chain of a user's entries"));
+/// A walk over entries that remembers the page it is on.
+#[derive(Default)]
+pub(crate) struct Walk {
+    page: Option<Page>,
+}
+
+impl Walk {
+    pub(crate) fn line(&mut self, connection: &Connection, seq: u64) -> Result<Line<'_>, Fault> {
+        let on_it = |page: &Page| (page.first..=page.last()).contains(&seq);
+        if !self.page.as_ref().is_some_and(on_it) {
+            self.page = Some(page::of(connection, seq)?);
+        }
+        let page = self.page.as_ref().ok_or_else(|| page::damaged(seq))?;
+        page.line(seq)
     }
-    let kind: Option<String> = get(row, 9)?;
-    let kind = kind
-        .map(|code| id(&code, KindCode::parse, "kinds.code"))
-        .transpose()?;
-    let source: Option<String> = get(row, 10)?;
-    let event: Option<String> = get(row, 11)?;
-    let line = StatementLine {
-        seq,
-        entry,
+}
+
+fn told(connection: &Connection, kinds: &[Kind], line: &Line<'_>) -> Result<StatementLine, Fault> {
+    let (mut kind, mut event) = (None, None);
+    if let Some((source, name)) = line.names.event {
+        let number = kind_of(&line.record, &line.names);
+        let found = kinds.iter().find(|kind| Some(kind.no) == number);
+        kind = found.map(|kind| kind.code.clone());
+        let mut query = cached(connection, sql!("source"))?;
+        let source: Option<String> = first(&mut query, [source], |row| get(row, 0))?;
+        event = Some((source.ok_or_else(|| damaged("sources"))?, name.text()));
+    }
+    Ok(StatementLine {
+        seq: line.seq.cast_signed(),
+        entry: line.entry()?,
         kind,
-        event: source.zip(event),
-        occurred_at: get::<Option<i64>>(row, 12)?.map(Timestamp),
-    };
-    Ok(Some((line, earlier)))
+        event,
+        occurred_at: line.record.occurred_at,
+    })
 }
 
 /// Payouts, newest first.
@@ -108,11 +118,16 @@ pub(crate) fn story(
     let history = rows(&mut *cached(connection, sql!("history"))?, [&name], |row| {
         history(payout, row)
     })?;
-    let entries = rows(
+    let numbers: Vec<i64> = rows(
         &mut *cached(connection, sql!("payout_entries"))?,
         [&name],
-        |row| entry(row, 0),
+        |row| get(row, 0),
     )?;
+    let mut walk = Walk::default();
+    let mut entries = Vec::with_capacity(numbers.len());
+    for seq in numbers {
+        entries.push((seq, walk.line(connection, seq.unsigned_abs())?.entry()?));
+    }
     let breaks = rows(&mut *cached(connection, sql!("break_of"))?, [&name], broken)?;
     Ok(Some(PayoutStory {
         row,
@@ -144,21 +159,39 @@ fn history(payout: PayoutId, row: &Row<'_>) -> Result<HistoryLine, Fault> {
     })
 }
 
-/// Users above the threshold.
-pub(crate) fn sweepable(
+/// A user with link and the totals of a day, but without balances.
+pub(crate) fn wallet(
     connection: &Connection,
-    threshold: Micros,
-    after: UserNo,
-    limit: u32,
+    id: &UserId,
+    day: BusinessDate,
+) -> Result<Option<Wallet>, Fault> {
+    let mut query = cached(connection, sql!("user_by_id"))?;
+    let Some(user) = first(&mut query, [id.as_str()], user)? else {
+        return Ok(None);
+    };
+    let mut wallet = prefetch::wallet(connection, user)?;
+    let mut query = cached(connection, sql!("day_totals"))?;
+    let totals = first(&mut query, params![wallet.user.no.0, day.0], |row| {
+        Ok(DayTotals {
+            count: get(row, 0)?,
+            amount: fen(row, 1)?,
+        })
+    })?;
+    wallet.days.extend(totals.map(|totals| (day, totals)));
+    Ok(Some(wallet))
+}
+
+/// The names of users.
+pub(crate) fn names(
+    connection: &Connection,
+    users: &[UserNo],
 ) -> Result<Vec<(UserNo, UserId)>, Fault> {
-    let mut query = cached(connection, sql!("sweepable"))?;
-    rows(&mut query, params![threshold.0, after.0, limit], |row| {
-        let name: String = get(row, 1)?;
-        Ok((
-            UserNo(get(row, 0)?),
-            id(&name, UserId::parse, "users.user_id")?,
-        ))
-    })
+    let mut query = cached(connection, sql!("user_by_no"))?;
+    let name = |no: &UserNo| {
+        let user = first(&mut query, [no.0], user)?;
+        Ok((*no, user.ok_or_else(|| damaged("users"))?.id))
+    };
+    users.iter().map(name).collect()
 }
 
 /// Payouts that were paid that day.
@@ -242,13 +275,19 @@ pub(crate) fn summary(connection: &Connection) -> Result<Summary, Fault> {
     let mut query = cached(connection, sql!("summary_users"))?;
     let users = first(&mut query, [], |row| Ok((count(row, 0)?, count(row, 1)?)))?;
     summary.users = users.unwrap_or_default();
-    summary.earned = earned(connection)?;
+    let totals = state(connection)?.1.totals;
+    summary.earned = (totals.events, i128::from(totals.events_sum));
+    summary.users_hold = (i128::from(totals.available), i128::from(totals.held));
+    summary.users_owe = i128::from(totals.owed);
     summary.payouts = rows(
         &mut *cached(connection, sql!("summary_payouts"))?,
         [],
         |row| Ok((get(row, 0)?, count(row, 1)?, get(row, 2)?)),
     )?;
-    summary.accounts = accounts(connection, sql!("summary_accounts"))?;
+    let accounts = system(connection)?.into_iter();
+    summary.accounts = accounts
+        .map(|(account, sum)| (account, Micros(sum)))
+        .collect();
     summary.waiting = rows(
         &mut *cached(connection, sql!("summary_waiting"))?,
         [],
@@ -258,34 +297,7 @@ pub(crate) fn summary(connection: &Connection) -> Result<Summary, Fault> {
     first(&mut query, [], |row| {
         summary.dead_letters = count(row, 0)?;
         summary.open_breaks = count(row, 1)?;
-        summary.users_hold = (
-            i128::from(get::<i64>(row, 2)?),
-            i128::from(get::<i64>(row, 3)?),
-        );
         Ok(())
     })?;
     Ok(summary)
-}
-
-/// How many events were credited, and their sum.
-pub(crate) fn earned(connection: &Connection) -> Result<(u64, i128), Fault> {
-    let mut query = cached(connection, sql!("earned"))?;
-    let earned = first(&mut query, [], |row| {
-        Ok((count(row, 0)?, i128::from(get::<i64>(row, 1)?)))
-    })?;
-    Ok(earned.unwrap_or_default())
-}
-
-/// Accounts with their balances.
-pub(crate) fn accounts(
-    connection: &Connection,
-    query: &'static str,
-) -> Result<Vec<(Account, Micros)>, Fault> {
-    rows(&mut *cached(connection, query)?, [], |row| {
-        let account = Account::from_code(get(row, 0)?, get(row, 1)?);
-        Ok((
-            account.ok_or_else(|| damaged("accounts"))?,
-            Micros(get(row, 2)?),
-        ))
-    })
 }

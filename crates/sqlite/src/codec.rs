@@ -120,7 +120,7 @@ fn unescape(text: &str) -> String {
     plain
 }
 
-/// The nine columns of an entry, beginning with its number at `first`.
+/// The nine columns of an entry that was a row, beginning with its number at `first`.
 pub(crate) fn entry(row: &Row<'_>, first: usize) -> Result<(i64, Entry), Fault> {
     let account = |class: usize, owner: usize| -> Result<Account, Fault> {
         Account::from_code(get(row, first + class)?, get(row, first + owner)?)

@@ -1,46 +1,45 @@
 //! Changes: written in one transaction, all or nothing.
 
 use lingqian_core::Changes;
-use lingqian_core::earning::Earning;
+use lingqian_core::id::PayoutId;
 use lingqian_core::link::{Link, LinkState};
 use lingqian_core::reconcile::{Bill, BookedLine, Break, Direction, Match};
+use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
 use rusqlite::{CachedStatement, Connection, Params, params};
 
 use crate::codec::{damaged, fault, report_text};
-use crate::journal::Journal;
 use crate::prefetch::cached;
 use crate::{payouts, sql};
 
-/// Writes everything. The caller holds the transaction.
-pub(crate) fn write(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+/// The numbers that entries got.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Numbers {
+    /// Of each line of a bill.
+    pub(crate) bill_lines: Vec<u64>,
+    /// Of each entry that belongs to a payout.
+    pub(crate) of_payouts: Vec<(PayoutId, u64)>,
+    /// The day of the newest of them.
+    pub(crate) today: BusinessDate,
+}
+
+/// Writes everything but the entries. The caller holds the transaction.
+pub(crate) fn write(
+    connection: &Connection,
+    changes: &Changes,
+    numbers: &Numbers,
+) -> Result<(), Fault> {
     catalogue(connection, changes)?;
     people(connection, changes)?;
-    let mut journal = Journal::open(connection)?;
-    let mut insert = cached(connection, sql!("insert_earning"))?;
-    let mut credited = Vec::with_capacity(changes.earnings.len());
-    for (earning, posting) in &changes.earnings {
-        credited.push((journal.append(&posting.first)?, earning));
-        if let Some(second) = &posting.second {
-            journal.append(second)?;
-        }
-    }
-    // In the order of the tree of names, so that neighbours find their page warm.
-    credited.sort_unstable_by_key(|(_, earning)| (&earning.source, &earning.event_id));
-    for (seq, earning) in credited {
-        earning_row(&mut insert, seq, earning)?;
-    }
-    // Payouts come before the entries, history, answers and work that name them.
     payout_rows(connection, changes)?;
-    for entry in &changes.entries {
-        journal.append(entry)?;
+    let mut insert = cached(connection, sql!("insert_payout_entry"))?;
+    for (payout, seq) in &numbers.of_payouts {
+        run(&mut insert, params![payout.to_string(), seq.cast_signed()])?;
     }
     let mut insert = cached(connection, sql!("insert_bill_line"))?;
-    for (booked, entry) in &changes.bill_lines {
-        let seq = journal.append(entry)?;
-        bill_line(&mut insert, seq, booked)?;
+    for ((booked, _), seq) in changes.bill_lines.iter().zip(&numbers.bill_lines) {
+        bill_line(&mut insert, seq.cast_signed(), booked)?;
     }
-    journal.close(connection)?;
     about_payouts(connection, changes)?;
     reconciled(connection, changes)?;
     let mut keep = cached(connection, sql!("keep_dead_letter"))?;
@@ -61,22 +60,6 @@ pub(crate) fn run(statement: &mut CachedStatement<'_>, values: impl Params) -> R
     statement.execute(values).map(|_| ()).map_err(fault)
 }
 
-fn earning_row(insert: &mut CachedStatement<'_>, seq: i64, earning: &Earning) -> Result<(), Fault> {
-    run(
-        insert,
-        params![
-            seq,
-            earning.source.as_str(),
-            earning.event_id.as_str(),
-            earning.user.0,
-            earning.kind.0,
-            earning.amount.0,
-            earning.occurred_at.map(|at| at.0),
-            earning.recorded_at.0,
-        ],
-    )
-}
-
 fn catalogue(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
     let mut upsert = cached(connection, sql!("upsert_kind"))?;
     for kind in &changes.kinds {
@@ -84,7 +67,17 @@ fn catalogue(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
         let code = kind.code.as_str();
         run(
             &mut upsert,
-            params![kind.no.0, code, price, kind.amount_max.0, kind.tax_class],
+            params![
+                kind.no.0,
+                code,
+                price,
+                kind.amount_max.0,
+                kind.tax_class,
+                kind.terms.user_day_amount_max.map(|max| max.0),
+                kind.terms.user_day_count_max,
+                kind.terms.cooling_days,
+                kind.terms.between_users,
+            ],
         )?;
     }
     let mut upsert = cached(connection, sql!("upsert_merchant"))?;

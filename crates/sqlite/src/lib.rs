@@ -1,43 +1,58 @@
 #![doc = include_str!("../README.md")]
 
-mod books;
+mod accounts;
+mod audit;
 mod browse;
 mod codec;
 mod commit;
-mod journal;
+mod ids;
+mod ledger;
+mod names;
 mod options;
+mod page;
 mod payouts;
 mod prefetch;
+mod record;
 mod schema;
+mod scribe;
+mod teller;
 mod worker;
 
 use std::path::Path;
+use std::sync::mpsc;
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{PayoutId, UserId, UserNo};
 use lingqian_core::money::Micros;
 use lingqian_core::reconcile::{Bill, Break};
-use lingqian_core::time::BusinessDate;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
-use lingqian_core::user::DayTotals;
-use lingqian_core::{Changes, Facts, Keys};
+use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, StatementLine, Store,
-    Summary,
+    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
+    StatementLine, Store, Summary,
 };
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot;
 
-use crate::codec::{fault, fen, first, get, in_doubt, payout_id, rows};
+use crate::codec::{fault, get, payout_id, rows};
 pub use crate::options::Options;
-use crate::prefetch::{Catalogue, cached};
+use crate::prefetch::cached;
+use crate::scribe::{Order, Scribe};
+use crate::teller::{Answer, Pending, Teller, Told, fill, rich};
 use crate::worker::{Reader, Workers};
 
 /// A query of the `queries` folder.
 macro_rules! sql {
     ($name:literal) => {
-        include_str!(concat!("../queries/", $name, ".sql"))
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/queries/",
+            $name,
+            ".sql"
+        ))
     };
 }
 use sql;
@@ -45,17 +60,9 @@ use sql;
 /// The books in one SQLite file. Clones share its threads.
 #[derive(Clone)]
 pub struct SqliteStore {
-    writer: Workers<Writer>,
+    teller: Workers<Teller>,
+    orders: mpsc::Sender<Order>,
     readers: Workers<Reader>,
-}
-
-/// The one connection that writes. Its generation rises with every commit of its own;
-/// together with SQLite's `data_version`, which changes with every commit of somebody else, it
-/// tells whether facts are still true.
-struct Writer {
-    connection: Connection,
-    generation: u32,
-    catalogue: Option<Catalogue>,
 }
 
 impl SqliteStore {
@@ -63,7 +70,8 @@ impl SqliteStore {
     /// schema up to date.
     ///
     /// # Errors
-    /// [`Fault::Broken`] when the file cannot be opened, is none of ours, or has a newer schema.
+    /// [`Fault::Broken`] when the file cannot be opened, is none of ours, has a newer schema, or
+    /// when a page that must be read again is damaged.
     pub fn open(path: &Path) -> Result<SqliteStore, Fault> {
         SqliteStore::open_with(path, &Options::default())
     }
@@ -77,15 +85,19 @@ impl SqliteStore {
         let readers: Result<Vec<Reader>, Fault> = (0..options.readers.max(1))
             .map(|_| schema::open_reader(path, options).map(Reader))
             .collect();
+        let (orders, taken) = mpsc::channel();
+        let (told, notes) = mpsc::channel();
+        let scribe = Scribe::new(connection, told);
+        let thread = std::thread::Builder::new().name("sqlite-scribe".into());
+        thread
+            .spawn(move || scribe.work(&taken))
+            .map_err(|error| Fault::Broken(format!("no thread: {error}")))?;
+        let reader = schema::open_reader(path, options)?;
+        let mut teller = Teller::new(reader, orders.clone(), notes);
+        teller.open()?;
         Ok(SqliteStore {
-            writer: Workers::start(
-                "writer",
-                vec![Writer {
-                    connection,
-                    generation: 0,
-                    catalogue: None,
-                }],
-            )?,
+            teller: Workers::start("teller", vec![teller])?,
+            orders,
             readers: Workers::start("reader", readers?)?,
         })
     }
@@ -101,124 +113,102 @@ impl SqliteStore {
             })
             .await
     }
+
+    /// Has the teller answer something, then or later.
+    async fn tell<R: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut Teller, Answer<R>) + Send + 'static,
+    ) -> Result<R, Fault> {
+        let (answer, answered) = oneshot::channel();
+        self.teller.give(move |teller| task(teller, answer))?;
+        let gone = |_| Fault::Unknown("the threads of the store went down".into());
+        answered.await.map_err(gone)?
+    }
+
+    /// Has the scribe change something that is not in the books in memory.
+    async fn change<R: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Connection) -> Result<R, Fault> + Send + 'static,
+    ) -> Result<R, Fault> {
+        let (answer, answered) = oneshot::channel();
+        let run = move |scribe: &mut Scribe| {
+            let _ = answer.send(scribe.change(change));
+        };
+        let gone = || Fault::Unknown("the threads of the store went down".into());
+        let order = Order::Run(Box::new(run));
+        self.orders.send(order).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
 }
 
-impl Writer {
-    fn data_version(connection: &Connection) -> Result<u32, Fault> {
-        let mut query = cached(connection, "PRAGMA data_version")?;
-        let version = first(&mut query, [], |row| get(row, 0))?;
-        Ok(version.unwrap_or(0))
+fn claim(connection: &Connection, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
+    let Claim {
+        queue,
+        now,
+        lease_until,
+        limit,
+    } = claim;
+    let values = params![queue.name(), now.0, limit];
+    let due = rows(&mut *cached(connection, sql!("due_work"))?, values, |row| {
+        payout_id(&get::<String>(row, 0)?)
+    })?;
+    let mut lease = cached(connection, sql!("lease_work"))?;
+    for payout in &due {
+        let values = params![payout.to_string(), lease_until.0];
+        lease.execute(values).map_err(fault)?;
     }
-
-    fn basis(generation: u32, data_version: u32) -> u64 {
-        (u64::from(generation) << 32) | u64::from(data_version)
-    }
-
-    fn prefetch(&mut self, keys: &Keys) -> Result<Facts, Fault> {
-        let snapshot = self.connection.transaction().map_err(fault)?;
-        // The first read of a transaction fixes what it sees; the version is read after it.
-        let next_user = prefetch::next_user(&snapshot)?;
-        let version = Writer::data_version(&snapshot)?;
-        let known = self.catalogue.take();
-        let catalogue = match known.filter(|known| known.data_version == version) {
-            Some(known) => known,
-            None => Catalogue::read(&snapshot, version)?,
-        };
-        let mut facts = prefetch::prefetch(&snapshot, keys, &catalogue)?;
-        facts.next_user = next_user;
-        facts.basis = Writer::basis(self.generation, version);
-        self.catalogue = Some(catalogue);
-        Ok(facts)
-    }
-
-    fn commit(&mut self, basis: u64, changes: &Changes) -> Result<Committed, Fault> {
-        let change = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(fault)?;
-        if Writer::basis(self.generation, Writer::data_version(&change)?) != basis {
-            return Ok(Committed::Conflict);
-        }
-        commit::write(&change, changes)?;
-        self.generation = self.generation.wrapping_add(1);
-        if !(changes.kinds.is_empty() && changes.merchants.is_empty()) {
-            self.catalogue = None;
-        }
-        // From here on it may be durable even when SQLite reports an error.
-        change.commit().map_err(in_doubt)?;
-        Ok(Committed::Done)
-    }
-
-    fn claim(&mut self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
-        let Claim {
-            queue,
-            now,
-            lease_until,
-            limit,
-        } = claim;
-        let values = params![queue.name(), now.0, limit];
-        let change = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(fault)?;
-        let due = rows(&mut *cached(&change, sql!("due_work"))?, values, |row| {
-            payout_id(&get::<String>(row, 0)?)
-        })?;
-        if due.is_empty() {
-            return Ok(due);
-        }
-        let mut lease = cached(&change, sql!("lease_work"))?;
-        for payout in &due {
-            lease
-                .execute(params![payout.to_string(), lease_until.0])
-                .map_err(fault)?;
-        }
-        drop(lease);
-        change.commit().map_err(fault)?;
-        Ok(due)
-    }
+    Ok(due)
 }
 
 impl Store for SqliteStore {
     async fn prefetch(&self, keys: Keys) -> Result<Facts, Fault> {
-        self.writer.run(move |writer| writer.prefetch(&keys)).await
+        self.teller.run(move |teller| teller.prefetch(keys)).await
     }
 
     async fn commit(&self, basis: u64, changes: Changes) -> Result<Committed, Fault> {
-        self.writer
-            .run(move |writer| writer.commit(basis, &changes))
+        self.tell(move |teller, answer| teller.commit(basis, changes, answer))
             .await
     }
 
-    async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
-        self.writer.run(move |writer| writer.claim(claim)).await
+    async fn earn(&self, now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
+        let mut events = events;
+        loop {
+            let told = self.tell(move |teller, answer| {
+                teller.earn(Pending {
+                    now,
+                    events,
+                    answer,
+                });
+            });
+            match told.await? {
+                Told::Answers(answers) => return Ok(answers),
+                Told::Again(again) => events = again,
+            }
+        }
+    }
+
+    async fn claim(&self, wish: Claim) -> Result<Vec<PayoutId>, Fault> {
+        self.change(move |connection| claim(connection, wish)).await
     }
 
     async fn audit(&self) -> Result<Audited, Fault> {
-        self.readers.run(|reader| books::audit(&mut reader.0)).await
+        self.read(audit::audit).await
     }
 }
 
 impl Browse for SqliteStore {
     async fn user(&self, id: &UserId, day: BusinessDate) -> Result<Option<Wallet>, Fault> {
         let id = id.clone();
-        self.read(move |connection| {
-            let mut query = cached(connection, sql!("user_by_id"))?;
-            let Some(user) = first(&mut query, [id.as_str()], prefetch::user)? else {
-                return Ok(None);
-            };
-            let mut wallet = prefetch::wallet(connection, user)?;
-            let mut query = cached(connection, sql!("day_totals"))?;
-            let totals = first(&mut query, params![wallet.user.no.0, day.0], |row| {
-                Ok(DayTotals {
-                    count: get(row, 0)?,
-                    amount: fen(row, 1)?,
-                })
-            })?;
-            wallet.days.extend(totals.map(|totals| (day, totals)));
-            Ok(Some(wallet))
-        })
-        .await
+        let wallet = self.read(move |connection| browse::wallet(connection, &id, day));
+        let Some(mut wallet) = wallet.await? else {
+            return Ok(None);
+        };
+        let filled = self.tell(move |teller, answer| {
+            teller.look(answer, |ledger, connection| {
+                fill(ledger, connection, &mut wallet, day).map(|()| wallet)
+            });
+        });
+        filled.await.map(Some)
     }
 
     async fn statement(
@@ -227,7 +217,14 @@ impl Browse for SqliteStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StatementLine>, Fault> {
-        self.read(move |connection| browse::statement(connection, user, before, limit))
+        let newest = self.tell(move |teller, answer| {
+            teller.look(answer, |ledger, connection| {
+                ledger.accounts.load(connection, user)?;
+                Ok(ledger.accounts.get(user).newest)
+            });
+        });
+        let newest = newest.await?;
+        self.read(move |connection| browse::statement(connection, (user, newest), before, limit))
             .await
     }
 
@@ -247,7 +244,15 @@ impl Browse for SqliteStore {
         after: UserNo,
         limit: u32,
     ) -> Result<Vec<(UserNo, UserId)>, Fault> {
-        self.read(move |connection| browse::sweepable(connection, threshold, after, limit))
+        let end = self.read(prefetch::next_user).await?;
+        let rich = self.tell(move |teller, answer| {
+            teller.look(answer, |ledger, connection| {
+                let numbers = after.0.max(0).saturating_add(1)..end;
+                rich(ledger, connection, threshold, numbers, limit)
+            });
+        });
+        let rich = rich.await?;
+        self.read(move |connection| browse::names(connection, &rich))
             .await
     }
 

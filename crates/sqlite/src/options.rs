@@ -9,7 +9,7 @@ pub struct Options {
     pub writer_cache_kib: u32,
     /// The page cache of each connection that reads, in KiB.
     pub reader_cache_kib: u32,
-    /// So many 4 KiB pages gather in the log before they are carried into the file. A page that
+    /// So many 8 KiB pages gather in the log before they are carried into the file. A page that
     /// changed often is carried once, so more is faster; a crash is followed by reading so many.
     pub checkpoint_pages: u32,
 }
@@ -21,7 +21,7 @@ impl Default for Options {
             readers: 3,
             writer_cache_kib: 131_072,
             reader_cache_kib: 32_768,
-            checkpoint_pages: 32_000,
+            checkpoint_pages: 16_000,
         }
     }
 }

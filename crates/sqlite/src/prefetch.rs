@@ -1,12 +1,10 @@
 //! Facts: everything that the keys name, all of one moment.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use lingqian_core::earning::{Earning, Kind, Terms};
+use lingqian_core::earning::{Kind, Terms};
 use lingqian_core::facts::{RememberedAnswer, Wallet};
 use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo, OpenId, UserId, UserNo};
-use lingqian_core::ledger::Account;
 use lingqian_core::link::{Link, LinkState, StateDigest};
 use lingqian_core::money::Micros;
 use lingqian_core::reconcile::{Break, BreakKind};
@@ -27,45 +25,21 @@ pub(crate) fn cached<'c>(
     connection.prepare_cached(query).map_err(fault)
 }
 
-/// What is read whole and changes rarely, as of one version of the file.
-pub(crate) struct Catalogue {
-    pub(crate) data_version: u32,
-    kinds: BTreeMap<KindCode, Kind>,
-    merchants: BTreeMap<MchId, Merchant>,
-}
-
-impl Catalogue {
-    pub(crate) fn read(connection: &Connection, data_version: u32) -> Result<Catalogue, Fault> {
-        let kinds = kinds(connection)?.into_iter();
-        let merchants = merchants(connection)?.into_iter();
-        Ok(Catalogue {
-            data_version,
-            kinds: kinds.map(|kind| (kind.code.clone(), kind)).collect(),
-            merchants: merchants.map(|m| (m.mchid.clone(), m)).collect(),
-        })
-    }
-}
-
 /// The number that the next new user gets.
 pub(crate) fn next_user(connection: &Connection) -> Result<i64, Fault> {
     let mut query = cached(connection, sql!("next_user"))?;
     Ok(first(&mut query, [], |row| get(row, 0))?.unwrap_or(1))
 }
 
-/// Reads the facts. The caller holds a transaction open, and fills the basis and the number of
-/// the next user.
-pub(crate) fn prefetch(
-    connection: &Connection,
-    keys: &Keys,
-    catalogue: &Catalogue,
-) -> Result<Facts, Fault> {
+/// Reads the facts that are in rows. Balances, kinds and events are in the books in memory.
+pub(crate) fn prefetch(connection: &Connection, keys: &Keys) -> Result<Facts, Fault> {
+    let merchants = merchants(connection)?.into_iter();
     let mut facts = Facts {
-        kinds: catalogue.kinds.clone(),
-        merchants: catalogue.merchants.clone(),
+        merchants: merchants.map(|m| (m.mchid.clone(), m)).collect(),
+        next_user: next_user(connection)?,
         ..Facts::default()
     };
     users(connection, keys, &mut facts)?;
-    earnings(connection, keys, &mut facts)?;
     links(connection, keys, &mut facts)?;
     withdrawals(connection, keys, &mut facts)?;
     all_payouts(connection, keys, &mut facts)?;
@@ -126,21 +100,13 @@ fn add_wallet(
     Ok(())
 }
 
-/// A user's link and balances, without any day's totals.
+/// A user's link, without balances and any day's totals.
 pub(crate) fn wallet(connection: &Connection, user: User) -> Result<Wallet, Fault> {
     let mut by_user = cached(connection, sql!("link_by_user"))?;
     let link = first(&mut by_user, [user.no.0], link)?;
     let mut wallet = Wallet::new(user);
     wallet.link = link;
-    wallet.available = balance(connection, Account::Available(wallet.user.no))?;
-    wallet.held = balance(connection, Account::Held(wallet.user.no))?;
     Ok(wallet)
-}
-
-fn balance(connection: &Connection, account: Account) -> Result<Micros, Fault> {
-    let mut query = cached(connection, sql!("balance"))?;
-    let found = first(&mut query, account.code(), |row| get(row, 0))?;
-    Ok(Micros(found.unwrap_or(0)))
 }
 
 fn link(row: &Row<'_>) -> Result<Link, Fault> {
@@ -156,31 +122,6 @@ fn link(row: &Row<'_>) -> Result<Link, Fault> {
         tokens: Sealed(get(row, 5)?),
         linked_at: Timestamp(get(row, 6)?),
     })
-}
-
-fn earnings(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
-    let mut query = cached(connection, sql!("earning"))?;
-    for (source, event) in &keys.earnings {
-        let found = first(&mut query, [source.as_str(), event.as_str()], |row| {
-            Ok(Earning {
-                source: source.clone(),
-                event_id: event.clone(),
-                user: UserNo(get(row, 0)?),
-                kind: KindNo(get(row, 1)?),
-                amount: Micros(get(row, 2)?),
-                occurred_at: get::<Option<i64>>(row, 3)?.map(Timestamp),
-                recorded_at: Timestamp(get(row, 4)?),
-                from: None,
-                reverses: None,
-                matures_on: None,
-                clawed: Micros::ZERO,
-            })
-        })?;
-        facts
-            .earnings
-            .insert((source.clone(), event.clone()), found);
-    }
-    Ok(())
 }
 
 fn links(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
@@ -289,7 +230,8 @@ pub(crate) fn broken(row: &Row<'_>) -> Result<Break, Fault> {
     })
 }
 
-fn kinds(connection: &Connection) -> Result<Vec<Kind>, Fault> {
+/// The catalogue.
+pub(crate) fn kinds(connection: &Connection) -> Result<Vec<Kind>, Fault> {
     rows(&mut *cached(connection, sql!("kinds"))?, [], |row| {
         let code: String = get(row, 1)?;
         Ok(Kind {
@@ -298,7 +240,12 @@ fn kinds(connection: &Connection) -> Result<Vec<Kind>, Fault> {
             price: get::<Option<i64>>(row, 2)?.map(Micros),
             amount_max: Micros(get(row, 3)?),
             tax_class: get(row, 4)?,
-            terms: Terms::default(),
+            terms: Terms {
+                user_day_amount_max: get::<Option<i64>>(row, 5)?.map(Micros),
+                user_day_count_max: get(row, 6)?,
+                cooling_days: get(row, 7)?,
+                between_users: get(row, 8)?,
+            },
         })
     })
 }

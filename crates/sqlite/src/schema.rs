@@ -1,5 +1,7 @@
 //! Opening the file: settings, and the schema brought up to date.
 
+mod convert;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,26 +12,39 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
         include_str!("../migrations/0002_chains_and_guards.sql"),
     ),
+    ("0003_pages", include_str!("../migrations/0003_pages.sql")),
+    (
+        "0004_no_rows",
+        include_str!("../migrations/0004_no_rows.sql"),
+    ),
 ];
+
+/// After this migration, and before the next, entries are carried over from rows to pages.
+const PAGES: &str = "0003_pages";
 
 /// How long a process waits for another one's commit.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens the connection that writes, and brings the schema up to date.
 pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, Fault> {
-    let mut connection = Connection::open(path).map_err(fault)?;
+    // Each connection belongs to one thread.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
     refuse_strangers(&connection)?;
     let (cache, pages) = (options.writer_cache_kib, options.checkpoint_pages);
     connection
         .execute_batch(&format!(
-            "PRAGMA journal_mode = WAL;
+            "PRAGMA page_size = 8192;
+             PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = ON;
              PRAGMA cache_size = -{cache};
@@ -97,8 +112,11 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(fault)?;
     // Another process may have been first.
-    for (_, sql) in MIGRATIONS.iter().skip(applied(&change)?) {
+    for (name, sql) in MIGRATIONS.iter().skip(applied(&change)?) {
         change.execute_batch(sql).map_err(fault)?;
+        if *name == PAGES {
+            convert::convert(&change)?;
+        }
     }
     for (number, (name, sql)) in (1_i64..).zip(MIGRATIONS) {
         change

@@ -49,6 +49,12 @@ impl<T: Send + 'static> Workers<T> {
         Ok(Workers { tasks: sender })
     }
 
+    /// Runs a task on the next free thread, and does not wait for it.
+    pub(crate) fn give(&self, task: impl FnOnce(&mut T) + Send + 'static) -> Result<(), Fault> {
+        let gone = |_| Fault::Broken("the threads of the store are gone".into());
+        self.tasks.send(Box::new(task)).map_err(gone)
+    }
+
     /// Runs a task on the next free thread and waits for what it answers.
     pub(crate) async fn run<R, F>(&self, task: F) -> Result<R, Fault>
     where

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use lingqian_core::id::{PayoutId, UserNo};
 use lingqian_core::time::Timestamp;
+use lingqian_core::{Changes, Keys};
+use lingqian_io::store::Committed;
 use lingqian_io::{Browse, Store};
 use lingqian_sqlite::SqliteStore;
 use rusqlite::{Connection, params};
@@ -80,20 +82,52 @@ async fn a_statement_turns_pages_at_any_number() {
 }
 
 #[tokio::test]
-async fn the_auditor_sees_a_broken_chain() {
-    let breaks = [
-        "UPDATE accounts SET newest = 5 WHERE class = 1 AND owner = 1",
-        "DROP TRIGGER entries_are_never_changed;
-         UPDATE entries SET credit_prev = NULL WHERE seq = 5",
-    ];
-    for trick in breaks {
+async fn a_changed_byte_is_found_and_its_page_named() {
+    let flip = |place: usize| {
+        format!(
+            "DROP TRIGGER pages_are_never_changed; UPDATE pages SET body =
+             CAST(substr(body, 1, {place}) || x'01' || substr(body, {place} + 2) AS BLOB);"
+        )
+    };
+    // An amount, the number of the entry before, the text of an event.
+    for place in [16, 64 + 54, 7 * 64 + 6] {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("books.db");
         old_books(&path);
         let store = SqliteStore::open(&path).expect("opens");
         let books = Connection::open(&path).expect("opens");
-        books.execute_batch(trick).expect(trick);
+        books.execute_batch(&flip(place)).expect("it is changed");
         let audited = store.audit().await.expect("reads");
-        assert_eq!(audited.findings.len(), 1, "{trick}: {:?}", audited.findings);
+        let found: Vec<String> = audited.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 1, "{place}: {found:?}");
+        assert!(found[0].contains("entries 1 to 7"), "{place}: {found:?}");
+        drop(store);
+        let refused = SqliteStore::open(&path).map(drop).expect_err("damaged");
+        assert!(refused.to_string().contains("entries 1 to 7"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn a_page_that_is_gone_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("books.db");
+    old_books(&path);
+    let store = SqliteStore::open(&path).expect("opens");
+    let basis = store.prefetch(Keys::default()).await.expect("reads").basis;
+    let line = "INSERT INTO pages SELECT 8, count, hash, body FROM pages";
+    let books = Connection::open(&path).expect("opens");
+    books.execute(line, []).expect("a page that follows");
+    books
+        .execute_batch(
+            "DROP TRIGGER pages_are_never_deleted; DELETE FROM pages WHERE first_seq = 1",
+        )
+        .expect("the first is gone");
+    let committed = store.commit(basis, Changes::default()).await;
+    let words = "the page of entry 1 is missing";
+    // Somebody else wrote, so the books are read anew, and they are damaged.
+    assert_eq!(committed, Ok(Committed::Conflict));
+    let refused = store.prefetch(Keys::default()).await.expect_err("damaged");
+    assert!(refused.to_string().contains(words), "{refused}");
+    let audited = store.audit().await.expect("reads");
+    assert!(audited.findings[0].to_string().contains(words));
 }

@@ -116,18 +116,15 @@ async fn the_database_refuses_what_would_falsify_the_books() {
     let (_dir, path) = lived().await;
     let books = Connection::open(&path).expect("opens");
     let refusals = [
+        ("UPDATE pages SET body = x'00'", "append-only"),
+        ("DELETE FROM pages WHERE first_seq = 1", "append-only"),
         (
-            "UPDATE entries SET amount_micros = amount_micros + 1",
-            "append-only",
-        ),
-        ("DELETE FROM entries WHERE seq = 1", "append-only"),
-        (
-            "UPDATE accounts SET balance_micros = -1 WHERE class = 1",
-            "accounts_never_negative",
+            "INSERT INTO accounts VALUES (2, 999, -1)",
+            "accounts_are_of_the_system",
         ),
         (
-            "INSERT INTO accounts VALUES (2, 999, -1, NULL)",
-            "accounts_never_negative",
+            "UPDATE ledger SET available_micros = -1",
+            "available_micros",
         ),
         (
             "UPDATE payouts SET state = 'requested' WHERE state = 'paid'",
@@ -157,15 +154,7 @@ async fn the_database_refuses_what_would_falsify_the_books() {
             "UPDATE attempts SET openid = 'somebody'",
             "an order never changes",
         ),
-        (
-            "INSERT INTO earnings SELECT 999, source, event_id, user_no, kind_no, amount_micros, \
-             occurred_at, recorded_at FROM earnings LIMIT 1",
-            "earnings.source, earnings.event_id",
-        ),
-        (
-            "INSERT INTO entries VALUES (999, 10, 1, 1, 1, 0, 'earn', NULL, 1, NULL, NULL)",
-            "positive",
-        ),
+        ("INSERT INTO clawed VALUES (1, 0)", "amount_micros"),
     ];
     for (statement, reason) in refusals {
         let error = books.execute(statement, []).expect_err(statement);
@@ -184,15 +173,16 @@ async fn the_database_refuses_what_would_falsify_the_books() {
 async fn the_auditor_finds_what_was_changed_behind_the_stores_back() {
     let tricks = [
         (
-            "UPDATE accounts SET balance_micros = balance_micros + 1 WHERE class = 1",
+            "UPDATE accounts SET balance_micros = balance_micros + 1 WHERE class = 10",
             "balances",
         ),
         (
-            "UPDATE earnings SET amount_micros = amount_micros + 1",
+            "UPDATE ledger SET events_micros = events_micros + 1",
             "earnings",
         ),
+        ("INSERT INTO clawed VALUES (1, 5)", "claw_backs_fit"),
+        ("UPDATE ledger SET held_micros = held_micros + 1", "totals"),
         ("UPDATE payouts SET billed_fen = billed_fen + 1", "billed"),
-        ("DELETE FROM earnings", "earnings"),
         ("UPDATE bills SET closing_fen = closing_fen + 1", "bills"),
         (
             "INSERT INTO work SELECT payout, 'send', 1, NULL FROM payouts LIMIT 1",

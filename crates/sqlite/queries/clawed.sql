@@ -1,0 +1,1 @@
+SELECT amount_micros FROM clawed WHERE entry_seq = ?1

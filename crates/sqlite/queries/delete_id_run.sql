@@ -1,0 +1,1 @@
+DELETE FROM id_runs WHERE run = ?1

@@ -1,1 +1,0 @@
-SELECT count(*), coalesce(sum(amount_micros), 0) FROM earnings

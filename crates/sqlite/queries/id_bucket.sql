@@ -1,0 +1,1 @@
+SELECT ids FROM id_buckets WHERE slot = ?1

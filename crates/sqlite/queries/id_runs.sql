@@ -1,0 +1,1 @@
+SELECT run, level, bits, ids FROM id_runs ORDER BY run

@@ -1,0 +1,1 @@
+INSERT INTO payout_entries (payout, entry_seq) VALUES (?1, ?2)

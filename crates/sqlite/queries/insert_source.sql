@@ -1,0 +1,1 @@
+INSERT INTO sources (source_no, source) VALUES (?1, ?2)

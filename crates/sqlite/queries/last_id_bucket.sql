@@ -1,0 +1,1 @@
+SELECT max(slot) FROM id_buckets

@@ -1,1 +1,0 @@
-INSERT INTO accounts (class, owner, balance_micros, newest) VALUES (?1, ?2, ?3, ?4)

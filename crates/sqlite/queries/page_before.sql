@@ -1,0 +1,1 @@
+SELECT first_seq, count, hash FROM pages WHERE first_seq < ?1 ORDER BY first_seq DESC LIMIT 1

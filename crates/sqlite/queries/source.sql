@@ -1,0 +1,1 @@
+SELECT source FROM sources WHERE source_no = ?1

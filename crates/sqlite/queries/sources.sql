@@ -1,0 +1,1 @@
+SELECT source_no, source FROM sources ORDER BY source_no

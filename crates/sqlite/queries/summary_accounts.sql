@@ -1,1 +1,0 @@
-SELECT class, owner, balance_micros FROM accounts WHERE class NOT IN (1, 2) ORDER BY class, owner

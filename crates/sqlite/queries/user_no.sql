@@ -1,0 +1,1 @@
+SELECT user_no FROM users WHERE user_id = ?1

@@ -1,0 +1,412 @@
+//! Users' accounts in memory, in chunks of [`CHUNK_USERS`], each carried to its row now and then.
+//!
+//! A chunk's row says up to which entry it holds; whoever opens the file replays the pages after
+//! it. What of a user is neither a balance nor rare (today's totals per capped kind, what cools
+//! off) travels with the chunk.
+
+use std::collections::BTreeMap;
+
+use lingqian_core::earning::{KindDay, Purse};
+use lingqian_core::id::{KindNo, UserNo};
+use lingqian_core::money::{BALANCE_MAX, Micros};
+use lingqian_core::time::BusinessDate;
+use lingqian_io::Fault;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::codec::{damaged, fault};
+use crate::prefetch::cached;
+use crate::sql;
+
+/// Users that share a chunk.
+pub(crate) const CHUNK_USERS: usize = 256;
+const ACCOUNT_BYTES: usize = 32;
+const KIND_DAY_BYTES: usize = 22;
+const COOLING_BYTES: usize = 14;
+
+/// The three accounts of a user, and the newest entry that touched one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) available: i64,
+    pub(crate) held: i64,
+    pub(crate) owed: i64,
+    pub(crate) newest: u64,
+}
+
+/// The accounts of users with consecutive numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    accounts: Vec<Account>,
+    /// By user within the chunk and kind.
+    kind_days: BTreeMap<(u8, u32), KindDay>,
+    /// By user within the chunk and day.
+    cooling: BTreeMap<(u8, BusinessDate), i64>,
+    /// The entry up to which its row holds.
+    stored_to: u64,
+    dirty: bool,
+}
+
+impl Chunk {
+    fn empty() -> Chunk {
+        Chunk {
+            accounts: vec![Account::default(); CHUNK_USERS],
+            kind_days: BTreeMap::new(),
+            cooling: BTreeMap::new(),
+            stored_to: 0,
+            dirty: false,
+        }
+    }
+
+    /// The row's body. What cannot matter any more is left out.
+    fn body(&mut self, today: BusinessDate) -> Vec<u8> {
+        self.kind_days.retain(|_, totals| totals.day >= today);
+        self.cooling
+            .retain(|(_, day), amount| *day > today && *amount > 0);
+        let tail = self.kind_days.len() * KIND_DAY_BYTES + self.cooling.len() * COOLING_BYTES;
+        let mut body = Vec::with_capacity(CHUNK_USERS * ACCOUNT_BYTES + 8 + tail);
+        for account in &self.accounts {
+            body.extend_from_slice(&account.available.to_le_bytes());
+            body.extend_from_slice(&account.held.to_le_bytes());
+            body.extend_from_slice(&account.owed.to_le_bytes());
+            body.extend_from_slice(&account.newest.to_le_bytes());
+        }
+        for count in [self.kind_days.len(), self.cooling.len()] {
+            body.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
+        }
+        for ((user, kind), totals) in &self.kind_days {
+            body.push(*user);
+            body.push(0);
+            body.extend_from_slice(&kind.to_le_bytes());
+            body.extend_from_slice(&totals.day.0.to_le_bytes());
+            body.extend_from_slice(&totals.count.to_le_bytes());
+            body.extend_from_slice(&totals.amount.0.to_le_bytes());
+        }
+        for ((user, day), amount) in &self.cooling {
+            body.push(*user);
+            body.push(0);
+            body.extend_from_slice(&day.0.to_le_bytes());
+            body.extend_from_slice(&amount.to_le_bytes());
+        }
+        body
+    }
+
+    fn read(stored_to: u64, body: &[u8]) -> Option<Chunk> {
+        let mut chunk = Chunk {
+            stored_to,
+            ..Chunk::empty()
+        };
+        let mut rest = body;
+        for account in &mut chunk.accounts {
+            account.available = i64::from_le_bytes(take(&mut rest)?);
+            account.held = i64::from_le_bytes(take(&mut rest)?);
+            account.owed = i64::from_le_bytes(take(&mut rest)?);
+            account.newest = u64::from_le_bytes(take(&mut rest)?);
+        }
+        let kind_days = u32::from_le_bytes(take(&mut rest)?);
+        let cooling = u32::from_le_bytes(take(&mut rest)?);
+        for _ in 0..kind_days {
+            let [user, _] = take(&mut rest)?;
+            let kind = u32::from_le_bytes(take(&mut rest)?);
+            let totals = KindDay {
+                day: BusinessDate(i32::from_le_bytes(take(&mut rest)?)),
+                count: u32::from_le_bytes(take(&mut rest)?),
+                amount: Micros(i64::from_le_bytes(take(&mut rest)?)),
+            };
+            chunk.kind_days.insert((user, kind), totals);
+        }
+        for _ in 0..cooling {
+            let [user, _] = take(&mut rest)?;
+            let day = BusinessDate(i32::from_le_bytes(take(&mut rest)?));
+            let amount = i64::from_le_bytes(take(&mut rest)?);
+            chunk.cooling.insert((user, day), amount);
+        }
+        rest.is_empty().then_some(chunk)
+    }
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, tail) = rest.split_first_chunk::<N>()?;
+    *rest = tail;
+    Some(*head)
+}
+
+/// A chunk as it goes to its row.
+pub(crate) struct StoredChunk {
+    pub(crate) number: u64,
+    pub(crate) stored_to: u64,
+    pub(crate) body: Vec<u8>,
+}
+
+impl StoredChunk {
+    pub(crate) fn write(&self, connection: &Connection) -> Result<(), Fault> {
+        let mut upsert = cached(connection, sql!("upsert_chunk"))?;
+        let (number, to) = (self.number.cast_signed(), self.stored_to.cast_signed());
+        let written = upsert.execute(params![number, to, self.body]);
+        written.map(|_| ()).map_err(fault)
+    }
+}
+
+/// Every account that was looked at since the file was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    chunks: Vec<Option<Box<Chunk>>>,
+    /// The chunk that is looked at next for carrying to its row.
+    turn: usize,
+    /// The number of the entry at which this turn of all chunks began.
+    turn_began: u64,
+}
+
+/// A user's number split into chunk and place.
+fn place(user: UserNo) -> Option<(usize, u8)> {
+    let number = u32::try_from(user.0).ok()?;
+    let chunk = usize::try_from(number >> 8).ok()?;
+    Some((chunk, number.to_le_bytes()[0]))
+}
+
+impl Accounts {
+    /// Accounts over rows that hold at least up to this entry.
+    pub(crate) fn new(stored_to: u64) -> Accounts {
+        Accounts {
+            chunks: Vec::new(),
+            turn: 0,
+            turn_began: stored_to,
+        }
+    }
+
+    /// Makes the user's chunk resident, unless no such user can exist.
+    pub(crate) fn load(&mut self, connection: &Connection, user: UserNo) -> Result<(), Fault> {
+        let Some((number, _)) = place(user) else {
+            return Ok(());
+        };
+        if self.chunks.get(number).is_some_and(Option::is_some) {
+            return Ok(());
+        }
+        if self.chunks.len() <= number {
+            self.chunks.resize_with(number + 1, || None);
+        }
+        self.chunks[number] = Some(Box::new(read(connection, number)?));
+        Ok(())
+    }
+
+    fn chunk(&self, user: UserNo) -> Option<(&Chunk, u8)> {
+        let (number, place) = place(user)?;
+        Some((self.chunks.get(number)?.as_deref()?, place))
+    }
+
+    fn chunk_mut(&mut self, user: UserNo) -> Option<(&mut Chunk, u8)> {
+        let (number, place) = place(user)?;
+        Some((self.chunks.get_mut(number)?.as_deref_mut()?, place))
+    }
+
+    /// How many users the chunks have room for.
+    pub(crate) fn users(&self) -> usize {
+        self.chunks.len() * CHUNK_USERS
+    }
+
+    /// A user's accounts; empty ones where the chunk was not loaded.
+    pub(crate) fn get(&self, user: UserNo) -> Account {
+        let found = self.chunk(user);
+        found.map_or_else(Account::default, |(chunk, place)| {
+            chunk.accounts[usize::from(place)]
+        })
+    }
+
+    /// A user's accounts, to be changed by an entry.
+    pub(crate) fn get_mut(&mut self, user: UserNo) -> Option<&mut Account> {
+        let (chunk, place) = self.chunk_mut(user)?;
+        chunk.dirty = true;
+        chunk.accounts.get_mut(usize::from(place))
+    }
+
+    /// Whether the row of the user's chunk has this entry in it.
+    pub(crate) fn holds(&self, user: UserNo, seq: u64) -> bool {
+        self.chunk(user)
+            .is_some_and(|(chunk, _)| chunk.stored_to >= seq)
+    }
+
+    /// What the rules look at.
+    pub(crate) fn purse(&self, user: UserNo, today: BusinessDate) -> Purse {
+        let Some((chunk, place)) = self.chunk(user) else {
+            return Purse::default();
+        };
+        let account = &chunk.accounts[usize::from(place)];
+        let mut cooling = Micros::ZERO;
+        if !chunk.cooling.is_empty() {
+            for (_, amount) in cooling_of(chunk, place, today) {
+                cooling = cooling.plus(amount).unwrap_or(BALANCE_MAX);
+            }
+        }
+        Purse {
+            available: Micros(account.available),
+            cooling,
+            owed: Micros(account.owed),
+        }
+    }
+
+    /// What cools off after today.
+    pub(crate) fn cooling(
+        &self,
+        user: UserNo,
+        today: BusinessDate,
+    ) -> BTreeMap<BusinessDate, Micros> {
+        let found = self.chunk(user);
+        let found = found.map(|(chunk, place)| cooling_of(chunk, place, today));
+        found.into_iter().flatten().collect()
+    }
+
+    /// Changes what cools off until a day; never below zero.
+    pub(crate) fn cool(&mut self, user: UserNo, day: BusinessDate, change: i64) {
+        if let Some((chunk, place)) = self.chunk_mut(user) {
+            let amount = chunk.cooling.entry((place, day)).or_default();
+            *amount = amount.saturating_add(change).max(0);
+            chunk.dirty = true;
+        }
+    }
+
+    /// Sets what cools off until a day.
+    pub(crate) fn set_cooling(&mut self, user: UserNo, day: BusinessDate, amount: Micros) {
+        if let Some((chunk, place)) = self.chunk_mut(user) {
+            chunk.cooling.insert((place, day), amount.0);
+            chunk.dirty = true;
+        }
+    }
+
+    /// What a user got of a kind on the newest day on which it got any.
+    pub(crate) fn kind_day(&self, user: UserNo, kind: KindNo) -> KindDay {
+        let kind = u32::try_from(kind.0).unwrap_or(u32::MAX);
+        let found = self.chunk(user);
+        let found = found.and_then(|(chunk, place)| chunk.kind_days.get(&(place, kind)));
+        found.copied().unwrap_or_default()
+    }
+
+    /// What a user got of each kind on this day or a later one.
+    pub(crate) fn kind_days(&self, user: UserNo, today: BusinessDate) -> BTreeMap<KindNo, KindDay> {
+        let Some((chunk, place)) = self.chunk(user) else {
+            return BTreeMap::new();
+        };
+        let own = chunk.kind_days.range((place, 0)..=(place, u32::MAX));
+        let own = own.filter(|(_, totals)| totals.day >= today);
+        own.map(|((_, kind), totals)| (KindNo(i64::from(*kind)), *totals))
+            .collect()
+    }
+
+    /// Sets what a user got of a kind on a day.
+    pub(crate) fn set_kind_day(&mut self, user: UserNo, kind: KindNo, totals: KindDay) {
+        let kind = u32::try_from(kind.0).unwrap_or(u32::MAX);
+        if let Some((chunk, place)) = self.chunk_mut(user) {
+            chunk.kind_days.insert((place, kind), totals);
+            chunk.dirty = true;
+        }
+    }
+
+    /// Chunks whose turn it is to be carried to their rows, as they are after entry `last`, when
+    /// `entries` more were written and a whole turn takes `turn_entries` of them. The number is
+    /// that of the entry up to which every row holds, when a turn has just ended.
+    pub(crate) fn carry(
+        &mut self,
+        last: u64,
+        entries: u64,
+        turn_entries: u64,
+        today: BusinessDate,
+    ) -> (Vec<StoredChunk>, Option<u64>) {
+        let chunks = self.chunks.len() as u64;
+        let share = (entries * chunks).div_ceil(turn_entries.max(1));
+        let (mut carried, mut ended) = (Vec::new(), None);
+        for _ in 0..share.min(chunks) {
+            if self.turn >= self.chunks.len() {
+                ended = Some(self.turn_began);
+                (self.turn, self.turn_began) = (0, last);
+            }
+            let number = self.turn as u64;
+            if let Some(Some(chunk)) = self.chunks.get_mut(self.turn)
+                && chunk.dirty
+            {
+                chunk.dirty = false;
+                chunk.stored_to = last;
+                carried.push(StoredChunk {
+                    number,
+                    stored_to: last,
+                    body: chunk.body(today),
+                });
+            }
+            self.turn += 1;
+        }
+        (carried, ended)
+    }
+}
+
+fn cooling_of(
+    chunk: &Chunk,
+    place: u8,
+    today: BusinessDate,
+) -> impl Iterator<Item = (BusinessDate, Micros)> {
+    let days = (place, today.next())..=(place, BusinessDate(i32::MAX));
+    let own = chunk.cooling.range(days).filter(|(_, amount)| **amount > 0);
+    own.map(|((_, day), amount)| (*day, Micros(*amount)))
+}
+
+fn read(connection: &Connection, number: usize) -> Result<Chunk, Fault> {
+    let mut query = cached(connection, sql!("chunk"))?;
+    let found = query.query_row([number as i64], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
+    });
+    match found.optional().map_err(fault)? {
+        None => Ok(Chunk::empty()),
+        Some((stored_to, body)) => {
+            let chunk = Chunk::read(stored_to.unsigned_abs(), &body);
+            chunk.ok_or_else(|| damaged("account_chunks"))
+        }
+    }
+}
+
+/// Hands over every stored account with its user and the entry up to which it holds.
+pub(crate) fn each_stored(
+    connection: &Connection,
+    mut each: impl FnMut(UserNo, Account, u64),
+) -> Result<(), Fault> {
+    let mut query = cached(connection, sql!("all_chunks"))?;
+    let mut rows = query.query([]).map_err(fault)?;
+    while let Some(row) = rows.next().map_err(fault)? {
+        let number: i64 = row.get(0).map_err(fault)?;
+        let stored_to = row.get::<_, i64>(1).map_err(fault)?.unsigned_abs();
+        let body: Vec<u8> = row.get(2).map_err(fault)?;
+        let chunk = Chunk::read(stored_to, &body).ok_or_else(|| damaged("account_chunks"))?;
+        for (place, account) in (0_i64..).zip(&chunk.accounts) {
+            each(UserNo(number * 256 + place), *account, stored_to);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_reads_back_and_forgets_what_is_over() {
+        let today = BusinessDate(100);
+        let mut chunk = Chunk::empty();
+        chunk.accounts[255] = Account {
+            available: i64::MAX,
+            held: 1,
+            owed: 2,
+            newest: 1 << 40,
+        };
+        let totals = |day| KindDay {
+            day: BusinessDate(day),
+            count: 3,
+            amount: Micros(4),
+        };
+        chunk.kind_days.insert((255, 7), totals(100));
+        chunk.kind_days.insert((0, 7), totals(99));
+        chunk.cooling.insert((1, BusinessDate(101)), 5);
+        chunk.cooling.insert((1, BusinessDate(100)), 5);
+        chunk.cooling.insert((1, BusinessDate(102)), 0);
+        let body = chunk.body(today);
+        let read = Chunk::read(9, &body).expect("it reads back");
+        assert_eq!(read.accounts, chunk.accounts);
+        assert_eq!(read.stored_to, 9);
+        assert_eq!(read.kind_days, BTreeMap::from([((255, 7), totals(100))]));
+        assert_eq!(read.cooling, BTreeMap::from([((1, BusinessDate(101)), 5)]));
+        assert!(Chunk::read(9, &body[1..]).is_none());
+    }
+}

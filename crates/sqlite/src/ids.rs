@@ -1,0 +1,143 @@
+//! Which events were booked, for ever, by the 64-bit fingerprints of their names.
+//!
+//! The newest are in a table in memory. Every [`RUN_IDS`] of them become an immutable run: sorted
+//! buckets in the file, and a filter in memory that says for most names that they are not in it.
+//! Four runs of a size are merged into one, a little with every commit. A fingerprint only says
+//! where to look: whether an event is known is decided by its name in the entry.
+
+mod filter;
+mod merge;
+mod run;
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use lingqian_io::Fault;
+use rusqlite::Connection;
+use siphasher::sip::SipHasher13;
+
+use filter::Filter;
+pub(crate) use merge::Merger;
+pub(crate) use run::{Run, SealedRun, load};
+
+use crate::names::Key;
+
+/// Ids that gather before they become a run.
+///
+/// It is the most that a table of 2^17 places takes.
+pub(crate) const RUN_IDS: usize = (1 << 17) / 8 * 7;
+
+/// The fingerprint of an event's name.
+pub(crate) fn fingerprint(key: &Key, source: &str, event: &str) -> u64 {
+    let mut hasher = SipHasher13::new_with_key(key);
+    std::hash::Hasher::write(&mut hasher, source.as_bytes());
+    // No id holds this byte, so that two names never run together.
+    std::hash::Hasher::write_u8(&mut hasher, 0xFF);
+    std::hash::Hasher::write(&mut hasher, event.as_bytes());
+    std::hash::Hasher::finish(&hasher)
+}
+
+/// A fingerprint and the number of the entry that bears the name.
+pub(crate) type Id = (u64, u64);
+
+/// Every id.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    recent: HashTable<Id>,
+    /// Runs that are on their way to the file.
+    sealed: Vec<Arc<SealedRun>>,
+    runs: Vec<Run>,
+    next_run: u64,
+}
+
+impl Ids {
+    /// The ids of a file whose runs are these.
+    pub(crate) fn new(runs: Vec<Run>, next_run: u64) -> Ids {
+        Ids {
+            recent: HashTable::with_capacity(RUN_IDS),
+            sealed: Vec::new(),
+            runs,
+            next_run,
+        }
+    }
+
+    /// Adds an id.
+    pub(crate) fn add(&mut self, id: Id) {
+        self.recent.insert_unique(id.0, id, |(known, _)| *known);
+    }
+
+    /// Whether there is nothing to look for: neither among the newest nor, by `old`, in runs.
+    pub(crate) fn is_new(&self, fingerprint: u64, old: bool) -> bool {
+        !old && self
+            .recent
+            .find(fingerprint, |id| id.0 == fingerprint)
+            .is_none()
+    }
+
+    /// Entries among the newest whose name may be the one with this fingerprint.
+    pub(crate) fn recent(&self, fingerprint: u64) -> impl Iterator<Item = u64> {
+        let near = self.recent.iter_hash(fingerprint);
+        near.filter(move |id| id.0 == fingerprint).map(|id| id.1)
+    }
+
+    /// A filter for each run.
+    pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
+        let stored = self.runs.iter().map(|run| &run.filter);
+        stored.chain(self.sealed.iter().map(|run| run.filter()))
+    }
+
+    /// Whether an older id may have this fingerprint.
+    pub(crate) fn may_be_old(&self, fingerprint: u64) -> bool {
+        self.filters().any(|filter| filter.may_hold(fingerprint))
+    }
+
+    /// Entries among the older ones whose name may be the one with this fingerprint.
+    pub(crate) fn old(&self, connection: &Connection, fingerprint: u64) -> Result<Vec<u64>, Fault> {
+        let mut found = Vec::new();
+        for sealed in &self.sealed {
+            sealed.find(fingerprint, &mut found);
+        }
+        for run in self.runs.iter().filter(|run| run.may_hold(fingerprint)) {
+            run.find(connection, fingerprint, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// Makes a run of the newest ids, when there are enough of them.
+    pub(crate) fn seal(&mut self) -> Option<Arc<SealedRun>> {
+        if self.recent.len() < RUN_IDS {
+            return None;
+        }
+        let mut ids: Vec<Id> = self.recent.drain().collect();
+        ids.sort_unstable();
+        let sealed = Arc::new(SealedRun::new(self.next_run, ids));
+        self.next_run += 1;
+        self.sealed.push(Arc::clone(&sealed));
+        Some(sealed)
+    }
+
+    /// The run of that number is in the file.
+    pub(crate) fn stored(&mut self, number: u64) {
+        if let Some(place) = self.sealed.iter().position(|run| run.number == number) {
+            let sealed = self.sealed.remove(place);
+            self.runs.push(sealed.run());
+        }
+    }
+
+    /// These runs were merged into that one, which is in the file.
+    pub(crate) fn merged(&mut self, inputs: &[u64], run: Run) {
+        self.runs.retain(|known| !inputs.contains(&known.number));
+        self.runs.push(run);
+    }
+
+    /// Gives a number to a run that is to be made by a merge.
+    pub(crate) fn number_run(&mut self) -> u64 {
+        self.next_run += 1;
+        self.next_run - 1
+    }
+
+    /// The runs that are in the file.
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+}

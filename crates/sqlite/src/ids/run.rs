@@ -1,0 +1,236 @@
+//! A run: ids that are never changed, sorted into buckets by their highest bits.
+
+use lingqian_io::Fault;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::Id;
+use super::filter::{Filter, bucket};
+use crate::codec::{damaged, fault, get};
+use crate::prefetch::cached;
+use crate::sql;
+
+/// Bytes of an id in a bucket: eight of the fingerprint and six of the entry's number.
+const ID_BYTES: usize = 14;
+/// Ids of a bucket, about.
+const BUCKET_IDS: usize = 224;
+/// Buckets that a run's number leaves room for in a slot.
+const SLOT_BITS: u32 = 24;
+
+/// The row of a bucket.
+pub(crate) fn slot(run: u64, bucket: usize) -> i64 {
+    ((run << SLOT_BITS) | bucket as u64).cast_signed()
+}
+
+/// A run that is in the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) number: u64,
+    /// How often it was merged.
+    pub(crate) level: u32,
+    /// It has 2^bits buckets.
+    pub(crate) bits: u32,
+    pub(crate) ids: u64,
+    pub(crate) filter: Filter,
+}
+
+impl Run {
+    pub(crate) fn may_hold(&self, fingerprint: u64) -> bool {
+        self.filter.may_hold(fingerprint)
+    }
+
+    /// Adds the entries under this fingerprint.
+    pub(crate) fn find(
+        &self,
+        connection: &Connection,
+        fingerprint: u64,
+        found: &mut Vec<u64>,
+    ) -> Result<(), Fault> {
+        let body = read_bucket(connection, self.number, bucket(fingerprint, self.bits))?;
+        find_in(&body, fingerprint, found);
+        Ok(())
+    }
+
+    /// Notes that the run is whole.
+    pub(crate) fn note(&self, connection: &Connection) -> Result<(), Fault> {
+        let mut insert = cached(connection, sql!("insert_id_run"))?;
+        let (number, ids) = (self.number.cast_signed(), self.ids.cast_signed());
+        let noted = insert.execute(params![number, self.level, self.bits, ids]);
+        noted.map(|_| ()).map_err(fault)
+    }
+}
+
+/// A run that is on its way to the file.
+#[derive(Debug)]
+pub(crate) struct SealedRun {
+    pub(crate) number: u64,
+    bits: u32,
+    /// Sorted.
+    ids: Vec<Id>,
+    filter: Filter,
+}
+
+impl SealedRun {
+    /// A run of sorted ids.
+    pub(crate) fn new(number: u64, ids: Vec<Id>) -> SealedRun {
+        let bits = (ids.len() / BUCKET_IDS).max(1).ilog2();
+        let mut filter = Filter::empty(bits);
+        ids.iter().for_each(|id| filter.add(id.0));
+        SealedRun {
+            number,
+            bits,
+            ids,
+            filter,
+        }
+    }
+
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Adds the entries under this fingerprint.
+    pub(crate) fn find(&self, fingerprint: u64, found: &mut Vec<u64>) {
+        let begin = self.ids.partition_point(|id| id.0 < fingerprint);
+        let same = self.ids[begin..]
+            .iter()
+            .take_while(|id| id.0 == fingerprint);
+        found.extend(same.map(|id| id.1));
+    }
+
+    /// The run without its ids.
+    pub(crate) fn run(&self) -> Run {
+        Run {
+            number: self.number,
+            level: 0,
+            bits: self.bits,
+            ids: self.ids.len() as u64,
+            filter: self.filter.clone(),
+        }
+    }
+
+    /// Writes buckets and run.
+    pub(crate) fn write(&self, connection: &Connection) -> Result<(), Fault> {
+        let mut rest = self.ids.as_slice();
+        for number in 0..1_usize << self.bits {
+            let end = rest.partition_point(|id| bucket(id.0, self.bits) <= number);
+            let (own, others) = rest.split_at(end);
+            write_bucket(
+                connection,
+                self.number,
+                number,
+                &self.filter.part(number),
+                own,
+            )?;
+            rest = others;
+        }
+        self.run().note(connection)
+    }
+}
+
+/// Writes one bucket.
+pub(crate) fn write_bucket(
+    connection: &Connection,
+    run: u64,
+    bucket: usize,
+    part: &[u8],
+    ids: &[Id],
+) -> Result<(), Fault> {
+    let mut body = Vec::with_capacity(ids.len() * ID_BYTES);
+    for (fingerprint, seq) in ids {
+        body.extend_from_slice(&fingerprint.to_be_bytes());
+        body.extend_from_slice(&seq.to_le_bytes()[..6]);
+    }
+    let mut insert = cached(connection, sql!("insert_id_bucket"))?;
+    let written = insert.execute(params![slot(run, bucket), part, body]);
+    written.map(|_| ()).map_err(fault)
+}
+
+/// The ids of a bucket, as they are stored.
+pub(crate) fn read_bucket(
+    connection: &Connection,
+    run: u64,
+    bucket: usize,
+) -> Result<Vec<u8>, Fault> {
+    let mut query = cached(connection, sql!("id_bucket"))?;
+    let found = query.query_row([slot(run, bucket)], |row| row.get(0));
+    let body: Option<Vec<u8>> = found.optional().map_err(fault)?;
+    let body = body.filter(|body| body.len() % ID_BYTES == 0);
+    body.ok_or_else(|| damaged("id_buckets"))
+}
+
+fn read_id(bytes: &[u8]) -> Id {
+    let (mut fingerprint, mut seq) = ([0; 8], [0; 8]);
+    fingerprint.copy_from_slice(&bytes[..8]);
+    seq[..6].copy_from_slice(&bytes[8..14]);
+    (u64::from_be_bytes(fingerprint), u64::from_le_bytes(seq))
+}
+
+/// Every id of a stored bucket, in their order.
+pub(crate) fn ids_of(body: &[u8]) -> impl Iterator<Item = Id> {
+    body.chunks_exact(ID_BYTES).map(read_id)
+}
+
+fn find_in(body: &[u8], fingerprint: u64, found: &mut Vec<u64>) {
+    let at = |place: usize| read_id(&body[place * ID_BYTES..]);
+    let (mut low, mut high) = (0, body.len() / ID_BYTES);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if at(middle).0 < fingerprint {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    let rest = body.get(low * ID_BYTES..).unwrap_or_default();
+    let same = ids_of(rest).take_while(|id| id.0 == fingerprint);
+    found.extend(same.map(|id| id.1));
+}
+
+/// Every whole run of the file with its filter, and the number of the next.
+pub(crate) fn load(connection: &Connection) -> Result<(Vec<Run>, u64), Fault> {
+    let mut query = cached(connection, sql!("id_runs"))?;
+    let mut rows = query.query([]).map_err(fault)?;
+    let mut runs = Vec::new();
+    while let Some(row) = rows.next().map_err(fault)? {
+        let number: i64 = get(row, 0)?;
+        let bits: u32 = get(row, 2)?;
+        if bits >= SLOT_BITS {
+            return Err(damaged("id_runs.bits"));
+        }
+        let mut run = Run {
+            number: number.unsigned_abs(),
+            level: get(row, 1)?,
+            bits,
+            ids: get::<i64>(row, 3)?.unsigned_abs(),
+            filter: Filter::empty(bits),
+        };
+        load_filter(connection, &mut run)?;
+        runs.push(run);
+    }
+    let mut query = cached(connection, sql!("last_id_bucket"))?;
+    let last: Option<i64> = query.query_row([], |row| row.get(0)).map_err(fault)?;
+    let used = last.map_or(0, |slot| slot.unsigned_abs() >> SLOT_BITS);
+    Ok((runs, used + 1))
+}
+
+fn load_filter(connection: &Connection, run: &mut Run) -> Result<(), Fault> {
+    let mut query = cached(connection, sql!("id_filters"))?;
+    let slots = [slot(run.number, 0), slot(run.number + 1, 0)];
+    let mut rows = query.query(slots).map_err(fault)?;
+    for bucket in 0..1_usize << run.bits {
+        let row = rows.next().map_err(fault)?;
+        let row = row.ok_or_else(|| damaged("id_buckets"))?;
+        let (found, part): (i64, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
+        if found != slot(run.number, bucket) || !run.filter.restore(bucket, &part) {
+            return Err(damaged("id_buckets"));
+        }
+    }
+    Ok(())
+}
+
+/// Removes up to `limit` buckets of runs that are not whole or were merged; tells whether any is
+/// left.
+pub(crate) fn clear(connection: &Connection, run: u64, limit: usize) -> Result<usize, Fault> {
+    let mut delete = cached(connection, sql!("delete_id_buckets"))?;
+    let values = params![slot(run, 0), slot(run + 1, 0), limit as i64];
+    delete.execute(values).map_err(fault)
+}

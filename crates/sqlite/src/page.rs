@@ -1,0 +1,241 @@
+//! Pages: entries in their order, up to [`PAGE_ENTRIES_MAX`] in one row, hash-chained from the
+//! first page to the last. A page is written once and never changed.
+
+use lingqian_core::ledger::Entry;
+use lingqian_io::Fault;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::codec::{fault, get};
+use crate::prefetch::cached;
+use crate::record::{Names, RECORD_BYTES, Record, read_names, text_place};
+use crate::sql;
+
+/// The most entries of a page: few enough that one of them is read quickly.
+pub(crate) const PAGE_ENTRIES_MAX: usize = 128;
+
+/// What a page's hash is made of: the page before, its numbers and its body.
+pub(crate) type Hash = [u8; 32];
+
+/// The hash before the first page.
+pub(crate) const NO_HASH: Hash = [0; 32];
+
+/// Some entries with consecutive numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// The number of the first entry.
+    pub(crate) first: u64,
+    /// How many entries.
+    pub(crate) count: usize,
+    /// The records, then their texts.
+    pub(crate) body: Vec<u8>,
+}
+
+/// One entry of a page.
+pub(crate) struct Line<'p> {
+    pub(crate) seq: u64,
+    pub(crate) record: Record,
+    pub(crate) names: Names<'p>,
+}
+
+impl Line<'_> {
+    /// The entry, where the record holds one.
+    pub(crate) fn entry(&self) -> Result<Entry, Fault> {
+        let entry = self.record.entry(&self.names);
+        entry.ok_or_else(|| damaged(self.seq))
+    }
+}
+
+/// An entry that does not read back.
+pub(crate) fn damaged(seq: u64) -> Fault {
+    Fault::Broken(format!(
+        "entry {seq} holds something that was never written; `lingqian ledger verify` names the \
+         page"
+    ))
+}
+
+impl Page {
+    /// The number of the last entry.
+    pub(crate) fn last(&self) -> u64 {
+        self.first + self.count as u64 - 1
+    }
+
+    /// The entry of that number.
+    pub(crate) fn line(&self, seq: u64) -> Result<Line<'_>, Fault> {
+        let place = seq.checked_sub(self.first);
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        let place = place.filter(|place| *place < self.count);
+        let found = place.and_then(|place| {
+            let rest = self.body.get(place * RECORD_BYTES..)?;
+            let bytes = rest.first_chunk::<RECORD_BYTES>()?;
+            let texts = self.body.get(self.count * RECORD_BYTES..)?;
+            let record = Record::read(bytes)?;
+            let names = read_names(bytes, texts.get(text_place(bytes)..)?)?;
+            Some(Line { seq, record, names })
+        });
+        found.ok_or_else(|| damaged(seq))
+    }
+
+    /// Every entry in its order.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Result<Line<'_>, Fault>> {
+        (self.first..=self.last()).map(|seq| self.line(seq))
+    }
+
+    /// The hash that chains the page to the one before.
+    pub(crate) fn hash(&self, before: &Hash) -> Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(before);
+        hasher.update(&self.first.to_le_bytes());
+        hasher.update(&(self.count as u64).to_le_bytes());
+        hasher.update(&self.body);
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// A page that is being filled.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    first: u64,
+    records: Vec<u8>,
+    texts: Vec<u8>,
+}
+
+impl Draft {
+    /// An empty page whose first entry will have this number.
+    pub(crate) fn new(first: u64) -> Draft {
+        Draft {
+            first,
+            records: Vec::with_capacity(PAGE_ENTRIES_MAX * (RECORD_BYTES + 24)),
+            texts: Vec::with_capacity(PAGE_ENTRIES_MAX * 24),
+        }
+    }
+
+    /// How many entries it has.
+    pub(crate) fn count(&self) -> usize {
+        self.records.len() / RECORD_BYTES
+    }
+
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// When it has no room in a record.
+    pub(crate) fn push(&mut self, record: &Record, names: &Names<'_>) -> Result<(), Fault> {
+        record.write(names, &mut self.records, &mut self.texts)
+    }
+
+    /// The entry of that number, while the page is not finished.
+    pub(crate) fn line(&self, seq: u64) -> Option<Line<'_>> {
+        let place = usize::try_from(seq.checked_sub(self.first)?).ok()?;
+        let rest = self.records.get(place.checked_mul(RECORD_BYTES)?..)?;
+        let bytes = rest.first_chunk::<RECORD_BYTES>()?;
+        let record = Record::read(bytes)?;
+        let names = read_names(bytes, self.texts.get(text_place(bytes)..)?)?;
+        Some(Line { seq, record, names })
+    }
+
+    /// The finished page.
+    pub(crate) fn finish(self) -> Page {
+        let count = self.count();
+        let mut body = self.records;
+        body.extend_from_slice(&self.texts);
+        Page {
+            first: self.first,
+            count,
+            body,
+        }
+    }
+}
+
+/// Writes a page.
+pub(crate) fn insert(connection: &Connection, page: &Page, hash: &Hash) -> Result<(), Fault> {
+    let (first, count) = (page.first.cast_signed(), page.count as i64);
+    let mut insert = cached(connection, sql!("insert_page"))?;
+    let written = insert.execute(params![first, count, hash, page.body]);
+    written.map(|_| ()).map_err(fault)
+}
+
+/// A page and its hash from the columns of the page queries.
+pub(crate) fn row(row: &Row<'_>) -> Result<(Page, Hash), Fault> {
+    let (first, count): (i64, i64) = (get(row, 0)?, get(row, 1)?);
+    let lost = || Fault::Broken(format!("the page of entry {first} is damaged"));
+    let page = Page {
+        first: u64::try_from(first).map_err(|_| lost())?,
+        count: usize::try_from(count).map_err(|_| lost())?,
+        body: get(row, 3)?,
+    };
+    if page.first == 0 || page.count == 0 {
+        return Err(lost());
+    }
+    Ok((page, get(row, 2)?))
+}
+
+/// The number and hash of the last entry and page; zeroes where there is none.
+pub(crate) fn last(connection: &Connection) -> Result<(u64, Hash), Fault> {
+    let mut query = cached(connection, sql!("last_page"))?;
+    let found = query.query_row([], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+    });
+    let found = found.optional().map_err(fault)?;
+    Ok(found.map_or((0, NO_HASH), |(first, count, hash)| {
+        ((first + count - 1).unsigned_abs(), hash)
+    }))
+}
+
+/// The page that holds an entry.
+pub(crate) fn of(connection: &Connection, seq: u64) -> Result<Page, Fault> {
+    let mut query = cached(connection, sql!("page_of"))?;
+    let mut rows = query.query([seq.cast_signed()]).map_err(fault)?;
+    match rows.next().map_err(fault)? {
+        Some(found) => Ok(row(found)?.0),
+        None => Err(damaged(seq)),
+    }
+}
+
+/// Hands over every page from that of entry `from` on, each with its hash, having checked that
+/// it is the successor of the one before and hashes to what is stored.
+///
+/// # Errors
+/// [`Fault::Broken`] that names the first page that does not fit.
+pub(crate) fn walk(
+    connection: &Connection,
+    from: u64,
+    mut each: impl FnMut(&Page, &Hash) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut query = cached(connection, sql!("pages_from"))?;
+    let mut rows = query.query([from.cast_signed()]).map_err(fault)?;
+    let mut before: Option<(u64, Hash)> = None;
+    while let Some(found) = rows.next().map_err(fault)? {
+        let (page, hash) = row(found)?;
+        let (last, chained) = match before {
+            Some(before) => before,
+            None => hash_before(connection, page.first)?,
+        };
+        if page.first != last + 1 {
+            let (expected, found) = (last + 1, page.first);
+            return Err(Fault::Broken(format!(
+                "the page of entry {expected} is missing: the next one begins with entry {found}"
+            )));
+        }
+        if page.hash(&chained) != hash {
+            let (first, last) = (page.first, page.last());
+            return Err(Fault::Broken(format!(
+                "the page of entries {first} to {last} does not match its hash: a byte of it, or \
+                 of the chain before it, was changed; restore the file from a copy"
+            )));
+        }
+        each(&page, &hash)?;
+        before = Some((page.last(), hash));
+    }
+    Ok(())
+}
+
+/// The end of the page before the one that begins with this entry.
+fn hash_before(connection: &Connection, first: u64) -> Result<(u64, Hash), Fault> {
+    let mut query = cached(connection, sql!("page_before"))?;
+    let found = query.query_row([first.cast_signed()], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+    });
+    let found = found.optional().map_err(fault)?;
+    Ok(found.map_or((0, NO_HASH), |(first, count, hash)| {
+        ((first + count - 1).unsigned_abs(), hash)
+    }))
+}

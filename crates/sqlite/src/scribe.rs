@@ -1,0 +1,235 @@
+//! The one connection that writes, on a thread of its own: whole batches, in their order.
+//!
+//! While the scribe syncs one batch the teller decides on the next. When a batch cannot be
+//! written, or somebody else wrote to the file, everything that was decided after it is worthless:
+//! the scribe hands it back unwritten until the teller has read the books anew.
+
+use std::sync::mpsc;
+
+use lingqian_io::Fault;
+use lingqian_io::store::EventAnswer;
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::codec::{fault, first, get, in_doubt};
+use crate::ids::{Merger, Run};
+use crate::ledger::{Batch, Ledger};
+use crate::page::{Hash, NO_HASH, last};
+use crate::prefetch::cached;
+use crate::teller::{Pending, Told};
+
+/// What else a batch writes, in the same transaction.
+pub(crate) type Extra = Box<dyn FnOnce(&Connection) -> Result<(), Fault> + Send>;
+/// What became of a batch that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It is durable.
+    Done,
+    /// Nothing of it was written; what it was decided on is no longer true.
+    Returned,
+}
+/// Who waits for a batch.
+pub(crate) type Done = Box<dyn FnOnce(Result<Written, Fault>) + Send>;
+
+/// To whom a batch matters.
+pub(crate) enum Reply {
+    /// Events; they can be decided on again.
+    Events(Box<Pending>, Vec<EventAnswer>),
+    /// Somebody else.
+    Other(Done),
+}
+
+impl Reply {
+    fn written(self, written: Result<Written, Fault>) {
+        match self {
+            // Nobody waits any more when the caller was dropped; the work stands.
+            Reply::Events(pending, answers) => {
+                let Pending { events, answer, .. } = *pending;
+                let told = written.map(|written| match written {
+                    Written::Done => Told::Answers(answers),
+                    Written::Returned => Told::Again(events),
+                });
+                let _ = answer.send(told);
+            }
+            Reply::Other(done) => done(written),
+        }
+    }
+}
+
+/// A batch on its way to the file.
+pub(crate) struct Job {
+    pub(crate) batch: Batch,
+    pub(crate) extra: Option<Extra>,
+    /// A number for the run that a merge may begin.
+    pub(crate) next_run: u64,
+    /// Runs that the teller no longer looks into.
+    pub(crate) discard: Vec<u64>,
+    pub(crate) reply: Reply,
+}
+
+/// Something for the scribe to do.
+pub(crate) enum Order {
+    /// Writes a batch.
+    Write(Box<Job>),
+    /// Does something else with the connection.
+    Run(Box<dyn FnOnce(&mut Scribe) + Send>),
+}
+
+/// What the teller must know.
+pub(crate) enum Note {
+    /// A batch is durable; this run is in the file, and this one replaced those.
+    Written(Option<u64>, Option<(Vec<u64>, Run)>),
+    /// A batch was not written. Whoever waited for it was told.
+    NotWritten,
+}
+
+/// The connection that writes, and what it must remember.
+pub(crate) struct Scribe {
+    connection: Connection,
+    hash: Hash,
+    /// SQLite's `data_version`, which changes with every commit of somebody else.
+    version: u32,
+    merger: Merger,
+    /// Whether what the teller decides on is worthless.
+    stale: bool,
+    notes: mpsc::Sender<Note>,
+}
+
+fn data_version(connection: &Connection) -> Result<u32, Fault> {
+    let mut query = cached(connection, "PRAGMA data_version")?;
+    Ok(first(&mut query, [], |row| get(row, 0))?.unwrap_or(0))
+}
+
+impl Scribe {
+    /// A scribe who has read nothing yet.
+    pub(crate) fn new(connection: Connection, notes: mpsc::Sender<Note>) -> Scribe {
+        Scribe {
+            connection,
+            hash: NO_HASH,
+            version: 0,
+            merger: Merger::default(),
+            stale: true,
+            notes,
+        }
+    }
+
+    /// Works until nobody can give orders any more.
+    pub(crate) fn work(mut self, orders: &mpsc::Receiver<Order>) {
+        while let Ok(order) = orders.recv() {
+            match order {
+                Order::Run(run) => run(&mut self),
+                Order::Write(job) => self.take(*job),
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job) {
+        let note = if self.stale {
+            job.reply.written(Ok(Written::Returned));
+            Note::NotWritten
+        } else {
+            self.write(job)
+        };
+        // A teller who is gone needs no notes.
+        let _ = self.notes.send(note);
+    }
+
+    fn write(&mut self, mut job: Job) -> Note {
+        match self.try_write(&mut job) {
+            Ok(Some(merged)) => {
+                let sealed = job.batch.sealed.as_ref().map(|run| run.number);
+                job.reply.written(Ok(Written::Done));
+                Note::Written(sealed, merged)
+            }
+            Ok(None) => {
+                self.stale = true;
+                job.reply.written(Ok(Written::Returned));
+                Note::NotWritten
+            }
+            Err(fault) => {
+                self.stale = true;
+                job.reply.written(Err(fault));
+                Note::NotWritten
+            }
+        }
+    }
+
+    /// Nothing when somebody else wrote to the file.
+    #[expect(
+        clippy::type_complexity,
+        reason = "whether it was written, and what was merged"
+    )]
+    fn try_write(&mut self, job: &mut Job) -> Result<Option<Option<(Vec<u64>, Run)>>, Fault> {
+        let change = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(fault)?;
+        if data_version(&change)? != self.version {
+            return Ok(None);
+        }
+        let hash = job.batch.write(&change, &self.hash)?;
+        if let Some(extra) = job.extra.take() {
+            extra(&change)?;
+        }
+        self.merger.discard(&job.discard);
+        if let Some(sealed) = &job.batch.sealed {
+            self.merger.add(sealed.run());
+        }
+        let merged = if self.merger.is_idle() {
+            None
+        } else {
+            self.merger.work(&change, job.batch.events, job.next_run)?
+        };
+        // From here on it may be durable even when SQLite reports an error.
+        change.commit().map_err(in_doubt)?;
+        self.hash = hash;
+        Ok(Some(merged))
+    }
+
+    /// Reads the books as nobody else can change them meanwhile.
+    pub(crate) fn read_books(&mut self) -> Result<Ledger, Fault> {
+        let moment = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(fault)?;
+        let version = data_version(&moment)?;
+        let ledger = Ledger::load(&moment)?;
+        let merger = Merger::open(&moment, ledger.ids.runs())?;
+        let (_, hash) = last(&moment)?;
+        moment.commit().map_err(fault)?;
+        (self.version, self.merger, self.hash) = (version, merger, hash);
+        self.stale = false;
+        Ok(ledger)
+    }
+
+    /// Whether what the teller decides on is worthless.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Looks at the file as of one moment; nothing when somebody else wrote to it since the
+    /// books were read.
+    pub(crate) fn look<R>(
+        &mut self,
+        look: impl FnOnce(&Connection) -> Result<R, Fault>,
+    ) -> Result<Option<R>, Fault> {
+        let moment = self.connection.transaction().map_err(fault)?;
+        let found = look(&moment)?;
+        // The first read of a transaction fixes what it sees; the version is read after it.
+        let mine = data_version(&moment)? == self.version && !self.stale;
+        Ok(mine.then_some(found))
+    }
+
+    /// Changes something that the books in memory do not hold.
+    pub(crate) fn change<R>(
+        &mut self,
+        change: impl FnOnce(&Connection) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let moment = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(fault)?;
+        let changed = change(&moment)?;
+        moment.commit().map_err(in_doubt)?;
+        Ok(changed)
+    }
+}

@@ -1,0 +1,229 @@
+//! The hot path: a batch of events from names to entries.
+//!
+//! What costs memory accesses is done for the whole batch at a time, so that they overlap: first
+//! all names and ids are hashed, then all users are found, then all filters asked. Only then are
+//! the events decided on, one after the other.
+
+use lingqian_core::earning::{Booking, Case, Credited, Purse, Verdict, decide};
+use lingqian_core::id::UserNo;
+use lingqian_core::time::Timestamp;
+use lingqian_core::{EventBatch, EventView, Rejection};
+use lingqian_io::Fault;
+use lingqian_io::store::EventAnswer;
+use rusqlite::Connection;
+
+use super::{AHEAD_MAX, Pending, Teller, Told};
+use crate::codec::fault;
+use crate::ids::fingerprint;
+use crate::ledger::{Found, Ledger, Marks};
+use crate::names::hash;
+use crate::scribe::Reply;
+
+/// What an event's names stand for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolved {
+    name: u128,
+    fingerprint: u64,
+    user: Option<UserNo>,
+    /// Whether its id may be among the older ones.
+    old: bool,
+}
+
+impl Teller {
+    /// Decides on events. Whoever waits is answered when they are durable.
+    pub(crate) fn earn(&mut self, pending: Pending) {
+        let ready = self.wait(AHEAD_MAX - 1);
+        if let Err(fault) = ready.and_then(|()| self.open_books().map(|_| ())) {
+            let _ = pending.answer.send(Err(fault));
+            return;
+        }
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        let before = ledger.last();
+        match decide_all(ledger, &self.connection, &mut self.cases, &pending) {
+            Err(fault) => {
+                self.ledger = None;
+                let _ = pending.answer.send(Err(fault));
+            }
+            Ok(answers) if ledger.last() == before => {
+                self.answer_durable(Told::Answers(answers), pending.answer);
+            }
+            Ok(answers) => {
+                let today = pending.now.business_date();
+                self.send(today, None, Reply::Events(Box::new(pending), answers));
+            }
+        }
+    }
+}
+
+fn decide_all(
+    ledger: &mut Ledger,
+    connection: &Connection,
+    cases: &mut Vec<Resolved>,
+    pending: &Pending,
+) -> Result<Vec<EventAnswer>, Fault> {
+    // One snapshot for all look-ups, instead of one for each.
+    let connection = &connection.unchecked_transaction().map_err(fault)?;
+    resolve(ledger, connection, cases, &pending.events)?;
+    let mut answers = Vec::with_capacity(cases.len());
+    for (event, resolved) in pending.events.iter().zip(cases.iter()) {
+        answers.push(decide_one(
+            ledger,
+            connection,
+            &event,
+            resolved,
+            pending.now,
+        )?);
+    }
+    Ok(answers)
+}
+
+/// Finds users and asks the filters, for the whole batch.
+fn resolve(
+    ledger: &mut Ledger,
+    connection: &Connection,
+    cases: &mut Vec<Resolved>,
+    events: &EventBatch,
+) -> Result<(), Fault> {
+    cases.clear();
+    let key = ledger.key;
+    cases.extend(events.iter().map(|event| Resolved {
+        name: hash(&key, event.user),
+        fingerprint: fingerprint(&key, event.source, event.event_id),
+        user: None,
+        old: false,
+    }));
+    for case in cases.iter_mut() {
+        case.user = ledger.names.get(case.name);
+    }
+    for filter in ledger.ids.filters() {
+        for case in cases.iter_mut() {
+            case.old |= filter.may_hold(case.fingerprint);
+        }
+    }
+    for (case, event) in cases.iter_mut().zip(events.iter()) {
+        if case.user.is_none() {
+            case.user = ledger.names.find(connection, case.name, event.user)?;
+        }
+        if let Some(user) = case.user {
+            ledger.accounts.load(connection, user)?;
+        }
+    }
+    // Whatever is looked at next is in the processor's cache then.
+    let touched = cases.iter().filter(|case| {
+        let newest = case.user.map(|user| ledger.accounts.get(user).newest);
+        newest == Some(u64::MAX) || !ledger.ids.is_new(case.fingerprint, false)
+    });
+    std::hint::black_box(touched.count());
+    Ok(())
+}
+
+/// What of an event's case is looked up and owned.
+#[derive(Default)]
+struct Looked {
+    known: Option<Box<Found>>,
+    original: Option<Box<Found>>,
+    sender: Option<UserNo>,
+    sender_purse: Purse,
+}
+
+fn decide_one(
+    ledger: &mut Ledger,
+    connection: &Connection,
+    event: &EventView<'_>,
+    resolved: &Resolved,
+    now: Timestamp,
+) -> Result<EventAnswer, Fault> {
+    let looked = look_up(ledger, connection, event, resolved, now)?;
+    let today = now.business_date();
+    let kind = ledger.kind(event.kind);
+    let capped = kind.filter(|kind| kind.terms.capped());
+    let counted = capped.zip(looked.sender.or(resolved.user));
+    let case = Case {
+        amount: event.amount,
+        occurred_at: event.occurred_at,
+        reverses: event.reverses,
+        names_sender: event.from.is_some(),
+        user: resolved.user,
+        kind,
+        sender: looked.sender,
+        known: looked.known.as_deref().map(Found::known),
+        original: looked.original.as_deref().map(Found::known),
+        purse: resolved
+            .user
+            .map_or_else(Purse::default, |user| ledger.accounts.purse(user, today)),
+        sender_purse: looked.sender_purse,
+        counted: counted
+            .map(|(kind, user)| ledger.accounts.kind_day(user, kind.no))
+            .unwrap_or_default(),
+    };
+    match decide(now, &case) {
+        Err(rejection) => Ok(Err(rejection)),
+        Ok(Verdict::Known) => Ok(Ok(Credited::Before)),
+        Ok(Verdict::Booked(booking)) => {
+            let kind = kind.map(|kind| kind.no);
+            let (Some(user), Some(kind)) = (resolved.user, kind) else {
+                return Ok(Err(Rejection::UnknownUser));
+            };
+            let source = ledger.source_no(event.source)?;
+            let marks = Marks {
+                source,
+                event_id: event.event_id,
+                fingerprint: resolved.fingerprint,
+                user,
+                kind,
+                occurred_at: event.occurred_at,
+                reverses: looked.original.as_ref().map(|original| original.seq),
+            };
+            book(ledger, now, &booking, &marks, looked.original.as_deref())?;
+            Ok(Ok(Credited::Now(booking.amount)))
+        }
+    }
+}
+
+fn book(
+    ledger: &mut Ledger,
+    now: Timestamp,
+    booking: &Booking,
+    marks: &Marks<'_>,
+    original: Option<&Found>,
+) -> Result<(), Fault> {
+    ledger.book(now, booking, marks)?;
+    if let Some(original) = original {
+        let clawed = original.clawed.plus(booking.amount);
+        ledger.set_clawed(original.seq, clawed.unwrap_or(original.amount));
+    }
+    Ok(())
+}
+
+fn look_up(
+    ledger: &mut Ledger,
+    connection: &Connection,
+    event: &EventView<'_>,
+    resolved: &Resolved,
+    now: Timestamp,
+) -> Result<Looked, Fault> {
+    let name = (event.source, event.event_id);
+    let mut looked = Looked::default();
+    if !ledger.ids.is_new(resolved.fingerprint, resolved.old) {
+        let known = ledger.find(connection, name, resolved.fingerprint, resolved.old)?;
+        looked.known = known.map(Box::new);
+    }
+    if let Some(sender) = event.from {
+        let hash = hash(&ledger.key, sender);
+        looked.sender = ledger.names.find(connection, hash, sender)?;
+        if let Some(user) = looked.sender {
+            ledger.accounts.load(connection, user)?;
+            looked.sender_purse = ledger.accounts.purse(user, now.business_date());
+        }
+    }
+    if let Some(original) = event.reverses {
+        let fingerprint = fingerprint(&ledger.key, event.source, original);
+        let old = ledger.ids.may_be_old(fingerprint);
+        let name = (event.source, original);
+        let original = ledger.find(connection, name, fingerprint, old)?;
+        looked.original = original.map(Box::new);
+    }
+    Ok(looked)
+}
