@@ -5,3 +5,5 @@ mod commands;
 mod killed;
 mod process;
 mod quickstart;
+mod server;
+mod shared;
