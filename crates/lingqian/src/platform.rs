@@ -14,7 +14,7 @@ use lingqian_http::{Settings, mint, router};
 use lingqian_io::{Clock as _, Ports as _};
 use tokio::net::TcpListener;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::home::{Home, write_whole};
 use crate::passes;
 use crate::wire::{Wire, public_url};
@@ -82,22 +82,30 @@ async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
         remark: texts.remark.clone(),
     };
     let mut commands = vec![Command::DefineMerchant(merchant)];
-    for kind in &wire.config().kinds {
-        let code = KindCode::parse(&kind.code)
-            .with_context(|| format!("the kind {:?} in the configuration: its code", kind.code))?;
-        commands.push(Command::DefineKind(Kind {
-            no: KindNo(kind.no),
-            code,
-            price: kind.price_micros.map(Micros),
-            amount_max: Micros(kind.amount_max_micros),
-            tax_class: kind.tax_class.clone(),
-            terms: Terms::default(),
-        }));
+    for defined in &wire.config().kinds {
+        commands.push(Command::DefineKind(kind(defined)?));
     }
     for answer in desk.submit_all(commands).await? {
         answer.context("the configuration contradicts the books")?;
     }
     Ok(())
+}
+
+/// A kind of the configuration in the words of the rules.
+///
+/// # Errors
+/// When its code is malformed.
+pub(crate) fn kind(kind: &config::Kind) -> anyhow::Result<Kind> {
+    let code = KindCode::parse(&kind.code)
+        .with_context(|| format!("the kind {:?} in the configuration: its code", kind.code))?;
+    Ok(Kind {
+        no: KindNo(kind.no),
+        code,
+        price: kind.price_micros.map(Micros),
+        amount_max: Micros(kind.amount_max_micros),
+        tax_class: kind.tax_class.clone(),
+        terms: Terms::default(),
+    })
 }
 
 /// An API key for everything, made once for the owner of the data directory.
