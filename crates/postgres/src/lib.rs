@@ -23,6 +23,7 @@ mod settle;
 mod tid;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::facts::Wallet;
@@ -59,21 +60,25 @@ use sql;
 /// One moment for all reads, and nothing written.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
-/// How many connections a process may open.
+/// How many connections a process may open, and how long it waits for a server that went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// For deciding and writing.
     pub writers: usize,
     /// For looking.
     pub readers: usize,
+    /// So long it is asked what became of a commit whose answer was lost, before the outcome is
+    /// said to be unknown.
+    pub patience: Duration,
 }
 
 impl Default for Options {
-    /// Eight and four.
+    /// Eight and four connections, and twenty seconds.
     fn default() -> Self {
         Options {
             writers: 8,
             readers: 4,
+            patience: Duration::from_secs(20),
         }
     }
 }
@@ -106,7 +111,7 @@ impl PostgresStore {
         let readers = Connections::new(config.clone(), Use::Read, options.readers)?;
         let writers = Connections::new(config, Use::Write, options.writers)?;
         Ok(PostgresStore {
-            books: Arc::new(Books::new(writers)),
+            books: Arc::new(Books::new(writers, options.patience)),
             readers,
         })
     }

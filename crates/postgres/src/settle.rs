@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lingqian_core::Changes;
 use lingqian_io::Fault;
@@ -27,9 +27,8 @@ const ROOM: i64 = 32_000_000;
 const ROOM_LEFT_MIN: i64 = ROOM / 2;
 /// How many batches of this process leave deltas before they are folded.
 const FOLD_EVERY: u64 = 256;
-/// How often it is asked what became of a commit whose answer was lost, and how long apart.
-const DOUBTS: u32 = 20;
-const DOUBT_REST: Duration = Duration::from_millis(500);
+/// How long apart it is asked what became of a commit whose answer was lost.
+const DOUBT_REST: Duration = Duration::from_millis(200);
 
 /// Runs to the end even when whoever waits for it goes away.
 pub(crate) async fn apart<T: Send + 'static>(
@@ -47,10 +46,12 @@ pub(crate) struct Books {
     catalogue: names::Remembered,
     batches: AtomicU64,
     making_room: AtomicBool,
+    /// How long it is asked what became of a commit whose answer was lost.
+    patience: Duration,
 }
 
 impl Books {
-    pub(crate) fn new(writers: Connections) -> Books {
+    pub(crate) fn new(writers: Connections, patience: Duration) -> Books {
         Books {
             writers,
             remembered: Remembered::default(),
@@ -58,6 +59,7 @@ impl Books {
             catalogue: names::Remembered::default(),
             batches: AtomicU64::new(0),
             making_room: AtomicBool::new(false),
+            patience,
         }
     }
 
@@ -124,15 +126,18 @@ impl Books {
     /// Whether a batch whose commit was not answered is in the books. Whoever holds the end of
     /// the chain knows that no commit is under way, so that "not there" is the last word.
     async fn is_durable(&self, sealed: &Sealed) -> Result<bool, Fault> {
-        for _ in 0..DOUBTS {
-            match self.look_for(sealed).await {
-                Ok(found) => return Ok(found),
-                Err(_) => tokio::time::sleep(DOUBT_REST).await,
+        let begun = Instant::now();
+        loop {
+            let looked = tokio::time::timeout(self.patience, self.look_for(sealed)).await;
+            if let Ok(Ok(found)) = looked {
+                return Ok(found);
             }
+            if begun.elapsed() >= self.patience {
+                let words = "PostgreSQL went away during the commit";
+                return Err(Fault::Unknown(words.into()));
+            }
+            tokio::time::sleep(DOUBT_REST).await;
         }
-        Err(Fault::Unknown(
-            "PostgreSQL went away during the commit".into(),
-        ))
     }
 
     async fn look_for(&self, sealed: &Sealed) -> Result<bool, Refused> {

@@ -1,6 +1,9 @@
 //! The PostgreSQL store: the suite of every store, and what only a server can show.
 
+mod given;
 mod guards;
+mod lost;
+mod room;
 mod schema;
 mod shared;
 mod world;

@@ -21,6 +21,20 @@ pub(crate) fn server() -> String {
 
 /// A new and empty database; tells its address.
 pub(crate) async fn database() -> String {
+    made("template0").await
+}
+
+/// A copy of a database to which nobody may stay connected; tells its address.
+pub(crate) async fn copy(url: &str) -> String {
+    let name = url.rsplit('/').next().expect("a name");
+    let end =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    let client = connect(&format!("{}/postgres", server())).await;
+    client.batch_execute(&end).await.expect("connections end");
+    made(name).await
+}
+
+async fn made(template: &str) -> String {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let server = server();
     let name = format!(
@@ -32,7 +46,7 @@ pub(crate) async fn database() -> String {
     for statement in [
         format!("DROP DATABASE IF EXISTS {name}"),
         format!(
-            "CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' \
+            "CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8' LC_COLLATE 'C' \
                  LC_CTYPE 'C'"
         ),
     ] {
