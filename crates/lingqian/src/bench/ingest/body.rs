@@ -191,7 +191,7 @@ mod tests {
         let mut sums = Sums::default();
         for (line, letter) in body.lines().zip(&parcel.expected) {
             let event = parse_event(line.as_bytes()).expect("it reads");
-            assert_eq!(event.user.as_str() == "nobody", *letter == REJECTED);
+            assert_eq!(event.view().user == "nobody", *letter == REJECTED);
             match *letter {
                 CREDITED => sums.credited += 1,
                 DUPLICATE => sums.duplicates += 1,

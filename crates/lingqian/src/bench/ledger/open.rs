@@ -13,7 +13,6 @@ use lingqian_io::{Clock as _, Store};
 use crate::bench::ledger::drive::decide_all;
 use crate::bench::load::user_id;
 use crate::config::{self, Config};
-use crate::platform::kind;
 use crate::progress::{Rate, Stage};
 use crate::world::RealClock;
 
@@ -31,7 +30,7 @@ pub(crate) async fn open_books<S: Store>(store: &S, users: u32) -> anyhow::Resul
     let config = Config::default();
     let mut commands = vec![Command::DefineMerchant(merchant(config.merchant)?)];
     for defined in &config.kinds {
-        commands.push(Command::DefineKind(kind(defined)?));
+        commands.push(Command::DefineKind(defined.defined()?));
     }
     decided(store, &commands).await?;
     let stage = Stage::begin("register", "users", Some(u64::from(users)));
