@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::config::{Config, TEMPLATE};
+use crate::store::StoreUrl;
 
 /// Where a sandbox listens when nothing else is known.
 const SANDBOX_DEFAULT: &str = "http://127.0.0.1:7071";
@@ -14,6 +15,7 @@ const SANDBOX_DEFAULT: &str = "http://127.0.0.1:7071";
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
+    store: Option<StoreUrl>,
 }
 
 impl Home {
@@ -24,6 +26,7 @@ impl Home {
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Home> {
         let home = Home {
             dir: dir.to_owned(),
+            store: None,
         };
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         if !home.config_file().exists() {
@@ -44,6 +47,16 @@ impl Home {
             dir.display()
         );
         Home::open(dir)
+    }
+
+    /// The same directory with the books in another place than its configuration says.
+    pub(crate) fn with_store(self, store: Option<StoreUrl>) -> Home {
+        Home { store, ..self }
+    }
+
+    /// Where the books are, if not where the configuration says.
+    pub(crate) fn store(&self) -> Option<&StoreUrl> {
+        self.store.as_ref()
     }
 
     /// The configuration.

@@ -56,7 +56,7 @@ impl From<Audited> for Report {
 /// # Errors
 /// When the books cannot be read.
 pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
-    let wire = Wire::open(home)?;
+    let wire = Wire::open(home).await?;
     let stage = Stage::begin("audit", "entries", None);
     let audited = wire.store().audit().await?;
     stage.at(audited.entries);

@@ -6,3 +6,5 @@ mod commands;
 mod killed;
 mod process;
 mod quickstart;
+mod server;
+mod shared;

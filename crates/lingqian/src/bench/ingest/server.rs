@@ -27,7 +27,7 @@ const END_MAX: Duration = Duration::from_secs(60);
 /// When it cannot be used.
 pub(crate) async fn prepare(dir: &Path, users: u32) -> anyhow::Result<Rate> {
     let home = Home::open(dir)?;
-    let wire = Wire::open(&home)?;
+    let wire = Wire::open(&home).await?;
     let desk = wire.open_desk();
     let stage = Stage::begin("register", "users", Some(u64::from(users)));
     let mut first = 0;
@@ -62,7 +62,8 @@ pub(crate) struct Server {
 fn lingqian(dir: &Path) -> anyhow::Result<Command> {
     let path = std::env::current_exe().context("this executable has no path")?;
     let mut command = Command::new(path);
-    command.arg("--data").arg(dir);
+    // Its books are in its own directory, wherever those of the environment are.
+    command.arg("--data").arg(dir).env_remove("LINGQIAN_STORE");
     Ok(command)
 }
 
