@@ -3,6 +3,8 @@
 mod chain;
 mod file;
 mod payouts;
+mod relations;
+mod verify;
 
 use std::sync::Mutex;
 
