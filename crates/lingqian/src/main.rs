@@ -1,9 +1,11 @@
 //! The one executable of Lingqian. Read on in `cli`, then `wire`, then the command.
 
+mod books;
 mod cli;
 mod client;
 mod commands;
 mod config;
+mod export;
 mod feed;
 mod home;
 mod output;
@@ -11,6 +13,7 @@ mod passes;
 mod platform;
 mod progress;
 mod quickstart;
+mod table;
 mod wire;
 mod world;
 
@@ -84,7 +87,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reconcile(options) => {
             commands::reconcile::run(&Home::existing(&data)?, &options, json).await
         }
-        Command::Audit => commands::audit::run(&Home::existing(&data)?, json).await,
+        Command::Audit => commands::audit::run(&Home::existing(&data)?, json),
+        Command::Ledger(command) => commands::ledger::run(&Home::existing(&data)?, &command, json),
+        Command::Sql(options) => commands::sql::run(&Home::existing(&data)?, &options, json),
+        Command::Export(command) => commands::export::run(&Home::existing(&data)?, &command, json),
         Command::Keys(options) => commands::keys::run(&Home::open(&data)?, &options, json).await,
     }
 }

@@ -4,12 +4,11 @@ use std::process::ExitCode;
 
 use lingqian_core::audit::Invariant;
 use lingqian_io::store::Audited;
-use lingqian_io::{Ports as _, Store as _};
 use serde::Serialize;
 
+use crate::books::Books;
 use crate::output::show;
 use crate::progress::{Stage, grouped};
-use crate::wire::Wire;
 use crate::{NEEDS_A_PERSON, home::Home};
 
 /// An audit as JSON.
@@ -55,10 +54,10 @@ impl From<Audited> for Report {
 ///
 /// # Errors
 /// When the books cannot be read.
-pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
-    let wire = Wire::open(home)?;
+pub(crate) fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
+    let mut books = Books::open(home)?;
     let stage = Stage::begin("audit", "entries", None);
-    let audited = wire.store().audit().await?;
+    let audited = books.audit()?;
     stage.at(audited.entries);
     stage.end();
     let report = Report::from(audited);
