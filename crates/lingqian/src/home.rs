@@ -59,6 +59,18 @@ impl Home {
         self.store.as_ref()
     }
 
+    /// The address of the store where it is not the file of this directory.
+    ///
+    /// # Errors
+    /// When the configuration is not valid.
+    pub(crate) fn shared_store(&self) -> anyhow::Result<Option<StoreUrl>> {
+        let url = match &self.store {
+            Some(url) => url.clone(),
+            None => self.config()?.store.url,
+        };
+        Ok(Some(url).filter(|url| !url.is_file()))
+    }
+
     /// The configuration.
     ///
     /// # Errors

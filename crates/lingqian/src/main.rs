@@ -1,10 +1,12 @@
 //! The one executable of Lingqian. Read on in `cli`, then `wire`, then the command.
 
 mod bench;
+mod books;
 mod cli;
 mod client;
 mod commands;
 mod config;
+mod export;
 mod feed;
 mod home;
 mod output;
@@ -13,6 +15,7 @@ mod platform;
 mod progress;
 mod quickstart;
 mod store;
+mod table;
 mod wire;
 mod world;
 
@@ -80,6 +83,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain { payout } => commands::explain::run(&existing()?, &payout, json).await,
         Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
         Command::Audit => commands::audit::run(&existing()?, json).await,
+        Command::Ledger(command) => commands::ledger::run(&existing()?, &command, json),
+        Command::Sql(options) => commands::sql::run(&existing()?, &options, json),
+        Command::Export(command) => commands::export::run(&existing()?, &command, json),
         Command::Bench(options) => bench::run(&options, json).await,
         Command::Keys(options) => commands::keys::run(&open()?, &options, json).await,
     }

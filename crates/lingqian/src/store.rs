@@ -34,6 +34,13 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
+impl StoreUrl {
+    /// Whether it means the file of the data directory.
+    pub(crate) fn is_file(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl From<String> for StoreUrl {
     fn from(url: String) -> Self {
         StoreUrl(url)

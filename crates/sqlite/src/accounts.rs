@@ -363,6 +363,11 @@ fn read(connection: &Connection, number: usize) -> Result<Chunk, Fault> {
     }
 }
 
+/// The accounts of a chunk's users as its row holds them.
+pub(crate) fn stored(connection: &Connection, number: usize) -> Result<Vec<Account>, Fault> {
+    Ok(read(connection, number)?.accounts)
+}
+
 /// Hands over every stored account with its user and the entry up to which it holds.
 pub(crate) fn each_stored(
     connection: &Connection,

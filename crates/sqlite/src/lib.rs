@@ -13,10 +13,13 @@ mod options;
 mod page;
 mod payouts;
 mod prefetch;
+mod reading;
 mod record;
+mod relations;
 mod schema;
 mod scribe;
 mod teller;
+mod verify;
 mod worker;
 
 use std::path::Path;
@@ -44,8 +47,13 @@ use crate::codec::{fault, get, payout_id, rows};
 use crate::ledger::Ledger;
 pub use crate::options::Options;
 use crate::prefetch::cached;
+pub use crate::reading::Reading;
+pub use crate::relations::entry::{Cell, Column, ENTRY_COLUMNS, Holds};
+pub use crate::relations::export::{Exported, Stopped, Take, Wanted};
+pub use crate::relations::shell::{Answer as SqlAnswer, Datum, Refused, Shell};
 use crate::scribe::{Order, Scribe};
 use crate::teller::{Answer, Pending, Teller, Told, fill, rich};
+pub use crate::verify::{Misfit, Verified, Wrong};
 use crate::worker::{Reader, Workers};
 
 /// A query of the `queries` folder.

@@ -5,11 +5,12 @@ use toml::Table;
 use crate::tidy::{Complaint, File};
 
 /// Each crate with the crates below it that it may use.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("core", &[]),
     ("io", &["core"]),
     ("engine", &["core", "io"]),
-    ("sqlite", &["core", "io"]),
+    ("sqlite", &["core", "io", "sqlite-vtab"]),
+    ("sqlite-vtab", &[]),
     ("postgres", &["core", "io"]),
     ("wechat", &["core", "io"]),
     ("keys", &["io"]),

@@ -2,6 +2,7 @@
 //! `kill -9` at any moment.
 
 mod bench;
+mod books;
 mod commands;
 mod killed;
 mod process;
