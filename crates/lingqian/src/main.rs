@@ -80,7 +80,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain { payout } => commands::explain::run(&existing()?, &payout, json).await,
         Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
         Command::Audit => commands::audit::run(&existing()?, json).await,
-        Command::Bench(options) => bench::run(&options, json).await,
+        Command::Bench(options) => bench::run(&options, store.as_ref(), json).await,
         Command::Keys(options) => commands::keys::run(&open()?, &options, json).await,
     }
 }

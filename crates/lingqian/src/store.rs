@@ -34,6 +34,13 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
+impl StoreUrl {
+    /// As a value of a configuration, which is the one place where it is written.
+    pub(crate) fn quoted(&self) -> toml::Value {
+        toml::Value::String(self.0.clone())
+    }
+}
+
 impl From<String> for StoreUrl {
     fn from(url: String) -> Self {
         StoreUrl(url)
