@@ -54,6 +54,17 @@ impl Home {
         Home { store, ..self }
     }
 
+    /// Writes where the books are into the configuration, which must say nothing else yet.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn keep_books_at(&self, url: &StoreUrl) -> anyhow::Result<()> {
+        let setting = format!("[store]\nurl = {}\n\n", url.quoted());
+        let rest = TEMPLATE.split_once("[wechat]").map_or("", |(_, rest)| rest);
+        let text = format!("{setting}[wechat]{rest}");
+        write_whole(&self.config_file(), text.as_bytes())
+    }
+
     /// Where the books are, if not where the configuration says.
     pub(crate) fn store(&self) -> Option<&StoreUrl> {
         self.store.as_ref()
@@ -178,5 +189,8 @@ mod tests {
         Home::open(dir.path()).expect("it is made");
         let home = Home::existing(dir.path()).expect("now it exists");
         home.config().expect("the template is valid");
+        let url = StoreUrl::from("postgres://u:\"p\\w\"@h/d".to_owned());
+        home.keep_books_at(&url).expect("it is written");
+        assert!(home.config().expect("still valid").store.url == url);
     }
 }

@@ -86,7 +86,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Ledger(command) => commands::ledger::run(&existing()?, &command, json),
         Command::Sql(options) => commands::sql::run(&existing()?, &options, json),
         Command::Export(command) => commands::export::run(&existing()?, &command, json),
-        Command::Bench(options) => bench::run(&options, json).await,
+        Command::Bench(options) => bench::run(&options, store.as_ref(), json).await,
         Command::Keys(options) => commands::keys::run(&open()?, &options, json).await,
     }
 }

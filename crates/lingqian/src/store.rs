@@ -39,6 +39,11 @@ impl StoreUrl {
     pub(crate) fn is_file(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// As a value of a configuration, which is the one place where it is written.
+    pub(crate) fn quoted(&self) -> toml::Value {
+        toml::Value::String(self.0.clone())
+    }
 }
 
 impl From<String> for StoreUrl {

@@ -11,7 +11,7 @@ use lingqian_core::user::DayTotals;
 
 use crate::codec::damaged;
 use crate::commit::Refused;
-use crate::pool::Session;
+use crate::pool::{Session, Values};
 use crate::sql;
 
 /// Work, history, totals of days and remembered answers, each in one statement.
@@ -32,7 +32,7 @@ pub(crate) async fn about_payouts(session: &Session, changes: &Changes) -> Resul
         .iter()
         .map(|(_, answer)| answer.created_at.0)
         .collect();
-    let values: crate::pool::Values<'_> = &[&scopes, &keys, &digests, &payouts, &amounts, &moments];
+    let values: Values<'_> = &[&scopes, &keys, &digests, &payouts, &amounts, &moments];
     session.run(sql!("insert_answers"), values).await?;
     Ok(())
 }
@@ -89,7 +89,7 @@ async fn history(session: &Session, changes: &Changes) -> Result<(), Refused> {
         .iter()
         .map(|seen| seen.map(|seen| seen.body.as_bytes()))
         .collect();
-    let values: crate::pool::Values<'_> = &[
+    let values: Values<'_> = &[
         &payouts, &moments, &events, &states, &codes, &seen, &statuses, &requests, &bodies,
     ];
     session.run(sql!("insert_history"), values).await?;
@@ -111,7 +111,7 @@ async fn day_totals(session: &Session, changes: &Changes) -> Result<(), Refused>
         .map(|totals| i64::from(totals.count))
         .collect();
     let amounts: Vec<i64> = latest.values().map(|totals| totals.amount.0).collect();
-    let values: crate::pool::Values<'_> = &[&users, &days, &counts, &amounts];
+    let values: Values<'_> = &[&users, &days, &counts, &amounts];
     session.run(sql!("upsert_day_totals"), values).await?;
     Ok(())
 }
@@ -136,7 +136,7 @@ pub(crate) async fn lines(session: &Session, booked: &[(i64, &BookedLine)]) -> R
         })
         .collect();
     let seqs: Vec<i64> = booked.iter().map(|(seq, _)| *seq).collect();
-    let values: crate::pool::Values<'_> = &[
+    let values: Values<'_> = &[
         &each(|booked| booked.merchant.0),
         &texts(|booked| &booked.line.flow_no),
         &days,
@@ -163,28 +163,9 @@ pub(crate) async fn lines(session: &Session, booked: &[(i64, &BookedLine)]) -> R
     Ok(())
 }
 
-/// Breaks and bills: few, one by one.
+/// Breaks in one statement, of several versions of one the last; bills are few, one by one.
 pub(crate) async fn reconciled(session: &Session, changes: &Changes) -> Result<(), Refused> {
-    for Break {
-        subject,
-        kind,
-        date,
-        difference,
-        opened_at,
-        closed_at,
-    } in &changes.breaks
-    {
-        let closed_at = closed_at.map(|at| at.0);
-        let values: crate::pool::Values<'_> = &[
-            subject,
-            &kind.code(),
-            &date.0,
-            &difference.0,
-            &opened_at.0,
-            &closed_at,
-        ];
-        session.run(sql!("upsert_break"), values).await?;
-    }
+    breaks(session, changes).await?;
     for bill in &changes.bills {
         let Bill {
             merchant,
@@ -198,7 +179,7 @@ pub(crate) async fn reconciled(session: &Session, changes: &Changes) -> Result<(
             fetched_at,
         } = bill;
         let lines = i64::try_from(*lines).map_err(|_| damaged("the lines of a bill"))?;
-        let values: crate::pool::Values<'_> = &[
+        let values: Values<'_> = &[
             &merchant.0,
             &date.0,
             sha1,
@@ -211,5 +192,32 @@ pub(crate) async fn reconciled(session: &Session, changes: &Changes) -> Result<(
         ];
         session.run(sql!("upsert_bill"), values).await?;
     }
+    Ok(())
+}
+
+async fn breaks(session: &Session, changes: &Changes) -> Result<(), Refused> {
+    let found = changes.breaks.iter();
+    let latest: BTreeMap<&str, &Break> =
+        found.map(|found| (found.subject.as_str(), found)).collect();
+    if latest.is_empty() {
+        return Ok(());
+    }
+    let each = |read: fn(&Break) -> i64| -> Vec<i64> {
+        latest.values().map(|found| read(found)).collect()
+    };
+    let subjects: Vec<&str> = latest.keys().copied().collect();
+    let kinds: Vec<&str> = latest.values().map(|found| found.kind.code()).collect();
+    let days: Vec<i32> = latest.values().map(|found| found.date.0).collect();
+    let closed = latest.values().map(|found| found.closed_at.map(|at| at.0));
+    let closed: Vec<Option<i64>> = closed.collect();
+    let values: Values<'_> = &[
+        &subjects,
+        &kinds,
+        &days,
+        &each(|found| found.difference.0),
+        &each(|found| found.opened_at.0),
+        &closed,
+    ];
+    session.run(sql!("upsert_breaks"), values).await?;
     Ok(())
 }

@@ -22,42 +22,62 @@ use crate::chain::EventKey;
 use crate::codec::{damaged, get};
 use crate::commit::{Beside, Refused, lock_end};
 use crate::events::{Events, Known};
-use crate::journal::{Accounts, Event, Journal, Sealed};
+use crate::journal::{Accounts, End, Event, Journal, Sealed};
 use crate::pool::Session;
 use crate::settle::{BEGIN, Books};
+use crate::turns::{self, Turn};
 use crate::{rows, sql};
 
 /// How often a batch is decided anew when others keep committing in between.
 const CONFLICTS_MAX: u32 = 100;
 
-/// Decides on events and books them; durable when it answers.
+/// Decides on events and books them; durable when it answers. Calls of one process take effect in
+/// the order in which they came: while one is written the next is decided, and waits with its own
+/// end for that of the one before.
 pub(crate) async fn earn(
     books: &Arc<Books>,
+    turn: Turn,
     now: Timestamp,
     batch: &EventBatch,
 ) -> Result<Vec<EventAnswer>, Fault> {
-    if batch.is_empty() {
-        return Ok(Vec::new());
-    }
     let events = Events::of(batch);
+    let mut turn = Some(turn);
+    let (mut told, follower) = turns::pair();
+    let mut follower = Some(follower);
     for _ in 0..CONFLICTS_MAX {
         let mut session = books.writers.get().await?;
         session.begin(BEGIN).await?;
-        let written = match attempt(books, &session, now, &events).await {
+        let decided = decided(books, &session, now, &events).await;
+        if let Some(held) = &mut turn
+            && decided.is_ok()
+            && !held.before_succeeded().await
+        {
+            // Whoever came before goes first, again; nobody else begins meanwhile.
+            session.end().await?;
+            held.before_ended().await;
+            continue;
+        }
+        let (answers, written) = match decided {
             Ok((answers, None)) => {
                 session.end().await?;
                 return Ok(answers);
             }
-            Ok((answers, Some(sealed))) => Ok((answers, sealed)),
-            // Somebody booked one of the events in between.
-            Err(Refused::Twice) => Err(Refused::Conflict),
-            Err(refused) => Err(refused),
-        };
-        let (answers, written) = match written {
-            Ok((answers, sealed)) => (answers, Ok(sealed)),
+            Ok((answers, Some(book))) => {
+                if let Some((held, follower)) = turn.take().zip(follower.take()) {
+                    held.pass(follower);
+                }
+                (answers, book.write(&session).await)
+            }
             Err(refused) => (Vec::new(), Err(refused)),
         };
-        match books.finish(session, written).await? {
+        let written = written.map_err(|refused| match refused {
+            // Somebody booked one of the events in between.
+            Refused::Twice => Refused::Conflict,
+            other => other,
+        });
+        // Only whoever began after this can be waiting for it.
+        let tell = if turn.is_none() { told.take() } else { None };
+        match books.finish(session, written, tell).await? {
             Committed::Done => return Ok(answers),
             Committed::Conflict => {}
         }
@@ -67,14 +87,13 @@ pub(crate) async fn earn(
     ))
 }
 
-/// Decides, and writes what is booked; the caller commits. Nothing is sealed where nothing is
-/// booked.
-async fn attempt(
+/// Decides, and holds the end of the chain where something is to be booked.
+async fn decided<'b>(
     books: &Books,
     session: &Session,
     now: Timestamp,
-    events: &Events<'_>,
-) -> Result<(Vec<EventAnswer>, Option<Sealed>), Refused> {
+    events: &'b Events<'b>,
+) -> Result<(Vec<EventAnswer>, Option<Book<'b>>), Refused> {
     let catalogue = books.catalogue(session).await?;
     let mut desk = Desk::gather(books, session, now, events, &catalogue.kinds).await?;
     let answers: Vec<EventAnswer> = (0..events.views.len())
@@ -87,27 +106,50 @@ async fn attempt(
     if end.catalogue != catalogue.version {
         return Err(Refused::Conflict);
     }
-    let entries = desk
-        .booked
-        .iter()
-        .map(|booked| 1 + usize::from(booked.second.is_some()));
-    let entries = i64::try_from(entries.sum::<usize>()).unwrap_or(i64::MAX);
-    let after = end.seq.saturating_add(entries);
-    if after >= end.room {
-        return Err(Refused::NoRoom(after.saturating_add(1)));
-    }
-    let mut journal = Journal::begin(end, std::mem::take(&mut desk.accounts), entries);
-    for booked in &desk.booked {
-        let event = booked.event(events);
-        journal.append(&booked.first, Some(&event))?;
-        if let Some(second) = &booked.second {
-            journal.append(second, None)?;
+    let book = Book {
+        end,
+        events,
+        accounts: desk.accounts,
+        booked: desk.booked,
+        beside: desk.beside,
+    };
+    Ok((answers, Some(book)))
+}
+
+/// What a batch books, with the end of the chain in hand.
+struct Book<'b> {
+    end: End,
+    events: &'b Events<'b>,
+    accounts: BTreeMap<i64, Accounts>,
+    booked: Vec<Booked>,
+    beside: Beside,
+}
+
+impl Book<'_> {
+    /// Writes it; the caller commits.
+    async fn write(self, session: &Session) -> Result<Sealed, Refused> {
+        let entries = self
+            .booked
+            .iter()
+            .map(|booked| 1 + usize::from(booked.second.is_some()));
+        let entries = i64::try_from(entries.sum::<usize>()).unwrap_or(i64::MAX);
+        let after = self.end.seq.saturating_add(entries);
+        if after >= self.end.room {
+            return Err(Refused::NoRoom(after.saturating_add(1)));
         }
+        let mut journal = Journal::begin(self.end, self.accounts, entries);
+        for booked in &self.booked {
+            let event = booked.event(self.events);
+            journal.append(&booked.first, Some(&event))?;
+            if let Some(second) = &booked.second {
+                journal.append(second, None)?;
+            }
+        }
+        journal.forget_untouched();
+        let sealed = journal.close(session, false).await?;
+        self.beside.write(session).await?;
+        Ok(sealed)
     }
-    journal.forget_untouched();
-    let sealed = journal.close(session, false).await?;
-    desk.beside.write(session).await?;
-    Ok((answers, Some(sealed)))
 }
 
 /// What is booked of one event.
@@ -137,11 +179,11 @@ impl Booked {
 }
 
 /// Everything that the events of a batch meet, kept up to date with what was decided so far.
-struct Desk<'b> {
+struct Desk<'b, 'k> {
     now: Timestamp,
     today: BusinessDate,
     events: &'b Events<'b>,
-    kinds: &'b HashMap<String, Kind>,
+    kinds: &'k HashMap<String, Kind>,
     /// The number of each name of the batch.
     numbers: Vec<Option<i64>>,
     /// As they were locked.
@@ -155,15 +197,15 @@ struct Desk<'b> {
     beside: Beside,
 }
 
-impl<'b> Desk<'b> {
+impl<'b, 'k> Desk<'b, 'k> {
     /// Locks and reads.
     async fn gather(
         books: &Books,
         session: &Session,
         now: Timestamp,
         events: &'b Events<'b>,
-        kinds: &'b HashMap<String, Kind>,
-    ) -> Result<Desk<'b>, Refused> {
+        kinds: &'k HashMap<String, Kind>,
+    ) -> Result<Desk<'b, 'k>, Refused> {
         let numbers = books.names.resolve(session, &events.names).await?;
         let all: BTreeSet<i64> = numbers.iter().flatten().copied().collect();
         let all: Vec<i64> = all.into_iter().collect();

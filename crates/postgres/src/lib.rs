@@ -21,6 +21,7 @@ mod rows;
 mod schema;
 mod settle;
 mod tid;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,8 +163,12 @@ impl Store for PostgresStore {
     }
 
     async fn earn(&self, now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
         let books = Arc::clone(&self.books);
-        apart(async move { earn::earn(&books, now, &events).await }).await
+        let turn = books.turns.take().await;
+        apart(async move { earn::earn(&books, turn, now, &events).await }).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use lingqian_core::Changes;
 use lingqian_io::Fault;
 use lingqian_io::store::Committed;
+use tokio::sync::oneshot;
 
 use crate::basis::Remembered;
 use crate::commit::{self, Refused};
@@ -17,6 +18,7 @@ use crate::journal::Sealed;
 use crate::names::{self, Catalogue, Names};
 use crate::pool::{Connections, Session};
 use crate::sql;
+use crate::turns::Turns;
 
 /// Each statement sees what was committed before it.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -43,6 +45,7 @@ pub(crate) struct Books {
     pub(crate) writers: Connections,
     pub(crate) remembered: Remembered,
     pub(crate) names: Names,
+    pub(crate) turns: Turns,
     catalogue: names::Remembered,
     batches: AtomicU64,
     making_room: AtomicBool,
@@ -56,6 +59,7 @@ impl Books {
             writers,
             remembered: Remembered::default(),
             names: Names::default(),
+            turns: Turns::default(),
             catalogue: names::Remembered::default(),
             batches: AtomicU64::new(0),
             making_room: AtomicBool::new(false),
@@ -80,20 +84,25 @@ impl Books {
         let mut session = self.writers.get().await?;
         session.begin(BEGIN).await?;
         let written = commit::write(&session, &basis, changes).await;
-        self.finish(session, written).await
+        self.finish(session, written, None).await
     }
 
-    /// Commits what was written, or takes it back.
+    /// Commits what was written, or takes it back. Who waits is told at once whether it is
+    /// certain to be written.
     pub(crate) async fn finish(
         self: &Arc<Self>,
         mut session: Session,
         written: Result<Sealed, Refused>,
+        told: Option<oneshot::Sender<bool>>,
     ) -> Result<Committed, Fault> {
         let sealed = match written {
             Ok(sealed) => sealed,
             Err(refused) => {
+                drop(told);
                 // If even this fails the connection is closed, and the server takes it back.
                 let _ = session.end().await;
+                // Making room needs a connection, and this may have been the only one.
+                drop(session);
                 return match refused {
                     Refused::Conflict => Ok(Committed::Conflict),
                     Refused::Twice => {
@@ -108,7 +117,10 @@ impl Books {
                 };
             }
         };
-        if let Err(error) = session.commit().await {
+        let committed = session.commit().await;
+        // Nobody waits where nobody came after.
+        let _ = told.map(|told| told.send(committed.is_ok()));
+        if let Err(error) = committed {
             drop(session);
             if commit_was_refused(&error) {
                 return Err(fault(error));

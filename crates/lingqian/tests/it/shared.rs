@@ -247,3 +247,41 @@ async fn a_password_in_the_address_is_never_told() {
         "{help}"
     );
 }
+
+/// The whole flow, killed on its way and begun again, with the books in the database.
+#[test]
+fn money_goes_from_events_to_wallets_over_a_shared_database_too() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let made = ["--users", "60", "--events-count", "3000", "--seed", "5"];
+    let arguments = [&["quickstart", "--exit", "--json"], &made[..]].concat();
+    let quickstart = || {
+        let mut command = lingqian(&data, &arguments);
+        command.env("LINGQIAN_STORE", server.url());
+        command
+    };
+    for wait in [900, 1_800] {
+        let mut child = quickstart()
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("it starts");
+        std::thread::sleep(Duration::from_millis(wait));
+        child.kill().expect("killed");
+        child.wait().expect("gone");
+    }
+    let output = quickstart().output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["audit"]["sound"], true, "{report:#}");
+    assert_eq!(report["clearing_micros"], 0, "{report:#}");
+    assert_eq!(report["open_breaks"], 0, "{report:#}");
+    assert_eq!(report["paid_fen"], report["sandbox_paid_fen"], "{report:#}");
+    assert!(report["paid_fen"].as_i64().is_some_and(|fen| fen > 1_000));
+    assert!(
+        !data.join("lingqian.db").exists(),
+        "there is no file beside it"
+    );
+}

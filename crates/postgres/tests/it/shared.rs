@@ -7,7 +7,7 @@ use lingqian_core::earning::Credited;
 use lingqian_core::id::UserNo;
 use lingqian_core::money::Micros;
 use lingqian_core::user::User;
-use lingqian_core::{Changes, Keys};
+use lingqian_core::{Changes, EventBatch, EventView, Keys};
 use lingqian_io::store::{Committed, earn_by_commands};
 use lingqian_io::{Browse as _, Fault, Store as _};
 
@@ -136,6 +136,64 @@ async fn events_that_come_through_every_process_at_once_are_credited_once() {
         (audited.earnings, audited.findings),
         (EVENTS as u64, Vec::new())
     );
+}
+
+/// Batches that are under way together, the later ones about the earlier ones; now and then
+/// another process books the same, so that the first is decided again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_of_one_process_take_effect_in_the_order_in_which_they_came() {
+    let (store, other, _) = pair(40).await;
+    for round in 0..12 {
+        let names = |kind: &'static str| move |event: i64| format!("{kind}{round}-{event}");
+        let events = (0..40).map(|event| (names("e")(event), event + 1));
+        let mut back = EventBatch::default();
+        for event in 0..40 {
+            let view = EventView {
+                source: "app",
+                event_id: &names("b")(event),
+                user: &format!("u{}", event + 1),
+                kind: "ad_view",
+                amount: None,
+                occurred_at: None,
+                from: None,
+                reverses: Some(&names("e")(event)),
+            };
+            back.push(&view).expect("well formed");
+        }
+        let again = batch((0..40).map(|event| (names("e")(event), event + 1)));
+        let meddles = async {
+            if round % 2 == 0 {
+                let same = batch((0..9).map(|event| (names("e")(event), event + 1)));
+                other.earn(NOON, same).await.expect("answered");
+            }
+        };
+        let calls = async {
+            futures_util::future::join3(
+                store.earn(NOON, batch(events)),
+                store.earn(NOON, back),
+                store.earn(NOON, again),
+            )
+            .await
+        };
+        let ((first, second, third), ()) = futures_util::future::join(calls, meddles).await;
+        assert!(
+            first.expect("answered").iter().all(Result::is_ok),
+            "round {round}"
+        );
+        let taken: Vec<_> = second.expect("answered");
+        let now = Ok(Credited::Now(Micros(10)));
+        assert!(
+            taken.iter().all(|answer| *answer == now),
+            "round {round}: {taken:?}"
+        );
+        let third = third.expect("answered");
+        assert!(
+            third.iter().all(|answer| *answer == Ok(Credited::Before)),
+            "round {round}"
+        );
+    }
+    let audited = store.audit().await.expect("audits");
+    assert_eq!((audited.earnings, audited.findings), (960, Vec::new()));
 }
 
 /// Withdrawals of one user through both processes at once: one wins each round.
