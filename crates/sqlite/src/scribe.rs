@@ -177,7 +177,7 @@ impl Scribe {
         let merged = if self.merger.is_idle() {
             None
         } else {
-            self.merger.work(&change, job.batch.events, job.next_run)?
+            self.merger.work(&change, job.batch.ids, job.next_run)?
         };
         // From here on it may be durable even when SQLite reports an error.
         change.commit().map_err(in_doubt)?;
@@ -192,7 +192,8 @@ impl Scribe {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(fault)?;
         let version = data_version(&moment)?;
-        let ledger = Ledger::load(&moment)?;
+        let mut ledger = Ledger::load(&moment)?;
+        ledger.read_rows(&moment)?;
         let merger = Merger::open(&moment, ledger.ids.runs())?;
         let (_, hash) = last(&moment)?;
         moment.commit().map_err(fault)?;

@@ -4,8 +4,11 @@
 mod commands;
 mod events;
 mod look;
+mod named;
+mod withdrawals;
 
 pub(crate) use look::{Answer, fill, rich};
+pub(crate) use withdrawals::{Decided, Requests};
 
 use std::collections::VecDeque;
 use std::sync::mpsc;
@@ -43,6 +46,7 @@ pub(crate) enum Told {
 }
 
 /// What facts that were handed out rest on.
+#[derive(Clone, PartialEq, Eq)]
 struct HandedOut {
     basis: u64,
     /// Commits of others than events that were seen.
@@ -51,6 +55,8 @@ struct HandedOut {
     users: Vec<(UserNo, u64)>,
     /// The newest entry of all, where events were looked at.
     last: Option<u64>,
+    /// How many withdrawals were made, where their names were looked at.
+    withdrawals: Option<u64>,
 }
 
 /// The books in memory, and the way to the file.
@@ -147,6 +153,9 @@ impl Teller {
                     ledger.ids.merged(&inputs, run);
                     self.discard.extend(inputs);
                 }
+                if self.ahead == 0 {
+                    ledger.rows.arrived();
+                }
             }
             Note::NotWritten => self.ledger = None,
         }
@@ -179,7 +188,9 @@ impl Teller {
 
     /// The books in memory, read where they are not.
     fn open_books(&mut self) -> Result<&mut Ledger, Fault> {
-        self.wait(AHEAD_MAX)?;
+        let crowded = |ledger: &Ledger| ledger.rows.is_crowded();
+        let crowded = self.ledger.as_ref().is_some_and(crowded);
+        self.wait(if crowded { 0 } else { AHEAD_MAX })?;
         if self.ledger.is_none() {
             self.settle()?;
         }

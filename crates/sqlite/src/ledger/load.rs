@@ -7,7 +7,7 @@ use lingqian_core::ledger::{Account, Cause};
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
-use super::{Ledger, State, Totals, kind_of, users};
+use super::{Ledger, Prints, Rows, State, Totals, kind_of, users};
 use crate::accounts::Accounts;
 use crate::codec::{damaged, fault, get};
 use crate::ids::{Ids, fingerprint};
@@ -79,6 +79,9 @@ impl Ledger {
             finished: Vec::new(),
             kept: VecDeque::new(),
             state,
+            merchant: None,
+            rows: Rows::default(),
+            withdrawals: 0,
             broken: false,
         };
         let from = state.replay_from.min(state.sealed_to) + 1;
@@ -168,6 +171,9 @@ impl Ledger {
     }
 
     fn replay_id(&mut self, line: &Line<'_>) -> Result<(), Fault> {
+        if let Some(request) = &line.names.request {
+            Prints::of(&self.key, request).add(&mut self.ids, line.seq);
+        }
         let Some((source, id)) = line.names.event else {
             return Ok(());
         };
