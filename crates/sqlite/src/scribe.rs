@@ -122,33 +122,31 @@ impl Scribe {
         }
     }
 
-    fn take(&mut self, job: Job) {
-        let note = if self.stale {
-            job.reply.written(Ok(Written::Returned));
-            Note::NotWritten
+    fn take(&mut self, mut job: Job) {
+        let (note, written) = if self.stale {
+            (Note::NotWritten, Ok(Written::Returned))
         } else {
-            self.write(job)
+            self.write(&mut job)
         };
-        // A teller who is gone needs no notes.
+        // The note goes first, so that whoever asks again meets a teller who knows. One who is
+        // gone needs none.
         let _ = self.notes.send(note);
+        job.reply.written(written);
     }
 
-    fn write(&mut self, mut job: Job) -> Note {
-        match self.try_write(&mut job) {
+    fn write(&mut self, job: &mut Job) -> (Note, Result<Written, Fault>) {
+        match self.try_write(job) {
             Ok(Some(merged)) => {
                 let sealed = job.batch.sealed.as_ref().map(|run| run.number);
-                job.reply.written(Ok(Written::Done));
-                Note::Written(sealed, merged)
+                (Note::Written(sealed, merged), Ok(Written::Done))
             }
             Ok(None) => {
                 self.stale = true;
-                job.reply.written(Ok(Written::Returned));
-                Note::NotWritten
+                (Note::NotWritten, Ok(Written::Returned))
             }
             Err(fault) => {
                 self.stale = true;
-                job.reply.written(Err(fault));
-                Note::NotWritten
+                (Note::NotWritten, Err(fault))
             }
         }
     }

@@ -126,15 +126,15 @@ impl Teller {
         value: R,
         answer: oneshot::Sender<Result<R, Fault>>,
     ) {
-        let run = move |scribe: &mut Scribe| {
+        self.after_all(move |durable| {
             let lost = || Fault::Retry("what was being written could not be written".into());
-            let value = if scribe.is_stale() {
-                Err(lost())
-            } else {
-                Ok(value)
-            };
-            let _ = answer.send(value);
-        };
+            let _ = answer.send(if durable { Ok(value) } else { Err(lost()) });
+        });
+    }
+
+    /// Tells, when everything before is written, whether it is.
+    fn after_all(&self, told: impl FnOnce(bool) + Send + 'static) {
+        let run = move |scribe: &mut Scribe| told(!scribe.is_stale());
         // When the scribe is gone the sender is dropped, and whoever waits hears of it.
         let _ = self.orders.send(Order::Run(Box::new(run)));
     }

@@ -60,7 +60,9 @@ impl Teller {
                 let _ = answer.send(Err(fault));
             }
             Ok((answers, born)) if born.is_empty() => {
-                self.answer_durable(Some(answers), answer);
+                self.after_all(move |durable| {
+                    let _ = answer.send(Ok(durable.then_some(answers)));
+                });
             }
             Ok((answers, born)) => {
                 let reply = Reply::Other(Box::new(move |written| {
