@@ -16,6 +16,7 @@ pub use problem::Problem;
 pub use routes::{ROUTES, Route, SCOPES};
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -55,28 +56,44 @@ impl Settings {
     }
 }
 
-/// Everything that requests share.
-#[derive(Clone)]
-struct Doors<P> {
+/// Everything that requests share. A request clones it a few times on its way, so a clone is one
+/// counter.
+struct Doors<P>(Arc<Shared<P>>);
+
+impl<P> Clone for Doors<P> {
+    fn clone(&self) -> Self {
+        Doors(Arc::clone(&self.0))
+    }
+}
+
+impl<P> Deref for Doors<P> {
+    type Target = Shared<P>;
+
+    fn deref(&self) -> &Shared<P> {
+        &self.0
+    }
+}
+
+struct Shared<P> {
     ports: P,
     desk: Desk,
-    settings: Arc<Settings>,
-    keys: Arc<auth::KeyCache>,
-    metrics: Arc<metrics::Metrics>,
+    settings: Settings,
+    keys: auth::KeyCache,
+    metrics: metrics::Metrics,
     in_flight: Arc<Mutex<BTreeSet<IdempotencyKey>>>,
 }
 
 /// All doors of a platform.
 pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
     let body_max = settings.body_max;
-    let doors = Doors {
+    let doors = Doors(Arc::new(Shared {
         ports,
         desk,
-        settings: Arc::new(settings),
-        keys: Arc::default(),
-        metrics: Arc::new(metrics::Metrics::new()),
+        settings,
+        keys: auth::KeyCache::default(),
+        metrics: metrics::Metrics::new(),
         in_flight: Arc::default(),
-    };
+    }));
     Router::new()
         .route("/v1/users", post(api::users::register::<P>))
         .route(

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::options::Bench;
+
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
 #[derive(Debug, Parser)]
 #[command(
@@ -65,6 +67,9 @@ pub(crate) enum Command {
     /// Make, list and withdraw API keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Measure how fast the books and the doors are on this machine. `--data` is left alone.
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 /// Options of `quickstart`.

@@ -1,5 +1,6 @@
 //! The one executable of Lingqian. Read on in `cli`, then `wire`, then the command.
 
+mod bench;
 mod cli;
 mod client;
 mod commands;
@@ -85,6 +86,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             commands::reconcile::run(&Home::existing(&data)?, &options, json).await
         }
         Command::Audit => commands::audit::run(&Home::existing(&data)?, json).await,
+        Command::Bench(options) => bench::run(&options, json).await,
         Command::Keys(options) => commands::keys::run(&Home::open(&data)?, &options, json).await,
     }
 }

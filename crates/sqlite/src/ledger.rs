@@ -23,7 +23,7 @@ use rusqlite::Connection;
 use crate::accounts::Accounts;
 use crate::ids::Ids;
 use crate::names::{Key, Names};
-use crate::page::{Draft, Line, PAGE_ENTRIES_MAX, Page, of};
+use crate::page::{Draft, Line, Page, of};
 use crate::record::{self, Record};
 
 pub(crate) use batch::{Batch, State};
@@ -127,7 +127,7 @@ impl Ledger {
         };
         self.draft.push(&record, &about.names)?;
         self.last = seq;
-        if self.draft.count() == PAGE_ENTRIES_MAX {
+        if self.draft.is_full() {
             self.turn_page();
         }
         Ok(seq)

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod browse;
+mod checkpoint;
 mod codec;
 mod commit;
 mod ids;
@@ -39,6 +40,7 @@ use lingqian_io::store::{
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
+use crate::checkpoint::Log;
 use crate::codec::{fault, get, payout_id, rows};
 pub use crate::options::Options;
 use crate::prefetch::cached;
@@ -89,7 +91,9 @@ impl SqliteStore {
             .collect();
         let (orders, taken) = mpsc::channel();
         let (told, notes) = mpsc::channel();
-        let scribe = Scribe::new(connection, told);
+        let carrier = schema::open_carrier(path)?;
+        let log = Log::start(carrier, options.checkpoint_pages)?;
+        let scribe = Scribe::new(connection, log, told);
         let thread = std::thread::Builder::new().name("sqlite-scribe".into());
         thread
             .spawn(move || scribe.work(&taken))

@@ -10,6 +10,7 @@ use lingqian_io::Fault;
 use lingqian_io::store::EventAnswer;
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::checkpoint::Log;
 use crate::codec::{fault, first, get, in_doubt};
 use crate::ids::{Merger, Run};
 use crate::ledger::{Batch, Ledger};
@@ -89,6 +90,7 @@ pub(crate) struct Scribe {
     /// SQLite's `data_version`, which changes with every commit of somebody else.
     version: u32,
     merger: Merger,
+    log: Log,
     /// Whether what the teller decides on is worthless.
     stale: bool,
     notes: mpsc::Sender<Note>,
@@ -101,12 +103,13 @@ fn data_version(connection: &Connection) -> Result<u32, Fault> {
 
 impl Scribe {
     /// A scribe who has read nothing yet.
-    pub(crate) fn new(connection: Connection, notes: mpsc::Sender<Note>) -> Scribe {
+    pub(crate) fn new(connection: Connection, log: Log, notes: mpsc::Sender<Note>) -> Scribe {
         Scribe {
             connection,
             hash: NO_HASH,
             version: 0,
             merger: Merger::default(),
+            log,
             stale: true,
             notes,
         }
@@ -180,6 +183,7 @@ impl Scribe {
         // From here on it may be durable even when SQLite reports an error.
         change.commit().map_err(in_doubt)?;
         self.hash = hash;
+        self.log.committed(&self.connection, job.batch.bytes());
         Ok(Some(merged))
     }
 
@@ -229,6 +233,7 @@ impl Scribe {
             .map_err(fault)?;
         let changed = change(&moment)?;
         moment.commit().map_err(in_doubt)?;
+        self.log.committed(&self.connection, 0);
         Ok(changed)
     }
 }

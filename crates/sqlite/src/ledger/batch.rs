@@ -87,6 +87,14 @@ impl Ledger {
 }
 
 impl Batch {
+    /// About how much it writes.
+    pub(crate) fn bytes(&self) -> usize {
+        let pages: usize = self.pages.iter().map(|page| page.body.len()).sum();
+        let chunks: usize = self.chunks.iter().map(|chunk| chunk.body.len()).sum();
+        let sealed = self.sealed.as_ref().map_or(0, |run| run.bytes());
+        pages + chunks + sealed
+    }
+
     /// Writes everything; tells the hash of the last page. The caller holds the transaction.
     pub(crate) fn write(&self, connection: &Connection, before: &Hash) -> Result<Hash, Fault> {
         let mut hash = *before;

@@ -102,8 +102,10 @@ fn resolve(
             case.old |= filter.may_hold(case.fingerprint);
         }
     }
-    for (case, event) in cases.iter_mut().zip(events.iter()) {
-        if case.user.is_none() {
+    for (place, case) in cases.iter_mut().enumerate() {
+        if case.user.is_none()
+            && let Some(event) = events.get(place)
+        {
             case.user = ledger.names.find(connection, case.name, event.user)?;
         }
         if let Some(user) = case.user {
