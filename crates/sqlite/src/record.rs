@@ -25,6 +25,8 @@ const REVERSES: u8 = 8;
 const KIND: u8 = 16;
 /// Set where the event counted towards its user's day.
 const COUNTED: u8 = 32;
+/// Set where the text names the request that a hold was made for.
+const REQUEST: u8 = 64;
 
 /// An id of another form: a length and the bytes.
 const FORM_TEXT: u8 = 0;
@@ -98,6 +100,23 @@ pub(crate) struct Names<'a> {
     pub(crate) kind: Option<KindNo>,
     /// The payout.
     pub(crate) payout: Option<PayoutId>,
+    /// The request that the payout's hold was made for.
+    pub(crate) request: Option<Request<'a>>,
+}
+
+/// What a withdrawal is known by beside its payout, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request<'a> {
+    pub(crate) reference: &'a str,
+    pub(crate) key: Option<Keyed<'a>>,
+}
+
+/// An idempotency key and the digest of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keyed<'a> {
+    pub(crate) scope: &'a str,
+    pub(crate) key: &'a str,
+    pub(crate) digest: &'a [u8; 32],
 }
 
 /// An event id, as text or as what it was packed into.
@@ -300,7 +319,53 @@ fn write_names(names: &Names<'_>, texts: &mut Vec<u8>) -> u8 {
         flags |= PAYOUT;
         texts.extend_from_slice(&payout.to_bits().to_le_bytes());
     }
+    if let Some(request) = &names.request {
+        flags |= REQUEST;
+        write_request(request, texts);
+    }
     flags
+}
+
+/// The reference, then whether a key follows: its digest, its scope and itself.
+fn write_request(request: &Request<'_>, texts: &mut Vec<u8>) {
+    write_text(request.reference, texts);
+    texts.push(u8::from(request.key.is_some()));
+    if let Some(Keyed { scope, key, digest }) = request.key {
+        texts.extend_from_slice(digest);
+        write_text(scope, texts);
+        write_text(key, texts);
+    }
+}
+
+/// A length and the bytes.
+fn write_text(text: &str, texts: &mut Vec<u8>) {
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    texts.extend_from_slice(&length.to_le_bytes());
+    texts.extend_from_slice(text.as_bytes());
+}
+
+fn read_request<'a>(rest: &mut &'a [u8]) -> Option<Request<'a>> {
+    let reference = read_text(rest)?;
+    let (has_key, tail) = rest.split_first()?;
+    *rest = tail;
+    let key = match has_key {
+        0 => None,
+        _ => {
+            let (digest, tail) = rest.split_first_chunk::<32>()?;
+            *rest = tail;
+            let (scope, key) = (read_text(rest)?, read_text(rest)?);
+            Some(Keyed { scope, key, digest })
+        }
+    };
+    Some(Request { reference, key })
+}
+
+fn read_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let (length, tail) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+    let (text, tail) = tail.split_at_checked(length)?;
+    *rest = tail;
+    std::str::from_utf8(text).ok()
 }
 
 /// Where a record's text begins among the texts of its page.
@@ -341,8 +406,12 @@ pub(crate) fn read_names<'a>(record: &[u8; RECORD_BYTES], texts: &'a [u8]) -> Op
         rest = tail;
     }
     if flags & PAYOUT != 0 {
-        let (payout, _) = rest.split_first_chunk::<16>()?;
+        let (payout, tail) = rest.split_first_chunk::<16>()?;
         names.payout = Some(PayoutId::from_bits(u128::from_le_bytes(*payout)));
+        rest = tail;
+    }
+    if flags & REQUEST != 0 {
+        names.request = Some(read_request(&mut rest)?);
     }
     Some(names)
 }
@@ -394,6 +463,26 @@ mod tests {
                 reverses: Some(9),
                 kind: Some(KindNo(12)),
                 payout: Some(PayoutId::new(Timestamp(1), 77)),
+                request: None,
+            },
+            Names {
+                payout: Some(PayoutId::new(Timestamp(1), 77)),
+                request: Some(Request {
+                    reference: "order-1",
+                    key: Some(Keyed {
+                        scope: "",
+                        key: "any text, also 零钱",
+                        digest: &[7; 32],
+                    }),
+                }),
+                ..Names::default()
+            },
+            Names {
+                request: Some(Request {
+                    reference: "order-2",
+                    key: None,
+                }),
+                ..Names::default()
             },
             Names {
                 event: Some((1, EventName::of("0198d5a2-7c1e-7000-8000-0123456789ab"))),
