@@ -193,7 +193,7 @@ pub(crate) const VIEWS: [View; 13] = [
 ];
 
 /// The tables as they are stored, of which the help says where they are told.
-pub(crate) const TABLES: [(&str, &str); 14] = [
+pub(crate) const TABLES: [(&str, &str); 16] = [
     ("kinds", "kinds of earnings with prices and limits"),
     ("merchants", "the merchants that pay"),
     ("work", "what every unfinished payout waits for"),
@@ -207,6 +207,11 @@ pub(crate) const TABLES: [(&str, &str); 14] = [
         "how much of an event was taken back, by its entry",
     ),
     ("sources", "where events come from"),
+    (
+        "idempotency",
+        "requests for money that were answered; their digests are hidden",
+    ),
+    ("link_states", "links under way; what proves them is hidden"),
     ("dead_letters", "what could not be credited, with its code"),
     (
         "ledger",
