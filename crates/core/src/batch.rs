@@ -154,6 +154,9 @@ impl EventBatch {
     }
 
     fn text(&self, span: Span) -> &str {
+        if span.length == 0 {
+            return "";
+        }
         let start = usize::try_from(span.start).unwrap_or(usize::MAX);
         let end = start.saturating_add(usize::from(span.length));
         self.text.get(start..end).unwrap_or_default()

@@ -289,6 +289,7 @@ pub enum Credited {
 ///
 /// # Errors
 /// The first rule that the event breaks; nothing changes then.
+#[inline]
 pub fn decide(now: Timestamp, case: &Case<'_>) -> Result<Verdict, Rejection> {
     let user = case.user.ok_or(Rejection::UnknownUser)?;
     let kind = case.kind.ok_or(Rejection::UnknownKind)?;

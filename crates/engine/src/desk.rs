@@ -2,16 +2,21 @@
 //! batches, and are answered after the commit.
 //!
 //! While one batch is being committed the next one gathers, so a busy desk commits large
-//! batches and an idle one answers at once.
+//! batches and an idle one answers at once. Earning events have a lane of their own, see
+//! [`mod@events`]; the two lanes take turns, so neither decides on what the other is changing
+//! and neither waits for ever.
+
+mod events;
 
 use std::sync::Arc;
 
+use futures_util::future::join;
 use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
-use lingqian_core::{Changes, Command, Keys, Moment, Outcome, Rejection, execute};
-use lingqian_io::store::Committed;
+use lingqian_core::{Changes, Command, EventBatch, Keys, Moment, Outcome, Rejection, execute};
+use lingqian_io::store::{Committed, EventAnswer};
 use lingqian_io::{Clock, Fault, Store};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 /// How a desk works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +29,13 @@ pub struct DeskSettings {
     pub queue_max: usize,
     /// How often a batch is decided anew when others keep committing in between.
     pub conflicts_max: u32,
+    /// At most so many events share one commit, unless one request alone brings more.
+    pub events_max: usize,
+    /// So many commits of events may be under way, so that one is decided while one is synced.
+    pub events_open: usize,
+    /// Beside a commit that is under way another begins with at least so many events; fewer
+    /// wait for company until it ends.
+    pub events_beside_min: usize,
 }
 
 impl Default for DeskSettings {
@@ -33,6 +45,9 @@ impl Default for DeskSettings {
             batch_max: 4_096,
             queue_max: 4_096,
             conflicts_max: 100,
+            events_max: 16_384,
+            events_open: 2,
+            events_beside_min: 1_024,
         }
     }
 }
@@ -49,6 +64,17 @@ struct Request {
 #[derive(Clone, Debug)]
 pub struct Desk {
     requests: mpsc::Sender<Request>,
+    events: mpsc::Sender<events::Request>,
+}
+
+/// What both lanes work with.
+struct Counter<S, C> {
+    store: S,
+    clock: Arc<C>,
+    settings: DeskSettings,
+    /// Whose turn it is: a commit of events takes one place, a batch of commands takes all. Who
+    /// came first is served first.
+    turns: Semaphore,
 }
 
 impl Desk {
@@ -59,11 +85,19 @@ impl Desk {
         clock: Arc<C>,
         settings: DeskSettings,
     ) -> (Desk, impl Future<Output = ()> + Send) {
-        let (sender, receiver) = mpsc::channel(settings.queue_max);
-        (
-            Desk { requests: sender },
-            work(store, clock, settings, receiver),
-        )
+        let (requests, commands_in) = mpsc::channel(settings.queue_max);
+        let (events, events_in) = mpsc::channel(settings.queue_max);
+        let counter = Counter {
+            store,
+            clock,
+            turns: Semaphore::new(settings.events_open.max(1)),
+            settings,
+        };
+        let work = async move {
+            let commands = work(&counter, commands_in);
+            join(commands, events::work(&counter, events_in)).await;
+        };
+        (Desk { requests, events }, work)
     }
 
     /// Decides on one command; durable when it answers.
@@ -88,25 +122,42 @@ impl Desk {
             return Ok(Vec::new());
         }
         let (answer, answered) = oneshot::channel();
-        let closed = || Fault::Retry("the desk is closed".into());
-        self.requests
-            .send(Request { commands, answer })
-            .await
-            .map_err(|_| closed())?;
-        // The desk may have gone down after the commit and before the answer.
-        answered
-            .await
-            .map_err(|_| Fault::Unknown("the desk went down".into()))?
+        let sent = self.requests.send(Request { commands, answer }).await;
+        sent.map_err(|_| closed())?;
+        answered.await.map_err(|_| went_down())?
+    }
+
+    /// Books earning events in their order; durable when it answers. Each stands alone: one that
+    /// is refused changes nothing and the others go on.
+    ///
+    /// # Errors
+    /// A fault; the same events may then be given again without harm.
+    pub async fn submit_events(&self, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (answer, answered) = oneshot::channel();
+        let sent = self.events.send(events::Request { events, answer }).await;
+        sent.map_err(|_| closed())?;
+        answered.await.map_err(|_| went_down())?
     }
 }
 
-async fn work<S: Store + Clone, C: Clock>(
-    store: S,
-    clock: Arc<C>,
-    settings: DeskSettings,
-    mut requests: mpsc::Receiver<Request>,
-) {
+fn closed() -> Fault {
+    Fault::Retry("the desk is closed".into())
+}
+
+/// After the commit, perhaps, and before the answer.
+fn went_down() -> Fault {
+    Fault::Unknown("the desk went down".into())
+}
+
+async fn work<S: Store, C: Clock>(counter: &Counter<S, C>, mut requests: mpsc::Receiver<Request>) {
+    let settings = &counter.settings;
+    let places = u32::try_from(settings.events_open.max(1)).unwrap_or(u32::MAX);
     while let Some(first) = requests.recv().await {
+        // What comes while the events are committing shares the batch.
+        let turn = counter.turns.acquire_many(places).await;
         let mut size = first.commands.len();
         let mut batch = vec![first];
         while size < settings.batch_max
@@ -115,7 +166,8 @@ async fn work<S: Store + Clone, C: Clock>(
             size += next.commands.len();
             batch.push(next);
         }
-        let decided = decide(&store, &*clock, &settings, &batch).await;
+        let decided = decide(&counter.store, &*counter.clock, settings, &batch).await;
+        drop(turn);
         answer(batch, decided);
     }
 }

@@ -1,10 +1,17 @@
 //! Earning events in, one result per item out. What cannot be credited is kept as a dead
 //! letter and the rest of the batch goes on.
+//!
+//! Items lie side by side: what came as one text, where each begins and ends in it, and the
+//! events that were read as one [`EventBatch`]. A good item costs no allocation of its own.
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use lingqian_core::command::{Command, DeadLetter};
-use lingqian_core::earning::EarningEvent;
+use lingqian_core::earning::Credited;
 use lingqian_core::money::Micros;
-use lingqian_core::{Outcome, Rejection};
+use lingqian_core::{EventBatch, EventView};
+use lingqian_io::store::EventAnswer;
 use lingqian_io::{Clock, Fault, Ports};
 
 use crate::Desk;
@@ -23,103 +30,238 @@ pub struct Unreadable {
     pub detail: String,
 }
 
-/// One item of an input.
+/// Where items come from, as dead letters name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The door.
+    pub name: &'static str,
+    /// What its items are counted in: `line`, `index`.
+    pub unit: &'static str,
+}
+
+/// One item among others.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    /// Where in the input, such as `line 12`.
-    pub position: String,
-    /// The item as it came.
-    pub raw: Vec<u8>,
-    /// The event in it.
-    pub event: Result<EarningEvent, Unreadable>,
+struct Item {
+    place: u64,
+    raw: Range<usize>,
+}
+
+/// Items of one text in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Items {
+    items: Vec<Item>,
+    /// What was read of those that could be read.
+    events: EventBatch,
+    /// Which could not be read, and why, by rising index.
+    unreadable: Vec<(usize, Unreadable)>,
+}
+
+impl Items {
+    /// None, with room for so many.
+    #[must_use]
+    pub fn with_capacity(items: usize) -> Items {
+        Items {
+            items: Vec::with_capacity(items),
+            events: EventBatch::with_capacity(items),
+            unreadable: Vec::new(),
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// What could be read.
+    #[must_use]
+    pub fn events(&self) -> &EventBatch {
+        &self.events
+    }
+
+    /// What could not be read.
+    pub fn unreadable(&self) -> impl Iterator<Item = &Unreadable> {
+        self.unreadable.iter().map(|(_, unreadable)| unreadable)
+    }
+
+    /// Adds an item: its place as its sender counts, where it lies in the text, and the event
+    /// in it. A field that is not well formed makes the item unreadable.
+    pub fn push(
+        &mut self,
+        place: u64,
+        raw: Range<usize>,
+        read: Result<&EventView<'_>, Unreadable>,
+    ) {
+        let index = self.items.len();
+        self.items.push(Item { place, raw });
+        let pushed = read.and_then(|event| {
+            let pushed = self.events.push(event);
+            pushed.map_err(|(field, fault)| Unreadable {
+                code: "malformed",
+                field: Some(field.to_owned()),
+                detail: format!("{field} {fault}"),
+            })
+        });
+        if let Err(unreadable) = pushed {
+            self.unreadable.push((index, unreadable));
+        }
+    }
 }
 
 /// What came of one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ItemResult {
-    /// Credited just now.
+pub enum ItemResult<'a> {
+    /// Booked just now.
     Credited {
         /// With how much.
         amount: Micros,
     },
-    /// Credited before, with the same content.
+    /// Booked before, with the same content.
     Duplicate,
-    /// Not credited; nothing changed but a dead letter.
+    /// Not booked; nothing changed but a dead letter.
     Rejected {
         /// A stable code.
         code: &'static str,
         /// Which field, where one is to blame.
-        field: Option<String>,
+        field: Option<&'a str>,
         /// What is wrong.
-        detail: String,
+        detail: Cow<'a, str>,
     },
 }
 
-/// Credits what can be credited. Every result is durable when this answers.
+/// What came of all items, in their order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingested {
+    items: Vec<Item>,
+    unreadable: Vec<(usize, Unreadable)>,
+    answers: Vec<EventAnswer>,
+}
+
+impl Ingested {
+    /// How many items there were.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether there was none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Each item's place and what came of it.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, ItemResult<'_>)> {
+        let results = self.results();
+        results.map(|(item, result)| (item.place, result))
+    }
+
+    fn results(&self) -> impl Iterator<Item = (&Item, ItemResult<'_>)> {
+        let mut unreadable = self.unreadable.iter().peekable();
+        let mut answers = self.answers.iter();
+        self.items
+            .iter()
+            .enumerate()
+            .map_while(move |(index, item)| {
+                let unread = unreadable.next_if(|(place, _)| *place == index);
+                let result = match unread {
+                    Some((_, unreadable)) => ItemResult::from(unreadable),
+                    None => ItemResult::from(answers.next()?),
+                };
+                Some((item, result))
+            })
+    }
+}
+
+impl<'a> From<&'a Unreadable> for ItemResult<'a> {
+    fn from(unreadable: &'a Unreadable) -> ItemResult<'a> {
+        ItemResult::Rejected {
+            code: unreadable.code,
+            field: unreadable.field.as_deref(),
+            detail: Cow::Borrowed(&unreadable.detail),
+        }
+    }
+}
+
+impl From<&EventAnswer> for ItemResult<'_> {
+    fn from(answer: &EventAnswer) -> Self {
+        match answer {
+            Ok(Credited::Now(amount)) => ItemResult::Credited { amount: *amount },
+            Ok(Credited::Before) => ItemResult::Duplicate,
+            Err(rejection) => ItemResult::Rejected {
+                code: rejection.code(),
+                field: rejection.field(),
+                detail: Cow::Owned(rejection.to_string()),
+            },
+        }
+    }
+}
+
+/// Credits what can be credited of the items in `text`. Every result is durable when this
+/// answers.
 ///
 /// # Errors
 /// A fault; the same items may then be sent again without harm.
 pub async fn ingest<P: Ports>(
     ports: &P,
     desk: &Desk,
-    door: &str,
-    items: Vec<Item>,
-) -> Result<Vec<ItemResult>, Fault> {
-    let events = items.iter().filter_map(|item| item.event.as_ref().ok());
-    let commands = events.map(|event| Command::Earn(event.clone())).collect();
-    let mut answers = desk.submit_all(commands).await?.into_iter();
-    let now = ports.clock().business();
-    let mut letters = Vec::new();
-    let mut results = Vec::with_capacity(items.len());
-    for item in items {
-        let result = match item.event {
-            Err(unreadable) => {
-                let Unreadable {
-                    code,
-                    field,
-                    detail,
-                } = unreadable;
-                ItemResult::Rejected {
-                    code,
-                    field,
-                    detail,
-                }
-            }
-            Ok(_) => match answers.next() {
-                Some(answer) => result(answer)?,
-                None => return Err(Fault::Broken("the desk lost an answer".into())),
-            },
-        };
-        if let ItemResult::Rejected { code, .. } = &result {
-            let mut raw = item.raw;
-            raw.truncate(RAW_MAX);
-            letters.push(Command::KeepDeadLetter(DeadLetter {
-                door: door.to_owned(),
-                position: item.position,
-                code: (*code).to_owned(),
-                raw,
-                at: now,
-            }));
-        }
-        results.push(result);
+    door: Door,
+    text: &[u8],
+    items: Items,
+) -> Result<Ingested, Fault> {
+    let Items {
+        items,
+        events,
+        unreadable,
+    } = items;
+    let expected = events.len();
+    let answers = desk.submit_events(events).await?;
+    if answers.len() != expected {
+        return Err(Fault::Broken("the desk lost an answer".into()));
     }
+    let all_booked = unreadable.is_empty() && answers.iter().all(Result::is_ok);
+    let ingested = Ingested {
+        items,
+        unreadable,
+        answers,
+    };
+    if !all_booked {
+        keep(ports, desk, door, text, &ingested).await?;
+    }
+    Ok(ingested)
+}
+
+/// Keeps what was not credited.
+async fn keep<P: Ports>(
+    ports: &P,
+    desk: &Desk,
+    door: Door,
+    text: &[u8],
+    ingested: &Ingested,
+) -> Result<(), Fault> {
+    let at = ports.clock().business();
+    let letter = |(item, result): (&Item, ItemResult<'_>)| {
+        let ItemResult::Rejected { code, .. } = result else {
+            return None;
+        };
+        let raw = text.get(item.raw.clone()).unwrap_or_default();
+        Some(Command::KeepDeadLetter(DeadLetter {
+            door: door.name.to_owned(),
+            position: format!("{} {}", door.unit, item.place),
+            code: code.to_owned(),
+            raw: raw.get(..RAW_MAX).unwrap_or(raw).to_vec(),
+            at,
+        }))
+    };
+    let letters = ingested.results().filter_map(letter).collect();
     for kept in desk.submit_all(letters).await? {
         kept.map_err(|rejection| Fault::Broken(format!("a dead letter was refused: {rejection}")))?;
     }
-    Ok(results)
-}
-
-fn result(answer: Result<Outcome, Rejection>) -> Result<ItemResult, Fault> {
-    match answer {
-        Ok(Outcome::Credited { amount }) => Ok(ItemResult::Credited { amount }),
-        Ok(Outcome::AlreadyCredited) => Ok(ItemResult::Duplicate),
-        Ok(_) => Err(Fault::Broken(
-            "an event was answered with something else".into(),
-        )),
-        Err(rejection) => Ok(ItemResult::Rejected {
-            code: rejection.code(),
-            field: rejection.field().map(str::to_owned),
-            detail: rejection.to_string(),
-        }),
-    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Who is asking: API keys with scopes, stored as digests.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -54,29 +55,41 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     array
 }
 
+/// Keys by the name that is written in each. The name finds a key, the digest proves it.
+type Keys = BTreeMap<String, ApiKey>;
+
 /// The keys as they were read a moment ago.
 #[derive(Debug, Default)]
 pub(crate) struct KeyCache {
-    read: Mutex<Option<(Timestamp, Arc<Vec<ApiKey>>)>>,
+    read: Mutex<Option<(Timestamp, Arc<Keys>)>>,
+    /// Of many requests that find the keys old, one reads them.
+    reading: tokio::sync::Mutex<()>,
 }
 
 impl KeyCache {
-    async fn keys<P: Ports>(&self, ports: &P) -> Result<Arc<Vec<ApiKey>>, Fault> {
-        let now = ports.clock().wire();
-        let read = self
-            .read
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some((at, keys)) = read
-            // A clock that was set back must not keep a withdrawn key alive.
-            && (0..CACHE_MS).contains(&now.since_ms(at))
-        {
+    async fn keys<P: Ports>(&self, ports: &P) -> Result<Arc<Keys>, Fault> {
+        if let Some(keys) = self.fresh(ports.clock().wire()) {
             return Ok(keys);
         }
-        let keys = Arc::new(ports.store().api_keys().await?);
+        let _reading = self.reading.lock().await;
+        let now = ports.clock().wire();
+        if let Some(keys) = self.fresh(now) {
+            return Ok(keys);
+        }
+        let keys = ports.store().api_keys().await?;
+        let keys = keys.into_iter().map(|key| (key.id.clone(), key));
+        let keys: Arc<Keys> = Arc::new(keys.collect());
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::clone(&keys)));
         Ok(keys)
+    }
+
+    fn fresh(&self, now: Timestamp) -> Option<Arc<Keys>> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, keys) = read.as_ref()?;
+        // A clock that was set back must not keep a withdrawn key alive.
+        (0..CACHE_MS)
+            .contains(&now.since_ms(*at))
+            .then(|| Arc::clone(keys))
     }
 }
 
@@ -91,11 +104,9 @@ pub(crate) async fn guard<P: Ports>(
         return crate::problem::wrong_method().await.into_response();
     };
     if let Some(scope) = route.scope {
-        let header = request.headers().get(header::AUTHORIZATION);
-        let text = header
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        if let Err(problem) = admit(&doors, text.as_deref(), scope).await {
+        let header = request.headers().get(header::AUTHORIZATION).cloned();
+        let text = header.as_ref().and_then(|value| value.to_str().ok());
+        if let Err(problem) = admit(&doors, text, scope).await {
             return problem.into_response();
         }
         if let Err(problem) = request::strict(request.uri(), route.parameters) {
@@ -121,12 +132,12 @@ async fn admit<P: Ports>(
                 "send an API key as `Authorization: Bearer lq_…`",
             )
         })?;
-    let given = sha256(text.trim().as_bytes());
+    let text = text.trim();
     let keys = doors.keys.keys(&doors.ports).await?;
-    let known = keys
-        .iter()
-        .find(|key| verify_slices_are_equal(&key.digest, &given).is_ok());
-    let key = known
+    let named = text.split('_').nth(1).and_then(|name| keys.get(name));
+    let given = sha256(text.as_bytes());
+    let key = named
+        .filter(|key| verify_slices_are_equal(&key.digest, &given).is_ok())
         .filter(|key| key.revoked_at.is_none())
         .ok_or_else(|| Problem::new(401, "key_unknown", "this API key is not known or revoked"))?;
     if key

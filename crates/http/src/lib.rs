@@ -16,6 +16,7 @@ pub use problem::Problem;
 pub use routes::{ROUTES, Route, SCOPES};
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -24,6 +25,7 @@ use axum::routing::{get, post};
 use lingqian_core::command::IdempotencyKey;
 use lingqian_engine::Desk;
 use lingqian_io::Ports;
+use tokio::sync::Semaphore;
 
 /// What the doors need to know.
 #[derive(Clone, Debug)]
@@ -34,6 +36,9 @@ pub struct Settings {
     pub body_max: usize,
     /// The longest line of a stream, in bytes.
     pub line_max: usize,
+    /// Batches of all streams that may be under way beside the first of each, so that many
+    /// streams do not hold as much memory as a few fast ones.
+    pub overlaps_max: usize,
 }
 
 impl Settings {
@@ -45,6 +50,7 @@ impl Settings {
             public_url,
             body_max: 1_048_576,
             line_max: 65_536,
+            overlaps_max: 64,
         }
     }
 
@@ -55,28 +61,48 @@ impl Settings {
     }
 }
 
-/// Everything that requests share.
-#[derive(Clone)]
-struct Doors<P> {
+/// Everything that requests share. A request clones it a few times on its way, so a clone is one
+/// counter.
+struct Doors<P>(Arc<Shared<P>>);
+
+impl<P> Clone for Doors<P> {
+    fn clone(&self) -> Self {
+        Doors(Arc::clone(&self.0))
+    }
+}
+
+impl<P> Deref for Doors<P> {
+    type Target = Shared<P>;
+
+    fn deref(&self) -> &Shared<P> {
+        &self.0
+    }
+}
+
+struct Shared<P> {
     ports: P,
     desk: Desk,
-    settings: Arc<Settings>,
-    keys: Arc<auth::KeyCache>,
-    metrics: Arc<metrics::Metrics>,
+    settings: Settings,
+    keys: auth::KeyCache,
+    metrics: metrics::Metrics,
     in_flight: Arc<Mutex<BTreeSet<IdempotencyKey>>>,
+    /// Places for batches of streams beside the first of each.
+    overlaps: Arc<Semaphore>,
 }
 
 /// All doors of a platform.
 pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
     let body_max = settings.body_max;
-    let doors = Doors {
+    let overlaps = Arc::new(Semaphore::new(settings.overlaps_max));
+    let doors = Doors(Arc::new(Shared {
         ports,
         desk,
-        settings: Arc::new(settings),
-        keys: Arc::default(),
-        metrics: Arc::new(metrics::Metrics::new()),
+        settings,
+        keys: auth::KeyCache::default(),
+        metrics: metrics::Metrics::new(),
         in_flight: Arc::default(),
-    };
+        overlaps,
+    }));
     Router::new()
         .route("/v1/users", post(api::users::register::<P>))
         .route(

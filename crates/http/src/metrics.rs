@@ -18,13 +18,19 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tracing::Instrument as _;
 
-use crate::{Doors, Problem};
+use crate::wire::result::Counts;
+use crate::{Doors, Problem, routes};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
-    method: String,
-    route: String,
-    status: String,
+    method: &'static str,
+    route: &'static str,
+    status: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Timed {
+    name: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,8 +55,9 @@ fn known(method: &str) -> &'static str {
 pub(crate) struct Metrics {
     registry: Registry,
     calls: Family<Call, Counter<u64, AtomicU64>>,
-    seconds: Family<Named, Histogram, fn() -> Histogram>,
-    events: Family<Named, Counter<u64, AtomicU64>>,
+    seconds: Family<Timed, Histogram, fn() -> Histogram>,
+    /// Credited, duplicates, rejected.
+    events: [Counter<u64, AtomicU64>; 3],
     notifications: Family<Named, Counter<u64, AtomicU64>>,
     payouts: Family<Named, Gauge>,
     waiting: Family<Named, Gauge>,
@@ -66,7 +73,7 @@ impl Metrics {
             registry: Registry::with_prefix("lingqian"),
             calls: Family::default(),
             seconds: Family::new_with_constructor(waits),
-            events: Family::default(),
+            events: Default::default(),
             notifications: Family::default(),
             payouts: Family::default(),
             waiting: Family::default(),
@@ -88,7 +95,12 @@ impl Metrics {
             calls.clone(),
         );
         registry.register("http_seconds", "How long requests took", seconds.clone());
-        registry.register("events", "Earning events by result", events.clone());
+        let family: Family<Named, Counter<u64, AtomicU64>> = Family::default();
+        *events = ["credited", "duplicate", "rejected"].map(|name| {
+            let name = name.into();
+            family.get_or_create(&Named { name }).clone()
+        });
+        registry.register("events", "Earning events by result", family);
         registry.register(
             "notifications",
             "Notifications by result",
@@ -124,15 +136,15 @@ impl Metrics {
     }
 
     /// Events came in.
-    pub(crate) fn ingested(&self, credited: u64, duplicates: u64, rejected: u64) {
-        for (name, count) in [
-            ("credited", credited),
-            ("duplicate", duplicates),
-            ("rejected", rejected),
-        ] {
-            self.events
-                .get_or_create(&Named { name: name.into() })
-                .inc_by(count);
+    pub(crate) fn ingested(&self, counts: Counts) {
+        let Counts {
+            credited,
+            duplicates,
+            rejected,
+        } = counts;
+        let counted = [credited, duplicates, rejected];
+        for (counter, count) in self.events.iter().zip(counted) {
+            counter.inc_by(count);
         }
     }
 
@@ -153,12 +165,10 @@ pub(crate) async fn observe<P: Ports>(
     next: Next,
 ) -> Response {
     let began = Instant::now();
-    let method = known(request.method().as_str()).to_owned();
-    let instance = request.uri().path().to_owned();
-    let path = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
+    let method = known(request.method().as_str());
+    let uri = request.uri().clone();
+    let path = request.extensions().get::<MatchedPath>();
+    let route = path.and_then(|path| routes::known(path.as_str()));
     let given = request
         .headers()
         .get("request-id")
@@ -171,7 +181,7 @@ pub(crate) async fn observe<P: Ports>(
     let id = id.unwrap_or_else(|| format!("rq_{:026x}", doors.ports.dice().roll() >> 24));
     let span = tracing::info_span!("request", request_id = id);
     let response = next.run(request).instrument(span).await;
-    let mut response = Problem::name(response, &instance, &id);
+    let mut response = Problem::name(response, uri.path(), &id);
     let status = response.status().as_u16();
     if let Ok(value) = HeaderValue::from_str(&id) {
         response
@@ -179,7 +189,7 @@ pub(crate) async fn observe<P: Ports>(
             .insert(HeaderName::from_static("request-id"), value);
     }
     let took = began.elapsed();
-    let route = path.unwrap_or_else(|| "none".into());
+    let route = route.unwrap_or("none");
     tracing::debug!(
         request_id = id,
         method,
@@ -188,13 +198,13 @@ pub(crate) async fn observe<P: Ports>(
         ms = took.as_millis(),
         "answered"
     );
-    let name = route.clone();
-    let seconds = doors.metrics.seconds.get_or_create(&Named { name });
+    let timed = Timed { name: route };
+    let seconds = doors.metrics.seconds.get_or_create(&timed);
     seconds.observe(took.as_secs_f64());
     let call = Call {
         method,
         route,
-        status: status.to_string(),
+        status: status.into(),
     };
     doors.metrics.calls.get_or_create(&call).inc();
     response

@@ -223,3 +223,11 @@ pub(crate) fn find(method: &str, path: &str) -> Option<&'static Route> {
         .iter()
         .find(|route| route.method == method && route.path == path)
 }
+
+/// The path of a route, as the table writes it.
+pub(crate) fn known(path: &str) -> Option<&'static str> {
+    ROUTES
+        .iter()
+        .map(|route| route.path)
+        .find(|known| *known == path)
+}

@@ -19,6 +19,11 @@ impl Books {
     /// # Errors
     /// When there are none, or they are none of ours.
     pub(crate) fn open(home: &Home) -> anyhow::Result<Books> {
+        anyhow::ensure!(
+            home.shared_store()?.is_none(),
+            "these books are in PostgreSQL, where `psql` reads them as plain tables; this command \
+             reads the file of a data directory"
+        );
         let file = home.database();
         anyhow::ensure!(
             file.exists(),

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::options::Bench;
 use crate::export::Format;
+use crate::store::StoreUrl;
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
 #[derive(Debug, Parser)]
@@ -29,6 +31,12 @@ pub(crate) struct Cli {
     )]
     #[arg(env = "LINGQIAN_DATA")]
     pub(crate) data: PathBuf,
+
+    /// Keep the books in this PostgreSQL database instead of where the configuration says;
+    /// several processes may share it.
+    #[arg(long, global = true, value_name = "postgres://USER@HOST/DATABASE")]
+    #[arg(env = "LINGQIAN_STORE", hide_env_values = true)]
+    pub(crate) store: Option<StoreUrl>,
 
     /// Print the result as JSON on standard output.
     #[arg(long, global = true)]
@@ -75,6 +83,9 @@ pub(crate) enum Command {
     /// Make, list and withdraw API keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Measure how fast the books and the doors are on this machine. `--data` is left alone.
+    #[command(subcommand)]
+    Bench(Bench),
 }
 
 /// Options of `quickstart`.

@@ -5,9 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
-use lingqian_core::money::Fen;
+use lingqian_core::earning::{self, COOLING_DAYS_MAX, Terms};
+use lingqian_core::id::{KindCode, KindNo};
+use lingqian_core::money::{AMOUNT_MAX, Fen, Micros};
 use lingqian_core::risk::Policy;
 use serde::Deserialize;
+
+use crate::store::StoreUrl;
 
 /// What a new `lingqian.toml` says.
 pub(crate) const TEMPLATE: &str = include_str!("lingqian.toml");
@@ -18,6 +22,8 @@ pub(crate) const TEMPLATE: &str = include_str!("lingqian.toml");
 pub(crate) struct Config {
     /// The HTTP doors.
     pub(crate) server: Server,
+    /// Where the books are.
+    pub(crate) store: Store,
     /// Which WeChat.
     pub(crate) wechat: Wechat,
     /// What transfers say.
@@ -38,9 +44,14 @@ impl Default for Config {
             price_micros,
             amount_max_micros: 100_000_000,
             tax_class: tax_class.into(),
+            user_day_max_micros: None,
+            user_day_count_max: None,
+            cooling_days: 0,
+            between_users: false,
         };
         Config {
             server: Server::default(),
+            store: Store::default(),
             wechat: Wechat::default(),
             merchant: Merchant::default(),
             policy: Limits::default(),
@@ -50,6 +61,12 @@ impl Default for Config {
                 kind(2, "sign_in", Some(2_500), "incidental"),
                 kind(3, "task_done", None, "labour"),
                 kind(4, "commission", None, "labour"),
+                Kind {
+                    user_day_max_micros: Some(200_000_000),
+                    user_day_count_max: Some(100),
+                    between_users: true,
+                    ..kind(5, "gift", None, "incidental")
+                },
             ],
         }
     }
@@ -69,6 +86,75 @@ pub(crate) struct Kind {
     pub(crate) amount_max_micros: i64,
     /// The tax class of this income.
     pub(crate) tax_class: String,
+    /// What one user may be credited (or, between users, may send) a day, in micro-yuan.
+    pub(crate) user_day_max_micros: Option<i64>,
+    /// How many events of one user are credited (or, between users, sent) a day.
+    pub(crate) user_day_count_max: Option<u32>,
+    /// So many days the money cannot be withdrawn.
+    #[serde(default)]
+    pub(crate) cooling_days: u16,
+    /// The money comes from another user, whom the event names in `from`.
+    #[serde(default)]
+    pub(crate) between_users: bool,
+}
+
+impl Kind {
+    /// The kind in the words of the rules.
+    ///
+    /// # Errors
+    /// When its code is not an id.
+    pub(crate) fn defined(&self) -> anyhow::Result<earning::Kind> {
+        let code = KindCode::parse(&self.code)
+            .with_context(|| format!("the kind {:?} in the configuration: its code", self.code))?;
+        Ok(earning::Kind {
+            no: KindNo(self.no),
+            code,
+            price: self.price_micros.map(Micros),
+            amount_max: Micros(self.amount_max_micros),
+            tax_class: self.tax_class.clone(),
+            terms: Terms {
+                user_day_amount_max: self.user_day_max_micros.map(Micros),
+                user_day_count_max: self.user_day_count_max,
+                cooling_days: self.cooling_days,
+                between_users: self.between_users,
+            },
+        })
+    }
+
+    /// Looks for what could never work, and names it.
+    fn check(&self) -> anyhow::Result<()> {
+        let named = |setting: &str| format!("kinds.{setting} of the kind {:?}", self.code);
+        let max = self.amount_max_micros;
+        anyhow::ensure!(
+            (1..=AMOUNT_MAX.0).contains(&max),
+            "{} must be at least 1 and at most {}",
+            named("amount_max_micros"),
+            AMOUNT_MAX.0
+        );
+        anyhow::ensure!(
+            self.price_micros
+                .is_none_or(|price| (1..=max).contains(&price)),
+            "{} must be at least 1 and at most amount_max_micros",
+            named("price_micros")
+        );
+        let least = self.price_micros.unwrap_or(1);
+        anyhow::ensure!(
+            self.user_day_max_micros.is_none_or(|most| most >= least),
+            "{} must be at least {least}; leave it out for no cap",
+            named("user_day_max_micros")
+        );
+        anyhow::ensure!(
+            self.user_day_count_max != Some(0),
+            "{} must be at least 1; leave it out for no cap",
+            named("user_day_count_max")
+        );
+        anyhow::ensure!(
+            self.cooling_days <= COOLING_DAYS_MAX,
+            "{} must be at most {COOLING_DAYS_MAX}",
+            named("cooling_days")
+        );
+        Ok(())
+    }
 }
 
 /// The HTTP doors.
@@ -88,6 +174,14 @@ impl Default for Server {
             public_url: String::new(),
         }
     }
+}
+
+/// Where the books are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Store {
+    /// The address of a PostgreSQL database; empty means a file in the data directory.
+    pub(crate) url: StoreUrl,
 }
 
 /// Which WeChat.
@@ -239,7 +333,7 @@ impl Config {
             self.sweep.threshold_fen >= 0,
             "sweep.threshold_fen must not be negative; 0 turns the sweep off"
         );
-        Ok(())
+        self.kinds.iter().try_for_each(Kind::check)
     }
 }
 
@@ -263,5 +357,52 @@ mod tests {
                 .to_string()
                 .contains("payout_maximum_fen")
         );
+    }
+
+    #[test]
+    fn a_kind_that_cannot_work_is_an_error_that_names_setting_and_kind() {
+        let cases = [
+            ("amount_max_micros = 0", "amount_max_micros"),
+            ("price_micros = 6", "price_micros"),
+            ("price_micros = 0", "price_micros"),
+            (
+                "price_micros = 3\nuser_day_max_micros = 2",
+                "user_day_max_micros",
+            ),
+            ("user_day_max_micros = 0", "user_day_max_micros"),
+            ("user_day_count_max = 0", "user_day_count_max"),
+            ("cooling_days = 367", "cooling_days"),
+        ];
+        for (setting, named) in cases {
+            let max = if named == "amount_max_micros" {
+                ""
+            } else {
+                "amount_max_micros = 5\n"
+            };
+            let text = format!(
+                "[[kinds]]\nno = 1\ncode = \"ad\"\ntax_class = \"labour\"\n{max}{setting}\n"
+            );
+            let config: Config = toml::from_str(&text).expect(&text);
+            let error = config.check().expect_err(setting).to_string();
+            let words = format!("kinds.{named} of the kind \"ad\" must be");
+            assert!(error.starts_with(&words), "{setting}: {error}");
+        }
+    }
+
+    #[test]
+    fn terms_of_a_kind_become_the_rules() {
+        let text = "[[kinds]]\nno = 9\ncode = \"task\"\ntax_class = \"labour\"\n\
+                    amount_max_micros = 50\nuser_day_max_micros = 70\nuser_day_count_max = 2\n\
+                    cooling_days = 7\nbetween_users = true\n";
+        let config: Config = toml::from_str(text).expect("it parses");
+        config.check().expect("it can work");
+        let terms = config.kinds[0].defined().expect("a kind").terms;
+        let expected = Terms {
+            user_day_amount_max: Some(Micros(70)),
+            user_day_count_max: Some(2),
+            cooling_days: 7,
+            between_users: true,
+        };
+        assert_eq!(terms, expected);
     }
 }

@@ -1,23 +1,26 @@
 //! Lines of events into the desk: reading, parsing and committing overlap.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
 use futures_util::StreamExt as _;
 use lingqian_core::command::Command;
 use lingqian_core::id::UserId;
 use lingqian_engine::Desk;
-use lingqian_engine::ingest::{Item, ItemResult, ingest};
-use lingqian_http::wire::event::parse_event;
+use lingqian_engine::ingest::{Door, Ingested, ItemResult, ingest};
+use lingqian_http::wire::lines::{Batch, Lines};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::wire::Wire;
 
-/// Lines that travel together.
-const BATCH: usize = 2_000;
-/// Batches under way at a time.
-const OPEN: usize = 4;
+/// Batches under way at a time, and as many that wait.
+const OPEN: usize = 3;
+/// The longest line, in bytes; as long as that of a stream.
+const LINE_MAX: usize = 65_536;
+/// As much of an input as is read at once, in bytes.
+const PIECE: usize = 1 << 20;
 
 /// What came of the lines.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -51,16 +54,17 @@ pub(crate) struct Refused {
 
 /// How lines are fed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Feed<'a> {
+pub(crate) struct Feed {
     /// The door's name on dead letters.
-    pub(crate) door: &'a str,
+    pub(crate) door: &'static str,
     /// Whether users that are not known are registered.
     pub(crate) register: bool,
     /// How many refused lines are kept to be shown.
     pub(crate) show: usize,
 }
 
-/// Feeds lines until they end; everything that was counted is durable.
+/// Feeds what pieces of text make, line by line, until they end; everything that was counted is
+/// durable.
 ///
 /// # Errors
 /// When the input cannot be read or the store fails; what was committed stands, and feeding the
@@ -68,49 +72,59 @@ pub(crate) struct Feed<'a> {
 pub(crate) async fn feed(
     wire: &Wire,
     desk: &Desk,
-    feed: Feed<'_>,
-    lines: impl Iterator<Item = std::io::Result<Vec<u8>>> + Send + 'static,
+    feed: Feed,
+    pieces: impl Iterator<Item = std::io::Result<Vec<u8>>> + Send + 'static,
     mut progress: impl FnMut(u64),
 ) -> anyhow::Result<(Counts, Vec<Refused>)> {
+    let door = Door {
+        name: feed.door,
+        unit: "line",
+    };
     let (sender, receiver) = mpsc::channel(OPEN);
-    let reader = tokio::task::spawn_blocking(move || read(lines, &sender));
-    let batches = ReceiverStream::new(receiver).map(|items: Vec<Item>| async move {
+    let reader = tokio::task::spawn_blocking(move || read(pieces, &sender));
+    let batches = ReceiverStream::new(receiver).map(|batch: Batch| async move {
         if feed.register {
-            register(desk, &items).await?;
+            register(desk, &batch).await?;
         }
-        let places: Vec<String> = items.iter().map(|item| item.position.clone()).collect();
-        let results = ingest(wire, desk, feed.door, items).await?;
-        anyhow::Ok((places, results))
+        anyhow::Ok(ingest(wire, desk, door, &batch.text, batch.items).await?)
     });
     let mut done = std::pin::pin!(batches.buffered(OPEN));
     let (mut counts, mut refused) = (Counts::default(), Vec::new());
     while let Some(batch) = done.next().await {
-        let (places, results) = batch?;
-        progress(results.len() as u64);
-        for (position, result) in places.into_iter().zip(results) {
-            counts.add(&result);
-            if let ItemResult::Rejected {
-                code,
-                field,
-                detail,
-            } = result
-                && refused.len() < feed.show
-            {
-                refused.push(Refused {
-                    position,
-                    code: code.to_owned(),
-                    field,
-                    detail,
-                });
-            }
-        }
+        let ingested = batch?;
+        progress(ingested.len() as u64);
+        counts.add_all(&ingested);
+        let room = feed.show.saturating_sub(refused.len());
+        refused.extend(refusals(&ingested).take(room));
     }
     reader.await??;
     Ok((counts, refused))
 }
 
+fn refusals(ingested: &Ingested) -> impl Iterator<Item = Refused> {
+    ingested.iter().filter_map(|(line, result)| match result {
+        ItemResult::Rejected {
+            code,
+            field,
+            detail,
+        } => Some(Refused {
+            position: format!("line {line}"),
+            code: code.to_owned(),
+            field: field.map(str::to_owned),
+            detail: detail.into_owned(),
+        }),
+        ItemResult::Credited { .. } | ItemResult::Duplicate => None,
+    })
+}
+
 impl Counts {
-    fn add(&mut self, result: &ItemResult) {
+    fn add_all(&mut self, ingested: &Ingested) {
+        for (_, result) in ingested.iter() {
+            self.add(&result);
+        }
+    }
+
+    fn add(&mut self, result: &ItemResult<'_>) {
         self.read += 1;
         match result {
             ItemResult::Credited { amount } => {
@@ -126,51 +140,60 @@ impl Counts {
     }
 }
 
-/// Reads and parses on a thread of its own.
+/// What a file or a pipe brings, in pieces.
+pub(crate) fn pieces(
+    mut input: impl Read + Send + 'static,
+) -> impl Iterator<Item = std::io::Result<Vec<u8>>> + Send + 'static {
+    std::iter::from_fn(move || {
+        let mut piece = vec![0; PIECE];
+        loop {
+            match input.read(&mut piece) {
+                Ok(0) => return None,
+                Ok(length) => {
+                    piece.truncate(length);
+                    return Some(Ok(piece));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    })
+}
+
+/// Reads and parses on a thread of its own. Whoever listened and is gone has failed and says so.
 fn read(
-    lines: impl Iterator<Item = std::io::Result<Vec<u8>>>,
-    sender: &mpsc::Sender<Vec<Item>>,
+    pieces: impl Iterator<Item = std::io::Result<Vec<u8>>>,
+    sender: &mpsc::Sender<Batch>,
 ) -> anyhow::Result<()> {
-    let mut items = Vec::with_capacity(BATCH);
-    for (index, line) in lines.enumerate() {
-        let mut raw = line?;
-        if raw.ends_with(b"\r") {
-            raw.pop();
-        }
-        if raw.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let position = format!("line {}", index + 1);
-        items.push(Item {
-            position,
-            event: parse_event(&raw),
-            raw,
-        });
-        if items.len() == BATCH {
-            let full = std::mem::replace(&mut items, Vec::with_capacity(BATCH));
-            if sender.blocking_send(full).is_err() {
+    let mut lines = Lines::new(LINE_MAX);
+    for piece in pieces {
+        let piece = piece?;
+        let mut rest = piece.as_slice();
+        while !rest.is_empty() {
+            let taken = lines.take(rest);
+            rest = rest.get(taken..).unwrap_or_default();
+            if lines.is_full() && sender.blocking_send(lines.batch()).is_err() {
                 return Ok(());
             }
         }
     }
-    if !items.is_empty() {
-        // Whoever listens has failed and says so.
-        let _ = sender.blocking_send(items);
+    lines.end();
+    if !lines.is_empty() {
+        let _ = sender.blocking_send(lines.batch());
     }
     Ok(())
 }
 
-async fn register(desk: &Desk, items: &[Item]) -> anyhow::Result<()> {
-    let events = items.iter().filter_map(|item| item.event.as_ref().ok());
-    let users: BTreeSet<&UserId> = events.map(|event| &event.user).collect();
+async fn register(desk: &Desk, batch: &Batch) -> anyhow::Result<()> {
+    let users = batch.items.events().iter().map(|event| event.user);
+    let users: BTreeSet<&str> = users.collect();
+    let users = users.into_iter().map(UserId::parse);
+    let users: Vec<UserId> = users.collect::<Result<_, _>>()?;
     let command = |user: &UserId| Command::RegisterUser {
         user: user.clone(),
         name: None,
     };
-    for answer in desk
-        .submit_all(users.into_iter().map(command).collect())
-        .await?
-    {
+    for answer in desk.submit_all(users.iter().map(command).collect()).await? {
         answer?;
     }
     Ok(())

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
+use axum::serve::ListenerExt as _;
 use lingqian_core::command::Command;
-use lingqian_core::earning::{Kind, Terms};
-use lingqian_core::id::{KindCode, KindNo, MerchantNo};
-use lingqian_core::money::Micros;
+use lingqian_core::id::MerchantNo;
 use lingqian_core::transfer::Merchant;
 use lingqian_engine::Desk;
 use lingqian_http::{Settings, mint, router};
@@ -43,11 +42,15 @@ impl Platform {
             format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
         })?;
         let url = public_url(&config, listener.local_addr()?);
-        let wire = Wire::assemble(home, config, &url)?;
+        let wire = Wire::assemble(home, config, &url).await?;
         wire.follow_sandbox_clock().await;
         let desk = wire.open_desk();
         catalogue(&wire, &desk).await?;
         let doors = router(wire.clone(), desk.clone(), Settings::new(&url));
+        // Answers are whole when they are written; waiting for more would only delay them.
+        let listener = listener.tap_io(|socket| {
+            let _ = socket.set_nodelay(true);
+        });
         tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, doors).await {
                 tracing::error!(%error, "the doors closed");
@@ -63,7 +66,7 @@ impl Platform {
 /// # Errors
 /// When the data directory cannot be used.
 pub(crate) async fn open(home: &Home) -> anyhow::Result<(Wire, Desk)> {
-    let wire = Wire::open(home)?;
+    let wire = Wire::open(home).await?;
     wire.follow_sandbox_clock().await;
     let desk = wire.open_desk();
     catalogue(&wire, &desk).await?;
@@ -83,16 +86,7 @@ async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
     };
     let mut commands = vec![Command::DefineMerchant(merchant)];
     for kind in &wire.config().kinds {
-        let code = KindCode::parse(&kind.code)
-            .with_context(|| format!("the kind {:?} in the configuration: its code", kind.code))?;
-        commands.push(Command::DefineKind(Kind {
-            no: KindNo(kind.no),
-            code,
-            price: kind.price_micros.map(Micros),
-            amount_max: Micros(kind.amount_max_micros),
-            tax_class: kind.tax_class.clone(),
-            terms: Terms::default(),
-        }));
+        commands.push(Command::DefineKind(kind.defined()?));
     }
     for answer in desk.submit_all(commands).await? {
         answer.context("the configuration contradicts the books")?;

@@ -15,6 +15,14 @@ pub(crate) fn fault(error: Error) -> Fault {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Fault::Retry("another process holds the database".into())
         }
+        Some(ErrorCode::DiskFull) => Fault::Broken(
+            "the disk is full, or the file may grow no further; nothing of this was written; make \
+             room and do the same again"
+                .into(),
+        ),
+        Some(ErrorCode::SystemIoFailure) => Fault::Broken(format!(
+            "the disk does not read or write; it may be full or failing (SQLite: {error})"
+        )),
         _ => Fault::Broken(format!("SQLite: {error}")),
     }
 }

@@ -108,9 +108,8 @@ impl Ids {
         if self.recent.len() < RUN_IDS {
             return None;
         }
-        let mut ids: Vec<Id> = self.recent.drain().collect();
-        ids.sort_unstable();
-        let sealed = Arc::new(SealedRun::new(self.next_run, ids));
+        let ids: Vec<Id> = self.recent.drain().collect();
+        let sealed = Arc::new(SealedRun::new(self.next_run, &ids));
         self.next_run += 1;
         self.sealed.push(Arc::clone(&sealed));
         Some(sealed)

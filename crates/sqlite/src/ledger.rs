@@ -22,7 +22,7 @@ use rusqlite::Connection;
 use crate::accounts::Accounts;
 use crate::ids::Ids;
 use crate::names::{Key, Names};
-use crate::page::{Draft, Line, PAGE_ENTRIES_MAX, Page, of};
+use crate::page::{Draft, Line, Page, of};
 use crate::record::{self, Record};
 
 pub(crate) use batch::{Batch, State};
@@ -72,6 +72,8 @@ pub(crate) struct Ledger {
     draft: Draft,
     finished: Vec<Arc<Page>>,
     kept: VecDeque<Arc<Page>>,
+    /// Entries up to this one are in the file.
+    durable: u64,
     state: State,
     /// Whether a change of it was given up half-way.
     pub(crate) broken: bool,
@@ -85,6 +87,19 @@ impl Ledger {
     /// The number of the newest entry.
     pub(crate) fn last(&self) -> u64 {
         self.last
+    }
+
+    /// Entries up to this one are in the file, so that their pages need not be kept.
+    pub(crate) fn is_durable(&mut self, last: u64) {
+        self.durable = self.durable.max(last);
+        while self.kept.len() > PAGES_KEPT
+            && self
+                .kept
+                .front()
+                .is_some_and(|page| page.last() <= self.durable)
+        {
+            self.kept.pop_front();
+        }
     }
 
     /// Writes one entry to the page that is being filled, and moves its balances. The chunks of
@@ -119,7 +134,7 @@ impl Ledger {
         };
         self.draft.push(&record, &about.names)?;
         self.last = seq;
-        if self.draft.count() == PAGE_ENTRIES_MAX {
+        if self.draft.is_full() {
             self.turn_page();
         }
         Ok(seq)

@@ -3,6 +3,7 @@
 mod accounts;
 mod audit;
 mod browse;
+mod checkpoint;
 mod codec;
 mod commit;
 mod ids;
@@ -22,7 +23,8 @@ mod verify;
 mod worker;
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::facts::Wallet;
@@ -40,7 +42,9 @@ use lingqian_io::store::{
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
+use crate::checkpoint::Log;
 use crate::codec::{fault, get, payout_id, rows};
+use crate::ledger::Ledger;
 pub use crate::options::Options;
 use crate::prefetch::cached;
 pub use crate::reading::Reading;
@@ -95,13 +99,16 @@ impl SqliteStore {
             .collect();
         let (orders, taken) = mpsc::channel();
         let (told, notes) = mpsc::channel();
-        let scribe = Scribe::new(connection, told);
+        let carrier = schema::open_carrier(path)?;
+        let log = Log::start(carrier, options.checkpoint_pages)?;
+        let foreign = Arc::new(AtomicBool::new(false));
+        let scribe = Scribe::new(connection, log, told, Arc::clone(&foreign));
         let thread = std::thread::Builder::new().name("sqlite-scribe".into());
         thread
             .spawn(move || scribe.work(&taken))
             .map_err(|error| Fault::Broken(format!("no thread: {error}")))?;
         let reader = schema::open_reader(path, options)?;
-        let mut teller = Teller::new(reader, orders.clone(), notes);
+        let mut teller = Teller::new(reader, orders.clone(), notes, foreign);
         teller.open()?;
         Ok(SqliteStore {
             teller: Workers::start("teller", vec![teller])?,
@@ -131,6 +138,20 @@ impl SqliteStore {
         self.teller.give(move |teller| task(teller, answer))?;
         let gone = |_| Fault::Unknown("the threads of the store went down".into());
         answered.await.map_err(gone)?
+    }
+
+    /// Looks at the books in memory until what is seen is durable and true.
+    async fn look<R: Send + 'static>(
+        &self,
+        look: impl Fn(&mut Ledger, &Connection) -> Result<R, Fault> + Clone + Send + 'static,
+    ) -> Result<R, Fault> {
+        loop {
+            let look = look.clone();
+            let seen = self.tell(move |teller, answer| teller.look(answer, look));
+            if let Some(seen) = seen.await? {
+                return Ok(seen);
+            }
+        }
     }
 
     /// Has the scribe change something that is not in the books in memory.
@@ -208,13 +229,12 @@ impl Browse for SqliteStore {
     async fn user(&self, id: &UserId, day: BusinessDate) -> Result<Option<Wallet>, Fault> {
         let id = id.clone();
         let wallet = self.read(move |connection| browse::wallet(connection, &id, day));
-        let Some(mut wallet) = wallet.await? else {
+        let Some(wallet) = wallet.await? else {
             return Ok(None);
         };
-        let filled = self.tell(move |teller, answer| {
-            teller.look(answer, |ledger, connection| {
-                fill(ledger, connection, &mut wallet, day).map(|()| wallet)
-            });
+        let filled = self.look(move |ledger, connection| {
+            let mut wallet = wallet.clone();
+            fill(ledger, connection, &mut wallet, day).map(|()| wallet)
         });
         filled.await.map(Some)
     }
@@ -225,11 +245,9 @@ impl Browse for SqliteStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StatementLine>, Fault> {
-        let newest = self.tell(move |teller, answer| {
-            teller.look(answer, |ledger, connection| {
-                ledger.accounts.load(connection, user)?;
-                Ok(ledger.accounts.get(user).newest)
-            });
+        let newest = self.look(move |ledger, connection| {
+            ledger.accounts.load(connection, user)?;
+            Ok(ledger.accounts.get(user).newest)
         });
         let newest = newest.await?;
         self.read(move |connection| browse::statement(connection, (user, newest), before, limit))
@@ -253,11 +271,9 @@ impl Browse for SqliteStore {
         limit: u32,
     ) -> Result<Vec<(UserNo, UserId)>, Fault> {
         let end = self.read(prefetch::next_user).await?;
-        let rich = self.tell(move |teller, answer| {
-            teller.look(answer, |ledger, connection| {
-                let numbers = after.0.max(0).saturating_add(1)..end;
-                rich(ledger, connection, threshold, numbers, limit)
-            });
+        let rich = self.look(move |ledger, connection| {
+            let numbers = after.0.max(0).saturating_add(1)..end;
+            rich(ledger, connection, threshold, numbers, limit)
         });
         let rich = rich.await?;
         self.read(move |connection| browse::names(connection, &rich))

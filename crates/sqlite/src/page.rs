@@ -1,5 +1,5 @@
-//! Pages: entries in their order, up to [`PAGE_ENTRIES_MAX`] in one row, hash-chained from the
-//! first page to the last. A page is written once and never changed.
+//! Pages: entries in their order, about ninety in one row, hash-chained from the first page to the
+//! last. A page is written once and never changed.
 
 use lingqian_core::ledger::Entry;
 use lingqian_io::Fault;
@@ -10,8 +10,11 @@ use crate::prefetch::cached;
 use crate::record::{Names, RECORD_BYTES, Record, read_names, text_place};
 use crate::sql;
 
-/// The most entries of a page: few enough that one of them is read quickly.
-pub(crate) const PAGE_ENTRIES_MAX: usize = 128;
+/// The most bytes of a page's body: what fills one of SQLite's own pages, so that any entry is
+/// read with one read of the file.
+const BODY_BYTES_MAX: usize = 8_100;
+/// The most bytes that an entry's text takes.
+const TEXT_BYTES_MAX: usize = 112;
 
 /// What a page's hash is made of: the page before, its numbers and its body.
 pub(crate) type Hash = [u8; 32];
@@ -104,9 +107,15 @@ impl Draft {
     pub(crate) fn new(first: u64) -> Draft {
         Draft {
             first,
-            records: Vec::with_capacity(PAGE_ENTRIES_MAX * (RECORD_BYTES + 24)),
-            texts: Vec::with_capacity(PAGE_ENTRIES_MAX * 24),
+            records: Vec::with_capacity(BODY_BYTES_MAX),
+            texts: Vec::with_capacity(BODY_BYTES_MAX / 2),
         }
+    }
+
+    /// Whether another entry might not find room.
+    pub(crate) fn is_full(&self) -> bool {
+        let used = self.records.len() + self.texts.len();
+        used + RECORD_BYTES + TEXT_BYTES_MAX > BODY_BYTES_MAX
     }
 
     /// How many entries it has.

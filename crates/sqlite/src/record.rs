@@ -140,26 +140,33 @@ impl<'a> EventName<'a> {
 }
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
-/// The value of each byte as a digit; 255 for what is none.
-const NIBBLES: [u8; 256] = {
-    let mut table = [255; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        table[HEX[digit] as usize] = digit as u8;
-        digit += 1;
+
+/// Eight digits as four bytes, all of them at a time: what they would be written as again must be
+/// what they are.
+fn pack_eight(digits: [u8; 8]) -> Option<[u8; 4]> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let text = u64::from_be_bytes(digits);
+    let letters = (text >> 6) & ONES;
+    let values = (text & (0x0F * ONES)).wrapping_add(letters * 9);
+    let above_nine = (values.wrapping_add(0x76 * ONES) >> 7) & ONES;
+    let again = values
+        .wrapping_add(0x30 * ONES)
+        .wrapping_add(above_nine * 0x27);
+    if again != text || values & (0xF0 * ONES) != 0 {
+        return None;
     }
-    table
-};
+    let pairs = (values | (values >> 4)) & 0x00FF_00FF_00FF_00FF;
+    let quads = (pairs | (pairs >> 8)) & 0x0000_FFFF_0000_FFFF;
+    let packed = (quads | (quads >> 16)) & 0xFFFF_FFFF;
+    u32::try_from(packed).ok().map(u32::to_be_bytes)
+}
 
 fn pack_hex(text: &[u8]) -> Option<[u8; 16]> {
     let mut packed = [0; 16];
-    let mut bad = 0;
-    for (byte, pair) in packed.iter_mut().zip(text.chunks_exact(2)) {
-        let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
-        bad |= high | low;
-        *byte = (high << 4) | (low & 15);
+    for (bytes, digits) in packed.chunks_exact_mut(4).zip(text.chunks_exact(8)) {
+        bytes.copy_from_slice(&pack_eight(digits.try_into().ok()?)?);
     }
-    (bad < 16).then_some(packed)
+    Some(packed)
 }
 
 fn pack_uuid(text: &[u8]) -> Option<[u8; 16]> {
@@ -423,6 +430,12 @@ mod tests {
             ("0198d5a2-7c1e-7000-8000-0123456789ag", false),
             ("0198d5a27c1e700080000123456789ab", true),
             ("0198d5a27c1e700080000123456789a-", false),
+            ("0198d5a27c1e700080000123456789a/", false),
+            ("0198d5a27c1e700080000123456789a:", false),
+            ("0198d5a27c1e70008000012345678@ab", false),
+            ("0198d5a27c1e70008000`123456789ab", false),
+            ("0198d5a27c1e7000800001234p6789ab", false),
+            ("ffffffffffffffffffffffffffffffff", true),
         ] {
             assert_eq!(EventName::of(id).text(), id);
             assert_eq!(packed(id), is_packed, "{id}");

@@ -40,7 +40,7 @@ pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
     refuse_strangers(&connection)?;
-    let (cache, pages) = (options.writer_cache_kib, options.checkpoint_pages);
+    let cache = options.writer_cache_kib;
     connection
         .execute_batch(&format!(
             "PRAGMA page_size = 8192;
@@ -49,7 +49,7 @@ pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
              PRAGMA foreign_keys = ON;
              PRAGMA cache_size = -{cache};
              PRAGMA temp_store = MEMORY;
-             PRAGMA wal_autocheckpoint = {pages};"
+             PRAGMA wal_autocheckpoint = 0;"
         ))
         .map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(128);
@@ -57,6 +57,16 @@ pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
         migrate(&mut connection)?;
     }
     refuse_altered(&connection)?;
+    Ok(connection)
+}
+
+/// Opens the connection that carries the log into the file.
+pub(crate) fn open_carrier(path: &Path) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")
+        .map_err(fault)?;
     Ok(connection)
 }
 

@@ -4,12 +4,15 @@
 //! written, or somebody else wrote to the file, everything that was decided after it is worthless:
 //! the scribe hands it back unwritten until the teller has read the books anew.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use lingqian_io::Fault;
 use lingqian_io::store::EventAnswer;
 use rusqlite::{Connection, TransactionBehavior};
 
+use crate::checkpoint::Log;
 use crate::codec::{fault, first, get, in_doubt};
 use crate::ids::{Merger, Run};
 use crate::ledger::{Batch, Ledger};
@@ -76,8 +79,8 @@ pub(crate) enum Order {
 
 /// What the teller must know.
 pub(crate) enum Note {
-    /// A batch is durable; this run is in the file, and this one replaced those.
-    Written(Option<u64>, Option<(Vec<u64>, Run)>),
+    /// A batch up to this entry is durable; this run is in the file, and this one replaced those.
+    Written(u64, Option<u64>, Option<(Vec<u64>, Run)>),
     /// A batch was not written. Whoever waited for it was told.
     NotWritten,
 }
@@ -89,8 +92,11 @@ pub(crate) struct Scribe {
     /// SQLite's `data_version`, which changes with every commit of somebody else.
     version: u32,
     merger: Merger,
+    log: Log,
     /// Whether what the teller decides on is worthless.
     stale: bool,
+    /// Tells the teller that somebody else wrote to the file.
+    foreign: Arc<AtomicBool>,
     notes: mpsc::Sender<Note>,
 }
 
@@ -101,13 +107,20 @@ fn data_version(connection: &Connection) -> Result<u32, Fault> {
 
 impl Scribe {
     /// A scribe who has read nothing yet.
-    pub(crate) fn new(connection: Connection, notes: mpsc::Sender<Note>) -> Scribe {
+    pub(crate) fn new(
+        connection: Connection,
+        log: Log,
+        notes: mpsc::Sender<Note>,
+        foreign: Arc<AtomicBool>,
+    ) -> Scribe {
         Scribe {
             connection,
             hash: NO_HASH,
             version: 0,
             merger: Merger::default(),
+            log,
             stale: true,
+            foreign,
             notes,
         }
     }
@@ -136,9 +149,10 @@ impl Scribe {
     fn write(&mut self, mut job: Job) -> Note {
         match self.try_write(&mut job) {
             Ok(Some(merged)) => {
-                let sealed = job.batch.sealed.as_ref().map(|run| run.number);
+                let (last, sealed) = (job.batch.last, job.batch.sealed.as_ref());
+                let sealed = sealed.map(|run| run.number);
                 job.reply.written(Ok(Written::Done));
-                Note::Written(sealed, merged)
+                Note::Written(last, sealed, merged)
             }
             Ok(None) => {
                 self.stale = true;
@@ -182,6 +196,7 @@ impl Scribe {
         // From here on it may be durable even when SQLite reports an error.
         change.commit().map_err(in_doubt)?;
         self.hash = hash;
+        self.log.committed(&self.connection, job.batch.bytes());
         Ok(Some(merged))
     }
 
@@ -201,9 +216,13 @@ impl Scribe {
         Ok(ledger)
     }
 
-    /// Whether what the teller decides on is worthless.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.stale
+    /// Whether what the teller decides on is true; if not, it is told.
+    pub(crate) fn is_current(&mut self) -> Result<bool, Fault> {
+        if !self.stale && data_version(&self.connection)? != self.version {
+            self.stale = true;
+            self.foreign.store(true, Ordering::Release);
+        }
+        Ok(!self.stale)
     }
 
     /// Looks at the file as of one moment; nothing when somebody else wrote to it since the
@@ -230,6 +249,7 @@ impl Scribe {
             .map_err(fault)?;
         let changed = change(&moment)?;
         moment.commit().map_err(in_doubt)?;
+        self.log.committed(&self.connection, 0);
         Ok(changed)
     }
 }

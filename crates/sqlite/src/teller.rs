@@ -8,6 +8,8 @@ mod look;
 pub(crate) use look::{Answer, fill, rich};
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use lingqian_core::EventBatch;
@@ -16,7 +18,6 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
 use lingqian_io::store::EventAnswer;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use crate::ledger::Ledger;
 use crate::scribe::{Extra, Job, Note, Order, Reply, Scribe};
@@ -60,6 +61,8 @@ pub(crate) struct Teller {
     notes: mpsc::Receiver<Note>,
     ahead: usize,
     ledger: Option<Ledger>,
+    /// Set when somebody else wrote to the file.
+    foreign: Arc<AtomicBool>,
     /// Merged runs that are no longer looked into.
     discard: Vec<u64>,
     handed_out: VecDeque<HandedOut>,
@@ -78,8 +81,10 @@ impl Teller {
         connection: Connection,
         orders: mpsc::Sender<Order>,
         notes: mpsc::Receiver<Note>,
+        foreign: Arc<AtomicBool>,
     ) -> Teller {
         Teller {
+            foreign,
             connection,
             orders,
             notes,
@@ -114,20 +119,18 @@ impl Teller {
         receiver.recv().map_err(gone)
     }
 
-    /// Answers with a value when all that it rests on is durable.
+    /// Answers with a value when all that it rests on is durable, or with another one when that
+    /// is no longer true.
     fn answer_durable<R: Send + 'static>(
         &self,
         value: R,
-        answer: oneshot::Sender<Result<R, Fault>>,
+        again: impl FnOnce() -> R + Send + 'static,
+        answer: Answer<R>,
     ) {
         let run = move |scribe: &mut Scribe| {
-            let lost = || Fault::Retry("what was being written could not be written".into());
-            let value = if scribe.is_stale() {
-                Err(lost())
-            } else {
-                Ok(value)
-            };
-            let _ = answer.send(value);
+            let told = scribe.is_current();
+            let told = told.map(|current| if current { value } else { again() });
+            let _ = answer.send(told);
         };
         // When the scribe is gone the sender is dropped, and whoever waits hears of it.
         let _ = self.orders.send(Order::Run(Box::new(run)));
@@ -136,10 +139,11 @@ impl Teller {
     fn take_note(&mut self, note: Note) {
         self.ahead -= 1;
         match note {
-            Note::Written(sealed, merged) => {
+            Note::Written(last, sealed, merged) => {
                 let Some(ledger) = &mut self.ledger else {
                     return;
                 };
+                ledger.is_durable(last);
                 if let Some(number) = sealed {
                     ledger.ids.stored(number);
                 }
@@ -180,6 +184,9 @@ impl Teller {
     /// The books in memory, read where they are not.
     fn open_books(&mut self) -> Result<&mut Ledger, Fault> {
         self.wait(AHEAD_MAX)?;
+        if self.foreign.swap(false, Ordering::AcqRel) {
+            self.ledger = None;
+        }
         if self.ledger.is_none() {
             self.settle()?;
         }

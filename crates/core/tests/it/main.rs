@@ -1,6 +1,7 @@
 //! The rules of money, as tables and stories that read like bookkeeping.
 
 mod auditing;
+mod conserved;
 mod earning;
 mod linking;
 mod machine;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use expect_test::expect;
 use lingqian_core::Rejection;
 use lingqian_core::command::{ApiKey, Command};
-use lingqian_core::earning::EarningEvent;
-use lingqian_core::id::{IdFault, KindCode, MchId, OutBillNo, UserId};
+use lingqian_core::earning::{EarningEvent, Kind, Terms};
+use lingqian_core::id::{IdFault, KindCode, MchId, OutBillNo, Source, UserId};
 use lingqian_core::link::{Identity, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Direction};
@@ -14,13 +14,33 @@ use lingqian_core::transfer::{Claims, Finding, Origin, TransferReport};
 use lingqian_core::withdrawal::{Wanted, Withdrawal};
 
 use crate::world::{
-    NOON, World, event, identity, key, kind, line, mchid, merchant, number, po, report, request,
-    user,
+    DAY_MS, NOON, World, event, identity, key, kind, line, mchid, merchant, number, po, report,
+    request, user,
 };
 
-/// Alice has ¥5, payout 1 of ¥1 is being sent, and state 9 was started and not used.
+/// A kind with terms of its own.
+fn terms(no: i64, code: &str, terms: Terms) -> Command {
+    Command::DefineKind(Kind {
+        terms,
+        ..kind(no, code, None)
+    })
+}
+
+/// Alice has ¥5, payout 1 of ¥1 is being sent, and state 9 was started and not used. The kind
+/// `gift` is between users, `capped` is credited twice a day and for 1,000 micro-yuan at most.
 fn world() -> World {
     let mut world = World::with_balance(6_000_000);
+    let gift = Terms {
+        between_users: true,
+        ..Terms::default()
+    };
+    let capped = Terms {
+        user_day_amount_max: Some(Micros(1_000)),
+        user_day_count_max: Some(2),
+        ..Terms::default()
+    };
+    world.must(terms(11, "gift", gift));
+    world.must(terms(12, "capped", capped));
     let mut first = request(1, 100);
     first.key = Some((key("k"), [1; 32]));
     world.must(Command::Withdraw(Box::new(first)));
@@ -203,6 +223,121 @@ fn amounts_have_limits() {
         withdraw(|w| w.wanted = Wanted::All),
     );
     assert_eq!(poor, "below_minimum amount");
+}
+
+/// A gift of ¥0.01 from alice to bob, before it is changed.
+fn gift(change: impl FnOnce(&mut EarningEvent)) -> Command {
+    earn(|event| {
+        event.kind = KindCode::parse("gift").expect("an id");
+        event.user = user("bob");
+        event.from = Some(user("alice"));
+        event.amount = Some(Micros(10_000));
+        change(event);
+    })
+}
+
+#[test]
+fn money_between_users_has_a_sender_who_can_pay() {
+    let cases = vec![
+        earn(|e| e.from = Some(user("bob"))),
+        gift(|e| e.from = None),
+        gift(|e| e.from = Some(user("nobody"))),
+        gift(|e| e.from = Some(user("bob"))),
+        gift(|e| e.amount = Some(Micros(5_000_001))),
+        gift(|e| e.amount = None),
+        gift(|e| e.user = user("nobody")),
+    ];
+    let expected = expect![[r#"
+        sender_not_allowed from
+        sender_missing from
+        unknown_sender from
+        sender_is_receiver from
+        insufficient_funds amount
+        amount_missing amount
+        unknown_user user"#]];
+    check(cases, &expected);
+}
+
+#[test]
+fn a_cap_is_reached_by_amount_or_by_count_and_reopens_the_next_day() {
+    let capped = |id: &str, micros| {
+        earn(|e| {
+            *e = EarningEvent {
+                kind: KindCode::parse("capped").expect("an id"),
+                ..event(id, micros)
+            };
+        })
+    };
+    let reached = "day_cap_reached kind";
+    assert_eq!(refusal(|_| {}, capped("a", 1_001)), reached);
+    let twice = |world: &mut World| {
+        for id in ["a", "b"] {
+            world.must(capped(id, 1));
+        }
+    };
+    assert_eq!(refusal(twice, capped("c", 1)), reached);
+    let mut world = world();
+    world.must(capped("a", 1_000));
+    assert_eq!(world.run(capped("b", 1)), Err(Rejection::DayCapReached));
+    world.now = world.now.after_ms(DAY_MS);
+    world.must(capped("b", 1_000));
+    world.is_sound();
+}
+
+#[test]
+fn only_what_was_earned_and_is_left_is_taken_back() {
+    let opening = || event("opening", 1).event_id;
+    let back = |change: &dyn Fn(&mut EarningEvent)| {
+        earn(|e| {
+            e.amount = None;
+            e.reverses = Some(opening());
+            change(e);
+        })
+    };
+    let of_gift = |e: &mut EarningEvent| e.reverses = Some(event("g", 1).event_id);
+    let cases = vec![
+        back(&|e| e.reverses = Some(event("never", 1).event_id)),
+        back(&|e| e.source = Source::parse("shop").expect("an id")),
+        back(&|e| e.from = Some(user("bob"))),
+        back(&|e| e.user = user("bob")),
+        back(&|e| e.kind = KindCode::parse("capped").expect("an id")),
+        back(&|e| e.amount = Some(Micros(0))),
+        back(&|e| e.amount = Some(Micros(6_000_001))),
+    ];
+    let expected = expect![[r#"
+        unknown_event reverses
+        unknown_event reverses
+        sender_not_allowed from
+        original_differs reverses
+        original_differs reverses
+        amount_not_positive amount
+        amount_out_of_range amount"#]];
+    check(cases, &expected);
+    let taken = |world: &mut World| {
+        world.must(back(&|e| e.event_id = event("first", 1).event_id));
+    };
+    assert_eq!(refusal(taken, back(&|_| {})), "already_taken_back reverses");
+    let of_claw_back = back(&|e| e.reverses = Some(event("first", 1).event_id));
+    assert_eq!(refusal(taken, of_claw_back), "not_reversible reverses");
+    let given = |world: &mut World| {
+        world.must(gift(|e| e.event_id = event("g", 1).event_id));
+    };
+    let undo = gift(|e| {
+        e.from = None;
+        of_gift(e);
+    });
+    assert_eq!(refusal(given, undo), "not_reversible reverses");
+}
+
+#[test]
+fn money_cools_off_for_a_year_at_most() {
+    let days = |cooling_days| Terms {
+        cooling_days,
+        ..Terms::default()
+    };
+    let long = terms(13, "slow", days(367));
+    assert_eq!(refusal(|_| {}, long), "cooling_too_long -");
+    world().must(terms(13, "slow", days(366)));
 }
 
 #[test]

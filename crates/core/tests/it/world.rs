@@ -334,6 +334,9 @@ impl World {
             let no = wallet.user.no;
             sums.insert(Account::Available(no), wallet.available.0);
             sums.insert(Account::Held(no), wallet.held.0);
+            if wallet.owed > Micros::ZERO || sums.contains_key(&Account::Receivable(no)) {
+                sums.insert(Account::Receivable(no), -wallet.owed.0);
+            }
         }
         for (account, sum) in &sums {
             audit.account(*account, Micros(*sum));

@@ -3,5 +3,6 @@
 
 mod crash;
 mod desk;
+mod lane;
 mod wechat;
 mod world;

@@ -85,6 +85,7 @@ pub(crate) async fn summary<P: Ports>(
         "earned_micros": summary.earned.1.to_string(),
         "users_available_micros": summary.users_hold.0.to_string(),
         "users_held_micros": summary.users_hold.1.to_string(),
+        "users_owe_micros": summary.users_owe.to_string(),
         "payouts": payouts.collect::<Vec<_>>(),
         "accounts": accounts.collect::<Vec<_>>(),
         "open_breaks": summary.open_breaks,

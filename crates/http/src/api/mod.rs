@@ -3,5 +3,6 @@
 pub(crate) mod books;
 pub(crate) mod events;
 pub(crate) mod payouts;
+pub(crate) mod stream;
 pub(crate) mod users;
 pub(crate) mod withdrawals;

@@ -6,7 +6,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use lingqian_core::command::Command;
-use lingqian_core::id::UserId;
+use lingqian_core::id::{UserId, UserNo};
 use lingqian_core::ledger::Account;
 use lingqian_io::store::StatementLine;
 use lingqian_io::{Browse as _, Clock as _, Fault, Ports, Sealer as _};
@@ -74,7 +74,8 @@ async fn shown<P: Ports>(doors: &Doors<P>, user: &UserId) -> Result<Json<Value>,
     let today = doors.ports.clock().business().business_date();
     let wallet = doors.ports.store().user(user, today).await?;
     let wallet = wallet.ok_or_else(|| Problem::not_found("user"))?;
-    let totals = wallet.day(today);
+    let (totals, purse) = (wallet.day(today), wallet.purse(today));
+    let spendable = purse.spendable();
     Ok(Json(json!({
         "id": wallet.user.id.as_str(),
         "created_at": rfc3339(wallet.user.created_at),
@@ -85,7 +86,10 @@ async fn shown<P: Ports>(doors: &Doors<P>, user: &UserId) -> Result<Json<Value>,
         "currency": "CNY",
         "available_micros": wallet.available.0,
         "held_micros": wallet.held.0,
-        "withdrawable_fen": wallet.available.whole_fen().0,
+        "cooling_micros": purse.cooling.0,
+        "owed_micros": purse.owed.0,
+        "spendable_micros": spendable.0,
+        "withdrawable_fen": spendable.whole_fen().0,
         "today": {
             "business_date": today.to_string(),
             "payouts": totals.count,
@@ -151,15 +155,17 @@ pub(crate) async fn statement<P: Ports>(
         .last()
         .filter(|_| has_more)
         .map(|line| line.seq.to_string());
-    let data: Vec<Value> = lines.iter().map(line).collect();
+    let data: Vec<Value> = lines.iter().map(|one| line(one, no)).collect();
     Ok(Json(
         json!({ "data": data, "has_more": has_more, "next_cursor": next }),
     ))
 }
 
-fn line(line: &StatementLine) -> Value {
+/// A line as the user `whose` sees it.
+fn line(line: &StatementLine, whose: UserNo) -> Value {
     let entry = &line.entry;
-    let side = |account| match account {
+    let side = |account: Account| match account {
+        _ if account.user().is_some_and(|owner| owner != whose) => "another_user",
         Account::Available(_) => "available",
         Account::Held(_) => "held",
         Account::Receivable(_) => "receivable",

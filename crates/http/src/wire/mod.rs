@@ -1,6 +1,8 @@
 //! Texts that cross the wire, in both directions.
 
 pub mod event;
+pub mod lines;
+pub(crate) mod result;
 
 use lingqian_core::time::Timestamp;
 

@@ -114,6 +114,7 @@ async fn the_summary_adds_up() {
     let expected = json!({
         "users": 2, "linked_users": 1, "earnings": 1, "earned_micros": "10000000",
         "users_available_micros": "8000000", "users_held_micros": "500000",
+        "users_owe_micros": "0",
         "payouts": [
             { "state": "paid", "count": 1, "amount_fen": 150 },
             { "state": "requested", "count": 1, "amount_fen": 50 },

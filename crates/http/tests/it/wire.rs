@@ -1,14 +1,28 @@
 //! One earning event as text: what reads, and what each mistake is called.
 
+use lingqian_core::earning::EarningEvent;
 use lingqian_core::money::Micros;
 use lingqian_core::time::Timestamp;
-use lingqian_http::wire::event::parse_event;
+use lingqian_engine::ingest::{Items, Unreadable};
+use lingqian_http::wire::event;
 use lingqian_http::wire::rfc3339;
 
 const GOOD: &str = r#""source":"app","event_id":"e1","user":"u1","kind":"ad_view""#;
 
 fn with(tail: &str) -> String {
     format!("{{{GOOD},{tail}}}")
+}
+
+/// Reads one event and checks its texts, as for a batch.
+fn parse_event(text: &[u8]) -> Result<EarningEvent, Unreadable> {
+    let event = event::parse_event(text)?;
+    let mut items = Items::default();
+    items.push(1, 0..text.len(), Ok(&event.view()));
+    if let Some(unreadable) = items.unreadable().next() {
+        return Err(unreadable.clone());
+    }
+    let view = items.events().get(0).expect("what can be read is there");
+    Ok(view.to_event().expect("a batch holds whole events"))
 }
 
 fn refused(text: &[u8]) -> (&'static str, Option<String>, String) {

@@ -1,7 +1,7 @@
 //! `lingqian import`: a file of events, credited line by line.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,26 +9,22 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use crate::cli::Import;
-use crate::feed::{Feed, feed};
+use crate::feed::{Feed, feed, pieces};
 use crate::home::Home;
 use crate::output::show;
 use crate::platform::open;
 use crate::progress::{Stage, grouped};
 
-/// The lines of a file, or of standard input for `-`.
+/// A file, or standard input for `-`.
 ///
 /// # Errors
 /// When the file cannot be opened.
-pub(crate) fn lines(
-    path: &Path,
-) -> anyhow::Result<impl Iterator<Item = std::io::Result<Vec<u8>>> + Send + 'static> {
-    let input: Box<dyn Read + Send> = if path.as_os_str() == "-" {
-        Box::new(std::io::stdin())
-    } else {
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        Box::new(file)
-    };
-    Ok(BufReader::with_capacity(1 << 20, input).split(b'\n'))
+pub(crate) fn input(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Box::new(file))
 }
 
 /// Runs the command.
@@ -36,7 +32,7 @@ pub(crate) fn lines(
 /// # Errors
 /// When the file cannot be read or the store fails; what was counted before stands.
 pub(crate) async fn run(home: &Home, options: &Import, json: bool) -> anyhow::Result<ExitCode> {
-    let lines = lines(&options.file)?;
+    let pieces = pieces(input(&options.file)?);
     let (wire, desk) = open(home).await?;
     let stage = Stage::begin("import", "events", None);
     let how = Feed {
@@ -44,7 +40,7 @@ pub(crate) async fn run(home: &Home, options: &Import, json: bool) -> anyhow::Re
         register: options.register,
         show: options.show,
     };
-    let (counts, refused) = feed(&wire, &desk, how, lines, |lines| stage.advance(lines)).await?;
+    let (counts, refused) = feed(&wire, &desk, how, pieces, |lines| stage.advance(lines)).await?;
     let rate = stage.end();
     let value = json!({ "counts": counts, "refused": refused, "rate": rate });
     show(json, &value, |out| {

@@ -1,7 +1,7 @@
 //! The stages of the flow, each with its progress and its rate.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,9 +21,9 @@ use lingqian_io::{Browse as _, Clock as _, Ports as _};
 use lingqian_sandbox::Sandbox;
 use serde_json::Value;
 
-use crate::commands::import::lines;
+use crate::commands::import::input;
 use crate::commands::reconcile::value;
-use crate::feed::{Counts, Feed, feed};
+use crate::feed::{Counts, Feed, feed, pieces};
 use crate::progress::{Rate, Stage};
 use crate::quickstart::workload::Workload;
 use crate::wire::Wire;
@@ -62,14 +62,16 @@ pub(crate) async fn spool(path: &Path) -> anyhow::Result<(Events, Vec<String>)> 
             .then(|| std::fs::File::create(&kept))
             .transpose()?;
         let mut users = BTreeSet::new();
-        for line in lines(&path)? {
+        for line in BufReader::with_capacity(1 << 20, input(&path)?).split(b'\n') {
             let line = line.context("the events cannot be read")?;
             if let Some(copy) = &mut copy {
                 copy.write_all(&line)?;
                 copy.write_all(b"\n")?;
             }
-            if let Ok(event) = parse_event(&line) {
-                users.insert(event.user.to_string());
+            if let Ok(event) = parse_event(&line)
+                && let Ok(user) = UserId::parse(event.view().user)
+            {
+                users.insert(user.to_string());
             }
         }
         Ok((if from_stdin { kept } else { path }, users))
@@ -117,15 +119,19 @@ pub(crate) async fn credit(
         Events::Made { seed, users, count } => {
             let mut workload = Workload::new(*seed, *users);
             let total = *count;
-            let made = (0..total).map(move |_| Ok(workload.next_line()));
+            let made = (0..total).map(move |_| {
+                let mut line = workload.next_line();
+                line.push(b'\n');
+                Ok(line)
+            });
             let stage = Stage::begin("credit", "events", Some(total));
             let (counts, _) = feed(wire, desk, how, made, |lines| stage.advance(lines)).await?;
             (counts, stage.end())
         }
         Events::File { path, spooled } => {
             let stage = Stage::begin("credit", "events", None);
-            let lines = lines(path)?;
-            let (counts, _) = feed(wire, desk, how, lines, |lines| stage.advance(lines)).await?;
+            let pieces = pieces(input(path)?);
+            let (counts, _) = feed(wire, desk, how, pieces, |lines| stage.advance(lines)).await?;
             if *spooled {
                 std::fs::remove_file(path)?;
             }

@@ -1,8 +1,11 @@
 //! The executable as its user has it: real processes, a real file, a sandbox over HTTP, and
 //! `kill -9` at any moment.
 
+mod bench;
 mod books;
 mod commands;
 mod killed;
 mod process;
 mod quickstart;
+mod server;
+mod shared;

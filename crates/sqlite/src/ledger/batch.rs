@@ -7,7 +7,7 @@ use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
 use rusqlite::{Connection, params};
 
-use super::{Ledger, PAGES_KEPT, Totals};
+use super::{Ledger, Totals};
 use crate::accounts::StoredChunk;
 use crate::codec::fault;
 use crate::ids::SealedRun;
@@ -41,6 +41,8 @@ pub(crate) struct Batch {
     pub(crate) sealed: Option<Arc<SealedRun>>,
     /// Events that it books.
     pub(crate) events: u64,
+    /// The newest entry.
+    pub(crate) last: u64,
 }
 
 impl Ledger {
@@ -62,9 +64,6 @@ impl Ledger {
         self.state.totals = self.totals;
         let pages = std::mem::take(&mut self.finished);
         self.kept.extend(pages.iter().cloned());
-        while self.kept.len() > PAGES_KEPT.max(pages.len() * 3) {
-            self.kept.pop_front();
-        }
         let touched = std::mem::take(&mut self.touched).into_iter();
         let new_sources = std::mem::take(&mut self.new_sources).into_iter();
         let new_clawed = std::mem::take(&mut self.new_clawed).into_iter();
@@ -83,11 +82,20 @@ impl Ledger {
             chunks,
             sealed,
             events,
+            last: self.last,
         }
     }
 }
 
 impl Batch {
+    /// About how much it writes.
+    pub(crate) fn bytes(&self) -> usize {
+        let pages: usize = self.pages.iter().map(|page| page.body.len()).sum();
+        let chunks: usize = self.chunks.iter().map(|chunk| chunk.body.len()).sum();
+        let sealed = self.sealed.as_ref().map_or(0, |run| run.bytes());
+        pages + chunks + sealed
+    }
+
     /// Writes everything; tells the hash of the last page. The caller holds the transaction.
     pub(crate) fn write(&self, connection: &Connection, before: &Hash) -> Result<Hash, Fault> {
         let mut hash = *before;

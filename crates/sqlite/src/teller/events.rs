@@ -47,7 +47,9 @@ impl Teller {
                 let _ = pending.answer.send(Err(fault));
             }
             Ok(answers) if ledger.last() == before => {
-                self.answer_durable(Told::Answers(answers), pending.answer);
+                let Pending { events, answer, .. } = pending;
+                let again = move || Told::Again(events);
+                self.answer_durable(Told::Answers(answers), again, answer);
             }
             Ok(answers) => {
                 let today = pending.now.business_date();
@@ -102,8 +104,10 @@ fn resolve(
             case.old |= filter.may_hold(case.fingerprint);
         }
     }
-    for (case, event) in cases.iter_mut().zip(events.iter()) {
-        if case.user.is_none() {
+    for (place, case) in cases.iter_mut().enumerate() {
+        if case.user.is_none()
+            && let Some(event) = events.get(place)
+        {
             case.user = ledger.names.find(connection, case.name, event.user)?;
         }
         if let Some(user) = case.user {

@@ -14,10 +14,11 @@ use crate::ledger::Ledger;
 pub(crate) type Answer<R> = oneshot::Sender<Result<R, Fault>>;
 
 impl Teller {
-    /// Answers what a look at the books in memory finds, when it is durable.
+    /// Answers what a look at the books in memory finds, when it is durable; with nothing, when
+    /// one must look again.
     pub(crate) fn look<R: Send + 'static>(
         &mut self,
-        answer: Answer<R>,
+        answer: Answer<Option<R>>,
         look: impl FnOnce(&mut Ledger, &rusqlite::Connection) -> Result<R, Fault>,
     ) {
         let found = self.open_books().map(|_| ());
@@ -27,7 +28,7 @@ impl Teller {
             return;
         };
         match look(ledger, &self.connection) {
-            Ok(value) => self.answer_durable(value, answer),
+            Ok(value) => self.answer_durable(Some(value), || None, answer),
             Err(fault) => {
                 let _ = answer.send(Err(fault));
             }

@@ -1,6 +1,7 @@
 //! The SQLite store: the suite of every store, and what only a file can show.
 
 mod chain;
+mod faults;
 mod file;
 mod payouts;
 mod relations;

@@ -1,0 +1,250 @@
+//! Doors before a store that answers at once and keeps nothing, so that what is measured is the
+//! doors and the desk.
+
+use std::sync::Arc;
+
+use axum::Router;
+use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::earning::{Credited, Kind, Terms};
+use lingqian_core::facts::Wallet;
+use lingqian_core::id::{AppId, KindCode, KindNo, MchId, OutBillNo, PayoutId, UserId, UserNo};
+use lingqian_core::link::Identity;
+use lingqian_core::money::Micros;
+use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_core::transfer::{
+    Claims, Evidence, Finding, Merchant, Origin, TransferOrder, TransferReport,
+};
+use lingqian_core::user::{Sealed, User};
+use lingqian_core::{Changes, EventBatch, Facts, Keys};
+use lingqian_engine::{Desk, DeskSettings};
+use lingqian_http::{Settings, mint, router as doors};
+use lingqian_io::keys::KeyFault;
+use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
+use lingqian_io::store::{
+    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, StatementLine,
+    Summary,
+};
+use lingqian_io::twin::{ManualClock, SeededDice};
+use lingqian_io::{Browse, Fault, IdentityProvider, Ports, Rail, Sealer, Store};
+
+/// All ports; most do nothing.
+#[derive(Clone)]
+struct Stub {
+    store: Nothing,
+    clock: Arc<ManualClock>,
+    dice: Arc<SeededDice>,
+}
+
+/// Whatever is not measured.
+#[derive(Clone)]
+struct Nothing {
+    key: Arc<ApiKey>,
+}
+
+fn absent<T>() -> Result<T, Fault> {
+    Err(Fault::Broken("there is nothing here".into()))
+}
+
+/// The doors and a key to them.
+pub(crate) async fn router() -> (Router, String) {
+    let now = Timestamp(1_772_424_000_000);
+    let dice = Arc::new(SeededDice::new(7));
+    let minted = mint(&*dice, vec!["*".into()], now);
+    let ports = Stub {
+        store: Nothing {
+            key: Arc::new(minted.key),
+        },
+        clock: Arc::new(ManualClock::new(now)),
+        dice,
+    };
+    let clock = Arc::clone(&ports.clock);
+    let (desk, work) = Desk::open(ports.store.clone(), clock, DeskSettings::default());
+    tokio::spawn(work);
+    (
+        doors(ports, desk, Settings::new("http://bench")),
+        minted.text,
+    )
+}
+
+impl Store for Nothing {
+    /// Everybody is known, nothing was booked.
+    async fn prefetch(&self, keys: Keys) -> Result<Facts, Fault> {
+        let code = KindCode::parse("ad_view").map_err(|_| Fault::Broken("a kind".into()))?;
+        let kind = Kind {
+            no: KindNo(1),
+            code: code.clone(),
+            price: None,
+            amount_max: Micros(1_000_000),
+            tax_class: "incidental".into(),
+            terms: Terms::default(),
+        };
+        let mut facts = Facts::default();
+        facts.kinds.insert(code, kind);
+        for (no, id) in (1..).zip(keys.wallets) {
+            let user = User {
+                no: UserNo(no),
+                id: id.clone(),
+                frozen: false,
+                name: None,
+                created_at: Timestamp(0),
+            };
+            facts.wallets.insert(user.no, Wallet::new(user.clone()));
+            facts.users.insert(id, Some(user));
+        }
+        facts.earnings = keys.earnings.into_iter().map(|key| (key, None)).collect();
+        Ok(facts)
+    }
+
+    async fn commit(&self, _basis: u64, _changes: Changes) -> Result<Committed, Fault> {
+        Ok(Committed::Done)
+    }
+
+    async fn earn(&self, _now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
+        let answer = |amount: Option<Micros>| Ok(Credited::Now(amount.unwrap_or(Micros::ZERO)));
+        Ok(events.iter().map(|event| answer(event.amount)).collect())
+    }
+
+    async fn claim(&self, _claim: Claim) -> Result<Vec<PayoutId>, Fault> {
+        absent()
+    }
+
+    async fn audit(&self) -> Result<Audited, Fault> {
+        absent()
+    }
+}
+
+impl Browse for Nothing {
+    async fn user(&self, _: &UserId, _: BusinessDate) -> Result<Option<Wallet>, Fault> {
+        absent()
+    }
+    async fn statement(
+        &self,
+        _: UserNo,
+        _: Option<i64>,
+        _: u32,
+    ) -> Result<Vec<StatementLine>, Fault> {
+        absent()
+    }
+    async fn payouts(&self, _: PayoutFilter) -> Result<Vec<PayoutRow>, Fault> {
+        absent()
+    }
+    async fn payout(&self, _: PayoutId) -> Result<Option<PayoutStory>, Fault> {
+        absent()
+    }
+    async fn sweepable(
+        &self,
+        _: Micros,
+        _: UserNo,
+        _: u32,
+    ) -> Result<Vec<(UserNo, UserId)>, Fault> {
+        absent()
+    }
+    async fn paid_on(
+        &self,
+        _: BusinessDate,
+        _: Option<PayoutId>,
+        _: u32,
+    ) -> Result<Vec<PayoutId>, Fault> {
+        absent()
+    }
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {
+        Ok(vec![(*self.key).clone()])
+    }
+    async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
+        absent()
+    }
+    async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {
+        absent()
+    }
+    async fn dead_letters(&self, _: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
+        absent()
+    }
+    async fn summary(&self) -> Result<Summary, Fault> {
+        absent()
+    }
+}
+
+fn unknown(number: OutBillNo) -> TransferReport {
+    TransferReport {
+        number,
+        origin: Origin::Answer,
+        finding: Finding::Unknown {
+            code: "nothing".into(),
+        },
+        bill_no: None,
+        at: None,
+        claims: Claims::default(),
+        evidence: Evidence::default(),
+    }
+}
+
+impl Rail for Nothing {
+    async fn send(&self, order: &TransferOrder) -> TransferReport {
+        unknown(order.number)
+    }
+    async fn ask(&self, _: &MchId, number: OutBillNo) -> TransferReport {
+        unknown(number)
+    }
+    async fn cancel(&self, _: &MchId, number: OutBillNo) -> TransferReport {
+        unknown(number)
+    }
+    async fn open(&self, _: &Notification) -> Result<Opened, Refusal> {
+        Err(Refusal::SerialUnknown)
+    }
+    async fn bill(&self, _: &MchId, _: BusinessDate) -> Result<FetchedBill, Fault> {
+        absent()
+    }
+}
+
+impl IdentityProvider for Nothing {
+    fn authorize_url(&self, _: &AppId, _: &str, _: &str) -> String {
+        String::new()
+    }
+    async fn redeem(&self, _: &str) -> Result<Identity, IdentityFault> {
+        Err(IdentityFault::Unavailable("nothing".into()))
+    }
+    async fn refresh(&self, _: &Sealed) -> Result<Identity, IdentityFault> {
+        Err(IdentityFault::Unavailable("nothing".into()))
+    }
+    async fn check(&self, _: &Sealed) -> Result<bool, IdentityFault> {
+        Err(IdentityFault::Unavailable("nothing".into()))
+    }
+}
+
+impl Sealer for Nothing {
+    async fn seal(&self, _: &str, _: &[u8]) -> Result<Sealed, KeyFault> {
+        Err(KeyFault::Broken("nothing".into()))
+    }
+    async fn open(&self, _: &str, _: &Sealed) -> Result<Vec<u8>, KeyFault> {
+        Err(KeyFault::Broken("nothing".into()))
+    }
+}
+
+impl Ports for Stub {
+    type Store = Nothing;
+    type Rail = Nothing;
+    type Identity = Nothing;
+    type Sealer = Nothing;
+    type Clock = ManualClock;
+    type Dice = SeededDice;
+
+    fn store(&self) -> &Nothing {
+        &self.store
+    }
+    fn rail(&self) -> &Nothing {
+        &self.store
+    }
+    fn identity(&self) -> &Nothing {
+        &self.store
+    }
+    fn sealer(&self) -> &Nothing {
+        &self.store
+    }
+    fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+    fn dice(&self) -> &SeededDice {
+        &self.dice
+    }
+}

@@ -1,0 +1,247 @@
+//! Keeps so many batches under way and writes down what came of them and how long it took.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use lingqian_core::command::Command;
+use lingqian_core::earning::Credited;
+use lingqian_core::id::{PayoutId, Reference};
+use lingqian_core::payout::Asked;
+use lingqian_core::risk::Policy;
+use lingqian_core::time::Timestamp;
+use lingqian_core::withdrawal::{Wanted, Withdrawal};
+use lingqian_core::{Changes, Keys, Moment, Outcome, execute};
+use lingqian_io::store::{Committed, EventAnswer};
+use lingqian_io::{Clock as _, Dice as _, Store};
+use tokio::task::JoinHandle;
+
+use crate::bench::figures::Latencies;
+use crate::bench::ledger::plan::{Batch, Tally, Wish};
+use crate::bench::load::user_id;
+use crate::bench::machine::{Meter, Reading};
+use crate::world::{RealClock, RealDice};
+
+/// So often others may commit between a prefetch and its commit before that is given up.
+const CONFLICTS_MAX: u64 = 10_000;
+
+/// What was done up to a moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mark {
+    pub(crate) entries: u64,
+    pub(crate) reading: Reading,
+    /// Batches that were answered by then.
+    pub(crate) batches: usize,
+}
+
+/// Drives a store.
+pub(crate) struct Driver<S> {
+    store: S,
+    in_flight: usize,
+    /// After how many entries a mark is set.
+    stride: u64,
+    open: VecDeque<JoinHandle<anyhow::Result<Done>>>,
+    /// The clock of the timed part.
+    pub(crate) meter: Meter,
+    /// What was answered.
+    pub(crate) tally: Tally,
+    /// How long each batch of events took.
+    pub(crate) earned: Latencies,
+    /// How long each batch of withdrawals took.
+    pub(crate) withdrew: Latencies,
+    /// How often withdrawals were decided anew because others had committed.
+    pub(crate) conflicts: u64,
+    /// Marks along the way.
+    pub(crate) marks: Vec<Mark>,
+}
+
+/// What came of one batch.
+struct Done {
+    tally: Tally,
+    earned: Duration,
+    withdrew: Option<Duration>,
+    conflicts: u64,
+}
+
+impl<S: Store + Clone> Driver<S> {
+    /// A driver that sets about ten marks over so many entries.
+    pub(crate) fn new(store: S, in_flight: u32, entries: u64) -> Driver<S> {
+        Driver {
+            store,
+            in_flight: in_flight as usize,
+            stride: (entries / 10).max(1),
+            open: VecDeque::new(),
+            meter: Meter::default(),
+            tally: Tally::default(),
+            earned: Latencies::default(),
+            withdrew: Latencies::default(),
+            conflicts: 0,
+            marks: Vec::new(),
+        }
+    }
+
+    /// Has these batches decided, and waits for the last.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn run(&mut self, batches: Vec<Batch>) -> anyhow::Result<()> {
+        self.meter.start();
+        for batch in batches {
+            if self.open.len() >= self.in_flight {
+                self.take_oldest().await?;
+            }
+            self.open
+                .push_back(tokio::spawn(decide(self.store.clone(), batch)));
+        }
+        while !self.open.is_empty() {
+            self.take_oldest().await?;
+        }
+        self.meter.stop();
+        Ok(())
+    }
+
+    async fn take_oldest(&mut self) -> anyhow::Result<()> {
+        let Some(oldest) = self.open.pop_front() else {
+            return Ok(());
+        };
+        let done = oldest.await.context("a batch panicked")??;
+        self.tally.add(&done.tally);
+        self.earned.add(done.earned);
+        if let Some(took) = done.withdrew {
+            self.withdrew.add(took);
+        }
+        self.conflicts += done.conflicts;
+        let entries = self.tally.entries();
+        if entries >= self.stride * (self.marks.len() as u64 + 1) {
+            self.marks.push(Mark {
+                entries,
+                reading: self.meter.read(),
+                batches: self.earned.len(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// One batch: its events, and beside them withdrawals of what earlier ones brought.
+async fn decide<S: Store>(store: S, batch: Batch) -> anyhow::Result<Done> {
+    let Batch {
+        number,
+        events,
+        wishes,
+    } = batch;
+    let now = RealClock::default().business();
+    let commands = withdrawals(now, number, &wishes);
+    let began = Instant::now();
+    let earn = async {
+        let answers = store.earn(now, events).await;
+        answers.map(|answers| (answers, began.elapsed()))
+    };
+    let set_aside = async {
+        let withdrawn = withdraw(&store, now, &commands).await;
+        withdrawn.map(|withdrawn| (withdrawn, began.elapsed()))
+    };
+    let (earned, withdrawn) = tokio::join!(earn, set_aside);
+    let (answers, earned) = earned?;
+    let (withdrawn, took) = withdrawn?;
+    let mut tally = count(&answers);
+    (tally.withdrawn, tally.fen) = (withdrawn.accepted, withdrawn.fen);
+    Ok(Done {
+        tally,
+        earned,
+        withdrew: (!wishes.is_empty()).then_some(took),
+        conflicts: withdrawn.conflicts,
+    })
+}
+
+fn count(answers: &[EventAnswer]) -> Tally {
+    let mut tally = Tally::default();
+    for answer in answers {
+        match answer {
+            Ok(Credited::Now(amount)) => {
+                tally.credited += 1;
+                tally.micros += i128::from(amount.0);
+            }
+            Ok(Credited::Before) => tally.duplicates += 1,
+            Err(_) => tally.refused += 1,
+        }
+    }
+    tally
+}
+
+/// The commands for some wishes, each with a name and a reference of its own.
+fn withdrawals(now: Timestamp, batch: u64, wishes: &[Wish]) -> Vec<Command> {
+    let command = |(place, wish): (usize, &Wish)| {
+        let reference = format!("bench-{batch}-{place}");
+        Command::Withdraw(Box::new(Withdrawal {
+            payout: PayoutId::new(now, RealDice.roll()),
+            user: user_id(wish.user),
+            wanted: Wanted::Exactly(wish.amount),
+            reference: Reference::parse(&reference).expect("letters, digits and hyphens"),
+            asked: Asked::ByRequest,
+            key: None,
+        }))
+    };
+    wishes.iter().enumerate().map(command).collect()
+}
+
+/// What came of some withdrawals.
+#[derive(Debug, Default)]
+struct Withdrawn {
+    accepted: u64,
+    fen: i128,
+    conflicts: u64,
+}
+
+/// The only place that knows how a store sets money aside.
+async fn withdraw<S: Store>(
+    store: &S,
+    now: Timestamp,
+    commands: &[Command],
+) -> anyhow::Result<Withdrawn> {
+    let mut withdrawn = Withdrawn::default();
+    if commands.is_empty() {
+        return Ok(withdrawn);
+    }
+    let (outcomes, conflicts) = decide_all(store, now, commands).await?;
+    withdrawn.conflicts = conflicts;
+    for outcome in outcomes {
+        if let Outcome::Withdrawn { amount, .. } = outcome {
+            withdrawn.accepted += 1;
+            withdrawn.fen += i128::from(amount.0);
+        }
+    }
+    Ok(withdrawn)
+}
+
+/// Commands through prefetch, the rules and commit, all in one commit; answers what came of those
+/// that were not refused, and how often others committed in between.
+///
+/// # Errors
+/// When the store fails or others never stop to commit.
+pub(crate) async fn decide_all<S: Store>(
+    store: &S,
+    now: Timestamp,
+    commands: &[Command],
+) -> anyhow::Result<(Vec<Outcome>, u64)> {
+    let policy = Policy::default();
+    let moment = Moment {
+        now,
+        policy: &policy,
+    };
+    for conflicts in 0..CONFLICTS_MAX {
+        let mut facts = store.prefetch(Keys::of(commands.iter(), now)).await?;
+        let (basis, mut all, mut outcomes) = (facts.basis, Changes::default(), Vec::new());
+        for command in commands {
+            if let Ok((changes, outcome)) = execute(&moment, command, &facts) {
+                facts.apply(&changes);
+                all.append(changes);
+                outcomes.push(outcome);
+            }
+        }
+        if store.commit(basis, all).await? == Committed::Done {
+            return Ok((outcomes, conflicts));
+        }
+    }
+    anyhow::bail!("others committed {CONFLICTS_MAX} times between a prefetch and its commit")
+}

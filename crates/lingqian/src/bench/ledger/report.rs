@@ -1,0 +1,121 @@
+//! The figures of a run under their names.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::bench::figures::{Latencies, micros_each, per_second};
+use crate::bench::ledger::drive::{Driver, Mark};
+use crate::bench::options::LedgerOptions;
+use crate::bench::sheet::Sheet;
+
+/// What happened while the clock stood.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Paused {
+    /// How long events were made up.
+    pub(crate) wall: Duration,
+    /// What the store's own threads used meanwhile.
+    pub(crate) others: Duration,
+    /// Events of the first slice.
+    pub(crate) slice: u64,
+    /// Resident memory with that slice in it, before it was booked.
+    pub(crate) resident_before: Option<u64>,
+    /// Resident memory with such a slice in it, after the last one was booked.
+    pub(crate) resident_after: Option<u64>,
+}
+
+/// What was asked for.
+pub(crate) fn describe(sheet: &mut Sheet, options: &LedgerOptions, users: u32) {
+    let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
+    let name = |text: String| text.to_ascii_lowercase();
+    sheet
+        .section("load")
+        .put("entries", options.entries)
+        .put("users", users)
+        .put("events_per_batch", options.batch)
+        .put("batches_in_flight", options.in_flight)
+        .put("spread", name(format!("{:?}", options.spread)))
+        .put("ids", name(format!("{:?}", options.ids)))
+        .put("duplicates_percent", options.duplicates.percent())
+        .put("withdrawals_percent", options.withdrawals.percent())
+        .put("seed", options.seed)
+        .put("processors", cores);
+}
+
+/// Bytes of resident memory that each of so many brought.
+pub(crate) fn growth(before: Option<u64>, after: Option<u64>, count: u64) -> Value {
+    let (Some(before), Some(after)) = (before, after) else {
+        return Value::Null;
+    };
+    json!((after as f64 - before as f64) / count.max(1) as f64)
+}
+
+/// What the timed part showed.
+pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused) {
+    let (tally, meter) = (&driver.tally, &driver.meter);
+    let (reading, entries) = (meter.read(), tally.entries());
+    let (others, stolen) = meter.others_percent();
+    sheet
+        .section("book")
+        .put("entries_per_second", per_second(entries, reading.wall))
+        .put("processor_us_per_entry", micros_each(reading.used, entries))
+        .put("timed_seconds", reading.wall.as_secs_f64())
+        .put("entries", entries)
+        .put("events_credited", tally.credited)
+        .put("events_duplicate", tally.duplicates)
+        .put("events_refused", tally.refused)
+        .put("withdrawals_held", tally.withdrawn)
+        .put(
+            "storage_bytes_written_per_entry",
+            meter.written() as f64 / entries.max(1) as f64,
+        )
+        .put(
+            "resident_bytes_per_remembered_id",
+            growth(
+                paused.resident_before,
+                paused.resident_after,
+                tally.credited,
+            ),
+        )
+        .put("others_used_percent_of_machine", others)
+        .put("host_took_percent_of_machine", stolen)
+        .put("made_up_outside_seconds", paused.wall.as_secs_f64())
+        .put(
+            "store_processor_us_per_entry_outside",
+            micros_each(paused.others, entries),
+        );
+    sheet
+        .section("batch_of_events")
+        .put_all(driver.earned.shown());
+    if driver.withdrew.len() > 0 {
+        sheet
+            .section("batch_of_withdrawals")
+            .put_all(driver.withdrew.shown())
+            .put("decided_anew", driver.conflicts);
+    }
+    sheet
+        .section("over_time")
+        .put("intervals", intervals(&driver.marks, &driver.earned));
+}
+
+/// Figures between each two marks, so that a decline shows.
+fn intervals(marks: &[Mark], latencies: &Latencies) -> Value {
+    let mut before = Mark::default();
+    let mut rows = Vec::new();
+    for mark in marks {
+        let entries = mark.entries - before.entries;
+        let wall = mark.reading.wall.saturating_sub(before.reading.wall);
+        let used = mark.reading.used.saturating_sub(before.reading.used);
+        let batches = latencies.between(before.batches, mark.batches);
+        let at = batches.at(&[500, 990]);
+        rows.push(json!({
+            "at_entries": mark.entries,
+            "batch_p50_ms": at[0],
+            "batch_p99_ms": at[1],
+            "entries_per_second": per_second(entries, wall),
+            "processor_us": micros_each(used, entries),
+        }));
+        before = *mark;
+    }
+    Value::Array(rows)
+}

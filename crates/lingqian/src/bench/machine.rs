@@ -1,0 +1,246 @@
+//! What the machine says: processor time, memory, bytes, and what others did meanwhile.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::bench::figures::Latencies;
+
+/// The kernel counts processor time of others in hundredths of a second.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Processor time of this process so far, user and system, to the nanosecond.
+pub(crate) fn own_time() -> Duration {
+    time(ClockId::ProcessCPUTime)
+}
+
+/// The same of the calling thread alone.
+pub(crate) fn thread_time() -> Duration {
+    time(ClockId::ThreadCPUTime)
+}
+
+fn time(clock: ClockId) -> Duration {
+    let spec = clock_gettime(clock);
+    let (seconds, nanos) = (spec.tv_sec.unsigned_abs(), spec.tv_nsec.unsigned_abs());
+    Duration::from_secs(seconds) + Duration::from_nanos(nanos)
+}
+
+fn ticks(count: u64) -> Duration {
+    TICK.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+/// Processor time of another process so far, user and system.
+pub(crate) fn time_of(process: u32) -> Option<Duration> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name in brackets may hold anything; the numbers follow it.
+    let mut fields = text.rsplit(')').next()?.split_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(ticks(user + system))
+}
+
+/// Resident memory of a process in bytes.
+pub(crate) fn resident(process: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1_024)
+}
+
+/// Bytes that this process caused to be written to storage so far.
+fn written() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/io").ok()?;
+    let line = text.lines().find(|line| line.starts_with("write_bytes:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// How the processors spent their time so far: busy, taken away by the host, and all of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Processors {
+    busy: Duration,
+    stolen: Duration,
+    all: Duration,
+}
+
+fn processors() -> Option<Processors> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    let fields = text.lines().next()?.split_whitespace().skip(1);
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let times: Vec<u64> = fields
+        .take(8)
+        .map_while(|field| field.parse().ok())
+        .collect();
+    let &[user, nice, system, idle, iowait, irq, softirq, steal] = times.as_slice() else {
+        return None;
+    };
+    Some(Processors {
+        busy: ticks(user + nice + system + irq + softirq),
+        stolen: ticks(steal),
+        all: ticks(user + nice + system + idle + iowait + irq + softirq + steal),
+    })
+}
+
+/// A clock that runs only while something is measured, and counts what was used meanwhile.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    began: Option<Began>,
+    /// Time on the wall.
+    wall: Duration,
+    /// Processor time of this process.
+    used: Duration,
+    written: u64,
+    others: Duration,
+    stolen: Duration,
+    all: Duration,
+    /// Processor time of another process that is measured along.
+    along: Duration,
+    process: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Began {
+    at: Instant,
+    used: Duration,
+    written: u64,
+    processors: Processors,
+    along: Duration,
+}
+
+/// What the clock shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    /// Time on the wall.
+    pub(crate) wall: Duration,
+    /// Processor time of this process.
+    pub(crate) used: Duration,
+}
+
+impl Meter {
+    /// A clock that counts another process as well.
+    pub(crate) fn along(process: u32) -> Meter {
+        Meter {
+            process: Some(process),
+            ..Meter::default()
+        }
+    }
+
+    fn along_time(&self) -> Duration {
+        self.process.and_then(time_of).unwrap_or_default()
+    }
+
+    /// Lets it run.
+    pub(crate) fn start(&mut self) {
+        self.began = Some(Began {
+            processors: processors().unwrap_or_default(),
+            written: written().unwrap_or_default(),
+            along: self.along_time(),
+            used: own_time(),
+            at: Instant::now(),
+        });
+    }
+
+    /// Stops it.
+    pub(crate) fn stop(&mut self) {
+        let reading = self.read();
+        let Some(began) = self.began.take() else {
+            return;
+        };
+        let now = processors().unwrap_or_default();
+        let along = self.along_time().saturating_sub(began.along);
+        let used = reading.used.saturating_sub(self.used);
+        let busy = now.busy.saturating_sub(began.processors.busy);
+        self.others += busy.saturating_sub(used + along);
+        self.stolen += now.stolen.saturating_sub(began.processors.stolen);
+        self.all += now.all.saturating_sub(began.processors.all);
+        self.written += written().unwrap_or_default().saturating_sub(began.written);
+        self.along += along;
+        (self.wall, self.used) = (reading.wall, reading.used);
+    }
+
+    /// What it shows, running or not.
+    pub(crate) fn read(&self) -> Reading {
+        let running = self.began.map(|began| Reading {
+            wall: began.at.elapsed(),
+            used: own_time().saturating_sub(began.used),
+        });
+        let Reading { wall, used } = running.unwrap_or_default();
+        Reading {
+            wall: self.wall + wall,
+            used: self.used + used,
+        }
+    }
+
+    /// Bytes that were sent to storage while it ran.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Processor time of the other process while it ran.
+    pub(crate) fn along_used(&self) -> Duration {
+        self.along
+    }
+
+    /// What of all processor time others used and the host took away, in per cent.
+    pub(crate) fn others_percent(&self) -> (f64, f64) {
+        let share = |part: Duration| 100.0 * part.as_secs_f64() / self.all.as_secs_f64().max(1e-9);
+        (share(self.others), share(self.stolen))
+    }
+}
+
+/// Bytes of all files right in a directory.
+pub(crate) fn bytes_in(dir: &Path) -> u64 {
+    let files = fs::read_dir(dir).into_iter().flatten().flatten();
+    let sizes = files.filter_map(|file| file.metadata().ok());
+    sizes
+        .filter(fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
+}
+
+/// So often the probe writes and syncs.
+const PROBES: usize = 200;
+
+/// Writes 4 KiB to the end of a file and syncs it, again and again.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn sync_probe(dir: &Path) -> std::io::Result<Latencies> {
+    use std::io::Write as _;
+
+    let path = dir.join("sync-probe");
+    let mut file = fs::File::create(&path)?;
+    let mut latencies = Latencies::default();
+    for _ in 0..PROBES {
+        let began = Instant::now();
+        file.write_all(&[0x5a; 4_096])?;
+        file.sync_data()?;
+        latencies.add(began.elapsed());
+    }
+    fs::remove_file(&path)?;
+    Ok(latencies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_stopped_stands() {
+        let mut meter = Meter::default();
+        meter.start();
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(30) {
+            std::hint::spin_loop();
+        }
+        meter.stop();
+        let first = meter.read();
+        assert!(first.wall >= Duration::from_millis(30), "{first:?}");
+        assert!(first.used >= Duration::from_millis(3), "{first:?}");
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(meter.read().wall, first.wall);
+        let process = std::process::id();
+        assert!(time_of(process).is_some());
+        assert!(resident(process).is_some_and(|bytes| bytes > 100_000));
+    }
+}

@@ -1,0 +1,214 @@
+//! What can be said about a bench on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// What can be measured.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// The books alone: decoded events in, durable outcomes out, over a real file.
+    Ledger(LedgerOptions),
+    /// The whole path: a server of its own, events over HTTP, durable results back.
+    Ingest(IngestOptions),
+}
+
+/// How events spread over users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Spread {
+    /// Few users earn much, many little: Zipf with exponent 0.99.
+    Zipf,
+    /// All users alike.
+    Uniform,
+}
+
+/// What event ids look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ids {
+    /// Like UUID version 4 with hyphens: no order at all.
+    Random,
+    /// The same as 32 digits without hyphens.
+    RandomHex,
+    /// Like UUID version 7: the time first, then chance.
+    Ordered,
+}
+
+/// What is measured in the same run for comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Beside {
+    /// A ledger over SQLite as a team writes it: a transaction per event, and per 1,000 events.
+    Baseline,
+}
+
+/// How events are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Each connection streams JSON lines as fast as the server reads them.
+    Ndjson,
+    /// Each connection sends one event, waits for its answer, and sends the next.
+    Single,
+    /// Each connection sends an array of events, waits for its answer, and sends the next.
+    Array,
+}
+
+/// Options of `bench ledger`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = LEDGER_HELP)]
+pub(crate) struct LedgerOptions {
+    /// So many entries are booked: earnings and, in their share, withdrawals. What is resent or
+    /// refused comes on top.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) entries: u64,
+    /// So many users; if not given a million, or as many as entries where those are fewer.
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) users: Option<u32>,
+    /// So many events travel together.
+    #[arg(long, value_name = "N", default_value_t = 8_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) batch: u32,
+    /// How events spread over users.
+    #[arg(long, value_enum, default_value_t = Spread::Zipf)]
+    pub(crate) spread: Spread,
+    /// What event ids look like.
+    #[arg(long, value_enum, default_value_t = Ids::Random)]
+    pub(crate) ids: Ids,
+    /// The share of events that were sent before; half of them among the last 10,000, half ever.
+    #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = share)]
+    pub(crate) duplicates: Share,
+    /// The share of entries that set money aside for a payout.
+    #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = share)]
+    pub(crate) withdrawals: Share,
+    /// So many batches are under way at a time.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) in_flight: u32,
+    /// So many events are made up ahead at a time; the clock stands while they are.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) slice: u64,
+    /// The same seed makes up the same events.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keep the books in this directory, which must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Afterwards close the books, open them again, and say how long that took.
+    #[arg(long)]
+    pub(crate) reopen: bool,
+    /// Afterwards read so many statements of 20 lines and so many balances.
+    #[arg(long, value_name = "N", default_missing_value = "1000", num_args = 0..=1)]
+    pub(crate) read: Option<u32>,
+    /// Write and sync a file in the same directory before and after, to tell how busy the disk was.
+    #[arg(long)]
+    pub(crate) sync_probe: bool,
+    /// Measure this in the same run, too.
+    #[arg(long, value_enum)]
+    pub(crate) beside: Option<Beside>,
+    /// Leave the audit out; the counts and balances are compared all the same.
+    #[arg(long)]
+    pub(crate) no_audit: bool,
+    /// Measure the bench itself: a store that answers at once and keeps nothing.
+    #[arg(long, conflicts_with_all = ["reopen", "read", "beside", "dir"])]
+    pub(crate) harness: bool,
+}
+
+/// Options of `bench ingest`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = INGEST_HELP)]
+pub(crate) struct IngestOptions {
+    /// So many events are sent.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) events: u64,
+    /// So many users; if not given 100,000, or as many as events where those are fewer.
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) users: Option<u32>,
+    /// So many connections; if not given 2 for streams, 64 for single events, 8 for arrays.
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) connections: Option<u32>,
+    /// How events are sent.
+    #[arg(long, value_enum, default_value_t = Mode::Ndjson)]
+    pub(crate) mode: Mode,
+    /// So many events in an array.
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) batch: u32,
+    /// How events spread over users.
+    #[arg(long, value_enum, default_value_t = Spread::Zipf)]
+    pub(crate) spread: Spread,
+    /// What event ids look like.
+    #[arg(long, value_enum, default_value_t = Ids::Random)]
+    pub(crate) ids: Ids,
+    /// The share of events that were sent before by the same connection.
+    #[arg(long, value_name = "PERCENT", default_value = "1", value_parser = share)]
+    pub(crate) duplicates: Share,
+    /// The same seed makes up the same events.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Keep the server's data in this directory, which must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Leave the audit out; the results and sums are compared all the same.
+    #[arg(long)]
+    pub(crate) no_audit: bool,
+}
+
+const LEDGER_HELP: &str = "Every figure is of the timed part alone: users register before it and \
+     events are made up before it. An outcome counts when the store says that it is durable. \
+     Exit code 3 says that something was lost or booked wrongly.";
+
+const INGEST_HELP: &str = "The server is a process of its own with its own data directory and \
+     ordinary settings; the client is this process. A result counts when the server has sent it, \
+     which it does when the event is durable. With `--store` the books are in that database, which \
+     must be empty. Exit code 3 says that something was lost or booked \
+     wrongly.";
+
+/// A share in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Share(pub(crate) u32);
+
+impl Share {
+    /// All of it.
+    pub(crate) const WHOLE: u32 = 1_000_000;
+
+    /// As a percentage, for people.
+    pub(crate) fn percent(self) -> f64 {
+        f64::from(self.0) / 10_000.0
+    }
+}
+
+/// Reads a percentage with at most four decimals; half of everything is the most.
+fn share(text: &str) -> Result<Share, String> {
+    let wrong = || format!("{text} is not a percentage from 0 to 50 with at most four decimals");
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || decimals.len() > 4 || !digits(whole) || !digits(decimals) {
+        return Err(wrong());
+    }
+    let number: u32 = format!("{whole}{decimals:0<4}")
+        .parse()
+        .map_err(|_| wrong())?;
+    if number > Share::WHOLE / 2 {
+        return Err(wrong());
+    }
+    Ok(Share(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_are_read_exactly_or_refused() {
+        assert_eq!(share("5"), Ok(Share(50_000)));
+        assert_eq!(share("0.05"), Ok(Share(500)));
+        assert_eq!(share("50"), Ok(Share(500_000)));
+        for text in ["", "-1", "50.1", "1.00001", "1e1", ".5", "99999999999"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+SELECT coalesce(sum(micros), 0)
+FROM balances

@@ -1,0 +1,83 @@
+//! Carries the log into the file beside the scribe, so that no commit waits for it.
+//!
+//! The carrier copies what is in the log while the scribe goes on; what came meanwhile is little,
+//! and the scribe itself copies it between two commits. Then the log begins anew.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use lingqian_io::Fault;
+use rusqlite::Connection;
+
+use crate::codec::fault;
+
+/// Log pages that the scribe may copy itself: a few milliseconds of work.
+const REST_PAGES: i64 = 512;
+/// How often the carrier begins again, when the scribe is faster than it.
+const PASSES_MAX: usize = 4;
+/// About so many pages a commit changes beside those that it fills.
+const PAGES_PER_COMMIT: u64 = 4;
+
+/// Copies what is in the log and not in use; tells how many of its pages are left.
+fn carry(connection: &Connection) -> Result<i64, Fault> {
+    let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    });
+    let (logged, carried) = done.map_err(fault)?;
+    Ok(logged - carried)
+}
+
+/// The scribe's side of carrying.
+pub(crate) struct Log {
+    /// Pages in the log, about.
+    pages: u64,
+    pages_max: u64,
+    wake: mpsc::SyncSender<()>,
+    /// Set by the carrier when little is left.
+    carried: Arc<AtomicBool>,
+}
+
+impl Log {
+    /// Starts a carrier with a connection of its own; it ends with the log.
+    pub(crate) fn start(connection: Connection, pages_max: u32) -> Result<Log, Fault> {
+        let (wake, woken) = mpsc::sync_channel(1);
+        let carried = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&carried);
+        let work = move || {
+            while woken.recv().is_ok() {
+                // A checkpoint that fails is tried again; the log keeps everything meanwhile.
+                for _ in 0..PASSES_MAX {
+                    if carry(&connection).is_ok_and(|left| left <= REST_PAGES) {
+                        break;
+                    }
+                }
+                told.store(true, Ordering::Release);
+            }
+        };
+        let thread = std::thread::Builder::new().name("sqlite-carrier".into());
+        thread
+            .spawn(work)
+            .map_err(|error| Fault::Broken(format!("no thread: {error}")))?;
+        Ok(Log {
+            pages: 0,
+            pages_max: u64::from(pages_max),
+            wake,
+            carried,
+        })
+    }
+
+    /// A commit was written with so many bytes, and nothing is being written now.
+    pub(crate) fn committed(&mut self, connection: &Connection, bytes: usize) {
+        self.pages += bytes as u64 / 8_192 + PAGES_PER_COMMIT;
+        if self.carried.swap(false, Ordering::Acquire) {
+            // When it fails the log only grows a little more.
+            let left = carry(connection).unwrap_or_default();
+            self.pages = left.unsigned_abs();
+        }
+        if self.pages > self.pages_max {
+            // Full means that the carrier was woken before.
+            let _ = self.wake.try_send(());
+        }
+    }
+}
