@@ -213,7 +213,7 @@ pub(crate) const VIEWS: [View; 15] = [
 ];
 
 /// The tables as they are stored, of which the help says where they are told.
-pub(crate) const TABLES: [(&str, &str); 13] = [
+pub(crate) const TABLES: [(&str, &str); 15] = [
     ("kinds", "kinds of earnings with prices and limits"),
     ("merchants", "the merchants that pay"),
     ("bare_references", "references that no hold bears"),
@@ -226,6 +226,11 @@ pub(crate) const TABLES: [(&str, &str); 13] = [
         "how much of an event was taken back, by its entry",
     ),
     ("sources", "where events come from"),
+    (
+        "idempotency",
+        "requests for money that were answered; their digests are hidden",
+    ),
+    ("link_states", "links under way; what proves them is hidden"),
     ("dead_letters", "what could not be credited, with its code"),
     (
         "ledger",
