@@ -209,6 +209,14 @@ impl Scribe {
         self.stale
     }
 
+    /// Whether nobody else wrote to the file since the books were read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn is_current(&mut self) -> Result<bool, Fault> {
+        Ok(!self.stale && data_version(&self.connection)? == self.version)
+    }
+
     /// Looks at the file as of one moment; nothing when somebody else wrote to it since the
     /// books were read.
     pub(crate) fn look<R>(
