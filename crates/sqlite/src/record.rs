@@ -1,6 +1,8 @@
 //! One entry in 64 bytes, and the text that some entries bear. The form is told in FORMAT.md and
 //! never changes; numbers are little-endian.
 
+mod request;
+
 use lingqian_core::id::{KindNo, PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::Micros;
@@ -8,6 +10,8 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
 
 use crate::codec::damaged;
+pub(crate) use request::{Keyed, Request};
+use request::{read_request, write_request};
 
 /// Bytes of a record.
 pub(crate) const RECORD_BYTES: usize = 64;
@@ -102,21 +106,6 @@ pub(crate) struct Names<'a> {
     pub(crate) payout: Option<PayoutId>,
     /// The request that the payout's hold was made for.
     pub(crate) request: Option<Request<'a>>,
-}
-
-/// What a withdrawal is known by beside its payout, for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Request<'a> {
-    pub(crate) reference: &'a str,
-    pub(crate) key: Option<Keyed<'a>>,
-}
-
-/// An idempotency key and the digest of its request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Keyed<'a> {
-    pub(crate) scope: &'a str,
-    pub(crate) key: &'a str,
-    pub(crate) digest: &'a [u8; 32],
 }
 
 /// An event id, as text or as what it was packed into.
@@ -324,48 +313,6 @@ fn write_names(names: &Names<'_>, texts: &mut Vec<u8>) -> u8 {
         write_request(request, texts);
     }
     flags
-}
-
-/// The reference, then whether a key follows: its digest, its scope and itself.
-fn write_request(request: &Request<'_>, texts: &mut Vec<u8>) {
-    write_text(request.reference, texts);
-    texts.push(u8::from(request.key.is_some()));
-    if let Some(Keyed { scope, key, digest }) = request.key {
-        texts.extend_from_slice(digest);
-        write_text(scope, texts);
-        write_text(key, texts);
-    }
-}
-
-/// A length and the bytes.
-fn write_text(text: &str, texts: &mut Vec<u8>) {
-    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    texts.extend_from_slice(&length.to_le_bytes());
-    texts.extend_from_slice(text.as_bytes());
-}
-
-fn read_request<'a>(rest: &mut &'a [u8]) -> Option<Request<'a>> {
-    let reference = read_text(rest)?;
-    let (has_key, tail) = rest.split_first()?;
-    *rest = tail;
-    let key = match has_key {
-        0 => None,
-        _ => {
-            let (digest, tail) = rest.split_first_chunk::<32>()?;
-            *rest = tail;
-            let (scope, key) = (read_text(rest)?, read_text(rest)?);
-            Some(Keyed { scope, key, digest })
-        }
-    };
-    Some(Request { reference, key })
-}
-
-fn read_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    let (length, tail) = rest.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (text, tail) = tail.split_at_checked(length)?;
-    *rest = tail;
-    std::str::from_utf8(text).ok()
 }
 
 /// Where a record's text begins among the texts of its page.

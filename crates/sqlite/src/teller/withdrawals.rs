@@ -64,7 +64,9 @@ impl Teller {
                     let _ = answer.send(current.map(|current| current.then_some(answers)));
                 });
             }
-            Ok((answers, born)) => {
+            Ok((answers, mut born)) => {
+                // The newest at the end, where their table grows.
+                born.sort_unstable_by_key(|born| requests[born.place].payout);
                 let reply = Reply::Other(Box::new(move |written| {
                     let decided = written.map(|written| match written {
                         Written::Done => Some(answers),
