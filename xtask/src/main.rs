@@ -2,6 +2,7 @@
 
 mod gates;
 mod needs;
+mod postgres;
 mod test;
 mod tidy;
 
@@ -60,10 +61,21 @@ fn root() -> PathBuf {
 
 /// Runs a program in the root and waits for it.
 fn call(root: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    call_with(root, program, arguments, &[])
+}
+
+/// The same with more environment.
+fn call_with(
+    root: &Path,
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> anyhow::Result<()> {
     let line = format!("{program} {}", arguments.join(" "));
     eprintln!("$ {line}");
     let status = Command::new(program)
         .args(arguments)
+        .envs(environment.iter().copied())
         .current_dir(root)
         .status()
         .with_context(|| format!("cannot run `{line}`"))?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::{call, has};
+use crate::{call, has, postgres};
 
 /// A program that tests call, how to ask whether it is there, and its Debian package.
 const NEEDS: [(&str, &str, &str); 3] = [
@@ -15,20 +15,20 @@ const NEEDS: [(&str, &str, &str); 3] = [
 
 /// Installs what is missing through apt when root, otherwise says what to install.
 pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
-    let missing: Vec<&str> = NEEDS
+    let mut missing: Vec<&str> = NEEDS
         .iter()
         .filter(|(program, argument, _)| !has(program, argument))
         .map(|(_, _, package)| *package)
         .collect();
+    // Its programs are not where programs are looked for, because several versions may be there.
+    if postgres::programs().is_none() && std::env::var_os(postgres::VARIABLE).is_none() {
+        missing.push("postgresql");
+    }
     if missing.is_empty() {
         return Ok(());
     }
     let list = missing.join(" ");
-    let is_root = std::process::Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.starts_with(b"0\n"));
-    if !is_root || !has("apt-get", "--version") {
+    if !postgres::is_root() || !has("apt-get", "--version") {
         bail!("the tests need programs that are missing; install these packages: {list}");
     }
     eprintln!("installing what the tests need: {list}");

@@ -2,18 +2,24 @@
 
 use std::path::Path;
 
-use crate::{call, has, needs};
+use crate::{call, call_with, has, needs, postgres};
 
-/// Runs the documents' examples first, so that the runner's summary ends the output.
+/// Runs the documents' examples first, so that the runner's summary ends the output. A
+/// PostgreSQL server runs beside the tests, unless the environment names one already.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
     needs::ensure(root)?;
+    let server = match std::env::var(postgres::VARIABLE) {
+        Ok(_) => None,
+        Err(_) => Some(postgres::Server::start()?),
+    };
+    let server = server
+        .as_ref()
+        .map(|server| (postgres::VARIABLE, server.url.as_str()));
+    let environment: Vec<(&str, &str)> = server.into_iter().collect();
     let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if !has("cargo", "nextest") && !has("cargo-nextest", "--version") {
-        return call(
-            root,
-            "cargo",
-            &[&["test", "--workspace", "--locked"], &extra[..]].concat(),
-        );
+        let whole = [&["test", "--workspace", "--locked"], &extra[..]].concat();
+        return call_with(root, "cargo", &whole, &environment);
     }
     let profile = if std::env::var_os("CI").is_some() {
         "ci"
@@ -33,5 +39,10 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
         "--profile",
         profile,
     ];
-    call(root, "cargo", &[&fixed[..], &extra[..]].concat())
+    call_with(
+        root,
+        "cargo",
+        &[&fixed[..], &extra[..]].concat(),
+        &environment,
+    )
 }

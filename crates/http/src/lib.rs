@@ -25,6 +25,7 @@ use axum::routing::{get, post};
 use lingqian_core::command::IdempotencyKey;
 use lingqian_engine::Desk;
 use lingqian_io::Ports;
+use tokio::sync::Semaphore;
 
 /// What the doors need to know.
 #[derive(Clone, Debug)]
@@ -35,6 +36,9 @@ pub struct Settings {
     pub body_max: usize,
     /// The longest line of a stream, in bytes.
     pub line_max: usize,
+    /// Batches of all streams that may be under way beside the first of each, so that many
+    /// streams do not hold as much memory as a few fast ones.
+    pub overlaps_max: usize,
 }
 
 impl Settings {
@@ -46,6 +50,7 @@ impl Settings {
             public_url,
             body_max: 1_048_576,
             line_max: 65_536,
+            overlaps_max: 64,
         }
     }
 
@@ -81,11 +86,14 @@ struct Shared<P> {
     keys: auth::KeyCache,
     metrics: metrics::Metrics,
     in_flight: Arc<Mutex<BTreeSet<IdempotencyKey>>>,
+    /// Places for batches of streams beside the first of each.
+    overlaps: Arc<Semaphore>,
 }
 
 /// All doors of a platform.
 pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
     let body_max = settings.body_max;
+    let overlaps = Arc::new(Semaphore::new(settings.overlaps_max));
     let doors = Doors(Arc::new(Shared {
         ports,
         desk,
@@ -93,6 +101,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         keys: auth::KeyCache::default(),
         metrics: metrics::Metrics::new(),
         in_flight: Arc::default(),
+        overlaps,
     }));
     Router::new()
         .route("/v1/users", post(api::users::register::<P>))

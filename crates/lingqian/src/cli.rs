@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::bench::options::Bench;
+use crate::export::Format;
+use crate::store::StoreUrl;
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
 #[derive(Debug, Parser)]
@@ -29,6 +31,12 @@ pub(crate) struct Cli {
     )]
     #[arg(env = "LINGQIAN_DATA")]
     pub(crate) data: PathBuf,
+
+    /// Keep the books in this PostgreSQL database instead of where the configuration says;
+    /// several processes may share it.
+    #[arg(long, global = true, value_name = "postgres://USER@HOST/DATABASE")]
+    #[arg(env = "LINGQIAN_STORE", hide_env_values = true)]
+    pub(crate) store: Option<StoreUrl>,
 
     /// Print the result as JSON on standard output.
     #[arg(long, global = true)]
@@ -64,6 +72,14 @@ pub(crate) enum Command {
     Reconcile(Reconcile),
     /// Derive every balance anew from the entries and check the invariants.
     Audit,
+    /// Prove that no entry was changed, lost or moved.
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Ask about the books in SQL; they are only read.
+    Sql(Sql),
+    /// Write a part of the books to a file for somebody else.
+    #[command(subcommand)]
+    Export(Export),
     /// Make, list and withdraw API keys.
     #[command(subcommand)]
     Keys(Keys),
@@ -193,6 +209,59 @@ pub(crate) struct Reconcile {
     /// The day, by Beijing's calendar, as `yyyy-mm-dd`.
     #[arg(long, value_name = "DATE")]
     pub(crate) date: String,
+}
+
+/// What can be done with the ledger as a whole.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Ledger {
+    /// Prove the chain of hashes from the first page of entries to the last, also beside a running
+    /// server and in a file that is damaged.
+    Verify {
+        /// A head that was noted earlier must be in the chain, too.
+        #[arg(long, value_name = "HASH")]
+        head: Option<String>,
+    },
+}
+
+/// Options of `sql`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Sql {
+    /// Answer this and end, instead of reading statements from standard input.
+    #[arg(short, long, value_name = "STATEMENT")]
+    pub(crate) command: Option<String>,
+    /// Print comma-separated values.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+}
+
+/// What can be exported.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Export {
+    /// Entries with the names of users, kinds and events, and what ties them to the chain.
+    Entries(ExportEntries),
+}
+
+/// Options of `export entries`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ExportEntries {
+    /// Recorded on this day or later, by Beijing's calendar, as `yyyy-mm-dd`.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<String>,
+    /// Recorded on this day or earlier.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<String>,
+    /// This entry and later ones.
+    #[arg(long, value_name = "N")]
+    pub(crate) from_seq: Option<u64>,
+    /// This entry and earlier ones.
+    #[arg(long, value_name = "N")]
+    pub(crate) to_seq: Option<u64>,
+    /// The form of the file.
+    #[arg(long, value_enum)]
+    pub(crate) format: Format,
+    /// Write to this file, and a summary beside it; otherwise to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// What can be done with API keys.

@@ -11,6 +11,8 @@ use lingqian_core::money::{AMOUNT_MAX, Fen, Micros};
 use lingqian_core::risk::Policy;
 use serde::Deserialize;
 
+use crate::store::StoreUrl;
+
 /// What a new `lingqian.toml` says.
 pub(crate) const TEMPLATE: &str = include_str!("lingqian.toml");
 
@@ -20,6 +22,8 @@ pub(crate) const TEMPLATE: &str = include_str!("lingqian.toml");
 pub(crate) struct Config {
     /// The HTTP doors.
     pub(crate) server: Server,
+    /// Where the books are.
+    pub(crate) store: Store,
     /// Which WeChat.
     pub(crate) wechat: Wechat,
     /// What transfers say.
@@ -47,6 +51,7 @@ impl Default for Config {
         };
         Config {
             server: Server::default(),
+            store: Store::default(),
             wechat: Wechat::default(),
             merchant: Merchant::default(),
             policy: Limits::default(),
@@ -169,6 +174,14 @@ impl Default for Server {
             public_url: String::new(),
         }
     }
+}
+
+/// Where the books are.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Store {
+    /// The address of a PostgreSQL database; empty means a file in the data directory.
+    pub(crate) url: StoreUrl,
 }
 
 /// Which WeChat.

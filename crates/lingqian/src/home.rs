@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::config::{Config, TEMPLATE};
+use crate::store::StoreUrl;
 
 /// Where a sandbox listens when nothing else is known.
 const SANDBOX_DEFAULT: &str = "http://127.0.0.1:7071";
@@ -14,6 +15,7 @@ const SANDBOX_DEFAULT: &str = "http://127.0.0.1:7071";
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
+    store: Option<StoreUrl>,
 }
 
 impl Home {
@@ -24,6 +26,7 @@ impl Home {
     pub(crate) fn open(dir: &Path) -> anyhow::Result<Home> {
         let home = Home {
             dir: dir.to_owned(),
+            store: None,
         };
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         if !home.config_file().exists() {
@@ -44,6 +47,39 @@ impl Home {
             dir.display()
         );
         Home::open(dir)
+    }
+
+    /// The same directory with the books in another place than its configuration says.
+    pub(crate) fn with_store(self, store: Option<StoreUrl>) -> Home {
+        Home { store, ..self }
+    }
+
+    /// Writes where the books are into the configuration, which must say nothing else yet.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn keep_books_at(&self, url: &StoreUrl) -> anyhow::Result<()> {
+        let setting = format!("[store]\nurl = {}\n\n", url.quoted());
+        let rest = TEMPLATE.split_once("[wechat]").map_or("", |(_, rest)| rest);
+        let text = format!("{setting}[wechat]{rest}");
+        write_whole(&self.config_file(), text.as_bytes())
+    }
+
+    /// Where the books are, if not where the configuration says.
+    pub(crate) fn store(&self) -> Option<&StoreUrl> {
+        self.store.as_ref()
+    }
+
+    /// The address of the store where it is not the file of this directory.
+    ///
+    /// # Errors
+    /// When the configuration is not valid.
+    pub(crate) fn shared_store(&self) -> anyhow::Result<Option<StoreUrl>> {
+        let url = match &self.store {
+            Some(url) => url.clone(),
+            None => self.config()?.store.url,
+        };
+        Ok(Some(url).filter(|url| !url.is_file()))
     }
 
     /// The configuration.
@@ -153,5 +189,8 @@ mod tests {
         Home::open(dir.path()).expect("it is made");
         let home = Home::existing(dir.path()).expect("now it exists");
         home.config().expect("the template is valid");
+        let url = StoreUrl::from("postgres://u:\"p\\w\"@h/d".to_owned());
+        home.keep_books_at(&url).expect("it is written");
+        assert!(home.config().expect("still valid").store.url == url);
     }
 }

@@ -1,10 +1,12 @@
 //! The one executable of Lingqian. Read on in `cli`, then `wire`, then the command.
 
 mod bench;
+mod books;
 mod cli;
 mod client;
 mod commands;
 mod config;
+mod export;
 mod feed;
 mod home;
 mod output;
@@ -12,6 +14,8 @@ mod passes;
 mod platform;
 mod progress;
 mod quickstart;
+mod store;
+mod table;
 mod wire;
 mod world;
 
@@ -61,32 +65,28 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli {
         data,
+        store,
         json,
         command,
     } = cli;
+    let open = || Home::open(&data).map(|home| home.with_store(store.clone()));
+    let existing = || Home::existing(&data).map(|home| home.with_store(store.clone()));
     match command {
-        Command::Quickstart(options) => quickstart::run(&Home::open(&data)?, &options, json).await,
-        Command::Serve(options) => commands::serve::run(&Home::open(&data)?, &options, json).await,
+        Command::Quickstart(options) => quickstart::run(&open()?, &options, json).await,
+        Command::Serve(options) => commands::serve::run(&open()?, &options, json).await,
         Command::Sandbox(options) => {
             commands::sandbox::run(&home::sandbox_dir(&data), &options, json).await
         }
-        Command::Import(options) => {
-            commands::import::run(&Home::existing(&data)?, &options, json).await
-        }
-        Command::Withdraw(options) => {
-            commands::withdraw::run(&Home::existing(&data)?, &options, json).await
-        }
-        Command::Payouts(options) => {
-            commands::payouts::run(&Home::existing(&data)?, &options, json).await
-        }
-        Command::Explain { payout } => {
-            commands::explain::run(&Home::existing(&data)?, &payout, json).await
-        }
-        Command::Reconcile(options) => {
-            commands::reconcile::run(&Home::existing(&data)?, &options, json).await
-        }
-        Command::Audit => commands::audit::run(&Home::existing(&data)?, json).await,
-        Command::Bench(options) => bench::run(&options, json).await,
-        Command::Keys(options) => commands::keys::run(&Home::open(&data)?, &options, json).await,
+        Command::Import(options) => commands::import::run(&existing()?, &options, json).await,
+        Command::Withdraw(options) => commands::withdraw::run(&existing()?, &options, json).await,
+        Command::Payouts(options) => commands::payouts::run(&existing()?, &options, json).await,
+        Command::Explain { payout } => commands::explain::run(&existing()?, &payout, json).await,
+        Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
+        Command::Audit => commands::audit::run(&existing()?, json).await,
+        Command::Ledger(command) => commands::ledger::run(&existing()?, &command, json),
+        Command::Sql(options) => commands::sql::run(&existing()?, &options, json),
+        Command::Export(command) => commands::export::run(&existing()?, &command, json),
+        Command::Bench(options) => bench::run(&options, store.as_ref(), json).await,
+        Command::Keys(options) => commands::keys::run(&open()?, &options, json).await,
     }
 }

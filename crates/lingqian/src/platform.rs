@@ -42,7 +42,7 @@ impl Platform {
             format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
         })?;
         let url = public_url(&config, listener.local_addr()?);
-        let wire = Wire::assemble(home, config, &url)?;
+        let wire = Wire::assemble(home, config, &url).await?;
         wire.follow_sandbox_clock().await;
         let desk = wire.open_desk();
         catalogue(&wire, &desk).await?;
@@ -66,7 +66,7 @@ impl Platform {
 /// # Errors
 /// When the data directory cannot be used.
 pub(crate) async fn open(home: &Home) -> anyhow::Result<(Wire, Desk)> {
-    let wire = Wire::open(home)?;
+    let wire = Wire::open(home).await?;
     wire.follow_sandbox_clock().await;
     let desk = wire.open_desk();
     catalogue(&wire, &desk).await?;

@@ -1,4 +1,4 @@
-//! The choice of every port: SQLite, WeChat (real or sandbox), keys in files, the real clock.
+//! The choice of every port: the store, WeChat (real or sandbox), keys in files, the real clock.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,6 @@ use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
 use lingqian_keys::{EnvelopeSealer, Keyring, SoftwareSigner};
 use lingqian_sandbox::Credentials;
-use lingqian_sqlite::SqliteStore;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
 use lingqian_wechat::{OauthSettings, PaySettings, Trust, WechatOauth, WechatPay};
@@ -21,6 +20,7 @@ use serde::Deserialize;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
+use crate::store::AnyStore;
 use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
@@ -36,7 +36,7 @@ pub(crate) struct Wire {
 }
 
 struct Parts {
-    store: SqliteStore,
+    store: AnyStore,
     rail: Pay,
     identity: Oauth,
     sealer: EnvelopeSealer,
@@ -61,14 +61,14 @@ struct Account {
 }
 
 impl Ports for Wire {
-    type Store = SqliteStore;
+    type Store = AnyStore;
     type Rail = Pay;
     type Identity = Oauth;
     type Sealer = EnvelopeSealer;
     type Clock = RealClock;
     type Dice = RealDice;
 
-    fn store(&self) -> &SqliteStore {
+    fn store(&self) -> &AnyStore {
         &self.parts.store
     }
 
@@ -98,14 +98,18 @@ impl Wire {
     ///
     /// # Errors
     /// When the configuration, the credentials or the database cannot be used.
-    pub(crate) fn open(home: &Home) -> anyhow::Result<Wire> {
+    pub(crate) async fn open(home: &Home) -> anyhow::Result<Wire> {
         let config = home.config()?;
         let public_url = public_url(&config, config.server.listen);
-        Wire::assemble(home, config, &public_url)
+        Wire::assemble(home, config, &public_url).await
     }
 
     /// The same with the address that the doors really have.
-    pub(crate) fn assemble(home: &Home, config: Config, public_url: &str) -> anyhow::Result<Wire> {
+    pub(crate) async fn assemble(
+        home: &Home,
+        config: Config,
+        public_url: &str,
+    ) -> anyhow::Result<Wire> {
         let sandbox_url = (config.wechat.mode == Mode::Sandbox).then(|| home.sandbox_url());
         let dir = home.credentials(&config);
         if sandbox_url.is_some() && !dir.join("credentials.json").exists() {
@@ -152,9 +156,10 @@ impl Wire {
             dice,
         };
         let trust = Arc::new(trust(&dir, &account)?);
+        let store = AnyStore::open(home, home.store().unwrap_or(&config.store.url)).await?;
         Ok(Wire {
             parts: Arc::new(Parts {
-                store: SqliteStore::open(&home.database())?,
+                store,
                 rail: WechatPay::new(pay, trust, stand),
                 identity: WechatOauth::new(oauth, sealer.clone(), clock.clone()),
                 sealer,

@@ -153,6 +153,8 @@ pub(crate) struct Accounts {
     turn: usize,
     /// The number of the entry at which this turn of all chunks began.
     turn_began: u64,
+    /// Entries times chunks that are not yet worth carrying a chunk.
+    saved: u64,
 }
 
 /// A user's number split into chunk and place.
@@ -169,6 +171,7 @@ impl Accounts {
             chunks: Vec::new(),
             turn: 0,
             turn_began: stored_to,
+            saved: 0,
         }
     }
 
@@ -309,7 +312,9 @@ impl Accounts {
         today: BusinessDate,
     ) -> (Vec<StoredChunk>, Option<u64>) {
         let chunks = self.chunks.len() as u64;
-        let share = (entries * chunks).div_ceil(turn_entries.max(1));
+        self.saved += entries * chunks;
+        let share = self.saved / turn_entries.max(1);
+        self.saved %= turn_entries.max(1);
         let (mut carried, mut ended) = (Vec::new(), None);
         for _ in 0..share.min(chunks) {
             if self.turn >= self.chunks.len() {
@@ -356,6 +361,11 @@ fn read(connection: &Connection, number: usize) -> Result<Chunk, Fault> {
             chunk.ok_or_else(|| damaged("account_chunks"))
         }
     }
+}
+
+/// The accounts of a chunk's users as its row holds them.
+pub(crate) fn stored(connection: &Connection, number: usize) -> Result<Vec<Account>, Fault> {
+    Ok(read(connection, number)?.accounts)
 }
 
 /// Hands over every stored account with its user and the entry up to which it holds.

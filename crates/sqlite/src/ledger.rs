@@ -74,6 +74,8 @@ pub(crate) struct Ledger {
     draft: Draft,
     finished: Vec<Arc<Page>>,
     kept: VecDeque<Arc<Page>>,
+    /// Entries up to this one are in the file.
+    durable: u64,
     state: State,
     /// The merchant that pays.
     pub(crate) merchant: Option<MerchantNo>,
@@ -93,6 +95,19 @@ impl Ledger {
     /// The number of the newest entry.
     pub(crate) fn last(&self) -> u64 {
         self.last
+    }
+
+    /// Entries up to this one are in the file, so that their pages need not be kept.
+    pub(crate) fn is_durable(&mut self, last: u64) {
+        self.durable = self.durable.max(last);
+        while self.kept.len() > PAGES_KEPT
+            && self
+                .kept
+                .front()
+                .is_some_and(|page| page.last() <= self.durable)
+        {
+            self.kept.pop_front();
+        }
     }
 
     /// Writes one entry to the page that is being filled, and moves its balances. The chunks of

@@ -13,13 +13,17 @@ mod options;
 mod page;
 mod payouts;
 mod prefetch;
+mod reading;
 mod record;
+mod relations;
 mod schema;
 mod scribe;
 mod teller;
+mod verify;
 mod worker;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
@@ -42,10 +46,16 @@ use tokio::sync::oneshot;
 
 use crate::checkpoint::Log;
 use crate::codec::{fault, get, payout_id, rows};
+use crate::ledger::Ledger;
 pub use crate::options::Options;
 use crate::prefetch::cached;
+pub use crate::reading::Reading;
+pub use crate::relations::entry::{Cell, Column, ENTRY_COLUMNS, Holds};
+pub use crate::relations::export::{Exported, Stopped, Take, Wanted};
+pub use crate::relations::shell::{Answer as SqlAnswer, Datum, Refused, Shell};
 use crate::scribe::{Order, Scribe};
 use crate::teller::{Answer, Decided, Pending, Requests, Teller, Told, fill, rich};
+pub use crate::verify::{Misfit, Verified, Wrong};
 use crate::worker::{Reader, Workers};
 
 /// A query of the `queries` folder.
@@ -93,13 +103,14 @@ impl SqliteStore {
         let (told, notes) = mpsc::channel();
         let carrier = schema::open_carrier(path)?;
         let log = Log::start(carrier, options.checkpoint_pages)?;
-        let scribe = Scribe::new(connection, log, told);
+        let foreign = Arc::new(AtomicBool::new(false));
+        let scribe = Scribe::new(connection, log, told, Arc::clone(&foreign));
         let thread = std::thread::Builder::new().name("sqlite-scribe".into());
         thread
             .spawn(move || scribe.work(&taken))
             .map_err(|error| Fault::Broken(format!("no thread: {error}")))?;
         let reader = schema::open_reader(path, options)?;
-        let mut teller = Teller::new(reader, orders.clone(), notes);
+        let mut teller = Teller::new(reader, orders.clone(), notes, foreign);
         teller.open()?;
         Ok(SqliteStore {
             teller: Workers::start("teller", vec![teller])?,
@@ -129,6 +140,20 @@ impl SqliteStore {
         self.teller.give(move |teller| task(teller, answer))?;
         let gone = |_| Fault::Unknown("the threads of the store went down".into());
         answered.await.map_err(gone)?
+    }
+
+    /// Looks at the books in memory until what is seen is durable and true.
+    async fn look<R: Send + 'static>(
+        &self,
+        look: impl Fn(&mut Ledger, &Connection) -> Result<R, Fault> + Clone + Send + 'static,
+    ) -> Result<R, Fault> {
+        loop {
+            let look = look.clone();
+            let seen = self.tell(move |teller, answer| teller.look(answer, look));
+            if let Some(seen) = seen.await? {
+                return Ok(seen);
+            }
+        }
     }
 
     /// Has the scribe change something that is not in the books in memory.
@@ -228,13 +253,12 @@ impl Browse for SqliteStore {
     async fn user(&self, id: &UserId, day: BusinessDate) -> Result<Option<Wallet>, Fault> {
         let id = id.clone();
         let wallet = self.read(move |connection| browse::wallet(connection, &id, day));
-        let Some(mut wallet) = wallet.await? else {
+        let Some(wallet) = wallet.await? else {
             return Ok(None);
         };
-        let filled = self.tell(move |teller, answer| {
-            teller.look(answer, |ledger, connection| {
-                fill(ledger, connection, &mut wallet, day).map(|()| wallet)
-            });
+        let filled = self.look(move |ledger, connection| {
+            let mut wallet = wallet.clone();
+            fill(ledger, connection, &mut wallet, day).map(|()| wallet)
         });
         filled.await.map(Some)
     }
@@ -245,11 +269,9 @@ impl Browse for SqliteStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StatementLine>, Fault> {
-        let newest = self.tell(move |teller, answer| {
-            teller.look(answer, |ledger, connection| {
-                ledger.accounts.load(connection, user)?;
-                Ok(ledger.accounts.get(user).newest)
-            });
+        let newest = self.look(move |ledger, connection| {
+            ledger.accounts.load(connection, user)?;
+            Ok(ledger.accounts.get(user).newest)
         });
         let newest = newest.await?;
         self.read(move |connection| browse::statement(connection, (user, newest), before, limit))
@@ -273,11 +295,9 @@ impl Browse for SqliteStore {
         limit: u32,
     ) -> Result<Vec<(UserNo, UserId)>, Fault> {
         let end = self.read(prefetch::next_user).await?;
-        let rich = self.tell(move |teller, answer| {
-            teller.look(answer, |ledger, connection| {
-                let numbers = after.0.max(0).saturating_add(1)..end;
-                rich(ledger, connection, threshold, numbers, limit)
-            });
+        let rich = self.look(move |ledger, connection| {
+            let numbers = after.0.max(0).saturating_add(1)..end;
+            rich(ledger, connection, threshold, numbers, limit)
         });
         let rich = rich.await?;
         self.read(move |connection| browse::names(connection, &rich))

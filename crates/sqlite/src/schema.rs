@@ -92,6 +92,22 @@ pub(crate) fn open_reader(path: &Path, options: &Options) -> Result<Connection, 
     Ok(connection)
 }
 
+/// Opens whole books for somebody who only looks: nothing is made, brought up to date or checked
+/// page by page, so that damaged books can be looked at, too.
+pub(crate) fn open_books(path: &Path) -> Result<Connection, Fault> {
+    let connection = open_reader(path, &Options::default())?;
+    refuse_strangers(&connection)?;
+    if applied(&connection)? < MIGRATIONS.len() {
+        return Err(Fault::Broken(
+            "the database has an older schema than this program's; any command that writes, such \
+             as `lingqian serve`, brings it up to date"
+                .into(),
+        ));
+    }
+    refuse_altered(&connection)?;
+    Ok(connection)
+}
+
 /// A database that has tables but none of our migrations belongs to another program.
 fn refuse_strangers(connection: &Connection) -> Result<(), Fault> {
     // Both are read of one moment: another process may be making the tables just now.

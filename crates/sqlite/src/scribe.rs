@@ -4,6 +4,8 @@
 //! written, or somebody else wrote to the file, everything that was decided after it is worthless:
 //! the scribe hands it back unwritten until the teller has read the books anew.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use lingqian_io::Fault;
@@ -77,8 +79,8 @@ pub(crate) enum Order {
 
 /// What the teller must know.
 pub(crate) enum Note {
-    /// A batch is durable; this run is in the file, and this one replaced those.
-    Written(Option<u64>, Option<(Vec<u64>, Run)>),
+    /// A batch up to this entry is durable; this run is in the file, and this one replaced those.
+    Written(u64, Option<u64>, Option<(Vec<u64>, Run)>),
     /// A batch was not written. Whoever waited for it was told.
     NotWritten,
 }
@@ -93,6 +95,8 @@ pub(crate) struct Scribe {
     log: Log,
     /// Whether what the teller decides on is worthless.
     stale: bool,
+    /// Tells the teller that somebody else wrote to the file.
+    foreign: Arc<AtomicBool>,
     notes: mpsc::Sender<Note>,
 }
 
@@ -103,7 +107,12 @@ fn data_version(connection: &Connection) -> Result<u32, Fault> {
 
 impl Scribe {
     /// A scribe who has read nothing yet.
-    pub(crate) fn new(connection: Connection, log: Log, notes: mpsc::Sender<Note>) -> Scribe {
+    pub(crate) fn new(
+        connection: Connection,
+        log: Log,
+        notes: mpsc::Sender<Note>,
+        foreign: Arc<AtomicBool>,
+    ) -> Scribe {
         Scribe {
             connection,
             hash: NO_HASH,
@@ -111,6 +120,7 @@ impl Scribe {
             merger: Merger::default(),
             log,
             stale: true,
+            foreign,
             notes,
         }
     }
@@ -140,8 +150,9 @@ impl Scribe {
     fn write(&mut self, job: &mut Job) -> (Note, Result<Written, Fault>) {
         match self.try_write(job) {
             Ok(Some(merged)) => {
-                let sealed = job.batch.sealed.as_ref().map(|run| run.number);
-                (Note::Written(sealed, merged), Ok(Written::Done))
+                let (last, sealed) = (job.batch.last, job.batch.sealed.as_ref());
+                let sealed = sealed.map(|run| run.number);
+                (Note::Written(last, sealed, merged), Ok(Written::Done))
             }
             Ok(None) => {
                 self.stale = true;
@@ -204,17 +215,13 @@ impl Scribe {
         Ok(ledger)
     }
 
-    /// Whether what the teller decides on is worthless.
-    pub(crate) fn is_stale(&self) -> bool {
-        self.stale
-    }
-
-    /// Whether nobody else wrote to the file since the books were read.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Whether what the teller decides on is true; if not, it is told.
     pub(crate) fn is_current(&mut self) -> Result<bool, Fault> {
-        Ok(!self.stale && data_version(&self.connection)? == self.version)
+        if !self.stale && data_version(&self.connection)? != self.version {
+            self.stale = true;
+            self.foreign.store(true, Ordering::Release);
+        }
+        Ok(!self.stale)
     }
 
     /// Looks at the file as of one moment; nothing when somebody else wrote to it since the

@@ -11,6 +11,8 @@ pub(crate) use look::{Answer, fill, rich};
 pub(crate) use withdrawals::{Decided, Requests};
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use lingqian_core::EventBatch;
@@ -19,7 +21,6 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
 use lingqian_io::store::EventAnswer;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use crate::ledger::Ledger;
 use crate::scribe::{Extra, Job, Note, Order, Reply, Scribe};
@@ -66,6 +67,8 @@ pub(crate) struct Teller {
     notes: mpsc::Receiver<Note>,
     ahead: usize,
     ledger: Option<Ledger>,
+    /// Set when somebody else wrote to the file.
+    foreign: Arc<AtomicBool>,
     /// Merged runs that are no longer looked into.
     discard: Vec<u64>,
     handed_out: VecDeque<HandedOut>,
@@ -84,8 +87,10 @@ impl Teller {
         connection: Connection,
         orders: mpsc::Sender<Order>,
         notes: mpsc::Receiver<Note>,
+        foreign: Arc<AtomicBool>,
     ) -> Teller {
         Teller {
+            foreign,
             connection,
             orders,
             notes,
@@ -120,21 +125,19 @@ impl Teller {
         receiver.recv().map_err(gone)
     }
 
-    /// Answers with a value when all that it rests on is durable.
+    /// Answers with a value when all that it rests on is durable, or with another one when that
+    /// is no longer true.
     fn answer_durable<R: Send + 'static>(
         &self,
         value: R,
-        answer: oneshot::Sender<Result<R, Fault>>,
+        again: impl FnOnce() -> R + Send + 'static,
+        answer: Answer<R>,
     ) {
-        self.after_all(move |durable| {
-            let lost = || Fault::Retry("what was being written could not be written".into());
-            let _ = answer.send(if durable { Ok(value) } else { Err(lost()) });
-        });
-    }
-
-    /// Tells, when everything before is written, whether it is.
-    fn after_all(&self, told: impl FnOnce(bool) + Send + 'static) {
-        let run = move |scribe: &mut Scribe| told(!scribe.is_stale());
+        let run = move |scribe: &mut Scribe| {
+            let told = scribe.is_current();
+            let told = told.map(|current| if current { value } else { again() });
+            let _ = answer.send(told);
+        };
         // When the scribe is gone the sender is dropped, and whoever waits hears of it.
         let _ = self.orders.send(Order::Run(Box::new(run)));
     }
@@ -142,10 +145,11 @@ impl Teller {
     fn take_note(&mut self, note: Note) {
         self.ahead -= 1;
         match note {
-            Note::Written(sealed, merged) => {
+            Note::Written(last, sealed, merged) => {
                 let Some(ledger) = &mut self.ledger else {
                     return;
                 };
+                ledger.is_durable(last);
                 if let Some(number) = sealed {
                     ledger.ids.stored(number);
                 }
@@ -191,6 +195,9 @@ impl Teller {
         let crowded = |ledger: &Ledger| ledger.rows.is_crowded();
         let crowded = self.ledger.as_ref().is_some_and(crowded);
         self.wait(if crowded { 0 } else { AHEAD_MAX })?;
+        if self.foreign.swap(false, Ordering::AcqRel) {
+            self.ledger = None;
+        }
         if self.ledger.is_none() {
             self.settle()?;
         }

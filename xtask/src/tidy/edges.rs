@@ -5,11 +5,13 @@ use toml::Table;
 use crate::tidy::{Complaint, File};
 
 /// Each crate with the crates below it that it may use.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 11] = [
     ("core", &[]),
     ("io", &["core"]),
     ("engine", &["core", "io"]),
-    ("sqlite", &["core", "io"]),
+    ("sqlite", &["core", "io", "sqlite-vtab"]),
+    ("sqlite-vtab", &[]),
+    ("postgres", &["core", "io"]),
     ("wechat", &["core", "io"]),
     ("keys", &["io"]),
     ("http", &["core", "io", "engine"]),
@@ -17,7 +19,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     (
         "lingqian",
         &[
-            "core", "io", "engine", "sqlite", "wechat", "keys", "http", "sandbox",
+            "core", "io", "engine", "sqlite", "postgres", "wechat", "keys", "http", "sandbox",
         ],
     ),
 ];

@@ -3,7 +3,10 @@
 //!
 //! While one batch is being committed the next one is read. A sender who waits for answers gets
 //! them before more lines are waited for; one who does not read answers is not read from any
-//! more, so a stream never holds more than [`OPEN_MAX`] batches under way and one that gathers.
+//! more, so a stream never holds more than [`OPEN_MAX`] batches under way and one that gathers; and
+//! all streams together hold few more than two each, see [`crate::Settings::overlaps_max`].
+
+use std::sync::Arc;
 
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::Request;
@@ -15,6 +18,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use lingqian_engine::ingest::{Door, Ingested, ingest};
 use lingqian_io::{Fault, Ports};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Doors;
 use crate::wire::lines::{Batch, Lines};
@@ -89,14 +93,10 @@ impl<P: Ports> Stream<P> {
                     break;
                 }
             }
-            let room = if self.lines.is_full() || self.ended {
-                OPEN_MAX
-            } else {
-                1
-            };
-            if !self.lines.is_empty() && self.open.len() < room {
+            if let Some(place) = self.place() {
                 let batch = self.lines.batch();
-                self.open.push_back(commit(self.doors.clone(), batch));
+                let ingested = commit(self.doors.clone(), batch, place);
+                self.open.push_back(ingested);
                 // The desk hears of it before more is read.
                 if let Some(Some(done)) = self.open.next().now_or_never() {
                     return self.told(done);
@@ -110,6 +110,23 @@ impl<P: Ports> Stream<P> {
                 return self.told(done);
             }
         }
+    }
+
+    /// A place for what has gathered: one when nothing is under way, another beside it when a
+    /// whole batch waits.
+    fn place(&self) -> Option<Place> {
+        if self.lines.is_empty() {
+            return None;
+        }
+        if self.open.is_empty() {
+            return Some(None);
+        }
+        let whole = self.lines.is_full() || self.ended;
+        if !whole || self.open.len() >= OPEN_MAX {
+            return None;
+        }
+        let overlaps = Arc::clone(&self.doors.overlaps);
+        overlaps.try_acquire_owned().ok().map(Some)
     }
 
     fn reads(&self) -> bool {
@@ -215,10 +232,19 @@ impl<P: Ports> Stream<P> {
     }
 }
 
-fn commit<P: Ports>(doors: Doors<P>, batch: Batch) -> BoxFuture<'static, Result<Ingested, Fault>> {
+/// The first batch of a stream needs no permit.
+type Place = Option<OwnedSemaphorePermit>;
+
+fn commit<P: Ports>(
+    doors: Doors<P>,
+    batch: Batch,
+    place: Place,
+) -> BoxFuture<'static, Result<Ingested, Fault>> {
     async move {
         let Batch { text, items } = batch;
-        ingest(&doors.ports, &doors.desk, DOOR, &text, items).await
+        let ingested = ingest(&doors.ports, &doors.desk, DOOR, &text, items).await;
+        drop(place);
+        ingested
     }
     .boxed()
 }

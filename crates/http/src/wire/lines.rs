@@ -128,21 +128,27 @@ impl Lines {
         let Batch { text, items } = &mut self.batch;
         let line = text.get(start..).unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let too_long = line.len() + skipped > self.line_max;
+        if !too_long && line.iter().all(u8::is_ascii_whitespace) {
+            // What is no item takes no room either, or blanks alone would fill a batch.
+            text.truncate(start);
+            return;
+        }
         let raw = start..start + line.len();
-        self.start = text.len();
-        if line.len() + skipped > self.line_max {
-            let too_long = Unreadable {
+        let read = if too_long {
+            Err(Unreadable {
                 code: "line_too_long",
                 field: None,
                 detail: "a line may have 64 KiB".into(),
-            };
-            items.push(self.line, raw, Err(too_long));
-        } else if !line.iter().all(u8::is_ascii_whitespace) {
-            match parse_event(line) {
-                Ok(event) => items.push(self.line, raw, Ok(&event.view())),
-                Err(unreadable) => items.push(self.line, raw, Err(unreadable)),
-            }
+            })
+        } else {
+            parse_event(line)
+        };
+        match read {
+            Ok(event) => items.push(self.line, raw, Ok(&event.view())),
+            Err(unreadable) => items.push(self.line, raw, Err(unreadable)),
         }
+        self.start = text.len();
     }
 }
 
@@ -169,6 +175,20 @@ mod tests {
         assert_eq!(lines.next_line(), LINES_MAX as u64 + 4);
         assert_eq!(places(&lines.batch()), 3);
         assert!(lines.is_empty());
+    }
+
+    #[test]
+    fn blank_lines_are_counted_and_fill_no_batch() {
+        let mut lines = Lines::new(1_000);
+        let blanks = format!("{}\n", " ".repeat(999));
+        for _ in 0..2 * BATCH_BYTES_MAX / blanks.len() {
+            assert_eq!(lines.take(blanks.as_bytes()), blanks.len());
+        }
+        assert!(!lines.is_full() && lines.is_empty());
+        lines.take(format!("{GOOD}\n").as_bytes());
+        let batch = lines.batch();
+        assert_eq!((places(&batch), batch.text.len()), (1, GOOD.len()));
+        assert_eq!(lines.next_line(), 2 + 2 * 4_194);
     }
 
     #[test]

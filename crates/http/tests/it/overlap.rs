@@ -189,3 +189,56 @@ async fn a_dead_letter_is_kept_before_its_batch_is_answered_though_others_overla
     assert_eq!(rest.len(), 16_001);
     world.audited().await;
 }
+
+#[tokio::test]
+async fn without_a_place_to_overlap_a_stream_goes_on_batch_by_batch() {
+    let world = World::with(|settings| settings.overlaps_max = 0).await;
+    world.user("u1").await;
+    let ask = Ask::post("/v1/events").header("content-type", LINES);
+    let lines = world
+        .send(ask.body(Body::from(text(1..=20_000))))
+        .await
+        .lines();
+    assert_eq!(lines.len(), 20_001);
+    let numbers = lines.iter().take(20_000).map(|line| line["line"].as_u64());
+    assert!(numbers.eq((1..=20_000).map(Some)));
+}
+
+#[tokio::test]
+async fn many_streams_at_once_are_all_answered() {
+    let world = Arc::new(World::with(|settings| settings.overlaps_max = 1).await);
+    world.user("u1").await;
+    let streams = (0..80).map(|number| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            let line = |n| format!("{}\n", event_of("u1", &format!("s{number}-{n}"), 1));
+            let text: String = (0..50).map(line).collect();
+            let pieces: Vec<Bytes> = text
+                .as_bytes()
+                .chunks(999)
+                .map(Bytes::copy_from_slice)
+                .collect();
+            let body = Body::from_stream(stream::iter(pieces).map(Ok::<_, std::io::Error>));
+            all(&mut stream_of(&world, body).await).await.len()
+        })
+    });
+    for lines in futures_util::future::join_all(streams).await {
+        assert_eq!(lines.expect("no panic"), 51);
+    }
+    assert_eq!(world.books().await.earned, (4_000, 4_000));
+}
+
+#[tokio::test]
+async fn blank_lines_without_end_hold_nobody_up() {
+    let world = World::new().await;
+    world.user("u1").await;
+    let blanks = " \n\r\n\t\n".repeat(1 << 20);
+    let text = format!("{blanks}{}\n", event_of("u1", "e1", 1));
+    let ask = Ask::post("/v1/events").header("content-type", LINES);
+    let lines = world.send(ask.body(Body::from(text))).await.lines();
+    assert_eq!(
+        (lines.len(), &lines[0]["line"]),
+        (2, &json!(3 * (1 << 20) + 1))
+    );
+    assert_eq!(lines[1]["summary"]["credited"], 1);
+}

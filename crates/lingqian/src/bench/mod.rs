@@ -17,15 +17,20 @@ mod zipf;
 use std::process::ExitCode;
 
 use crate::bench::options::Bench;
+use crate::store::StoreUrl;
 
 /// Runs the command.
 ///
 /// # Errors
 /// When a directory cannot be used or the store or the server fails.
-pub(crate) async fn run(bench: &Bench, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(
+    bench: &Bench,
+    store: Option<&StoreUrl>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     match bench {
         Bench::Ledger(options) => ledger::run(options, json).await,
-        Bench::Ingest(options) => ingest::run(options, json).await,
+        Bench::Ingest(options) => ingest::run(options, store, json).await,
     }
 }
 

@@ -163,7 +163,8 @@ const LEDGER_HELP: &str = "Every figure is of the timed part alone: users regist
 
 const INGEST_HELP: &str = "The server is a process of its own with its own data directory and \
      ordinary settings; the client is this process. A result counts when the server has sent it, \
-     which it does when the event is durable. Exit code 3 says that something was lost or booked \
+     which it does when the event is durable. With `--store` the books are in that database, which \
+     must be empty. Exit code 3 says that something was lost or booked \
      wrongly.";
 
 /// A share in millionths.

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use lingqian_core::audit::Invariant;
+use lingqian_io::Store as _;
 use lingqian_io::store::Audited;
-use lingqian_io::{Ports as _, Store as _};
 use serde::Serialize;
 
+use crate::books::Books;
 use crate::output::show;
 use crate::progress::{Stage, grouped};
-use crate::wire::Wire;
+use crate::store::AnyStore;
 use crate::{NEEDS_A_PERSON, home::Home};
 
 /// An audit as JSON.
@@ -56,9 +57,11 @@ impl From<Audited> for Report {
 /// # Errors
 /// When the books cannot be read.
 pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
-    let wire = Wire::open(home)?;
     let stage = Stage::begin("audit", "entries", None);
-    let audited = wire.store().audit().await?;
+    let audited = match home.shared_store()? {
+        Some(url) => AnyStore::open(home, &url).await?.audit().await?,
+        None => Books::open(home)?.audit()?,
+    };
     stage.at(audited.entries);
     stage.end();
     let report = Report::from(audited);

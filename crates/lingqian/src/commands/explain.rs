@@ -104,7 +104,7 @@ pub(crate) async fn run(home: &Home, payout: &str, json: bool) -> anyhow::Result
     let id = PayoutId::parse(payout)
         .or_else(|_| OutBillNo::parse(payout).map(OutBillNo::payout))
         .with_context(|| format!("{payout} is neither a payout (po_…) nor our number (LQ…)"))?;
-    let wire = Wire::open(home)?;
+    let wire = Wire::open(home).await?;
     let story = wire
         .store()
         .payout(id)

@@ -18,7 +18,7 @@ use crate::wire::Wire;
 /// # Errors
 /// When a scope or key is not known, or the store fails.
 pub(crate) async fn run(home: &Home, options: &Keys, json: bool) -> anyhow::Result<ExitCode> {
-    let wire = Wire::open(home)?;
+    let wire = Wire::open(home).await?;
     let desk = wire.open_desk();
     let now = wire.clock().business();
     match options {

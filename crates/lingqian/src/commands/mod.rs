@@ -2,10 +2,13 @@
 
 pub(crate) mod audit;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod keys;
+pub(crate) mod ledger;
 pub(crate) mod payouts;
 pub(crate) mod reconcile;
 pub(crate) mod sandbox;
 pub(crate) mod serve;
+pub(crate) mod sql;
 pub(crate) mod withdraw;

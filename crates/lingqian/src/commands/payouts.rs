@@ -81,7 +81,7 @@ pub(crate) async fn run(home: &Home, options: &Payouts, json: bool) -> anyhow::R
         before: before.context("--before is not a payout")?,
         limit: options.limit,
     };
-    let wire = Wire::open(home)?;
+    let wire = Wire::open(home).await?;
     let rows = wire.store().payouts(filter).await?;
     let values: Vec<Row> = rows.iter().map(Row::from).collect();
     show(json, &values, |out| {

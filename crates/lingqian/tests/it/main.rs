@@ -2,7 +2,10 @@
 //! `kill -9` at any moment.
 
 mod bench;
+mod books;
 mod commands;
 mod killed;
 mod process;
 mod quickstart;
+mod server;
+mod shared;

@@ -19,7 +19,8 @@ pub(crate) fn lingqian(data: &Path, arguments: &[&str]) -> Command {
         .arg("--data")
         .arg(data)
         .args(arguments)
-        .env_remove("LINGQIAN_LOG");
+        .env_remove("LINGQIAN_LOG")
+        .env_remove("LINGQIAN_STORE");
     command
 }
 

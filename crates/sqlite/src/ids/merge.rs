@@ -12,8 +12,12 @@ use crate::sql;
 
 /// Runs that become one.
 const FAN_IN: usize = 4;
-/// Buckets of merged runs that one commit removes.
+/// Ids that are merged at a time, about: one bucket of each input. Small commits save up for it.
+const STEP_IDS: u64 = 1_024;
+/// Buckets of merged runs that one commit removes at most,
 const CLEAR_BUCKETS: usize = 64;
+/// and for how many ids that it adds it removes one.
+const IDS_PER_CLEARED: u64 = 32;
 /// Ids that are merged for each id that is added: at most so many levels merge at a time.
 const MERGED_PER_ID: u64 = 6;
 
@@ -77,8 +81,10 @@ impl Merger {
         added: u64,
         next_run: u64,
     ) -> Result<Option<Merged>, Fault> {
+        let limit = usize::try_from(added / IDS_PER_CLEARED + 1).unwrap_or(CLEAR_BUCKETS);
+        let limit = limit.min(CLEAR_BUCKETS);
         if let Some(run) = self.waste.last()
-            && clear(connection, *run, CLEAR_BUCKETS)? < CLEAR_BUCKETS
+            && clear(connection, *run, limit)? < limit
         {
             self.waste.pop();
         }
@@ -89,7 +95,7 @@ impl Merger {
             return Ok(None);
         };
         self.credit += added * MERGED_PER_ID;
-        while self.credit > 0 {
+        while self.credit >= STEP_IDS {
             let merged = merge.step(connection)?;
             self.credit = self.credit.saturating_sub(merged);
             if merge.is_done() {

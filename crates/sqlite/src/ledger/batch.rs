@@ -7,7 +7,7 @@ use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
 use rusqlite::{Connection, params};
 
-use super::{Ledger, PAGES_KEPT, Totals};
+use super::{Ledger, Totals};
 use crate::accounts::StoredChunk;
 use crate::codec::fault;
 use crate::ids::SealedRun;
@@ -41,6 +41,8 @@ pub(crate) struct Batch {
     pub(crate) sealed: Option<Arc<SealedRun>>,
     /// Ids that it adds.
     pub(crate) ids: u64,
+    /// The newest entry.
+    pub(crate) last: u64,
 }
 
 impl Ledger {
@@ -61,9 +63,6 @@ impl Ledger {
         self.state.totals = self.totals;
         let pages = std::mem::take(&mut self.finished);
         self.kept.extend(pages.iter().cloned());
-        while self.kept.len() > PAGES_KEPT.max(pages.len() * 3) {
-            self.kept.pop_front();
-        }
         let touched = std::mem::take(&mut self.touched).into_iter();
         let new_sources = std::mem::take(&mut self.new_sources).into_iter();
         let new_clawed = std::mem::take(&mut self.new_clawed).into_iter();
@@ -82,6 +81,7 @@ impl Ledger {
             chunks,
             sealed,
             ids: self.ids.take_added(),
+            last: self.last,
         }
     }
 }

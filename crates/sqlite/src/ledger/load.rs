@@ -78,6 +78,7 @@ impl Ledger {
             draft: Draft::new(last + 1),
             finished: Vec::new(),
             kept: VecDeque::new(),
+            durable: last,
             state,
             merchant: None,
             rows: Rows::default(),

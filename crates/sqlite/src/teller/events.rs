@@ -47,7 +47,9 @@ impl Teller {
                 let _ = pending.answer.send(Err(fault));
             }
             Ok(answers) if ledger.last() == before => {
-                self.answer_durable(Told::Answers(answers), pending.answer);
+                let Pending { events, answer, .. } = pending;
+                let again = move || Told::Again(events);
+                self.answer_durable(Told::Answers(answers), again, answer);
             }
             Ok(answers) => {
                 let today = pending.now.business_date();

@@ -9,43 +9,30 @@ use tokio::sync::oneshot;
 
 use super::Teller;
 use crate::ledger::Ledger;
-use crate::scribe::Scribe;
 
 /// Who waits for an answer.
 pub(crate) type Answer<R> = oneshot::Sender<Result<R, Fault>>;
 
 impl Teller {
-    /// Answers what a look at the books in memory finds, when it is durable.
+    /// Answers what a look at the books in memory finds, when it is durable; with nothing, when
+    /// one must look again.
     pub(crate) fn look<R: Send + 'static>(
         &mut self,
-        answer: Answer<R>,
+        answer: Answer<Option<R>>,
         look: impl FnOnce(&mut Ledger, &rusqlite::Connection) -> Result<R, Fault>,
     ) {
-        let found = self.notice_others();
+        let found = self.open_books().map(|_| ());
         let Some(ledger) = &mut self.ledger else {
             let lost = || Fault::Broken("the books are not in memory".into());
             let _ = answer.send(Err(found.err().unwrap_or_else(lost)));
             return;
         };
         match look(ledger, &self.connection) {
-            Ok(value) => self.answer_durable(value, answer),
+            Ok(value) => self.answer_durable(Some(value), || None, answer),
             Err(fault) => {
                 let _ = answer.send(Err(fault));
             }
         }
-    }
-}
-
-impl Teller {
-    /// Has the books in memory as they are in the file, also where somebody else wrote to it.
-    /// While a batch is on its way the scribe notices that by itself.
-    fn notice_others(&mut self) -> Result<(), Fault> {
-        self.open_books()?;
-        if self.ahead == 0 && !self.ask(Scribe::is_current)?? {
-            self.ledger = None;
-            self.open_books()?;
-        }
-        Ok(())
     }
 }
 

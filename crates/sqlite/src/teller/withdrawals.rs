@@ -60,9 +60,7 @@ impl Teller {
                 let _ = answer.send(Err(fault));
             }
             Ok((answers, born)) if born.is_empty() => {
-                self.after_all(move |durable| {
-                    let _ = answer.send(Ok(durable.then_some(answers)));
-                });
+                self.answer_durable(Some(answers), || None, answer);
             }
             Ok((answers, mut born)) => {
                 // The newest at the end, where their table grows.

@@ -143,11 +143,14 @@ async fn two_who_write_to_one_file_credit_every_event_once() {
     let sums = (both.0.expect("runs"), both.1.expect("runs"));
     assert_eq!(sums.0 + sums.1, 4_500);
     is_sound(&ours, 4_500).await;
-    let wallet = theirs.user(&user_id(1), NOON.business_date()).await;
-    assert_eq!(
-        wallet.expect("reads").expect("a user").available,
-        Micros(225)
-    );
+    // What one has written the other sees at once.
+    for number in 0..20 {
+        let event = 10_000 + number * 20;
+        earn(&ours, event..event + 1, 20, 1).await.expect("earns");
+        let wallet = theirs.user(&user_id(1), NOON.business_date()).await;
+        let wallet = wallet.expect("reads").expect("a user");
+        assert_eq!(wallet.available, Micros(225 + number + 1));
+    }
 }
 
 #[tokio::test]
@@ -229,4 +232,26 @@ async fn a_full_disk_refuses_in_words_and_loses_nothing() {
         "what was acknowledged is known"
     );
     is_sound(&store, end.unsigned_abs()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_known_while_its_own_batch_is_still_being_written() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = opened(&dir.path().join("books.db"), 50).await;
+    // A large batch, a small one and the large one again, all under way at once.
+    for round in 0..4 {
+        let begin = round * 60_000;
+        let (first, small, again) = tokio::join!(
+            earn(&store, begin..begin + 50_000, 50, 1),
+            earn(&store, begin + 50_000..begin + 50_010, 50, 1),
+            earn(&store, begin..begin + 50_000, 50, 1),
+        );
+        let counts = [first, small, again].map(|answers| credited(&answers.expect("earns")));
+        assert_eq!(
+            counts.iter().sum::<usize>(),
+            50_010,
+            "round {round}: {counts:?}"
+        );
+    }
+    is_sound(&store, 200_040).await;
 }

@@ -4,6 +4,8 @@ mod chain;
 mod faults;
 mod file;
 mod payouts;
+mod relations;
+mod verify;
 mod withdrawals;
 
 use std::sync::Mutex;

@@ -31,6 +31,7 @@ use crate::client::Client;
 use crate::home::Home;
 use crate::output::show;
 use crate::progress::Stage;
+use crate::store::StoreUrl;
 
 /// Users where nobody says how many.
 const USERS: u64 = 100_000;
@@ -43,7 +44,11 @@ const SLICE_SINGLE: u64 = 200_000;
 ///
 /// # Errors
 /// When the directory cannot be used, the server fails, or an answer is not what it must be.
-pub(super) async fn run(options: &IngestOptions, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    options: &IngestOptions,
+    store: Option<&StoreUrl>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let mut sheet = Sheet::default();
     let users = match options.users {
         Some(users) => users,
@@ -56,7 +61,7 @@ pub(super) async fn run(options: &IngestOptions, json: bool) -> anyhow::Result<E
     });
     describe(&mut sheet, options, (users, connections));
     let place = Place::make(options.dir.as_deref(), "ingest")?;
-    let rate = server::prepare(&place.path, users).await?;
+    let rate = server::prepare(&place.path, store, users).await?;
     sheet
         .section("register")
         .put("users_per_second", rate.per_second);
@@ -66,11 +71,14 @@ pub(super) async fn run(options: &IngestOptions, json: bool) -> anyhow::Result<E
     let sums = send(&mut sheet, &server, options, (&load, connections)).await?;
     compare(&mut verdict, &server, &sums).await?;
     server.stop().await?;
-    settle(&Home::existing(&place.path)?.database())?;
-    let bytes = bytes_in(&place.path) as f64;
-    sheet
-        .section("disk")
-        .put("bytes_per_entry", bytes / sums.credited.max(1) as f64);
+    // What a database of its own takes, its server knows.
+    if store.is_none() {
+        settle(&Home::existing(&place.path)?.database())?;
+        let bytes = bytes_in(&place.path) as f64;
+        sheet
+            .section("disk")
+            .put("bytes_per_entry", bytes / sums.credited.max(1) as f64);
+    }
     sheet
         .section("check")
         .put("results_compared", sums.events())

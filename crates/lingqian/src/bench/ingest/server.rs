@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use lingqian_core::command;
+use lingqian_io::{Browse as _, Ports as _};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use crate::bench::ledger::open::closed;
 use crate::bench::load::user_id;
 use crate::home::Home;
 use crate::progress::{Rate, Stage};
+use crate::store::StoreUrl;
 use crate::wire::Wire;
 
 /// Users that are registered together.
@@ -21,13 +23,23 @@ const PAGE: u32 = 10_000;
 /// How long a server may take to end.
 const END_MAX: Duration = Duration::from_secs(60);
 
-/// Makes a data directory with the ordinary settings, a sandbox's credentials and these users.
+/// Makes a data directory with the ordinary settings (but for the store, where one is given), a
+/// sandbox's credentials and these users.
 ///
 /// # Errors
 /// When it cannot be used.
-pub(crate) async fn prepare(dir: &Path, users: u32) -> anyhow::Result<Rate> {
+pub(crate) async fn prepare(
+    dir: &Path,
+    store: Option<&StoreUrl>,
+    users: u32,
+) -> anyhow::Result<Rate> {
     let home = Home::open(dir)?;
-    let wire = Wire::open(&home)?;
+    if let Some(url) = store {
+        home.keep_books_at(url)?;
+    }
+    let wire = Wire::open(&home).await?;
+    let known = wire.store().summary().await?.users.0;
+    anyhow::ensure!(known == 0, "the books are in use: a bench needs empty ones");
     let desk = wire.open_desk();
     let stage = Stage::begin("register", "users", Some(u64::from(users)));
     let mut first = 0;
@@ -62,7 +74,8 @@ pub(crate) struct Server {
 fn lingqian(dir: &Path) -> anyhow::Result<Command> {
     let path = std::env::current_exe().context("this executable has no path")?;
     let mut command = Command::new(path);
-    command.arg("--data").arg(dir);
+    // Its books are in its own directory, wherever those of the environment are.
+    command.arg("--data").arg(dir).env_remove("LINGQIAN_STORE");
     Ok(command)
 }
 

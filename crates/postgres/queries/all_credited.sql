@@ -1,0 +1,1 @@
+SELECT event, seq FROM credited

@@ -1,0 +1,1 @@
+SELECT catalogue FROM chain_head

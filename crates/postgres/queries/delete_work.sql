@@ -1,0 +1,1 @@
+DELETE FROM work WHERE payout = ANY ($1::text[])

@@ -1,0 +1,1 @@
+SELECT ensure_room($1, $2)

@@ -1,0 +1,1 @@
+SELECT batch_no, seq FROM chain_head

@@ -1,0 +1,1 @@
+SELECT number, name, needs, words FROM migrations ORDER BY number

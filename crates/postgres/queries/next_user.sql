@@ -1,0 +1,1 @@
+SELECT coalesce(max(user_no), 0) + 1 FROM users

@@ -1,0 +1,1 @@
+SELECT reference FROM payouts WHERE reference = ANY ($1::text[])

@@ -1,0 +1,1 @@
+SELECT state, count(*), sum(amount_fen)::bigint FROM payouts GROUP BY state ORDER BY state

@@ -1,0 +1,1 @@
+SELECT queue, count(*) FROM work GROUP BY queue ORDER BY queue

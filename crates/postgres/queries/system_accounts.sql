@@ -1,0 +1,1 @@
+SELECT class, owner, balance_micros FROM system_balances ORDER BY class, owner

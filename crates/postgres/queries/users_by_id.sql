@@ -1,0 +1,1 @@
+SELECT user_no, user_id, created_at, frozen, name FROM users WHERE user_id = ANY ($1::text[])

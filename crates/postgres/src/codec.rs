@@ -1,0 +1,160 @@
+//! Rows as types. Text that does not read back is a damaged store, never a panic.
+
+use lingqian_core::id::{IdFault, PayoutId};
+use lingqian_core::ledger::{Account, Cause, Entry};
+use lingqian_core::money::{Fen, Micros};
+use lingqian_core::payout::Queue;
+use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_io::Fault;
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSqlOwned;
+
+/// A value in `place` that does not read back.
+pub(crate) fn damaged(place: &str) -> Fault {
+    Fault::Broken(format!("{place} holds something that was never written"))
+}
+
+/// Reads a typed id from text.
+pub(crate) fn id<T>(
+    text: &str,
+    parse: fn(&str) -> Result<T, IdFault>,
+    place: &str,
+) -> Result<T, Fault> {
+    parse(text).map_err(|_| damaged(place))
+}
+
+/// A column by its position.
+pub(crate) fn get<T: FromSqlOwned>(row: &Row, index: usize) -> Result<T, Fault> {
+    row.try_get(index).map_err(|_| {
+        let column = row.columns().get(index);
+        damaged(column.map_or("a column", |column| column.name()))
+    })
+}
+
+/// A text column by its position, without a copy.
+pub(crate) fn text(row: &Row, index: usize) -> Result<&str, Fault> {
+    row.try_get(index).map_err(|_| {
+        let column = row.columns().get(index);
+        damaged(column.map_or("a column", |column| column.name()))
+    })
+}
+
+/// A whole number that must fit into less than 64 bits.
+pub(crate) fn number<T: TryFrom<i64>>(row: &Row, index: usize) -> Result<T, Fault> {
+    let column = row.columns().get(index);
+    T::try_from(get(row, index)?)
+        .map_err(|_| damaged(column.map_or("a column", |column| column.name())))
+}
+
+/// Digests are 32 bytes.
+pub(crate) fn digest(bytes: &[u8], place: &str) -> Result<[u8; 32], Fault> {
+    bytes.try_into().map_err(|_| damaged(place))
+}
+
+/// A moment.
+pub(crate) fn moment(row: &Row, index: usize) -> Result<Timestamp, Fault> {
+    Ok(Timestamp(get(row, index)?))
+}
+
+/// A moment where there is one.
+pub(crate) fn moment_maybe(row: &Row, index: usize) -> Result<Option<Timestamp>, Fault> {
+    Ok(get::<Option<i64>>(row, index)?.map(Timestamp))
+}
+
+/// A day.
+pub(crate) fn day(row: &Row, index: usize) -> Result<BusinessDate, Fault> {
+    Ok(BusinessDate(get(row, index)?))
+}
+
+/// Fen in a column.
+pub(crate) fn fen(row: &Row, index: usize) -> Result<Fen, Fault> {
+    Ok(Fen(get(row, index)?))
+}
+
+/// A queue from its name.
+pub(crate) fn queue(name: &str) -> Result<Queue, Fault> {
+    Queue::from_name(name).ok_or_else(|| damaged("work.queue"))
+}
+
+/// A payout's name.
+pub(crate) fn payout_id(text: &str) -> Result<PayoutId, Fault> {
+    id(text, PayoutId::parse, "a payout's name")
+}
+
+/// An account from its class and its owner.
+pub(crate) fn account(row: &Row, class: usize, owner: usize) -> Result<Account, Fault> {
+    let class = i64::from(get::<i16>(row, class)?);
+    Account::from_code(class, get(row, owner)?).ok_or_else(|| damaged("an account's class"))
+}
+
+/// The class and the owner of an account.
+pub(crate) fn code(account: Account) -> Result<(i16, i64), Fault> {
+    let (class, owner) = account.code();
+    Ok((
+        i16::try_from(class).map_err(|_| damaged("an account's class"))?,
+        owner,
+    ))
+}
+
+/// Columns of an entry.
+pub(crate) const ENTRY_COLUMNS: usize = 9;
+
+/// The nine columns of an entry, beginning with its number at `first`.
+pub(crate) fn entry(row: &Row, first: usize) -> Result<(i64, Entry), Fault> {
+    let sides = (
+        account(row, first + 1, first + 2)?,
+        account(row, first + 3, first + 4)?,
+    );
+    let cause = Cause::from_name(text(row, first + 6)?).ok_or_else(|| damaged("entries.cause"))?;
+    let payout: Option<&str> = row
+        .try_get(first + 7)
+        .map_err(|_| damaged("entries.payout"))?;
+    let payout = payout.map(payout_id).transpose()?;
+    let at = moment(row, first + 8)?;
+    let entry = Entry::new(sides, Micros(get(row, first + 5)?), cause, payout, at);
+    Ok((get(row, first)?, entry.ok_or_else(|| damaged("entries"))?))
+}
+
+/// Pairs of type and content as text: one pair a line, separated by a tab. Tabs, line ends and
+/// backslashes in them are escaped, so that what was given reads back.
+pub(crate) fn report_text(report: &[(String, String)]) -> String {
+    let escape = |text: &str| {
+        text.replace('\\', r"\\")
+            .replace('\t', r"\t")
+            .replace('\n', r"\n")
+    };
+    report
+        .iter()
+        .map(|(kind, words)| format!("{}\t{}\n", escape(kind), escape(words)))
+        .collect()
+}
+
+/// The pairs of such a text.
+pub(crate) fn report(text: &str) -> Result<Vec<(String, String)>, Fault> {
+    let pair = |line: &str| {
+        let (kind, words) = line
+            .split_once('\t')
+            .ok_or_else(|| damaged("a scene report"))?;
+        Ok((unescape(kind), unescape(words)))
+    };
+    text.split_terminator('\n').map(pair).collect()
+}
+
+fn unescape(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut left = text.chars();
+    while let Some(next) = left.next() {
+        match (next, left.as_str().chars().next()) {
+            ('\\', Some(escaped @ ('\\' | 't' | 'n'))) => {
+                plain.push(match escaped {
+                    't' => '\t',
+                    'n' => '\n',
+                    other => other,
+                });
+                left.next();
+            }
+            _ => plain.push(next),
+        }
+    }
+    plain
+}

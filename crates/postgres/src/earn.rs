@@ -1,0 +1,402 @@
+//! Events in batches, in sets: names to numbers, accounts locked by rising number, what was
+//! booked before, one rule per event, and everything that comes of it in a few statements.
+//!
+//! What the rule looks at cannot change before the commit: balances, caps and what cools off
+//! belong to users whose accounts are locked; the catalogue is compared again at the end of the
+//! chain; and an event that somebody else books in between under the same name breaks the
+//! uniqueness of names, and the batch is decided again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use lingqian_core::earning::{Booking, Case, Credited, Kind, KindDay, Leg, Purse, Verdict, decide};
+use lingqian_core::id::UserNo;
+use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::money::{AMOUNT_MAX, BALANCE_MAX, Micros};
+use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_core::{EventBatch, EventView, Rejection};
+use lingqian_io::Fault;
+use lingqian_io::store::{Committed, EventAnswer};
+
+use crate::chain::EventKey;
+use crate::codec::{damaged, get};
+use crate::commit::{Beside, Refused, lock_end};
+use crate::events::{Events, Known};
+use crate::journal::{Accounts, End, Event, Journal, Sealed};
+use crate::pool::Session;
+use crate::settle::{BEGIN, Books};
+use crate::turns::{self, Turn};
+use crate::{rows, sql};
+
+/// How often a batch is decided anew when others keep committing in between.
+const CONFLICTS_MAX: u32 = 100;
+
+/// Decides on events and books them; durable when it answers. Calls of one process take effect in
+/// the order in which they came: while one is written the next is decided, and waits with its own
+/// end for that of the one before.
+pub(crate) async fn earn(
+    books: &Arc<Books>,
+    turn: Turn,
+    now: Timestamp,
+    batch: &EventBatch,
+) -> Result<Vec<EventAnswer>, Fault> {
+    let events = Events::of(batch);
+    let mut turn = Some(turn);
+    let (mut told, follower) = turns::pair();
+    let mut follower = Some(follower);
+    for _ in 0..CONFLICTS_MAX {
+        let mut session = books.writers.get().await?;
+        session.begin(BEGIN).await?;
+        let decided = decided(books, &session, now, &events).await;
+        if let Some(held) = &mut turn
+            && decided.is_ok()
+            && !held.before_succeeded().await
+        {
+            // Whoever came before goes first, again; nobody else begins meanwhile.
+            session.end().await?;
+            held.before_ended().await;
+            continue;
+        }
+        let (answers, written) = match decided {
+            Ok((answers, None)) => {
+                session.end().await?;
+                return Ok(answers);
+            }
+            Ok((answers, Some(book))) => {
+                if let Some((held, follower)) = turn.take().zip(follower.take()) {
+                    held.pass(follower);
+                }
+                (answers, book.write(&session).await)
+            }
+            Err(refused) => (Vec::new(), Err(refused)),
+        };
+        let written = written.map_err(|refused| match refused {
+            // Somebody booked one of the events in between.
+            Refused::Twice => Refused::Conflict,
+            other => other,
+        });
+        // Only whoever began after this can be waiting for it.
+        let tell = if turn.is_none() { told.take() } else { None };
+        match books.finish(session, written, tell).await? {
+            Committed::Done => return Ok(answers),
+            Committed::Conflict => {}
+        }
+    }
+    Err(Fault::Retry(
+        "other processes kept committing in between".into(),
+    ))
+}
+
+/// Decides, and holds the end of the chain where something is to be booked.
+async fn decided<'b>(
+    books: &Books,
+    session: &Session,
+    now: Timestamp,
+    events: &'b Events<'b>,
+) -> Result<(Vec<EventAnswer>, Option<Book<'b>>), Refused> {
+    let catalogue = books.catalogue(session).await?;
+    let mut desk = Desk::gather(books, session, now, events, &catalogue.kinds).await?;
+    let answers: Vec<EventAnswer> = (0..events.views.len())
+        .map(|place| desk.next(place))
+        .collect();
+    if desk.booked.is_empty() {
+        return Ok((answers, None));
+    }
+    let end = lock_end(session).await?;
+    if end.catalogue != catalogue.version {
+        return Err(Refused::Conflict);
+    }
+    let book = Book {
+        end,
+        events,
+        accounts: desk.accounts,
+        booked: desk.booked,
+        beside: desk.beside,
+    };
+    Ok((answers, Some(book)))
+}
+
+/// What a batch books, with the end of the chain in hand.
+struct Book<'b> {
+    end: End,
+    events: &'b Events<'b>,
+    accounts: BTreeMap<i64, Accounts>,
+    booked: Vec<Booked>,
+    beside: Beside,
+}
+
+impl Book<'_> {
+    /// Writes it; the caller commits.
+    async fn write(self, session: &Session) -> Result<Sealed, Refused> {
+        let entries = self
+            .booked
+            .iter()
+            .map(|booked| 1 + usize::from(booked.second.is_some()));
+        let entries = i64::try_from(entries.sum::<usize>()).unwrap_or(i64::MAX);
+        let after = self.end.seq.saturating_add(entries);
+        if after >= self.end.room {
+            return Err(Refused::NoRoom(after.saturating_add(1)));
+        }
+        let mut journal = Journal::begin(self.end, self.accounts, entries);
+        for booked in &self.booked {
+            let event = booked.event(self.events);
+            journal.append(&booked.first, Some(&event))?;
+            if let Some(second) = &booked.second {
+                journal.append(second, None)?;
+            }
+        }
+        journal.forget_untouched();
+        let sealed = journal.close(session, false).await?;
+        self.beside.write(session).await?;
+        Ok(sealed)
+    }
+}
+
+/// What is booked of one event.
+struct Booked {
+    place: usize,
+    kind: i64,
+    first: Entry,
+    second: Option<Entry>,
+    booking: Booking,
+}
+
+impl Booked {
+    fn event<'b>(&self, events: &Events<'b>) -> Event<'b> {
+        let view = &events.views[self.place];
+        Event {
+            key: events.keys[self.place],
+            source: view.source,
+            event_id: view.event_id,
+            kind: self.kind,
+            amount: self.booking.amount.0,
+            occurred_at: view.occurred_at.map(|at| at.0),
+            from_user: view.from.is_some(),
+            reverses: view.reverses,
+            matures_on: self.booking.matures_on.map(|day| day.0),
+        }
+    }
+}
+
+/// Everything that the events of a batch meet, kept up to date with what was decided so far.
+struct Desk<'b, 'k> {
+    now: Timestamp,
+    today: BusinessDate,
+    events: &'b Events<'b>,
+    kinds: &'k HashMap<String, Kind>,
+    /// The number of each name of the batch.
+    numbers: Vec<Option<i64>>,
+    /// As they were locked.
+    accounts: BTreeMap<i64, Accounts>,
+    /// Available and owed by the place of the name.
+    purses: Vec<(Micros, Micros)>,
+    known: HashMap<EventKey, Known<'b>>,
+    kind_days: HashMap<(i64, i64), KindDay>,
+    cooling: BTreeMap<(i64, i32), i64>,
+    booked: Vec<Booked>,
+    beside: Beside,
+}
+
+impl<'b, 'k> Desk<'b, 'k> {
+    /// Locks and reads.
+    async fn gather(
+        books: &Books,
+        session: &Session,
+        now: Timestamp,
+        events: &'b Events<'b>,
+        kinds: &'k HashMap<String, Kind>,
+    ) -> Result<Desk<'b, 'k>, Refused> {
+        let numbers = books.names.resolve(session, &events.names).await?;
+        let all: BTreeSet<i64> = numbers.iter().flatten().copied().collect();
+        let all: Vec<i64> = all.into_iter().collect();
+        let rows = session.try_rows(sql!("lock_accounts"), &[&all]).await?;
+        let accounts: Result<BTreeMap<i64, Accounts>, Fault> =
+            rows.iter().map(Accounts::locked).collect();
+        let accounts = accounts?;
+        if accounts.len() != all.len() {
+            return Err(damaged("user_accounts, where a registered user is missing,").into());
+        }
+        let purse = |number: &Option<i64>| {
+            let accounts = number.and_then(|number| accounts.get(&number));
+            let accounts = accounts.copied().unwrap_or_default();
+            let owed = accounts.receivable.unwrap_or(0).saturating_neg();
+            (Micros(accounts.available.unwrap_or(0)), Micros(owed))
+        };
+        let purses = numbers.iter().map(purse).collect();
+        let mut desk = Desk {
+            now,
+            today: now.business_date(),
+            events,
+            kinds,
+            numbers,
+            accounts,
+            purses,
+            known: events.known(session).await?,
+            kind_days: HashMap::new(),
+            cooling: BTreeMap::new(),
+            booked: Vec::with_capacity(events.views.len()),
+            beside: Beside::default(),
+        };
+        desk.terms(session, &all).await?;
+        Ok(desk)
+    }
+
+    /// Totals of kinds and what cools off, where an event of the batch asks for it.
+    async fn terms(&mut self, session: &Session, users: &[i64]) -> Result<(), Refused> {
+        let views = self.events.views.iter();
+        let named: BTreeSet<&str> = views.clone().map(|view| view.kind).collect();
+        let kinds: Vec<&Kind> = named
+            .iter()
+            .filter_map(|kind| self.kinds.get(*kind))
+            .collect();
+        let takes_back = views.clone().any(|view| view.reverses.is_some());
+        if kinds.iter().any(|kind| kind.terms.capped()) {
+            let rows = session
+                .rows(sql!("kind_days"), &[&users, &self.today.0])
+                .await?;
+            for row in &rows {
+                let key = (get(row, 0)?, get(row, 1)?);
+                self.kind_days.insert(key, rows::kind_day(row)?);
+            }
+        }
+        let cools = |kind: &&Kind| kind.terms.cooling_days > 0 || kind.terms.between_users;
+        if takes_back || kinds.iter().any(cools) {
+            let rows = session
+                .rows(sql!("cooling"), &[&users, &self.today.0])
+                .await?;
+            for row in &rows {
+                self.cooling
+                    .insert((get(row, 0)?, get(row, 1)?), get(row, 2)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides on the next event.
+    fn next(&mut self, place: usize) -> EventAnswer {
+        let view = &self.events.views[place];
+        let (user_place, sender_place) = self.events.people[place];
+        let user = self.numbers[user_place];
+        let sender = sender_place.and_then(|place| self.numbers[place]);
+        let kind = self.kinds.get(view.kind);
+        let counted = kind.and_then(|kind| {
+            let whose = sender.or(user)?;
+            self.kind_days.get(&(whose, kind.no.0)).copied()
+        });
+        let original = self.events.originals[place].and_then(|key| self.known.get(&key));
+        let case = Case {
+            amount: view.amount,
+            occurred_at: view.occurred_at,
+            reverses: view.reverses,
+            names_sender: view.from.is_some(),
+            user: user.map(UserNo),
+            kind,
+            sender: sender.map(UserNo),
+            known: self.known.get(&self.events.keys[place]).map(Known::view),
+            original: original.map(Known::view),
+            purse: self.purse(user_place),
+            sender_purse: sender_place.map_or_else(Purse::default, |place| self.purse(place)),
+            counted: counted.unwrap_or_default(),
+        };
+        let booking = match decide(self.now, &case)? {
+            Verdict::Known => return Ok(Credited::Before),
+            Verdict::Booked(booking) => booking,
+        };
+        let user = user.ok_or(Rejection::UnknownUser)?;
+        let kind = kind.ok_or(Rejection::UnknownKind)?.no;
+        let entry = |leg: Leg| {
+            let entry = leg.entry(self.now);
+            entry.ok_or(Rejection::AmountOutOfRange { max: AMOUNT_MAX })
+        };
+        let first = entry(booking.first)?;
+        let second = booking.second.map(entry).transpose()?;
+        self.keep(place, (user, kind.0), sender, &booking);
+        self.post(place, [Some(booking.first), booking.second]);
+        self.booked.push(Booked {
+            place,
+            kind: kind.0,
+            first,
+            second,
+            booking,
+        });
+        Ok(Credited::Now(booking.amount))
+    }
+
+    fn purse(&self, place: usize) -> Purse {
+        let (available, owed) = self.purses[place];
+        let cooling = match self.numbers[place] {
+            Some(user) if !self.cooling.is_empty() => {
+                let days = (user, self.today.0.saturating_add(1))..=(user, i32::MAX);
+                self.cooling
+                    .range(days)
+                    .fold(Micros::ZERO, |sum, (_, amount)| {
+                        sum.plus(Micros(*amount)).unwrap_or(BALANCE_MAX)
+                    })
+            }
+            _ => Micros::ZERO,
+        };
+        Purse {
+            available,
+            cooling,
+            owed,
+        }
+    }
+
+    /// Later events of the batch meet what this one brought.
+    fn keep(
+        &mut self,
+        place: usize,
+        (user, kind): (i64, i64),
+        sender: Option<i64>,
+        booking: &Booking,
+    ) {
+        let view: &EventView<'b> = &self.events.views[place];
+        let known = Known::new(view, (user, kind), sender, booking);
+        self.known.insert(self.events.keys[place], known);
+        if let Some((whose, totals)) = booking.counted {
+            self.kind_days.insert((whose.0, kind), totals);
+            self.beside.kind_days.insert((whose.0, kind), totals);
+        }
+        if let Some((day, change)) = booking.cooling {
+            let before = self.cooling.get(&(user, day.0)).copied().unwrap_or(0);
+            let after = before.checked_add(change.0).unwrap_or(0).max(0);
+            self.cooling.insert((user, day.0), after);
+            self.beside.cooling.insert((user, day.0), after);
+        }
+        if let Some(key) = self.events.originals[place]
+            && let Some(original) = self.known.get_mut(&key)
+        {
+            let sum = original.clawed.plus(booking.amount);
+            original.clawed = sum.unwrap_or(original.amount);
+            self.beside.taken.insert(key, original.clawed.0);
+        }
+    }
+
+    /// Moves the money in the purses of the event's people.
+    fn post(&mut self, place: usize, legs: [Option<Leg>; 2]) {
+        let (user, sender) = self.events.people[place];
+        for leg in legs.into_iter().flatten() {
+            for (account, credited) in [(leg.debit, false), (leg.credit, true)] {
+                let Some(owner) = account.user().map(|user| user.0) else {
+                    continue;
+                };
+                let own = |place: &usize| self.numbers[*place] == Some(owner);
+                let Some(place) = [Some(user), sender].into_iter().flatten().find(own) else {
+                    continue;
+                };
+                let (available, owed) = &mut self.purses[place];
+                // A debt is what the receivable account is below zero.
+                let (balance, gains) = match account {
+                    Account::Receivable(_) => (owed, !credited),
+                    _ => (available, credited),
+                };
+                let moved = if gains {
+                    balance.plus(leg.amount)
+                } else {
+                    balance.minus(leg.amount)
+                };
+                *balance = moved.unwrap_or(BALANCE_MAX);
+            }
+        }
+    }
+}

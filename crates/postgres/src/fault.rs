@@ -1,0 +1,73 @@
+//! What PostgreSQL's errors mean. Its messages may quote values, so none of its words is passed
+//! on: a fault names the SQLSTATE and the constraint, and the words of our own triggers.
+
+use std::error::Error as _;
+use std::io;
+
+use lingqian_io::Fault;
+use tokio_postgres::Error;
+use tokio_postgres::error::{DbError, Severity, SqlState};
+
+/// What our triggers raise; see the first migration.
+const OUR_REFUSAL: &str = "LQ001";
+
+/// Whether a transaction lost against another one and should be decided anew.
+pub(crate) fn is_conflict(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
+    )
+}
+
+/// Whether an event has the name of one that was booked before.
+pub(crate) fn is_twice(error: &Error) -> bool {
+    let db = error.as_db_error();
+    db.is_some_and(|db| {
+        *db.code() == SqlState::UNIQUE_VIOLATION && db.constraint() == Some("earnings_once")
+    })
+}
+
+/// Whether a failed `COMMIT` certainly wrote nothing: the server said so and goes on serving.
+/// After anything else it may be durable.
+pub(crate) fn commit_was_refused(error: &Error) -> bool {
+    let refused = |db: &DbError| {
+        let class = db.code().code().get(..2).unwrap_or_default();
+        db.parsed_severity() == Some(Severity::Error) && matches!(class, "23" | "40")
+    };
+    error.as_db_error().is_some_and(refused)
+}
+
+/// What an error means before a commit: nothing was written.
+pub(crate) fn fault(error: Error) -> Fault {
+    if let Some(db) = error.as_db_error() {
+        return of_server(db);
+    }
+    // Whatever has no cause of its own is a connection that is closed or a time that ran out.
+    let silent = error
+        .source()
+        .is_none_or(<dyn std::error::Error>::is::<io::Error>);
+    if silent || error.is_closed() {
+        return Fault::Retry("PostgreSQL does not answer".into());
+    }
+    Fault::Broken("PostgreSQL: a message or an address that was not understood".into())
+}
+
+fn of_server(db: &DbError) -> Fault {
+    let code = db.code().code();
+    if code == OUR_REFUSAL {
+        return Fault::Broken(format!("the store refuses: {}", db.message()));
+    }
+    let place = db.constraint().or(db.column()).or(db.table());
+    let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+    let words = format!("PostgreSQL says {code}{place}");
+    // A full disk needs a person; other shortages pass, and so do shut-downs, lost connections,
+    // lost locks and a server that is still (or again) a standby.
+    let class = code.get(..2).unwrap_or_default();
+    let passes =
+        matches!(class, "08" | "40" | "53" | "57") || matches!(code, "55P03" | "25P03" | "25006");
+    if passes && code != "53100" {
+        Fault::Retry(words)
+    } else {
+        Fault::Broken(words)
+    }
+}

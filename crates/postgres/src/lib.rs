@@ -1,0 +1,279 @@
+#![doc = include_str!("../README.md")]
+
+mod basis;
+mod bills;
+mod books;
+mod browse;
+mod chain;
+mod codec;
+mod commit;
+mod copy;
+mod earn;
+mod events;
+mod fault;
+mod journal;
+mod names;
+mod payouts;
+mod people;
+mod pool;
+mod prefetch;
+mod rows;
+mod schema;
+mod settle;
+mod tid;
+mod turns;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::facts::Wallet;
+use lingqian_core::id::{PayoutId, UserId, UserNo};
+use lingqian_core::money::Micros;
+use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_core::transfer::Merchant;
+use lingqian_core::{Changes, EventBatch, Facts, Keys};
+use lingqian_io::Fault;
+use lingqian_io::store::{
+    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
+    StatementLine, Store, Summary,
+};
+
+use crate::basis::Basis;
+use crate::codec::{payout_id, text};
+use crate::pool::{Connections, Session, Use};
+use crate::settle::{Books, apart};
+
+/// A query of the `queries` folder.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/queries/",
+            $name,
+            ".sql"
+        ))
+    };
+}
+use sql;
+
+/// One moment for all reads, and nothing written.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// How many connections a process may open, and how long it waits for a server that went away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// For deciding and writing.
+    pub writers: usize,
+    /// For looking.
+    pub readers: usize,
+    /// So long it is asked what became of a commit whose answer was lost, before the outcome is
+    /// said to be unknown.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    /// Eight and four connections, and twenty seconds.
+    fn default() -> Self {
+        Options {
+            writers: 8,
+            readers: 4,
+            patience: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The books in a PostgreSQL database that several processes share. Clones share connections.
+#[derive(Clone)]
+pub struct PostgresStore {
+    books: Arc<Books>,
+    readers: Connections,
+}
+
+impl PostgresStore {
+    /// Connects to `postgres://USER:PASSWORD@HOST:PORT/DATABASE` with the ordinary [`Options`],
+    /// makes the tables on first use, and brings them up to date.
+    ///
+    /// # Errors
+    /// [`Fault::Retry`] when nobody answers; [`Fault::Broken`] when the address does not read,
+    /// the server refuses us, or the tables were made by a newer program.
+    pub async fn open(url: &str) -> Result<PostgresStore, Fault> {
+        PostgresStore::open_with(url, Options::default()).await
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// As for [`PostgresStore::open`].
+    pub async fn open_with(url: &str, options: Options) -> Result<PostgresStore, Fault> {
+        let config = pool::address(url)?;
+        schema::migrate(&config).await?;
+        let readers = Connections::new(config.clone(), Use::Read, options.readers)?;
+        let writers = Connections::new(config, Use::Write, options.writers)?;
+        Ok(PostgresStore {
+            books: Arc::new(Books::new(writers, options.patience)),
+            readers,
+        })
+    }
+
+    /// Folds the deltas of system accounts into their balances. Every process does it by itself
+    /// now and then; doing it twice, or in two processes at once, changes nothing.
+    ///
+    /// # Errors
+    /// A fault; nothing was folded.
+    pub async fn fold(&self) -> Result<(), Fault> {
+        let books = Arc::clone(&self.books);
+        apart(async move { books.fold().await }).await
+    }
+
+    /// A connection with everything of one moment.
+    async fn look(&self) -> Result<Session, Fault> {
+        let mut session = self.readers.get().await?;
+        session.begin(SNAPSHOT).await?;
+        Ok(session)
+    }
+
+    /// Gives a connection back.
+    async fn seen<T>(mut session: Session, found: T) -> Result<T, Fault> {
+        session.end().await?;
+        Ok(found)
+    }
+}
+
+impl Store for PostgresStore {
+    async fn prefetch(&self, keys: Keys) -> Result<Facts, Fault> {
+        let mut session = self.books.writers.get().await?;
+        session.begin(SNAPSHOT).await?;
+        // The first read fixes what all others see.
+        let head = prefetch::head(&session).await?;
+        let mut facts = prefetch::facts(&session, &keys).await?;
+        session.end().await?;
+        facts.basis = self.books.remembered.keep(Basis {
+            head,
+            keys,
+            facts: facts.clone(),
+        });
+        Ok(facts)
+    }
+
+    async fn commit(&self, basis: u64, changes: Changes) -> Result<Committed, Fault> {
+        let books = Arc::clone(&self.books);
+        apart(async move { books.commit(basis, &changes).await }).await
+    }
+
+    async fn earn(&self, now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let books = Arc::clone(&self.books);
+        let turn = books.turns.take().await;
+        apart(async move { earn::earn(&books, turn, now, &events).await }).await
+    }
+
+    async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
+        let Claim {
+            queue,
+            now,
+            lease_until,
+            limit,
+        } = claim;
+        let session = self.books.writers.get().await?;
+        let limit = i64::from(limit);
+        let values: pool::Values<'_> = &[&queue.name(), &now.0, &limit, &lease_until.0];
+        let due = session.rows(sql!("claim"), values).await?;
+        due.iter().map(|row| payout_id(text(row, 0)?)).collect()
+    }
+
+    async fn audit(&self) -> Result<Audited, Fault> {
+        let session = self.look().await?;
+        let audited = books::audit(&session).await?;
+        Self::seen(session, audited).await
+    }
+}
+
+impl Browse for PostgresStore {
+    async fn user(&self, id: &UserId, day: BusinessDate) -> Result<Option<Wallet>, Fault> {
+        let session = self.look().await?;
+        let wallet = prefetch::wallet(&session, id, day).await?;
+        Self::seen(session, wallet).await
+    }
+
+    async fn statement(
+        &self,
+        user: UserNo,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<StatementLine>, Fault> {
+        let session = self.look().await?;
+        let lines = browse::statement(&session, user, before, limit).await?;
+        Self::seen(session, lines).await
+    }
+
+    async fn payouts(&self, filter: PayoutFilter) -> Result<Vec<PayoutRow>, Fault> {
+        let session = self.look().await?;
+        let payouts = browse::list(&session, &filter).await?;
+        Self::seen(session, payouts).await
+    }
+
+    async fn payout(&self, id: PayoutId) -> Result<Option<PayoutStory>, Fault> {
+        let session = self.look().await?;
+        let story = browse::story(&session, id).await?;
+        Self::seen(session, story).await
+    }
+
+    async fn sweepable(
+        &self,
+        threshold: Micros,
+        after: UserNo,
+        limit: u32,
+    ) -> Result<Vec<(UserNo, UserId)>, Fault> {
+        let session = self.look().await?;
+        let users = browse::sweepable(&session, threshold, after, limit).await?;
+        Self::seen(session, users).await
+    }
+
+    async fn paid_on(
+        &self,
+        date: BusinessDate,
+        after: Option<PayoutId>,
+        limit: u32,
+    ) -> Result<Vec<PayoutId>, Fault> {
+        let session = self.look().await?;
+        let payouts = browse::paid_on(&session, date.0, after, limit).await?;
+        Self::seen(session, payouts).await
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {
+        let session = self.look().await?;
+        let keys = browse::api_keys(&session).await?;
+        Self::seen(session, keys).await
+    }
+
+    async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
+        let session = self.look().await?;
+        let merchants = rows::merchants(&session).await?;
+        Self::seen(session, merchants).await
+    }
+
+    async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {
+        let session = self.look().await?;
+        let both = (
+            browse::bills(&session).await?,
+            browse::breaks(&session).await?,
+        );
+        Self::seen(session, both).await
+    }
+
+    async fn dead_letters(&self, limit: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
+        let session = self.look().await?;
+        let letters = browse::dead_letters(&session, limit).await?;
+        Self::seen(session, letters).await
+    }
+
+    async fn summary(&self) -> Result<Summary, Fault> {
+        let session = self.look().await?;
+        let summary = browse::summary(&session).await?;
+        Self::seen(session, summary).await
+    }
+}

@@ -1,0 +1,264 @@
+//! Connections: how they are made, what they are told first, and that none is given back in the
+//! middle of a transaction.
+
+use std::pin::pin;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError};
+use deadpool_postgres::{RecyclingMethod, Runtime, Timeouts};
+use futures_util::SinkExt as _;
+use lingqian_io::Fault;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, NoTls, Row, RowStream};
+
+use crate::fault::fault;
+use crate::schema;
+
+/// A connection that is not made within this is not made.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// Whoever waits longer for a free connection is told to come again.
+const POOL_WAIT: Duration = Duration::from_secs(15);
+/// A server that acknowledges nothing for so long is gone.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+
+/// For those who decide and write. Durability is not left to the server's configuration. Plans
+/// are made for many rows in big tables, whatever the tables hold when a plan is made. A process
+/// that stands still inside a transaction loses it, for others wait behind it.
+const WRITER: &str = "
+    SET search_path = lingqian;
+    SET synchronous_commit = on;
+    SET lock_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '10s';
+    SET plan_cache_mode = force_generic_plan;
+    SET enable_seqscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+    SET jit = off;";
+
+/// For those who look. An audit may take its time.
+const READER: &str = "
+    SET search_path = lingqian;
+    SET default_transaction_read_only = on;
+    SET lock_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '60s';
+    SET jit = off;";
+
+/// Any values, by reference.
+pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// Reads an address. Its words, a password among them, go no further than into the answer.
+pub(crate) fn address(url: &str) -> Result<Config, Fault> {
+    let refused = |words: &str| Fault::Broken(format!("the address of the store {words}"));
+    let mut config = Config::from_str(url)
+        .map_err(|_| refused("does not read; it is postgres://USER@HOST/DATABASE"))?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(refused("names no host"));
+    }
+    let local = |host: &Host| match host {
+        Host::Tcp(name) => matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
+        Host::Unix(_) => true,
+    };
+    if config.get_ssl_mode() == SslMode::Require && !config.get_hosts().iter().all(local) {
+        return Err(refused(
+            "asks for TLS, which this program does not speak to PostgreSQL yet",
+        ));
+    }
+    config.ssl_mode(SslMode::Disable);
+    if config.get_application_name().is_none() {
+        config.application_name("lingqian");
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_WAIT);
+    }
+    config.keepalives_idle(SILENCE_MAX);
+    config.tcp_user_timeout(SILENCE_MAX);
+    Ok(config)
+}
+
+/// What a pool's connections are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Deciding and writing.
+    Write,
+    /// Looking.
+    Read,
+}
+
+/// Some connections. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pool: Pool,
+}
+
+impl Connections {
+    pub(crate) fn new(config: Config, purpose: Use, size: usize) -> Result<Connections, Fault> {
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let manager = Manager::from_config(config, NoTls, recycling);
+        let settings = match purpose {
+            Use::Write => WRITER,
+            Use::Read => READER,
+        };
+        let prepare = Hook::async_fn(move |client: &mut deadpool_postgres::ClientWrapper, _| {
+            Box::pin(async move {
+                client
+                    .batch_execute(settings)
+                    .await
+                    .map_err(HookError::Backend)?;
+                // A newer program may have changed the tables since this one began.
+                match schema::refuse_newer(client).await {
+                    Ok(()) => Ok(()),
+                    Err(fault) => Err(HookError::message(fault.to_string())),
+                }
+            })
+        });
+        let timeouts = Timeouts {
+            wait: Some(POOL_WAIT),
+            create: Some(CONNECT_WAIT.saturating_mul(2)),
+            recycle: Some(CONNECT_WAIT),
+        };
+        let pool = Pool::builder(manager)
+            .max_size(size.max(1))
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .post_create(prepare)
+            .build()
+            .map_err(|_| Fault::Broken("no pool of connections".into()))?;
+        Ok(Connections { pool })
+    }
+
+    /// A connection of one's own.
+    pub(crate) async fn get(&self) -> Result<Session, Fault> {
+        let client = self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
+                fault(error)
+            }
+            PoolError::PostCreateHook(HookError::Message(words)) => {
+                Fault::Broken(words.into_owned())
+            }
+            PoolError::Timeout(_) => Fault::Retry("no connection to PostgreSQL is free".into()),
+            PoolError::Closed | PoolError::NoRuntimeSpecified => {
+                Fault::Broken("the pool of connections is gone".into())
+            }
+        })?;
+        Ok(Session {
+            client: Some(client),
+            begun: false,
+        })
+    }
+}
+
+/// A connection on loan. One that is dropped inside a transaction, whatever the reason, is
+/// closed and not given back, so that the server ends the transaction and nobody else is in it.
+pub(crate) struct Session {
+    client: Option<Object>,
+    begun: bool,
+}
+
+impl Session {
+    fn client(&self) -> &Object {
+        // It is taken away in `drop` alone.
+        self.client.as_ref().expect("the connection is there")
+    }
+
+    /// Begins a transaction.
+    pub(crate) async fn begin(&mut self, how: &'static str) -> Result<(), Fault> {
+        self.begun = true;
+        self.client().batch_execute(how).await.map_err(fault)
+    }
+
+    /// Ends a transaction that only read, or wrote nothing that matters.
+    pub(crate) async fn end(&mut self) -> Result<(), Fault> {
+        self.client()
+            .batch_execute("ROLLBACK")
+            .await
+            .map_err(fault)?;
+        self.begun = false;
+        Ok(())
+    }
+
+    /// Makes a transaction durable. From here on an error may mean either.
+    pub(crate) async fn commit(&mut self) -> Result<(), tokio_postgres::Error> {
+        self.client().batch_execute("COMMIT").await?;
+        self.begun = false;
+        Ok(())
+    }
+
+    /// Every row of a query.
+    pub(crate) async fn rows(
+        &self,
+        query: &'static str,
+        values: Values<'_>,
+    ) -> Result<Vec<Row>, Fault> {
+        self.try_rows(query, values).await.map_err(fault)
+    }
+
+    /// The same with the error itself.
+    pub(crate) async fn try_rows(
+        &self,
+        query: &'static str,
+        values: Values<'_>,
+    ) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let statement = self.client().prepare_cached(query).await?;
+        self.client().query(&statement, values).await
+    }
+
+    /// The first row of a query.
+    pub(crate) async fn first(
+        &self,
+        query: &'static str,
+        values: Values<'_>,
+    ) -> Result<Option<Row>, Fault> {
+        Ok(self.rows(query, values).await?.into_iter().next())
+    }
+
+    /// The rows of a query as they come.
+    pub(crate) async fn stream(
+        &self,
+        query: &'static str,
+        values: &[&i64],
+    ) -> Result<RowStream, Fault> {
+        let statement = self.client().prepare_cached(query).await.map_err(fault)?;
+        let rows = self
+            .client()
+            .query_raw(&statement, values.iter().copied())
+            .await;
+        rows.map_err(fault)
+    }
+
+    /// Hands in rows in the binary form of `COPY`.
+    pub(crate) async fn copy(
+        &self,
+        query: &'static str,
+        rows: Bytes,
+    ) -> Result<u64, tokio_postgres::Error> {
+        let statement = self.client().prepare_cached(query).await?;
+        let mut sink = pin!(self.client().copy_in(&statement).await?);
+        sink.send(rows).await?;
+        sink.finish().await
+    }
+
+    /// Changes rows and tells how many.
+    pub(crate) async fn run(
+        &self,
+        query: &'static str,
+        values: Values<'_>,
+    ) -> Result<u64, tokio_postgres::Error> {
+        let statement = self.client().prepare_cached(query).await?;
+        self.client().execute(&statement, values).await
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.begun
+            && let Some(client) = self.client.take()
+        {
+            drop(Object::take(client));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The PostgreSQL store: the suite of every store, and what only a server can show.
+
+mod given;
+mod guards;
+mod lost;
+mod room;
+mod schema;
+mod shared;
+mod world;
+
+use lingqian_io::conformance;
+
+use crate::world::store;
+
+#[tokio::test]
+async fn the_postgres_store_passes_the_conformance_suite() {
+    conformance::exercise(async || store().await.0).await;
+}

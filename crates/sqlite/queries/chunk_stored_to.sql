@@ -1,0 +1,1 @@
+SELECT stored_to FROM account_chunks WHERE chunk = ?1

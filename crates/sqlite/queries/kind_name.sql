@@ -1,0 +1,1 @@
+SELECT code FROM kinds WHERE kind_no = ?1

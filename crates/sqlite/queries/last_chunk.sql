@@ -1,0 +1,1 @@
+SELECT max(chunk) FROM account_chunks

@@ -1,0 +1,1 @@
+SELECT mchid FROM merchants WHERE merchant_no = ?1

@@ -1,0 +1,1 @@
+SELECT replay_from FROM ledger

@@ -1,0 +1,1 @@
+SELECT user_id FROM users WHERE user_no = ?1

@@ -1,0 +1,229 @@
+//! What can be asked in `lingqian sql`: every relation, what it says and what it hides.
+
+/// A relation that people may read.
+pub(crate) struct View {
+    pub(crate) name: &'static str,
+    pub(crate) words: &'static str,
+    /// The select that makes it, where it is no virtual table.
+    pub(crate) select: Option<&'static str>,
+}
+
+/// Columns that nobody may read: who somebody is at WeChat, what is sealed, what proves a right.
+pub(crate) const SECRETS: [(&str, &str); 12] = [
+    ("api_keys", "digest"),
+    ("users", "name"),
+    ("links", "openid"),
+    ("links", "unionid"),
+    ("links", "tokens"),
+    ("link_states", "digest"),
+    ("attempts", "openid"),
+    ("attempts", "name"),
+    ("payout_history", "request_id"),
+    ("payout_history", "body"),
+    ("idempotency", "digest"),
+    ("ledger", "key"),
+];
+
+/// A moment of a column of milliseconds as ISO 8601.
+macro_rules! iso {
+    ($column:literal, $name:literal) => {
+        concat!(
+            "strftime('%Y-%m-%dT%H:%M:%S', ",
+            $column,
+            " / 1000, 'unixepoch') || ",
+            "printf('.%03dZ', ",
+            $column,
+            " % 1000) AS ",
+            $name
+        )
+    };
+}
+
+/// A day of a column of days.
+macro_rules! day {
+    ($column:literal, $name:literal) => {
+        concat!("date(", $column, " * 86400, 'unixepoch') AS ", $name)
+    };
+}
+
+const fn view(name: &'static str, words: &'static str, select: &'static str) -> View {
+    View {
+        name,
+        words,
+        select: Some(select),
+    }
+}
+
+/// Everything that has columns of its own to show, in the order of the help.
+pub(crate) const VIEWS: [View; 13] = [
+    View {
+        name: "entries",
+        words: "every movement of money; `user_id = '...'` asks for all of a user's, newest first",
+        select: None,
+    },
+    View {
+        name: "balances",
+        words: "what each user has, is held and owes",
+        select: None,
+    },
+    view(
+        "accounts",
+        "every account of the chart with its balance: credits minus debits",
+        "SELECT CASE class WHEN 10 THEN 'funding' WHEN 20 THEN 'clearing' WHEN 21 THEN 'float'
+           WHEN 30 THEN 'tax_withheld' WHEN 40 THEN 'fees' ELSE 'suspense' END AS account,
+           CASE class WHEN 10 THEN iif(owner = 0, 'top_up',
+             (SELECT code FROM main.kinds WHERE kind_no = owner))
+           WHEN 30 THEN CAST(owner AS TEXT) WHEN 40 THEN NULL WHEN 50 THEN NULL
+           ELSE (SELECT mchid FROM main.merchants WHERE merchant_no = owner) END AS owner,
+           class, owner AS owner_no, NULL AS user_id, balance_micros FROM main.accounts
+         UNION ALL SELECT 'available', user_id, 1, user_no, user_id, available_micros FROM balances
+         UNION ALL SELECT 'held', user_id, 2, user_no, user_id, held_micros FROM balances
+         UNION ALL SELECT 'receivable', user_id, 3, user_no, user_id, -owed_micros FROM balances",
+    ),
+    view(
+        "events",
+        "every event that was booked, once each, with the whole amount of a claw-back",
+        "SELECT source, event_id, user_id, kind, cause, amount_micros + CASE cause
+           WHEN 'claw_back' THEN coalesce((SELECT o.amount_micros FROM entries o
+             WHERE o.seq = e.seq + 1 AND o.cause = 'owe'), 0) ELSE 0 END AS amount_micros,
+           at, at_ms, day, occurred_at, occurred_at_ms, reverses_seq, matures_on, counted, seq
+         FROM entries e WHERE event_id IS NOT NULL",
+    ),
+    view(
+        "users",
+        "who is registered; names stay sealed",
+        concat!(
+            "SELECT user_id, user_no, ",
+            iso!("created_at", "created_at"),
+            ", frozen FROM main.users"
+        ),
+    ),
+    view(
+        "links",
+        "who is linked to WeChat, without saying whom WeChat knows there",
+        concat!(
+            "SELECT u.user_id, l.user_no, l.app, l.scope, ",
+            iso!("l.linked_at", "linked_at"),
+            " FROM main.links l JOIN main.users u USING (user_no)"
+        ),
+    ),
+    view(
+        "payouts",
+        "every payout with its state and its one business number",
+        concat!(
+            "SELECT p.payout, u.user_id, p.amount_fen, p.state, p.code, p.reference, p.asked, ",
+            iso!("p.created_at", "created_at"),
+            ", ",
+            iso!("p.updated_at", "updated_at"),
+            ", ",
+            iso!("p.paid_at", "paid_at"),
+            ", ",
+            day!("p.paid_on", "paid_on"),
+            ", p.billed_fen, a.number, a.bill_no, p.user_no, p.merchant_no FROM main.payouts p
+             JOIN main.users u USING (user_no) LEFT JOIN main.attempts a USING (payout)"
+        ),
+    ),
+    view(
+        "attempts",
+        "the orders to WeChat, without the receiver",
+        concat!(
+            "SELECT payout, number, mchid, app, amount_fen, scene, remark, sends, asks, doubt, ",
+            iso!("first_sent_at", "first_sent_at"),
+            ", ",
+            iso!("last_sent_at", "last_sent_at"),
+            ", bill_no FROM main.attempts"
+        ),
+    ),
+    view(
+        "payout_history",
+        "what became of each payout, without WeChat's own words",
+        concat!(
+            "SELECT line, payout, ",
+            iso!("at", "at"),
+            ", event, state, code, seen, status FROM main.payout_history
+             UNION ALL SELECT 0, payout, ",
+            iso!("created_at", "at"),
+            ", 'held', 'requested', NULL, 0, NULL FROM main.payouts WHERE hold_seq IS NOT NULL"
+        ),
+    ),
+    view(
+        "bills",
+        "closed bills: opening, movements, closing",
+        concat!(
+            "SELECT merchant_no, ",
+            day!("day", "day"),
+            ", lines, out_fen, in_fen, opening_fen, closing_fen, sha1, ",
+            iso!("fetched_at", "fetched_at"),
+            " FROM main.bills"
+        ),
+    ),
+    view(
+        "bill_lines",
+        "every line of every bill and what it was matched with",
+        concat!(
+            "SELECT merchant_no, flow_no, ",
+            day!("day", "day"),
+            ", ",
+            iso!("booked_at", "booked_at"),
+            ", business_no, voucher, direction, amount_fen, balance_fen, words, matched, payout,
+              entry_seq FROM main.bill_lines"
+        ),
+    ),
+    view(
+        "breaks",
+        "differences that somebody must explain",
+        concat!(
+            "SELECT subject, kind, ",
+            day!("day", "day"),
+            ", difference_fen, ",
+            iso!("opened_at", "opened_at"),
+            ", ",
+            iso!("closed_at", "closed_at"),
+            " FROM main.breaks"
+        ),
+    ),
+    view(
+        "api_keys",
+        "keys of the API, never what proves them",
+        concat!(
+            "SELECT id, scopes, ",
+            iso!("created_at", "created_at"),
+            ", ",
+            iso!("revoked_at", "revoked_at"),
+            " FROM main.api_keys"
+        ),
+    ),
+];
+
+/// The tables as they are stored, of which the help says where they are told.
+pub(crate) const TABLES: [(&str, &str); 14] = [
+    ("kinds", "kinds of earnings with prices and limits"),
+    ("merchants", "the merchants that pay"),
+    (
+        "bare_references",
+        "references of withdrawals that no hold bears",
+    ),
+    (
+        "payout_days",
+        "how often and how much each user withdrew on a day",
+    ),
+    ("payout_entries", "the entries of payouts but most holds"),
+    (
+        "clawed",
+        "how much of an event was taken back, by its entry",
+    ),
+    ("sources", "where events come from"),
+    ("dead_letters", "what could not be credited, with its code"),
+    (
+        "ledger",
+        "totals of the books, and up to where the stored accounts hold",
+    ),
+    (
+        "pages",
+        "entries as they are stored; FORMAT.md tells the bytes",
+    ),
+    ("account_chunks", "users' accounts as they are stored"),
+    ("id_runs", "runs of fingerprints of events"),
+    ("id_buckets", "their buckets"),
+    ("migrations", "which schema the file has"),
+];
