@@ -133,11 +133,15 @@ impl Teller {
         again: impl FnOnce() -> R + Send + 'static,
         answer: Answer<R>,
     ) {
-        let run = move |scribe: &mut Scribe| {
-            let told = scribe.is_current();
-            let told = told.map(|current| if current { value } else { again() });
+        self.after_all(move |current| {
+            let told = current.map(|current| if current { value } else { again() });
             let _ = answer.send(told);
-        };
+        });
+    }
+
+    /// Tells, when everything before is written, whether it is and still holds.
+    fn after_all(&self, told: impl FnOnce(Result<bool, Fault>) + Send + 'static) {
+        let run = move |scribe: &mut Scribe| told(scribe.is_current());
         // When the scribe is gone the sender is dropped, and whoever waits hears of it.
         let _ = self.orders.send(Order::Run(Box::new(run)));
     }

@@ -60,7 +60,9 @@ impl Teller {
                 let _ = answer.send(Err(fault));
             }
             Ok((answers, born)) if born.is_empty() => {
-                self.answer_durable(Some(answers), || None, answer);
+                self.after_all(move |current| {
+                    let _ = answer.send(current.map(|current| current.then_some(answers)));
+                });
             }
             Ok((answers, mut born)) => {
                 // The newest at the end, where their table grows.
