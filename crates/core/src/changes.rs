@@ -7,7 +7,7 @@ use crate::id::{EventId, KindNo, PayoutId, Source, UserNo};
 use crate::ledger::{Account, Cause, Entry};
 use crate::link::{Link, LinkState};
 use crate::money::Micros;
-use crate::payout::{Payout, Queue};
+use crate::payout::{Payout, Queue, State};
 use crate::reconcile::{Bill, BookedLine, Break};
 use crate::time::{BusinessDate, Timestamp};
 use crate::transfer::{Evidence, Merchant};
@@ -43,6 +43,19 @@ impl HistoryLine {
         "notification",
         "contradiction",
     ];
+
+    /// The first line of every payout that a withdrawal makes.
+    #[must_use]
+    pub fn held(payout: &Payout) -> HistoryLine {
+        HistoryLine {
+            payout: payout.id,
+            at: payout.created_at,
+            event: "held",
+            state: State::Requested.name(),
+            code: None,
+            evidence: None,
+        }
+    }
 }
 
 /// The entries of one event.

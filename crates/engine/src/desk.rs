@@ -13,6 +13,7 @@ use std::sync::Arc;
 use futures_util::future::join;
 use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
+use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, Command, EventBatch, Keys, Moment, Outcome, Rejection, execute};
 use lingqian_io::store::{Committed, EventAnswer};
 use lingqian_io::{Clock, Fault, Store};
@@ -72,8 +73,8 @@ struct Counter<S, C> {
     store: S,
     clock: Arc<C>,
     settings: DeskSettings,
-    /// Whose turn it is: a commit of events takes one place, a batch of commands takes all. Who
-    /// came first is served first.
+    /// Whose turn it is: a commit of events or of withdrawals takes one place, a batch with other
+    /// commands takes all. Who came first is served first.
     turns: Semaphore,
 }
 
@@ -152,24 +153,86 @@ fn went_down() -> Fault {
     Fault::Unknown("the desk went down".into())
 }
 
-async fn work<S: Store, C: Clock>(counter: &Counter<S, C>, mut requests: mpsc::Receiver<Request>) {
+async fn work<S: Store, C: Clock>(counter: &Counter<S, C>, requests: mpsc::Receiver<Request>) {
     let settings = &counter.settings;
     let places = u32::try_from(settings.events_open.max(1)).unwrap_or(u32::MAX);
-    while let Some(first) = requests.recv().await {
+    let mut waiting = Waiting {
+        requests,
+        came: None,
+        batch_max: settings.batch_max,
+    };
+    while let Some(first) = waiting.first().await {
         // What comes while the events are committing shares the batch.
+        let withdrawals = first.is_withdrawals();
+        let places = if withdrawals { 1 } else { places };
         let turn = counter.turns.acquire_many(places).await;
-        let mut size = first.commands.len();
-        let mut batch = vec![first];
-        while size < settings.batch_max
-            && let Ok(next) = requests.try_recv()
-        {
-            size += next.commands.len();
-            batch.push(next);
-        }
-        let decided = decide(&counter.store, &*counter.clock, settings, &batch).await;
+        let batch = waiting.gather(first);
+        let decided = if withdrawals {
+            withdraw(counter, &batch).await
+        } else {
+            decide(&counter.store, &*counter.clock, settings, &batch).await
+        };
         drop(turn);
         answer(batch, decided);
     }
+}
+
+impl Request {
+    /// Whether nothing but withdrawals is in it.
+    fn is_withdrawals(&self) -> bool {
+        let withdrawal = |command: &Command| matches!(command, Command::Withdraw(_));
+        self.commands.iter().all(withdrawal)
+    }
+}
+
+/// Requests in the order in which they came.
+struct Waiting {
+    requests: mpsc::Receiver<Request>,
+    /// Came in and belongs to the next batch.
+    came: Option<Request>,
+    batch_max: usize,
+}
+
+impl Waiting {
+    async fn first(&mut self) -> Option<Request> {
+        match self.came.take() {
+            Some(came) => Some(came),
+            None => self.requests.recv().await,
+        }
+    }
+
+    /// Adds what waits already, as far as it fits; to withdrawals only withdrawals.
+    fn gather(&mut self, first: Request) -> Vec<Request> {
+        let withdrawals = first.is_withdrawals();
+        let mut size = first.commands.len();
+        let mut batch = vec![first];
+        while size < self.batch_max
+            && let Ok(next) = self.requests.try_recv()
+        {
+            if withdrawals && !next.is_withdrawals() {
+                self.came = Some(next);
+                break;
+            }
+            size += next.commands.len();
+            batch.push(next);
+        }
+        batch
+    }
+}
+
+/// Withdrawals have a way of their own through the store, as events have.
+async fn withdraw<S: Store, C: Clock>(
+    counter: &Counter<S, C>,
+    batch: &[Request],
+) -> Result<Vec<Answer>, Fault> {
+    let commands = batch.iter().flat_map(|request| &request.commands);
+    let withdrawal = |command: &Command| match command {
+        Command::Withdraw(request) => Some(Withdrawal::clone(request)),
+        _ => None,
+    };
+    let requests: Vec<Withdrawal> = commands.filter_map(withdrawal).collect();
+    let (now, policy) = (counter.clock.business(), &counter.settings.policy);
+    counter.store.withdraw(now, policy, requests).await
 }
 
 fn answer(batch: Vec<Request>, decided: Result<Vec<Answer>, Fault>) {

@@ -17,6 +17,7 @@ mod look;
 mod people;
 mod reconciling;
 mod states;
+mod withdrawals;
 mod work;
 
 use crate::{Browse, Store};
@@ -31,6 +32,7 @@ pub use flow::whole_flow;
 pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
     commits::exercise(&make).await;
     events::exercise(&make).await;
+    withdrawals::exercise(&make).await;
     people::exercise(&make).await;
     states::exercise(&make).await;
     work::exercise(&make).await;

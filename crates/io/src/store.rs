@@ -15,6 +15,7 @@ use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
+use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{
     Changes, Command, EventBatch, EventView, Facts, Keys, Moment, Outcome, Rejection, execute,
 };
@@ -87,6 +88,26 @@ pub trait Store: Send + Sync + 'static {
         earn_by_commands(self, now, events)
     }
 
+    /// Decides on withdrawals in their order by [`lingqian_core::withdrawal::decide`], and writes
+    /// the holds and payouts of those that are accepted; durable when it answers. Each stands
+    /// alone, and the answers are those that the same requests would get as commands, one after
+    /// the other; a store overrides this to be fast, not to be different.
+    ///
+    /// # Errors
+    /// A fault; [`Fault::Unknown`] when it may or may not have been written.
+    fn withdraw(
+        &self,
+        now: Timestamp,
+        policy: &Policy,
+        requests: Vec<Withdrawal>,
+    ) -> impl Future<Output = Result<Vec<WithdrawalAnswer>, Fault>> + Send
+    where
+        Self: Sized,
+    {
+        let policy = policy.clone();
+        async move { withdraw_by_commands(self, now, &policy, requests).await }
+    }
+
     /// Leases due work, oldest first. What is not finished by a commit is due again when the
     /// lease ends. A lease does not invalidate anybody's facts.
     ///
@@ -104,7 +125,10 @@ pub trait Store: Send + Sync + 'static {
 /// What came of one event.
 pub type EventAnswer = Result<Credited, Rejection>;
 
-/// How often a batch of events is decided anew when others keep committing in between.
+/// What came of one withdrawal.
+pub type WithdrawalAnswer = Result<Outcome, Rejection>;
+
+/// How often a batch is decided anew when others keep committing in between.
 const CONFLICTS_MAX: u32 = 100;
 
 /// The plain way to book events, through prefetch, the rules and commit.
@@ -127,18 +151,44 @@ pub async fn earn_by_commands<S: Store>(
         now,
         policy: &policy,
     };
+    let answers = by_commands(store, &moment, &commands).await?.into_iter();
+    let credited = |outcome| match outcome {
+        Outcome::Credited { amount } => Credited::Now(amount),
+        _ => Credited::Before,
+    };
+    Ok(answers.map(|answer| answer.map(credited)).collect())
+}
+
+/// The plain way to withdraw, through prefetch, the rules and commit.
+///
+/// # Errors
+/// As for [`Store::withdraw`].
+pub async fn withdraw_by_commands<S: Store>(
+    store: &S,
+    now: Timestamp,
+    policy: &Policy,
+    requests: Vec<Withdrawal>,
+) -> Result<Vec<WithdrawalAnswer>, Fault> {
+    let commands = requests.into_iter().map(Box::new).map(Command::Withdraw);
+    let commands: Vec<Command> = commands.collect();
+    by_commands(store, &Moment { now, policy }, &commands).await
+}
+
+async fn by_commands<S: Store>(
+    store: &S,
+    moment: &Moment<'_>,
+    commands: &[Command],
+) -> Result<Vec<Result<Outcome, Rejection>>, Fault> {
     for _ in 0..CONFLICTS_MAX {
-        let mut facts = store.prefetch(Keys::of(commands.iter(), now)).await?;
+        let keys = Keys::of(commands.iter(), moment.now);
+        let mut facts = store.prefetch(keys).await?;
         let (basis, mut all) = (facts.basis, Changes::default());
         let mut answers = Vec::with_capacity(commands.len());
-        for command in &commands {
-            let answer = execute(&moment, command, &facts).map(|(changes, outcome)| {
+        for command in commands {
+            let answer = execute(moment, command, &facts).map(|(changes, outcome)| {
                 facts.apply(&changes);
                 all.append(changes);
-                match outcome {
-                    Outcome::Credited { amount } => Credited::Now(amount),
-                    _ => Credited::Before,
-                }
+                outcome
             });
             answers.push(answer);
         }

@@ -9,13 +9,15 @@ use lingqian_core::facts::Wallet;
 use lingqian_core::id::{PayoutId, UserId, UserNo};
 use lingqian_core::money::Micros;
 use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
+use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
-    StatementLine, Store, Summary,
+    StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use lingqian_postgres::PostgresStore;
 use lingqian_sqlite::SqliteStore;
@@ -105,6 +107,15 @@ impl Store for AnyStore {
 
     async fn earn(&self, now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
         ask!(self, store => store.earn(now, events))
+    }
+
+    async fn withdraw(
+        &self,
+        now: Timestamp,
+        policy: &Policy,
+        requests: Vec<Withdrawal>,
+    ) -> Result<Vec<WithdrawalAnswer>, Fault> {
+        ask!(self, store => store.withdraw(now, policy, requests))
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {

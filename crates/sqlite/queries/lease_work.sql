@@ -1,1 +1,1 @@
-UPDATE work SET lease_until = ?2 WHERE payout = ?1
+UPDATE payouts SET lease_until = ?2 WHERE payout = ?1

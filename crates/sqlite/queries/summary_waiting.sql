@@ -1,1 +1,1 @@
-SELECT queue, count(*) FROM work GROUP BY queue ORDER BY queue
+SELECT queue, count(*) FROM payouts WHERE queue IS NOT NULL GROUP BY queue ORDER BY queue

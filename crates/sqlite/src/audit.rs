@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lingqian_core::audit::{Audit, Finding, Invariant};
-use lingqian_core::id::UserNo;
+use lingqian_core::id::{PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Cause};
 use lingqian_core::money::Micros;
+use lingqian_core::payout::Payout;
 use lingqian_core::user::DayTotals;
 use lingqian_io::Fault;
 use lingqian_io::store::Audited;
@@ -18,10 +19,10 @@ use crate::accounts::{self, each_stored};
 use crate::browse::bills;
 use crate::codec::{day, fault, fen, get};
 use crate::ids;
-use crate::ledger::{State, Totals, sources, state, system, users};
+use crate::ledger::{Prints, State, Totals, sources, state, system, users};
 use crate::page::{Line, walk};
 use crate::prefetch::cached;
-use crate::record::EventName;
+use crate::record::{EventName, Names, Request};
 use crate::{payouts, sql};
 
 /// Audits one snapshot of the books; writers go on meanwhile.
@@ -49,8 +50,9 @@ pub(crate) fn audit(snapshot: &Connection) -> Result<Audited, Fault> {
     books.events(snapshot, &mut audit, &mut audited)?;
     each(snapshot, sql!("all_payouts"), |row| {
         audited.payouts += 1;
-        audit.payout(&payouts::row(row)?.payout, get(row, payouts::COLUMNS)?);
-        Ok(())
+        let payout = payouts::row(row)?.payout;
+        audit.payout(&payout, get(row, payouts::COLUMNS)?);
+        books.payout(&payout, row)
     })?;
     each(snapshot, sql!("all_days"), |row| {
         let totals = DayTotals {
@@ -93,8 +95,11 @@ struct Books {
     totals: Totals,
     /// Fingerprints of all events, and their entries.
     ids: Vec<ids::Id>,
-    /// Events after those that are in runs.
+    /// Names of events and withdrawals, and how many of them are not in runs yet.
+    names: u64,
     recent: u64,
+    /// The named hold of each withdrawal.
+    holds: HashMap<PayoutId, ids::Id>,
     /// What was taken back, by the entry of the event that brought it.
     taken: BTreeMap<u64, i64>,
     /// The amounts of events that something was taken back of.
@@ -127,7 +132,9 @@ impl Books {
             seen: BTreeMap::new(),
             totals: Totals::default(),
             ids: Vec::new(),
+            names: 0,
             recent: 0,
+            holds: HashMap::new(),
             taken: BTreeMap::new(),
             amounts,
             before: None,
@@ -153,7 +160,54 @@ impl Books {
             self.seen.insert(account, ());
             self.post(account, amount, line.seq);
         }
+        self.request(line);
         self.event(line)
+    }
+
+    /// What a withdrawal is known by.
+    fn request(&mut self, line: &Line<'_>) {
+        let Some(request) = &line.names.request else {
+            return;
+        };
+        let prints = Prints::of(&self.key, request);
+        for print in std::iter::once(prints.reference).chain(prints.key) {
+            self.name((print, line.seq));
+        }
+        let hold = line.record.cause == Cause::Hold;
+        let payout = line.names.payout.filter(|_| hold);
+        let id = (prints.reference, line.seq);
+        if payout.is_none_or(|payout| self.holds.insert(payout, id).is_some()) {
+            let subject = format!("entry {}", line.seq);
+            let found = line.record.cause.name();
+            self.findings
+                .push(finding(&subject, "the hold of one withdrawal", found));
+        }
+    }
+
+    fn name(&mut self, id: ids::Id) {
+        self.names += 1;
+        self.recent += u64::from(id.1 > self.state.sealed_to);
+        self.ids.push(id);
+    }
+
+    /// Whether a payout is found by its reference.
+    fn payout(&mut self, payout: &Payout, row: &Row<'_>) -> Result<(), Fault> {
+        let hold: Option<i64> = get(row, payouts::COLUMNS + 1)?;
+        let bare: Option<String> = get(row, payouts::COLUMNS + 2)?;
+        let print = ids::reference_print(&self.key, payout.reference.as_str());
+        let is_found = match self.holds.remove(&payout.id) {
+            Some((known, seq)) => {
+                known == print && bare.is_none() && hold.is_none_or(|own| own.unsigned_abs() == seq)
+            }
+            None => hold.is_none() && bare == Some(payout.id.to_string()),
+        };
+        if !is_found {
+            let subject = format!("the reference of payout {}", payout.id);
+            let found = format!("hold {hold:?}, row {bare:?}");
+            self.findings
+                .push(finding(&subject, "one place that names it", found));
+        }
+        Ok(())
     }
 
     /// Brings the stored account of a user up to the end.
@@ -196,7 +250,6 @@ impl Books {
         }
         self.totals.events += 1;
         self.totals.events_sum = self.totals.events_sum.wrapping_add(record.amount.0);
-        self.recent += u64::from(line.seq > self.state.sealed_to);
         if let Some(original) = names.reverses {
             *self.taken.entry(original).or_default() += record.amount.0;
         }
@@ -209,7 +262,7 @@ impl Books {
             EventName::Text(text) => ids::fingerprint(&self.key, source, text),
             EventName::Packed(..) => ids::fingerprint(&self.key, source, &id.text()),
         };
-        self.ids.push((fingerprint, line.seq));
+        self.name((fingerprint, line.seq));
         Ok(())
     }
 
@@ -267,10 +320,10 @@ impl Books {
             in_runs += get::<i64>(row, 3)?.unsigned_abs();
             Ok(())
         })?;
-        if in_runs + self.recent != self.totals.events {
+        if in_runs + self.recent != self.names {
             let found = in_runs + self.recent;
             self.findings
-                .push(finding("remembered ids", self.totals.events, found));
+                .push(finding("remembered ids", self.names, found));
         }
         each(snapshot, sql!("all_clawed"), |row| {
             let (seq, clawed) = (get::<i64>(row, 0)?.unsigned_abs(), Micros(get(row, 1)?));
@@ -290,7 +343,7 @@ impl Books {
         self.twins(snapshot)
     }
 
-    /// Events that were booked twice: entries of one fingerprint that bear one name.
+    /// What was booked twice: entries of one fingerprint that bear one name.
     fn twins(&mut self, snapshot: &Connection) -> Result<(), Fault> {
         self.ids.sort_unstable();
         for same in self
@@ -301,17 +354,32 @@ impl Books {
             let mut names = BTreeMap::new();
             for (_, seq) in same {
                 let page = crate::page::of(snapshot, *seq)?;
-                let event = page.line(*seq)?.names.event;
-                let name = event.map(|(source, id)| (source, id.text()));
-                if let Some(first) = names.insert(name, *seq) {
-                    let subject = format!("the event of entry {first}");
-                    let found = format!("again in entry {seq}");
-                    self.findings.push(finding(&subject, "booked once", found));
+                for name in texts(&page.line(*seq)?.names) {
+                    if let Some(first) = names.insert(name, *seq) {
+                        let subject = format!("a name that entry {first} bears");
+                        let found = format!("again in entry {seq}");
+                        self.findings.push(finding(&subject, "booked once", found));
+                    }
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The names that an entry bears, each with where it belongs.
+fn texts(names: &Names<'_>) -> Vec<(String, String)> {
+    let event = names
+        .event
+        .map(|(source, id)| (format!("event {source}"), id.text()));
+    let reference = |request: Request<'_>| ("reference".to_owned(), request.reference.to_owned());
+    let keyed = names.request.and_then(|request| request.key);
+    let key = keyed.map(|keyed| (format!("key {}", keyed.scope), keyed.key.to_owned()));
+    event
+        .into_iter()
+        .chain(names.request.map(reference))
+        .chain(key)
+        .collect()
 }
 
 fn each(

@@ -10,7 +10,6 @@ use lingqian_core::payout::State;
 use lingqian_core::reconcile::Bill;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Evidence;
-use lingqian_core::user::DayTotals;
 use lingqian_io::Fault;
 use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory, StatementLine, Summary};
 use rusqlite::{Connection, Row, params};
@@ -96,6 +95,7 @@ pub(crate) fn list(
 ) -> Result<Vec<PayoutRow>, Fault> {
     let query = match (&filter.user, &filter.state) {
         (Some(_), _) => sql!("payouts_of_user"),
+        (None, Some(state)) if state == State::Requested.name() => sql!("payouts_requested"),
         (None, Some(_)) => sql!("payouts_of_state"),
         (None, None) => sql!("payouts"),
     };
@@ -115,14 +115,16 @@ pub(crate) fn story(
     let Some(row) = first(&mut query, [&name], payouts::row)? else {
         return Ok(None);
     };
-    let history = rows(&mut *cached(connection, sql!("history"))?, [&name], |row| {
-        history(payout, row)
+    let hold: Option<i64> = first(&mut *cached(connection, sql!("hold_of"))?, [&name], |row| {
+        get(row, 0)
     })?;
-    let numbers: Vec<i64> = rows(
-        &mut *cached(connection, sql!("payout_entries"))?,
-        [&name],
-        |row| get(row, 0),
-    )?;
+    let mut story: Vec<HistoryLine> = Vec::new();
+    story.extend(hold.map(|_| HistoryLine::held(&row.payout)));
+    let mut query = cached(connection, sql!("history"))?;
+    story.append(&mut rows(&mut query, [&name], |row| history(payout, row))?);
+    let mut query = cached(connection, sql!("payout_entries"))?;
+    let mut numbers: Vec<i64> = hold.into_iter().collect();
+    numbers.append(&mut rows(&mut query, [&name], |row| get(row, 0))?);
     let mut walk = Walk::default();
     let mut entries = Vec::with_capacity(numbers.len());
     for seq in numbers {
@@ -131,7 +133,7 @@ pub(crate) fn story(
     let breaks = rows(&mut *cached(connection, sql!("break_of"))?, [&name], broken)?;
     Ok(Some(PayoutStory {
         row,
-        history,
+        history: story,
         entries,
         breaks,
     }))
@@ -170,13 +172,7 @@ pub(crate) fn wallet(
         return Ok(None);
     };
     let mut wallet = prefetch::wallet(connection, user)?;
-    let mut query = cached(connection, sql!("day_totals"))?;
-    let totals = first(&mut query, params![wallet.user.no.0, day.0], |row| {
-        Ok(DayTotals {
-            count: get(row, 0)?,
-            amount: fen(row, 1)?,
-        })
-    })?;
+    let totals = prefetch::day_totals(connection, wallet.user.no, day)?;
     wallet.days.extend(totals.map(|totals| (day, totals)));
     Ok(Some(wallet))
 }

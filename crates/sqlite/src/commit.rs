@@ -1,14 +1,14 @@
 //! Changes: written in one transaction, all or nothing.
 
 use lingqian_core::Changes;
-use lingqian_core::id::PayoutId;
+use lingqian_core::id::{MerchantNo, PayoutId, Reference, UserNo};
 use lingqian_core::link::{Link, LinkState};
 use lingqian_core::reconcile::{Bill, BookedLine, Break, Direction, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
 use rusqlite::{CachedStatement, Connection, Params, params};
 
-use crate::codec::{damaged, fault, report_text};
+use crate::codec::{damaged, fault, first, get, report_text};
 use crate::prefetch::cached;
 use crate::{payouts, sql};
 
@@ -21,6 +21,12 @@ pub(crate) struct Numbers {
     pub(crate) of_payouts: Vec<(PayoutId, u64)>,
     /// The day of the newest of them.
     pub(crate) today: BusinessDate,
+    /// References that no hold bears.
+    pub(crate) references: Vec<(Reference, PayoutId)>,
+    /// Places of answers that no hold bears.
+    pub(crate) answers: Vec<usize>,
+    /// Whose payouts are new.
+    pub(crate) people: Vec<(UserNo, MerchantNo)>,
 }
 
 /// Writes everything but the entries. The caller holds the transaction.
@@ -31,6 +37,13 @@ pub(crate) fn write(
 ) -> Result<(), Fault> {
     catalogue(connection, changes)?;
     people(connection, changes)?;
+    let mut known = cached(connection, sql!("known_people"))?;
+    for (user, merchant) in &numbers.people {
+        if first(&mut known, [user.0, merchant.0], |row| get(row, 0))? != Some(true) {
+            let law = "the store refuses: a payout is of a user and a merchant";
+            return Err(Fault::Broken(law.into()));
+        }
+    }
     payout_rows(connection, changes)?;
     let mut insert = cached(connection, sql!("insert_payout_entry"))?;
     for (payout, seq) in &numbers.of_payouts {
@@ -40,7 +53,12 @@ pub(crate) fn write(
     for ((booked, _), seq) in changes.bill_lines.iter().zip(&numbers.bill_lines) {
         bill_line(&mut insert, seq.cast_signed(), booked)?;
     }
-    about_payouts(connection, changes)?;
+    let mut insert = cached(connection, sql!("insert_bare_reference"))?;
+    for (reference, payout) in &numbers.references {
+        let values = params![reference.as_str(), payout.to_string()];
+        run(&mut insert, values)?;
+    }
+    about_payouts(connection, changes, numbers)?;
     reconciled(connection, changes)?;
     let mut keep = cached(connection, sql!("keep_dead_letter"))?;
     for letter in &changes.dead_letters {
@@ -158,24 +176,15 @@ fn people(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
 }
 
 fn payout_rows(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
-    let mut replace = cached(connection, sql!("upsert_work"))?;
-    let mut delete = cached(connection, sql!("delete_work"))?;
-    for (payout, work) in &changes.payouts {
-        payouts::write(connection, payout)?;
-        let name = payout.id.to_string();
-        match work {
-            Some(work) => run(
-                &mut replace,
-                params![name, work.queue.name(), work.due_at.0],
-            )?,
-            None if payout.state.is_final() => run(&mut delete, [name])?,
-            None => {}
-        }
-    }
-    Ok(())
+    let mut payouts = changes.payouts.iter();
+    payouts.try_for_each(|(payout, work)| payouts::write(connection, payout, work.as_ref()))
 }
 
-fn about_payouts(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+fn about_payouts(
+    connection: &Connection,
+    changes: &Changes,
+    numbers: &Numbers,
+) -> Result<(), Fault> {
     let mut insert = cached(connection, sql!("insert_history"))?;
     for line in &changes.history {
         let seen = line.evidence.as_ref();
@@ -202,7 +211,8 @@ fn about_payouts(connection: &Connection, changes: &Changes) -> Result<(), Fault
         )?;
     }
     let mut insert = cached(connection, sql!("insert_answer"))?;
-    for (key, answer) in &changes.answers {
+    let bare = numbers.answers.iter().map(|place| &changes.answers[*place]);
+    for (key, answer) in bare {
         let payout = answer.payout.to_string();
         let (amount, at) = (answer.amount.0, answer.created_at.0);
         run(

@@ -1,9 +1,10 @@
-//! Which events were booked, for ever, by the 64-bit fingerprints of their names.
+//! Which events were booked and which withdrawals made, for ever, by the 64-bit fingerprints of
+//! their names.
 //!
 //! The newest are in a table in memory. Every [`RUN_IDS`] of them become an immutable run: sorted
 //! buckets in the file, and a filter in memory that says for most names that they are not in it.
 //! Four runs of a size are merged into one, a little with every commit. A fingerprint only says
-//! where to look: whether an event is known is decided by its name in the entry.
+//! where to look: whether a name is known is decided by the text in the entry.
 
 mod filter;
 mod merge;
@@ -37,6 +38,22 @@ pub(crate) fn fingerprint(key: &Key, source: &str, event: &str) -> u64 {
     std::hash::Hasher::finish(&hasher)
 }
 
+/// The fingerprint of a withdrawal's reference. No source of events has this name.
+pub(crate) fn reference_print(key: &Key, reference: &str) -> u64 {
+    fingerprint(key, "\u{1}", reference)
+}
+
+/// The fingerprint of an idempotency key. No source of events has this name.
+pub(crate) fn key_print(key: &Key, scope: &str, text: &str) -> u64 {
+    let mut hasher = SipHasher13::new_with_key(key);
+    std::hash::Hasher::write(&mut hasher, b"\x02\xFF");
+    std::hash::Hasher::write(&mut hasher, scope.as_bytes());
+    // No text holds this byte.
+    std::hash::Hasher::write_u8(&mut hasher, 0xFF);
+    std::hash::Hasher::write(&mut hasher, text.as_bytes());
+    std::hash::Hasher::finish(&hasher)
+}
+
 /// A fingerprint and the number of the entry that bears the name.
 pub(crate) type Id = (u64, u64);
 
@@ -48,6 +65,8 @@ pub(crate) struct Ids {
     sealed: Vec<Arc<SealedRun>>,
     runs: Vec<Run>,
     next_run: u64,
+    /// Ids that were added since somebody asked.
+    added: u64,
 }
 
 impl Ids {
@@ -58,11 +77,18 @@ impl Ids {
             sealed: Vec::new(),
             runs,
             next_run,
+            added: 0,
         }
+    }
+
+    /// How many ids were added since the last time.
+    pub(crate) fn take_added(&mut self) -> u64 {
+        std::mem::take(&mut self.added)
     }
 
     /// Adds an id.
     pub(crate) fn add(&mut self, id: Id) {
+        self.added += 1;
         self.recent.insert_unique(id.0, id, |(known, _)| *known);
     }
 

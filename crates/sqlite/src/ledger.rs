@@ -7,12 +7,13 @@
 mod batch;
 mod event;
 mod load;
+mod withdrawal;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use lingqian_core::earning::Kind;
-use lingqian_core::id::{KindNo, PayoutId, UserNo};
+use lingqian_core::id::{KindNo, MerchantNo, PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::Micros;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -28,6 +29,7 @@ use crate::record::{self, Record};
 pub(crate) use batch::{Batch, State};
 pub(crate) use event::{Found, Marks};
 pub(crate) use load::{sources, state, system};
+pub(crate) use withdrawal::{Prints, Rows, asked};
 
 /// Pages that are kept in memory after they were written, for those who ask again.
 const PAGES_KEPT: usize = 64;
@@ -75,6 +77,12 @@ pub(crate) struct Ledger {
     /// Entries up to this one are in the file.
     durable: u64,
     state: State,
+    /// The merchant that pays.
+    pub(crate) merchant: Option<MerchantNo>,
+    /// What rows say about withdrawals.
+    pub(crate) rows: Rows,
+    /// Withdrawals that were made since the books were read.
+    pub(crate) withdrawals: u64,
     /// Whether a change of it was given up half-way.
     pub(crate) broken: bool,
 }

@@ -31,13 +31,15 @@ use lingqian_core::facts::Wallet;
 use lingqian_core::id::{PayoutId, UserId, UserNo};
 use lingqian_core::money::Micros;
 use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
+use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
-    StatementLine, Store, Summary,
+    StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
@@ -52,7 +54,7 @@ pub use crate::relations::entry::{Cell, Column, ENTRY_COLUMNS, Holds};
 pub use crate::relations::export::{Exported, Stopped, Take, Wanted};
 pub use crate::relations::shell::{Answer as SqlAnswer, Datum, Refused, Shell};
 use crate::scribe::{Order, Scribe};
-use crate::teller::{Answer, Pending, Teller, Told, fill, rich};
+use crate::teller::{Answer, Decided, Pending, Requests, Teller, Told, fill, rich};
 pub use crate::verify::{Misfit, Verified, Wrong};
 use crate::worker::{Reader, Workers};
 
@@ -212,6 +214,28 @@ impl Store for SqliteStore {
             match told.await? {
                 Told::Answers(answers) => return Ok(answers),
                 Told::Again(again) => events = again,
+            }
+        }
+    }
+
+    async fn withdraw(
+        &self,
+        now: Timestamp,
+        policy: &Policy,
+        requests: Vec<Withdrawal>,
+    ) -> Result<Vec<WithdrawalAnswer>, Fault> {
+        let asked = Requests {
+            now,
+            policy: Arc::new(policy.clone()),
+            requests: Arc::new(requests),
+        };
+        loop {
+            let asked = asked.clone();
+            let decided: Decided = self
+                .tell(move |teller, answer| teller.withdraw(asked, answer))
+                .await?;
+            if let Some(answers) = decided {
+                return Ok(answers);
             }
         }
     }

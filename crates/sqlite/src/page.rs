@@ -13,7 +13,7 @@ use crate::sql;
 /// The most bytes of a page's body: what fills one of SQLite's own pages, so that any entry is
 /// read with one read of the file.
 const BODY_BYTES_MAX: usize = 8_100;
-/// The most bytes that an entry's text takes.
+/// The most bytes that an entry's text takes, unless it names an idempotency key.
 const TEXT_BYTES_MAX: usize = 112;
 
 /// What a page's hash is made of: the page before, its numbers and its body.

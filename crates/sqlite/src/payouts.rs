@@ -1,16 +1,19 @@
 //! Payouts as rows: the state's name, and its data in columns that the schema ties to it.
 
+use lingqian_core::changes::Work;
 use lingqian_core::id::{AppId, MchId, MerchantNo, OpenId, OutBillNo, Reference, UserId, UserNo};
 use lingqian_core::payout::{Asked, Attempt, Payout, State};
 use lingqian_core::risk::Reason;
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::TransferOrder;
 use lingqian_core::user::Sealed;
+use lingqian_core::withdrawal::{Held, Withdrawal};
 use lingqian_io::Fault;
 use lingqian_io::store::PayoutRow;
 use rusqlite::{Connection, Row, params};
 
 use crate::codec::{damaged, day, fault, fen, get, id, payout_id, report, report_text};
+use crate::prefetch::cached;
 use crate::sql;
 
 /// Columns of the payout queries: 15 of the payout, 15 of its attempt, its user's name.
@@ -105,9 +108,49 @@ fn attempt(row: &Row<'_>) -> Result<Option<Attempt>, Fault> {
     }))
 }
 
-/// Writes a payout and its attempt.
-pub(crate) fn write(connection: &Connection, payout: &Payout) -> Result<(), Fault> {
+/// A withdrawal that was accepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Born {
+    /// Which of the requests.
+    pub(crate) place: usize,
+    pub(crate) held: Held,
+    /// The number of its hold.
+    pub(crate) seq: u64,
+}
+
+/// Writes the payouts of requests that were accepted.
+pub(crate) fn bear(
+    connection: &Connection,
+    now: Timestamp,
+    requests: &[Withdrawal],
+    born: &[Born],
+) -> Result<(), Fault> {
+    let mut insert = cached(connection, sql!("insert_held"))?;
+    for Born { place, held, seq } in born {
+        let request = &requests[*place];
+        let values = params![
+            request.payout.to_string(),
+            held.user.0,
+            held.merchant.0,
+            held.amount.0,
+            request.reference.as_str(),
+            request.asked.name(),
+            now.0,
+            seq.cast_signed(),
+        ];
+        insert.execute(values).map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// Writes a payout and its attempt, and what it waits for where that changes.
+pub(crate) fn write(
+    connection: &Connection,
+    payout: &Payout,
+    work: Option<&Work>,
+) -> Result<(), Fault> {
     let (code, package, paid_at) = data(&payout.state);
+    let waits_anew = work.is_some() || payout.state.is_final();
     let name = payout.id.to_string();
     connection
         .prepare_cached(sql!("upsert_payout"))
@@ -129,6 +172,9 @@ pub(crate) fn write(connection: &Connection, payout: &Payout) -> Result<(), Faul
                 package,
                 paid_at.map(|at| at.0),
                 paid_at.map(|at| at.business_date().0),
+                work.map(|work| work.queue.name()),
+                work.map(|work| work.due_at.0),
+                waits_anew,
             ])
         })
         .map_err(fault)?;

@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 
 use lingqian_core::earning::{Kind, Terms};
-use lingqian_core::facts::{RememberedAnswer, Wallet};
+use lingqian_core::facts::Wallet;
 use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo, OpenId, UserId, UserNo};
 use lingqian_core::link::{Link, LinkState, StateDigest};
 use lingqian_core::money::Micros;
@@ -15,7 +15,7 @@ use lingqian_core::{Facts, Keys};
 use lingqian_io::Fault;
 use rusqlite::{CachedStatement, Connection, Row, params};
 
-use crate::codec::{damaged, day, digest, fault, fen, first, get, id, payout_id, report, rows};
+use crate::codec::{damaged, day, fault, fen, first, get, id, report, rows};
 use crate::{payouts, sql};
 
 pub(crate) fn cached<'c>(
@@ -41,7 +41,6 @@ pub(crate) fn prefetch(connection: &Connection, keys: &Keys) -> Result<Facts, Fa
     };
     users(connection, keys, &mut facts)?;
     links(connection, keys, &mut facts)?;
-    withdrawals(connection, keys, &mut facts)?;
     all_payouts(connection, keys, &mut facts)?;
     bill_lines(connection, keys, &mut facts)?;
     Ok(facts)
@@ -85,19 +84,28 @@ fn add_wallet(
     if let Entry::Vacant(place) = facts.wallets.entry(no) {
         place.insert(wallet(connection, user)?);
     }
-    let mut totals = cached(connection, sql!("day_totals"))?;
     for day in days {
-        let found = first(&mut totals, params![no.0, day.0], |row| {
-            Ok(DayTotals {
-                count: get(row, 0)?,
-                amount: fen(row, 1)?,
-            })
-        })?;
+        let found = day_totals(connection, no, *day)?;
         if let (Some(found), Some(wallet)) = (found, facts.wallets.get_mut(&no)) {
             wallet.days.insert(*day, found);
         }
     }
     Ok(())
+}
+
+/// What was approved for a user on a day.
+pub(crate) fn day_totals(
+    connection: &Connection,
+    user: UserNo,
+    day: BusinessDate,
+) -> Result<Option<DayTotals>, Fault> {
+    let mut query = cached(connection, sql!("day_totals"))?;
+    first(&mut query, params![user.0, day.0], |row| {
+        Ok(DayTotals {
+            count: get(row, 0)?,
+            amount: fen(row, 1)?,
+        })
+    })
 }
 
 /// A user's link, without balances and any day's totals.
@@ -156,28 +164,6 @@ fn state(digest: StateDigest, row: &Row<'_>) -> Result<LinkState, Fault> {
         expires_at: Timestamp(get(row, 2)?),
         used_at: get::<Option<i64>>(row, 3)?.map(Timestamp),
     })
-}
-
-fn withdrawals(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
-    let mut used = cached(connection, sql!("reference_used"))?;
-    for reference in &keys.references {
-        let found = first(&mut used, [reference.as_str()], |_| Ok(()))?;
-        facts.references.insert(reference.clone(), found.is_some());
-    }
-    let mut query = cached(connection, sql!("answer"))?;
-    for key in &keys.idempotency {
-        let found = first(&mut query, [key.scope.as_str(), key.key.as_str()], |row| {
-            let (bytes, payout): (Vec<u8>, String) = (get(row, 0)?, get(row, 1)?);
-            Ok(RememberedAnswer {
-                digest: digest(&bytes, "idempotency.digest")?,
-                payout: payout_id(&payout)?,
-                amount: fen(row, 2)?,
-                created_at: Timestamp(get(row, 3)?),
-            })
-        })?;
-        facts.answers.insert(key.clone(), found);
-    }
-    Ok(())
 }
 
 fn all_payouts(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {

@@ -1,6 +1,8 @@
 //! One entry in 64 bytes, and the text that some entries bear. The form is told in FORMAT.md and
 //! never changes; numbers are little-endian.
 
+mod request;
+
 use lingqian_core::id::{KindNo, PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::Micros;
@@ -8,6 +10,8 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
 
 use crate::codec::damaged;
+pub(crate) use request::{Keyed, Request};
+use request::{read_request, write_request};
 
 /// Bytes of a record.
 pub(crate) const RECORD_BYTES: usize = 64;
@@ -25,6 +29,8 @@ const REVERSES: u8 = 8;
 const KIND: u8 = 16;
 /// Set where the event counted towards its user's day.
 const COUNTED: u8 = 32;
+/// Set where the text names the request that a hold was made for.
+const REQUEST: u8 = 64;
 
 /// An id of another form: a length and the bytes.
 const FORM_TEXT: u8 = 0;
@@ -98,6 +104,8 @@ pub(crate) struct Names<'a> {
     pub(crate) kind: Option<KindNo>,
     /// The payout.
     pub(crate) payout: Option<PayoutId>,
+    /// The request that the payout's hold was made for.
+    pub(crate) request: Option<Request<'a>>,
 }
 
 /// An event id, as text or as what it was packed into.
@@ -300,6 +308,10 @@ fn write_names(names: &Names<'_>, texts: &mut Vec<u8>) -> u8 {
         flags |= PAYOUT;
         texts.extend_from_slice(&payout.to_bits().to_le_bytes());
     }
+    if let Some(request) = &names.request {
+        flags |= REQUEST;
+        write_request(request, texts);
+    }
     flags
 }
 
@@ -341,8 +353,12 @@ pub(crate) fn read_names<'a>(record: &[u8; RECORD_BYTES], texts: &'a [u8]) -> Op
         rest = tail;
     }
     if flags & PAYOUT != 0 {
-        let (payout, _) = rest.split_first_chunk::<16>()?;
+        let (payout, tail) = rest.split_first_chunk::<16>()?;
         names.payout = Some(PayoutId::from_bits(u128::from_le_bytes(*payout)));
+        rest = tail;
+    }
+    if flags & REQUEST != 0 {
+        names.request = Some(read_request(&mut rest)?);
     }
     Some(names)
 }
@@ -394,6 +410,26 @@ mod tests {
                 reverses: Some(9),
                 kind: Some(KindNo(12)),
                 payout: Some(PayoutId::new(Timestamp(1), 77)),
+                request: None,
+            },
+            Names {
+                payout: Some(PayoutId::new(Timestamp(1), 77)),
+                request: Some(Request {
+                    reference: "order-1",
+                    key: Some(Keyed {
+                        scope: "",
+                        key: "any text, also 零钱",
+                        digest: &[7; 32],
+                    }),
+                }),
+                ..Names::default()
+            },
+            Names {
+                request: Some(Request {
+                    reference: "order-2",
+                    key: None,
+                }),
+                ..Names::default()
             },
             Names {
                 event: Some((1, EventName::of("0198d5a2-7c1e-7000-8000-0123456789ab"))),

@@ -135,34 +135,32 @@ impl Scribe {
         }
     }
 
-    fn take(&mut self, job: Job) {
-        let note = if self.stale {
-            job.reply.written(Ok(Written::Returned));
-            Note::NotWritten
+    fn take(&mut self, mut job: Job) {
+        let (note, written) = if self.stale {
+            (Note::NotWritten, Ok(Written::Returned))
         } else {
-            self.write(job)
+            self.write(&mut job)
         };
-        // A teller who is gone needs no notes.
+        // The note goes first, so that whoever asks again meets a teller who knows. One who is
+        // gone needs none.
         let _ = self.notes.send(note);
+        job.reply.written(written);
     }
 
-    fn write(&mut self, mut job: Job) -> Note {
-        match self.try_write(&mut job) {
+    fn write(&mut self, job: &mut Job) -> (Note, Result<Written, Fault>) {
+        match self.try_write(job) {
             Ok(Some(merged)) => {
                 let (last, sealed) = (job.batch.last, job.batch.sealed.as_ref());
                 let sealed = sealed.map(|run| run.number);
-                job.reply.written(Ok(Written::Done));
-                Note::Written(last, sealed, merged)
+                (Note::Written(last, sealed, merged), Ok(Written::Done))
             }
             Ok(None) => {
                 self.stale = true;
-                job.reply.written(Ok(Written::Returned));
-                Note::NotWritten
+                (Note::NotWritten, Ok(Written::Returned))
             }
             Err(fault) => {
                 self.stale = true;
-                job.reply.written(Err(fault));
-                Note::NotWritten
+                (Note::NotWritten, Err(fault))
             }
         }
     }
@@ -191,7 +189,7 @@ impl Scribe {
         let merged = if self.merger.is_idle() {
             None
         } else {
-            self.merger.work(&change, job.batch.events, job.next_run)?
+            self.merger.work(&change, job.batch.ids, job.next_run)?
         };
         // From here on it may be durable even when SQLite reports an error.
         change.commit().map_err(in_doubt)?;
@@ -207,7 +205,8 @@ impl Scribe {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(fault)?;
         let version = data_version(&moment)?;
-        let ledger = Ledger::load(&moment)?;
+        let mut ledger = Ledger::load(&moment)?;
+        ledger.read_rows(&moment)?;
         let merger = Merger::open(&moment, ledger.ids.runs())?;
         let (_, hash) = last(&moment)?;
         moment.commit().map_err(fault)?;

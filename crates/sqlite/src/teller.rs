@@ -4,8 +4,11 @@
 mod commands;
 mod events;
 mod look;
+mod named;
+mod withdrawals;
 
 pub(crate) use look::{Answer, fill, rich};
+pub(crate) use withdrawals::{Decided, Requests};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -44,6 +47,7 @@ pub(crate) enum Told {
 }
 
 /// What facts that were handed out rest on.
+#[derive(Clone, PartialEq, Eq)]
 struct HandedOut {
     basis: u64,
     /// Commits of others than events that were seen.
@@ -52,6 +56,8 @@ struct HandedOut {
     users: Vec<(UserNo, u64)>,
     /// The newest entry of all, where events were looked at.
     last: Option<u64>,
+    /// How many withdrawals were made, where their names were looked at.
+    withdrawals: Option<u64>,
 }
 
 /// The books in memory, and the way to the file.
@@ -127,11 +133,15 @@ impl Teller {
         again: impl FnOnce() -> R + Send + 'static,
         answer: Answer<R>,
     ) {
-        let run = move |scribe: &mut Scribe| {
-            let told = scribe.is_current();
-            let told = told.map(|current| if current { value } else { again() });
+        self.after_all(move |current| {
+            let told = current.map(|current| if current { value } else { again() });
             let _ = answer.send(told);
-        };
+        });
+    }
+
+    /// Tells, when everything before is written, whether it is and still holds.
+    fn after_all(&self, told: impl FnOnce(Result<bool, Fault>) + Send + 'static) {
+        let run = move |scribe: &mut Scribe| told(scribe.is_current());
         // When the scribe is gone the sender is dropped, and whoever waits hears of it.
         let _ = self.orders.send(Order::Run(Box::new(run)));
     }
@@ -150,6 +160,9 @@ impl Teller {
                 if let Some((inputs, run)) = merged {
                     ledger.ids.merged(&inputs, run);
                     self.discard.extend(inputs);
+                }
+                if self.ahead == 0 {
+                    ledger.rows.arrived();
                 }
             }
             Note::NotWritten => self.ledger = None,
@@ -183,7 +196,9 @@ impl Teller {
 
     /// The books in memory, read where they are not.
     fn open_books(&mut self) -> Result<&mut Ledger, Fault> {
-        self.wait(AHEAD_MAX)?;
+        let crowded = |ledger: &Ledger| ledger.rows.is_crowded();
+        let crowded = self.ledger.as_ref().is_some_and(crowded);
+        self.wait(if crowded { 0 } else { AHEAD_MAX })?;
         if self.foreign.swap(false, Ordering::AcqRel) {
             self.ledger = None;
         }

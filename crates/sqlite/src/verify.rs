@@ -105,12 +105,23 @@ pub(crate) fn verify(
         }
         each(verified.entries);
     }
-    let mut query = cached(snapshot, sql!("entries_known"))?;
-    let known = first(&mut query, [], |row| get::<i64>(row, 0))?;
-    if known.unwrap_or(0).unsigned_abs() > verified.entries {
-        verified.misfit = Some(misfit(verified.entries + 1, None, Wrong::Cut));
+    let next = verified.entries + 1;
+    match known(snapshot) {
+        Ok(known) if known > verified.entries => {
+            verified.misfit = Some(misfit(next, None, Wrong::Cut));
+        }
+        Ok(_) => {}
+        // Whether there were more entries cannot be said.
+        Err(fault) => verified.misfit = Some(misfit(next, None, unreadable(fault)?)),
     }
     Ok(verified)
+}
+
+/// The last entry that anything else in the file knows.
+fn known(snapshot: &Connection) -> Result<u64, Fault> {
+    let mut query = cached(snapshot, sql!("entries_known"))?;
+    let known: Option<i64> = first(&mut query, [], |row| get(row, 0))?;
+    Ok(known.unwrap_or(0).unsigned_abs())
 }
 
 fn misfit(first: u64, last: Option<u64>, wrong: Wrong) -> Misfit {

@@ -140,3 +140,26 @@ async fn a_closed_desk_says_so() {
         "{answer:?}"
     );
 }
+
+#[tokio::test]
+async fn withdrawals_and_other_commands_that_wait_together_are_all_answered() {
+    let world = World::new().await;
+    let answers = world
+        .live(async |desk| {
+            let ask = |command| desk.submit(command);
+            tokio::join!(
+                ask(withdrawal(1, "alice", 300)),
+                ask(withdrawal(2, "alice", 300)),
+                ask(event("e1", "alice", 5)),
+                ask(withdrawal(3, "alice", 900)),
+                ask(event("e2", "alice", 5)),
+            )
+        })
+        .await;
+    assert!(matches!(answers.0, Ok(Ok(Outcome::Withdrawn { .. }))));
+    assert!(matches!(answers.1, Ok(Ok(Outcome::Withdrawn { .. }))));
+    assert_eq!(answers.2, Ok(credited(5)));
+    assert_eq!(answers.3, Ok(Err(Rejection::InsufficientFunds)));
+    assert_eq!(answers.4, Ok(credited(5)));
+    world.audited("after both sorts").await;
+}

@@ -1,6 +1,7 @@
 //! Entries as Apache Parquet, one group of rows in memory at a time.
 
 use std::io::Write;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use lingqian_sqlite::{Cell, Column, ENTRY_COLUMNS, Holds};
@@ -23,6 +24,20 @@ struct Gathered {
     texts: Vec<ByteArray>,
     /// 1 for a value, 0 for none.
     levels: Vec<i16>,
+    /// The text that came last: what is told again and again is kept once.
+    last: Option<(Rc<str>, ByteArray)>,
+}
+
+impl Gathered {
+    fn text(&mut self, text: &Rc<str>) {
+        let same = |(known, _): &&(Rc<str>, ByteArray)| Rc::ptr_eq(known, text);
+        let bytes = match self.last.as_ref().filter(same) {
+            Some((_, bytes)) => bytes.clone(),
+            None => ByteArray::from(text.as_bytes().to_vec()),
+        };
+        self.last = Some((Rc::clone(text), bytes.clone()));
+        self.texts.push(bytes);
+    }
 }
 
 /// A Parquet file.
@@ -103,7 +118,7 @@ impl<W: Write + Send> Sheet for Parquet<W> {
             match cell {
                 Cell::Empty => {}
                 Cell::Integer(number) => gathered.numbers.push(*number),
-                Cell::Text(text) => gathered.texts.push(text.as_bytes().to_vec().into()),
+                Cell::Text(text) => gathered.text(text),
             }
             gathered.levels.push(i16::from(*cell != Cell::Empty));
         }

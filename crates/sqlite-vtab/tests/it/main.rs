@@ -123,6 +123,9 @@ fn a_relation_is_read_through_the_connection_that_asks() {
     assert_eq!(read("SELECT square FROM squares"), [] as [i64; 0]);
     database.execute_batch("ROLLBACK").expect("changed back");
     assert_eq!(read("SELECT count(*) FROM squares"), [6]);
+    // What the relation read through the connection keeps nothing open.
+    let closed = database.close().map_err(|(_, error)| error);
+    assert_eq!(closed, Ok(()));
 }
 
 #[test]

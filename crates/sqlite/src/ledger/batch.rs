@@ -39,8 +39,8 @@ pub(crate) struct Batch {
     sources: Vec<(u32, String)>,
     clawed: Vec<(u64, i64)>,
     pub(crate) sealed: Option<Arc<SealedRun>>,
-    /// Events that it books.
-    pub(crate) events: u64,
+    /// Ids that it adds.
+    pub(crate) ids: u64,
     /// The newest entry.
     pub(crate) last: u64,
 }
@@ -60,7 +60,6 @@ impl Ledger {
         if let Some(held) = ended {
             self.state.replay_from = held;
         }
-        let events = self.totals.events - self.state.totals.events;
         self.state.totals = self.totals;
         let pages = std::mem::take(&mut self.finished);
         self.kept.extend(pages.iter().cloned());
@@ -81,7 +80,7 @@ impl Ledger {
             state: self.state,
             chunks,
             sealed,
-            events,
+            ids: self.ids.take_added(),
             last: self.last,
         }
     }

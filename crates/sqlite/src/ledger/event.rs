@@ -68,11 +68,7 @@ impl Ledger {
         fingerprint: u64,
         old: bool,
     ) -> Result<Option<Found>, Fault> {
-        let recent = self.ids.recent(fingerprint);
-        let mut places: Vec<u64> = recent.collect();
-        if old {
-            places.extend(self.ids.old(connection, fingerprint)?);
-        }
+        let places = self.places(connection, fingerprint, old)?;
         if places.is_empty() {
             return Ok(None);
         }
@@ -92,6 +88,21 @@ impl Ledger {
             }
         }
         Ok(None)
+    }
+
+    /// Entries that may bear the name with this fingerprint. `old` says whether runs are looked
+    /// into.
+    pub(crate) fn places(
+        &self,
+        connection: &Connection,
+        fingerprint: u64,
+        old: bool,
+    ) -> Result<Vec<u64>, Fault> {
+        let mut places: Vec<u64> = self.ids.recent(fingerprint).collect();
+        if old {
+            places.extend(self.ids.old(connection, fingerprint)?);
+        }
+        Ok(places)
     }
 
     /// What an event's own entry does not tell: what follows it, and what it takes back.
@@ -159,7 +170,7 @@ impl Ledger {
                 event: Some((marks.source, EventName::of(marks.event_id))),
                 reverses: marks.reverses,
                 kind: is_transfer.then_some(marks.kind),
-                payout: None,
+                ..Names::default()
             },
             occurred_at: marks.occurred_at,
             matures_on: booking.matures_on.or(cools_until),

@@ -7,7 +7,7 @@ use lingqian_core::ledger::{Account, Cause};
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
-use super::{Ledger, State, Totals, kind_of, users};
+use super::{Ledger, Prints, Rows, State, Totals, kind_of, users};
 use crate::accounts::Accounts;
 use crate::codec::{damaged, fault, get};
 use crate::ids::{Ids, fingerprint};
@@ -80,6 +80,9 @@ impl Ledger {
             kept: VecDeque::new(),
             durable: last,
             state,
+            merchant: None,
+            rows: Rows::default(),
+            withdrawals: 0,
             broken: false,
         };
         let from = state.replay_from.min(state.sealed_to) + 1;
@@ -169,6 +172,9 @@ impl Ledger {
     }
 
     fn replay_id(&mut self, line: &Line<'_>) -> Result<(), Fault> {
+        if let Some(request) = &line.names.request {
+            Prints::of(&self.key, request).add(&mut self.ids, line.seq);
+        }
         let Some((source, id)) = line.names.event else {
             return Ok(());
         };

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::ledger::kind_of;
 use crate::page::{Line, Page};
-use crate::record::Record;
+use crate::record::{EventName, Record};
 use crate::relations::lexicon::{Lexicon, account_name};
 
 /// What a column holds.
@@ -203,13 +203,36 @@ pub(crate) fn iso(at: Timestamp) -> String {
     )
 }
 
+/// The id of an event, in the form in which it is stored.
+#[derive(Clone, Debug)]
+enum Id {
+    Text(Box<str>),
+    Packed(u8, [u8; 16]),
+}
+
+impl Id {
+    fn of(name: EventName<'_>) -> Id {
+        match name {
+            EventName::Text(text) => Id::Text(text.into()),
+            EventName::Packed(form, bytes) => Id::Packed(form, bytes),
+        }
+    }
+
+    fn text(&self) -> Rc<str> {
+        match self {
+            Id::Text(text) => Rc::from(text.as_ref()),
+            Id::Packed(form, bytes) => Rc::from(EventName::Packed(*form, *bytes).text()),
+        }
+    }
+}
+
 /// An entry that is held apart from its page.
 #[derive(Clone, Debug)]
 pub(crate) struct EntryRow {
     pub(crate) seq: u64,
     pub(crate) record: Record,
     page: (u64, u64),
-    event: Option<(u32, String)>,
+    event: Option<(u32, Id)>,
     reverses: Option<u64>,
     kind: Option<i64>,
     payout: Option<PayoutId>,
@@ -225,7 +248,7 @@ impl EntryRow {
             seq: line.seq,
             record,
             page: (page.first, page.last()),
-            event: event.map(|(source, id)| (source, id.text())),
+            event: event.map(|(source, id)| (source, Id::of(id))),
             reverses: names.reverses,
             kind: kind.map(|kind| kind.0),
             payout: names.payout,
@@ -248,10 +271,10 @@ impl EntryRow {
         let optional = |number: Option<i64>| number.map_or(Cell::Empty, Cell::Integer);
         Ok(match column {
             0 => Cell::Integer(self.seq.cast_signed()),
-            1 => iso(record.at).into(),
+            1 => Cell::Text(lexicon.moment(record.at).0),
             2 => Cell::Integer(record.at.0),
-            3 => record.at.business_date().to_string().into(),
-            4 => Cell::Text(record.cause.name().into()),
+            3 => Cell::Text(lexicon.moment(record.at).1),
+            4 => Cell::Text(lexicon.word(record.cause.name())),
             5 => Cell::Integer(record.amount.0),
             6..=9 => side(connection, lexicon, record.debit, column - 6)?,
             10..=13 => side(connection, lexicon, record.credit, column - 10)?,
@@ -263,7 +286,7 @@ impl EntryRow {
                 Some((source, _)) => Cell::Text(lexicon.source(connection, *source)?),
                 None => Cell::Empty,
             },
-            16 => Cell::from(self.event.as_ref().map(|(_, id)| Rc::from(id.as_str()))),
+            16 => Cell::from(self.event.as_ref().map(|(_, id)| id.text())),
             17 => record.occurred_at.map_or(Cell::Empty, |at| iso(at).into()),
             18 => optional(record.occurred_at.map(|at| at.0)),
             19 => optional(self.reverses.map(u64::cast_signed)),
@@ -291,7 +314,7 @@ fn side(
 ) -> Result<Cell, Fault> {
     let (class, owner) = account.code();
     Ok(match column {
-        0 => Cell::Text(account_name(account).into()),
+        0 => Cell::Text(lexicon.word(account_name(account))),
         1 => lexicon.owner(connection, account)?.into(),
         2 => Cell::Integer(class),
         _ => Cell::Integer(owner),

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use lingqian_core::ledger::Account;
+use lingqian_core::time::Timestamp;
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
 use crate::codec::{damaged, first, get};
 use crate::prefetch::cached;
+use crate::relations::entry::iso;
 use crate::sql;
 
 /// So many names of users are remembered; then all are forgotten.
@@ -20,6 +22,10 @@ pub(crate) struct Lexicon {
     users: HashMap<i64, Rc<str>>,
     /// Kinds, merchants and sources, of which there are few, by their query.
     others: HashMap<(&'static str, i64), Rc<str>>,
+    /// Words of ours.
+    words: Vec<(&'static str, Rc<str>)>,
+    /// The moment that was told last, with its day; a batch has one moment.
+    moment: Option<(Timestamp, Rc<str>, Rc<str>)>,
 }
 
 fn read(connection: &Connection, query: &'static str, number: i64) -> Result<Rc<str>, Fault> {
@@ -29,6 +35,29 @@ fn read(connection: &Connection, query: &'static str, number: i64) -> Result<Rc<
 }
 
 impl Lexicon {
+    /// A word of ours.
+    pub(crate) fn word(&mut self, word: &'static str) -> Rc<str> {
+        if let Some((_, known)) = self.words.iter().find(|(known, _)| *known == word) {
+            return Rc::clone(known);
+        }
+        let text: Rc<str> = Rc::from(word);
+        self.words.push((word, Rc::clone(&text)));
+        text
+    }
+
+    /// A moment in ISO 8601, and its business day.
+    pub(crate) fn moment(&mut self, at: Timestamp) -> (Rc<str>, Rc<str>) {
+        if let Some((known, text, day)) = &self.moment
+            && *known == at
+        {
+            return (Rc::clone(text), Rc::clone(day));
+        }
+        let text: Rc<str> = Rc::from(iso(at));
+        let day: Rc<str> = Rc::from(at.business_date().to_string());
+        self.moment = Some((at, Rc::clone(&text), Rc::clone(&day)));
+        (text, day)
+    }
+
     /// The app's name of a user.
     pub(crate) fn user(&mut self, connection: &Connection, number: i64) -> Result<Rc<str>, Fault> {
         if let Some(known) = self.users.get(&number) {

@@ -55,7 +55,7 @@ const fn view(name: &'static str, words: &'static str, select: &'static str) -> 
 }
 
 /// Everything that has columns of its own to show, in the order of the help.
-pub(crate) const VIEWS: [View; 13] = [
+pub(crate) const VIEWS: [View; 15] = [
     View {
         name: "entries",
         words: "every movement of money; `user_id = '...'` asks for all of a user's, newest first",
@@ -140,7 +140,27 @@ pub(crate) const VIEWS: [View; 13] = [
         concat!(
             "SELECT line, payout, ",
             iso!("at", "at"),
-            ", event, state, code, seen, status FROM main.payout_history"
+            ", event, state, code, seen, status FROM (
+               SELECT line, payout, at, event, state, code, seen, status FROM main.payout_history
+               UNION ALL SELECT 0, payout, created_at, 'held', 'requested', NULL, 0, NULL
+               FROM main.payouts WHERE hold_seq IS NOT NULL)"
+        ),
+    ),
+    view(
+        "payout_entries",
+        "the entries of each payout",
+        "SELECT payout, entry_seq FROM main.payout_entries
+         UNION ALL SELECT payout, hold_seq FROM main.payouts WHERE hold_seq IS NOT NULL",
+    ),
+    view(
+        "work",
+        "what every unfinished payout waits for",
+        concat!(
+            "SELECT payout, queue, ",
+            iso!("due_at", "due_at"),
+            ", ",
+            iso!("lease_until", "lease_until"),
+            " FROM main.payouts WHERE queue IS NOT NULL"
         ),
     ),
     view(
@@ -193,20 +213,24 @@ pub(crate) const VIEWS: [View; 13] = [
 ];
 
 /// The tables as they are stored, of which the help says where they are told.
-pub(crate) const TABLES: [(&str, &str); 14] = [
+pub(crate) const TABLES: [(&str, &str); 15] = [
     ("kinds", "kinds of earnings with prices and limits"),
     ("merchants", "the merchants that pay"),
-    ("work", "what every unfinished payout waits for"),
+    ("bare_references", "references that no hold bears"),
     (
         "payout_days",
         "how often and how much each user withdrew on a day",
     ),
-    ("payout_entries", "the entries of each payout"),
     (
         "clawed",
         "how much of an event was taken back, by its entry",
     ),
     ("sources", "where events come from"),
+    (
+        "idempotency",
+        "requests for money that were answered; their digests are hidden",
+    ),
+    ("link_states", "links under way; what proves them is hidden"),
     ("dead_letters", "what could not be credited, with its code"),
     (
         "ledger",

@@ -3,22 +3,24 @@
 use lingqian_core::changes::Posting;
 use lingqian_core::earning::{Booking, Earning, KindDay};
 use lingqian_core::id::{EventId, PayoutId, UserNo};
-use lingqian_core::ledger::Entry;
+use lingqian_core::ledger::{Cause, Entry};
 use lingqian_core::money::Micros;
 use lingqian_core::{Changes, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::store::Committed;
 
 use super::look::{Answer, fill};
+use super::named::{Named, named};
 use super::{HANDED_OUT_MAX, HandedOut, Teller};
 use crate::commit::{Numbers, write};
-use crate::ids::fingerprint;
-use crate::ledger::{Found, Ledger, Leg, Marks, about_payout, users};
+use crate::ids::{fingerprint, key_print, reference_print};
+use crate::ledger::{Found, Ledger, Leg, Marks, Prints, about_payout, users};
 use crate::names::hash;
 use crate::prefetch::prefetch;
+use crate::record::Request;
 use crate::scribe::{Reply, Written};
 
-fn refused(law: &str) -> Fault {
+pub(super) fn refused(law: &str) -> Fault {
     Fault::Broken(format!("the store refuses: {law}"))
 }
 
@@ -59,27 +61,33 @@ impl Teller {
             let found = found.map(|found| earning(&key, found)).transpose()?;
             facts.earnings.insert(key, found);
         }
+        withdrawals(ledger, connection, keys, &mut facts)?;
         let last = (!keys.earnings.is_empty()).then_some(ledger.last());
-        facts.basis = self.hand_out(users, last);
+        let names = !keys.references.is_empty() || !keys.idempotency.is_empty();
+        let withdrawals = names.then_some(ledger.withdrawals);
+        facts.basis = self.hand_out(HandedOut {
+            basis: 0,
+            commits: self.commits,
+            users,
+            last,
+            withdrawals,
+        });
         Ok(facts)
     }
 
-    fn hand_out(&mut self, users: Vec<(UserNo, u64)>, last: Option<u64>) -> u64 {
+    fn hand_out(&mut self, facts: HandedOut) -> u64 {
         if let Some(newest) = self.handed_out.back()
-            && newest.commits == self.commits
-            && newest.users == users
-            && newest.last == last
+            && facts
+                == (HandedOut {
+                    basis: 0,
+                    ..newest.clone()
+                })
         {
             return newest.basis;
         }
         let basis = self.next_basis;
         self.next_basis += 1;
-        self.handed_out.push_back(HandedOut {
-            basis,
-            commits: self.commits,
-            users,
-            last,
-        });
+        self.handed_out.push_back(HandedOut { basis, ..facts });
         if self.handed_out.len() > HANDED_OUT_MAX {
             self.handed_out.pop_front();
         }
@@ -98,6 +106,9 @@ impl Teller {
                 |(user, newest): &(UserNo, u64)| ledger.accounts.get(*user).newest == *newest;
             facts.commits == self.commits
                 && facts.last.is_none_or(|last| last == ledger.last())
+                && facts
+                    .withdrawals
+                    .is_none_or(|made| made == ledger.withdrawals)
                 && facts.users.iter().all(same)
         }))
     }
@@ -121,8 +132,9 @@ impl Teller {
             return;
         };
         let posted = check(ledger, connection, &changes).and_then(|()| {
+            let named = named(ledger, connection, &changes)?;
             // From here on the books in memory are changed.
-            post(ledger, connection, &changes).inspect_err(|_| ledger.broken = true)
+            post(ledger, connection, &changes, named).inspect_err(|_| ledger.broken = true)
         });
         let numbers = match posted {
             Ok(numbers) => numbers,
@@ -134,12 +146,7 @@ impl Teller {
                 return;
             }
         };
-        for user in &changes.users {
-            ledger
-                .names
-                .add(hash(&ledger.key, user.id.as_str()), user.no);
-        }
-        changes.kinds.iter().for_each(|kind| ledger.set_kind(kind));
+        remember(ledger, &changes, &numbers);
         self.commits += 1;
         let today = numbers.today;
         let reply = Reply::Other(Box::new(move |written| {
@@ -171,6 +178,47 @@ fn earning(key: &(lingqian_core::id::Source, EventId), found: Found) -> Result<E
         matures_on: found.matures_on,
         clawed: found.clawed,
     })
+}
+
+/// Adds what holds and rows say about names of withdrawals.
+fn withdrawals(
+    ledger: &Ledger,
+    connection: &rusqlite::Connection,
+    keys: &Keys,
+    facts: &mut Facts,
+) -> Result<(), Fault> {
+    for reference in &keys.references {
+        let print = reference_print(&ledger.key, reference.as_str());
+        let found = ledger.withdrawal(connection, reference.as_str(), (print, true))?;
+        facts.references.insert(reference.clone(), found.is_some());
+    }
+    for key in &keys.idempotency {
+        let print = key_print(&ledger.key, &key.scope, &key.key);
+        let found = ledger.remembered(connection, key, (print, true))?;
+        facts.answers.insert(key.clone(), found);
+    }
+    Ok(())
+}
+
+/// Takes what a commit writes to rows into the books in memory, as far as they hold it.
+fn remember(ledger: &mut Ledger, changes: &Changes, numbers: &Numbers) {
+    for user in &changes.users {
+        let hash = hash(&ledger.key, user.id.as_str());
+        ledger.names.add(hash, user.no);
+    }
+    changes.kinds.iter().for_each(|kind| ledger.set_kind(kind));
+    let merchants = changes.merchants.iter().map(|merchant| merchant.no);
+    ledger.merchant = merchants.chain(ledger.merchant).min();
+    for (reference, payout) in &numbers.references {
+        ledger.rows.add_reference(reference.as_str(), *payout);
+    }
+    for place in &numbers.answers {
+        let (key, answer) = &changes.answers[*place];
+        ledger.rows.add_answer(key, answer);
+    }
+    for (user, day, totals) in &changes.day_totals {
+        ledger.rows.set_day(*user, *day, *totals);
+    }
 }
 
 /// What no rule could have decided, as far as it shows before anything is changed.
@@ -217,6 +265,7 @@ fn post(
     ledger: &mut Ledger,
     connection: &rusqlite::Connection,
     changes: &Changes,
+    mut named: Named<'_>,
 ) -> Result<Numbers, Fault> {
     for entry in changes.all_entries() {
         for user in users(entry.debit(), entry.credit()) {
@@ -239,21 +288,38 @@ fn post(
         let original = original.ok_or_else(|| refused("a claw-back takes back an event"))?;
         ledger.set_clawed(original.seq, *clawed);
     }
-    let mut numbers = Numbers::default();
+    let mut numbers = Numbers {
+        references: std::mem::take(&mut named.references),
+        answers: std::mem::take(&mut named.answers),
+        people: std::mem::take(&mut named.people),
+        ..Numbers::default()
+    };
     for entry in &changes.entries {
-        numbers.post(ledger, entry)?;
+        let own = entry.payout().filter(|_| entry.cause() == Cause::Hold);
+        let request = own.and_then(|payout| named.requests.remove(&payout));
+        let seq = numbers.post(ledger, entry, request)?;
+        if let Some(request) = &request {
+            Prints::of(&ledger.key, request).add(&mut ledger.ids, seq);
+        }
     }
     for (_, entry) in &changes.bill_lines {
-        let seq = numbers.post(ledger, entry)?;
+        let seq = numbers.post(ledger, entry, None)?;
         numbers.bill_lines.push(seq);
     }
     Ok(numbers)
 }
 
 impl Numbers {
-    fn post(&mut self, ledger: &mut Ledger, entry: &Entry) -> Result<u64, Fault> {
+    fn post(
+        &mut self,
+        ledger: &mut Ledger,
+        entry: &Entry,
+        request: Option<Request<'_>>,
+    ) -> Result<u64, Fault> {
         self.today = self.today.max(entry.at().business_date());
-        let seq = ledger.append(&Leg::of(entry), &about_payout(entry.payout()))?;
+        let mut about = about_payout(entry.payout());
+        about.names.request = request;
+        let seq = ledger.append(&Leg::of(entry), &about)?;
         self.of_payouts
             .extend(entry.payout().map(|payout: PayoutId| (payout, seq)));
         Ok(seq)

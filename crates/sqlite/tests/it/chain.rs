@@ -11,7 +11,7 @@ use lingqian_sqlite::SqliteStore;
 use rusqlite::{Connection, params};
 
 /// Books of the first schema: earnings of two users in turn, and a hold of the first.
-fn old_books(path: &Path) {
+pub(crate) fn old_books(path: &Path) {
     let books = Connection::open(path).expect("opens");
     books
         .execute_batch(include_str!("../../migrations/0001_books.sql"))

@@ -209,10 +209,14 @@ async fn a_full_disk_refuses_in_words_and_loses_nothing() {
         .output()
         .expect("runs");
     let told = String::from_utf8_lossy(&child.stdout);
-    let acknowledged = told
+    let mut acknowledged = told
         .lines()
         .filter_map(|line| line.strip_prefix("acknowledged "));
-    let last: u64 = acknowledged.last().expect(&told).parse().expect("a number");
+    let last: u64 = acknowledged
+        .next_back()
+        .expect(&told)
+        .parse()
+        .expect("a number");
     assert!(told.contains("refused: "), "{told}");
     let store = SqliteStore::open(&path).expect("opens when there is room again");
     let audited = store.audit().await.expect("reads");

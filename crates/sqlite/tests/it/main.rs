@@ -6,6 +6,7 @@ mod file;
 mod payouts;
 mod relations;
 mod verify;
+mod withdrawals;
 
 use std::sync::Mutex;
 
@@ -188,7 +189,7 @@ async fn the_auditor_finds_what_was_changed_behind_the_stores_back() {
         ("UPDATE payouts SET billed_fen = billed_fen + 1", "billed"),
         ("UPDATE bills SET closing_fen = closing_fen + 1", "bills"),
         (
-            "INSERT INTO work SELECT payout, 'send', 1, NULL FROM payouts LIMIT 1",
+            "UPDATE payouts SET queue = 'send', due_at = 1 WHERE state = 'paid'",
             "work",
         ),
     ];

@@ -49,8 +49,6 @@ pub(crate) struct Driver<S> {
     pub(crate) earned: Latencies,
     /// How long each batch of withdrawals took.
     pub(crate) withdrew: Latencies,
-    /// How often withdrawals were decided anew because others had committed.
-    pub(crate) conflicts: u64,
     /// Marks along the way.
     pub(crate) marks: Vec<Mark>,
 }
@@ -60,7 +58,6 @@ struct Done {
     tally: Tally,
     earned: Duration,
     withdrew: Option<Duration>,
-    conflicts: u64,
 }
 
 impl<S: Store + Clone> Driver<S> {
@@ -75,7 +72,6 @@ impl<S: Store + Clone> Driver<S> {
             tally: Tally::default(),
             earned: Latencies::default(),
             withdrew: Latencies::default(),
-            conflicts: 0,
             marks: Vec::new(),
         }
     }
@@ -110,7 +106,6 @@ impl<S: Store + Clone> Driver<S> {
         if let Some(took) = done.withdrew {
             self.withdrew.add(took);
         }
-        self.conflicts += done.conflicts;
         let entries = self.tally.entries();
         if entries >= self.stride * (self.marks.len() as u64 + 1) {
             self.marks.push(Mark {
@@ -131,14 +126,14 @@ async fn decide<S: Store>(store: S, batch: Batch) -> anyhow::Result<Done> {
         wishes,
     } = batch;
     let now = RealClock::default().business();
-    let commands = withdrawals(now, number, &wishes);
+    let requests = withdrawals(now, number, &wishes);
     let began = Instant::now();
     let earn = async {
         let answers = store.earn(now, events).await;
         answers.map(|answers| (answers, began.elapsed()))
     };
     let set_aside = async {
-        let withdrawn = withdraw(&store, now, &commands).await;
+        let withdrawn = withdraw(&store, now, requests).await;
         withdrawn.map(|withdrawn| (withdrawn, began.elapsed()))
     };
     let (earned, withdrawn) = tokio::join!(earn, set_aside);
@@ -150,7 +145,6 @@ async fn decide<S: Store>(store: S, batch: Batch) -> anyhow::Result<Done> {
         tally,
         earned,
         withdrew: (!wishes.is_empty()).then_some(took),
-        conflicts: withdrawn.conflicts,
     })
 }
 
@@ -169,20 +163,20 @@ fn count(answers: &[EventAnswer]) -> Tally {
     tally
 }
 
-/// The commands for some wishes, each with a name and a reference of its own.
-fn withdrawals(now: Timestamp, batch: u64, wishes: &[Wish]) -> Vec<Command> {
-    let command = |(place, wish): (usize, &Wish)| {
+/// Requests for some wishes, each with a name and a reference of its own.
+fn withdrawals(now: Timestamp, batch: u64, wishes: &[Wish]) -> Vec<Withdrawal> {
+    let request = |(place, wish): (usize, &Wish)| {
         let reference = format!("bench-{batch}-{place}");
-        Command::Withdraw(Box::new(Withdrawal {
+        Withdrawal {
             payout: PayoutId::new(now, RealDice.roll()),
             user: user_id(wish.user),
             wanted: Wanted::Exactly(wish.amount),
             reference: Reference::parse(&reference).expect("letters, digits and hyphens"),
             asked: Asked::ByRequest,
             key: None,
-        }))
+        }
     };
-    wishes.iter().enumerate().map(command).collect()
+    wishes.iter().enumerate().map(request).collect()
 }
 
 /// What came of some withdrawals.
@@ -190,23 +184,20 @@ fn withdrawals(now: Timestamp, batch: u64, wishes: &[Wish]) -> Vec<Command> {
 struct Withdrawn {
     accepted: u64,
     fen: i128,
-    conflicts: u64,
 }
 
 /// The only place that knows how a store sets money aside.
 async fn withdraw<S: Store>(
     store: &S,
     now: Timestamp,
-    commands: &[Command],
+    requests: Vec<Withdrawal>,
 ) -> anyhow::Result<Withdrawn> {
     let mut withdrawn = Withdrawn::default();
-    if commands.is_empty() {
+    if requests.is_empty() {
         return Ok(withdrawn);
     }
-    let (outcomes, conflicts) = decide_all(store, now, commands).await?;
-    withdrawn.conflicts = conflicts;
-    for outcome in outcomes {
-        if let Outcome::Withdrawn { amount, .. } = outcome {
+    for answer in store.withdraw(now, &Policy::default(), requests).await? {
+        if let Ok(Outcome::Withdrawn { amount, .. }) = answer {
             withdrawn.accepted += 1;
             withdrawn.fen += i128::from(amount.0);
         }
@@ -215,7 +206,7 @@ async fn withdraw<S: Store>(
 }
 
 /// Commands through prefetch, the rules and commit, all in one commit; answers what came of those
-/// that were not refused, and how often others committed in between.
+/// that were not refused.
 ///
 /// # Errors
 /// When the store fails or others never stop to commit.
@@ -223,13 +214,13 @@ pub(crate) async fn decide_all<S: Store>(
     store: &S,
     now: Timestamp,
     commands: &[Command],
-) -> anyhow::Result<(Vec<Outcome>, u64)> {
+) -> anyhow::Result<Vec<Outcome>> {
     let policy = Policy::default();
     let moment = Moment {
         now,
         policy: &policy,
     };
-    for conflicts in 0..CONFLICTS_MAX {
+    for _ in 0..CONFLICTS_MAX {
         let mut facts = store.prefetch(Keys::of(commands.iter(), now)).await?;
         let (basis, mut all, mut outcomes) = (facts.basis, Changes::default(), Vec::new());
         for command in commands {
@@ -240,7 +231,7 @@ pub(crate) async fn decide_all<S: Store>(
             }
         }
         if store.commit(basis, all).await? == Committed::Done {
-            return Ok((outcomes, conflicts));
+            return Ok(outcomes);
         }
     }
     anyhow::bail!("others committed {CONFLICTS_MAX} times between a prefetch and its commit")

@@ -51,7 +51,7 @@ pub(crate) async fn open_books<S: Store>(store: &S, users: u32) -> anyhow::Resul
 
 async fn decided<S: Store>(store: &S, commands: &[Command]) -> anyhow::Result<()> {
     let now = RealClock::default().business();
-    let (outcomes, _) = decide_all(store, now, commands).await?;
+    let outcomes = decide_all(store, now, commands).await?;
     anyhow::ensure!(
         outcomes.len() == commands.len(),
         "the books refused what they must take"

@@ -90,8 +90,7 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
     if driver.withdrew.len() > 0 {
         sheet
             .section("batch_of_withdrawals")
-            .put_all(driver.withdrew.shown())
-            .put("decided_anew", driver.conflicts);
+            .put_all(driver.withdrew.shown());
     }
     sheet
         .section("over_time")

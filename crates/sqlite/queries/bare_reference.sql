@@ -1,0 +1,1 @@
+SELECT payout FROM bare_references WHERE reference = ?1

@@ -1,1 +1,0 @@
-DELETE FROM work WHERE payout = ?1

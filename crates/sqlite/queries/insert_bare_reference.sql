@@ -1,0 +1,1 @@
+INSERT INTO bare_references (reference, payout) VALUES (?1, ?2)

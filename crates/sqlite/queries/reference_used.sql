@@ -1,1 +1,0 @@
-SELECT 1 FROM payouts WHERE reference = ?1
