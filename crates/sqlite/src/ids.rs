@@ -108,7 +108,7 @@ impl Ids {
 
     /// A filter for each run.
     pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
-        let stored = self.runs.iter().map(|run| &run.filter);
+        let stored = self.runs.iter().map(|run| run.filter.as_ref());
         stored.chain(self.sealed.iter().map(|run| run.filter()))
     }
 

@@ -15,12 +15,12 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Three readers, 32 and 8 MiB of cache, and a log of 128 MiB.
+    /// Three readers, 16 and 4 MiB of cache, and a log of 128 MiB.
     fn default() -> Self {
         Options {
             readers: 3,
-            writer_cache_kib: 32_768,
-            reader_cache_kib: 8_192,
+            writer_cache_kib: 16_384,
+            reader_cache_kib: 4_096,
             checkpoint_pages: 16_000,
         }
     }

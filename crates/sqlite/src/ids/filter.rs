@@ -11,7 +11,7 @@ const PROBES: u32 = 6;
 pub(crate) const BUCKET_WORDS: usize = BLOCK_WORDS * BUCKET_BLOCKS;
 
 /// The filter of a run of 2^`bits` buckets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
     bits: u32,
     words: Vec<u64>,

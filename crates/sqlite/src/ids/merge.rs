@@ -1,5 +1,7 @@
 //! Merging runs, a few buckets with every commit, so that no commit waits for a large merge.
 
+use std::sync::Arc;
+
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
@@ -26,6 +28,8 @@ const MERGED_PER_ID: u64 = 6;
 struct Merge {
     inputs: Vec<Run>,
     output: Run,
+    /// The output's filter, until it is whole.
+    filter: Filter,
     /// The next bucket of the inputs.
     next: usize,
 }
@@ -108,8 +112,13 @@ impl Merger {
 
     fn finish(&mut self, connection: &Connection) -> Result<Option<Merged>, Fault> {
         self.credit = 0;
-        let Some(Merge { inputs, output, .. }) = self.merge.take() else {
+        let Some(merge) = self.merge.take() else {
             return Ok(None);
+        };
+        let Merge { inputs, filter, .. } = merge;
+        let output = Run {
+            filter: Arc::new(filter),
+            ..merge.output
         };
         let numbers: Vec<u64> = inputs.iter().map(|run| run.number).collect();
         let mut delete = cached(connection, sql!("delete_id_run"))?;
@@ -160,11 +169,12 @@ impl Merge {
             level: level + 1,
             bits,
             ids: 0,
-            filter: Filter::empty(bits),
+            filter: Arc::default(),
         };
         Merge {
             inputs,
             output,
+            filter: Filter::empty(bits),
             next: 0,
         }
     }
@@ -182,12 +192,12 @@ impl Merge {
             ids.extend(ids_of(&read_bucket(connection, run.number, self.next)?));
         }
         ids.sort_unstable();
-        ids.iter().for_each(|id| self.output.filter.add(id.0));
+        ids.iter().for_each(|id| self.filter.add(id.0));
         let mut rest = ids.as_slice();
         for number in self.next * FAN_IN..(self.next + 1) * FAN_IN {
             let end = rest.partition_point(|id| bucket(id.0, self.output.bits) <= number);
             let (own, others) = rest.split_at(end);
-            let part = self.output.filter.part(number);
+            let part = self.filter.part(number);
             write_bucket(connection, self.output.number, number, &part, own)?;
             rest = others;
         }

@@ -1,5 +1,7 @@
 //! A run: ids that are never changed, sorted into buckets by their highest bits.
 
+use std::sync::Arc;
+
 use lingqian_io::Fault;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -30,7 +32,8 @@ pub(crate) struct Run {
     /// It has 2^bits buckets.
     pub(crate) bits: u32,
     pub(crate) ids: u64,
-    pub(crate) filter: Filter,
+    /// Shared by all who know the run.
+    pub(crate) filter: Arc<Filter>,
 }
 
 impl Run {
@@ -66,7 +69,7 @@ pub(crate) struct SealedRun {
     bits: u32,
     /// Sorted.
     ids: Vec<Id>,
-    filter: Filter,
+    filter: Arc<Filter>,
 }
 
 impl SealedRun {
@@ -98,7 +101,7 @@ impl SealedRun {
             number,
             bits,
             ids,
-            filter,
+            filter: Arc::new(filter),
         }
     }
 
@@ -127,7 +130,7 @@ impl SealedRun {
             level: 0,
             bits: self.bits,
             ids: self.ids.len() as u64,
-            filter: self.filter.clone(),
+            filter: Arc::clone(&self.filter),
         }
     }
 
@@ -220,15 +223,14 @@ pub(crate) fn load(connection: &Connection) -> Result<(Vec<Run>, u64), Fault> {
         if bits >= SLOT_BITS {
             return Err(damaged("id_runs.bits"));
         }
-        let mut run = Run {
-            number: number.unsigned_abs(),
+        let number = number.unsigned_abs();
+        runs.push(Run {
+            number,
             level: get(row, 1)?,
             bits,
             ids: get::<i64>(row, 3)?.unsigned_abs(),
-            filter: Filter::empty(bits),
-        };
-        load_filter(connection, &mut run)?;
-        runs.push(run);
+            filter: Arc::new(load_filter(connection, number, bits)?),
+        });
     }
     let mut query = cached(connection, sql!("last_id_bucket"))?;
     let last: Option<i64> = query.query_row([], |row| row.get(0)).map_err(fault)?;
@@ -236,19 +238,20 @@ pub(crate) fn load(connection: &Connection) -> Result<(Vec<Run>, u64), Fault> {
     Ok((runs, used + 1))
 }
 
-fn load_filter(connection: &Connection, run: &mut Run) -> Result<(), Fault> {
+fn load_filter(connection: &Connection, run: u64, bits: u32) -> Result<Filter, Fault> {
+    let mut filter = Filter::empty(bits);
     let mut query = cached(connection, sql!("id_filters"))?;
-    let slots = [slot(run.number, 0), slot(run.number + 1, 0)];
+    let slots = [slot(run, 0), slot(run + 1, 0)];
     let mut rows = query.query(slots).map_err(fault)?;
-    for bucket in 0..1_usize << run.bits {
+    for bucket in 0..1_usize << bits {
         let row = rows.next().map_err(fault)?;
         let row = row.ok_or_else(|| damaged("id_buckets"))?;
         let (found, part): (i64, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
-        if found != slot(run.number, bucket) || !run.filter.restore(bucket, &part) {
+        if found != slot(run, bucket) || !filter.restore(bucket, &part) {
             return Err(damaged("id_buckets"));
         }
     }
-    Ok(())
+    Ok(filter)
 }
 
 /// Removes up to `limit` buckets of runs that are not whole or were merged; tells whether any is
