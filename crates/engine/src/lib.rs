@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod assess;
+pub mod copy;
 pub mod desk;
 pub mod dispatch;
 pub mod ingest;

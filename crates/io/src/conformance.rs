@@ -15,6 +15,7 @@ mod flow;
 mod given;
 mod look;
 mod people;
+mod reading_out;
 mod reconciling;
 mod states;
 mod withdrawals;
@@ -23,6 +24,7 @@ mod work;
 use crate::{Browse, Store};
 
 pub use flow::whole_flow;
+pub use reading_out::{full_books, reading_out};
 
 /// Everything that a store promises. `make` makes a store with empty books, another one each
 /// time.

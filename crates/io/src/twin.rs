@@ -10,6 +10,7 @@
 mod audit;
 mod books;
 mod look;
+mod read_out;
 mod world;
 mod write;
 
@@ -28,6 +29,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::{Changes, Facts, Keys};
 
 use crate::Fault;
+use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
     Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, StatementLine, Store,
     Summary,
@@ -252,5 +254,16 @@ impl Browse for MemoryStore {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         self.look(Books::summary).await
+    }
+}
+
+impl ReadOut for MemoryStore {
+    async fn read_out(&self, from: Cursor, limit: u32) -> Result<Piece, Fault> {
+        self.look(|books| books.read_out(&from, limit)).await
+    }
+
+    async fn newest_entry(&self) -> Result<i64, Fault> {
+        self.look(|books| i64::try_from(books.entries.len()).unwrap_or(i64::MAX))
+            .await
     }
 }

@@ -72,6 +72,9 @@ pub(crate) enum Command {
     Reconcile(Reconcile),
     /// Derive every balance anew from the entries and check the invariants.
     Audit,
+    /// Move the books into another store that is empty, and compare both. Nobody may serve either
+    /// of them meanwhile; a copy that was killed goes on where it was. `--data` is left alone.
+    Copy(Copy),
     /// Prove that no entry was changed, lost or moved.
     #[command(subcommand)]
     Ledger(Ledger),
@@ -209,6 +212,17 @@ pub(crate) struct Reconcile {
     /// The day, by Beijing's calendar, as `yyyy-mm-dd`.
     #[arg(long, value_name = "DATE")]
     pub(crate) date: String,
+}
+
+/// Options of `copy`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Copy {
+    /// The books: a data directory, a file, or a PostgreSQL database.
+    #[arg(long, value_name = "STORE")]
+    pub(crate) from: StoreUrl,
+    /// Where they go, said in the same ways.
+    #[arg(long, value_name = "STORE")]
+    pub(crate) to: StoreUrl,
 }
 
 /// What can be done with the ledger as a whole.

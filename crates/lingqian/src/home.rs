@@ -96,7 +96,7 @@ impl Home {
 
     /// The database.
     pub(crate) fn database(&self) -> PathBuf {
-        self.dir.join("lingqian.db")
+        database_in(&self.dir)
     }
 
     /// The keys that seal fields at rest.
@@ -129,6 +129,11 @@ impl Home {
             url.to_owned()
         }
     }
+}
+
+/// The database of a data directory.
+pub(crate) fn database_in(dir: &Path) -> PathBuf {
+    dir.join("lingqian.db")
 }
 
 /// Where a sandbox lives: below a platform's directory, or in one of its own.

@@ -83,6 +83,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain { payout } => commands::explain::run(&existing()?, &payout, json).await,
         Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
         Command::Audit => commands::audit::run(&existing()?, json).await,
+        Command::Copy(options) => commands::copy::run(&options, json).await,
         Command::Ledger(command) => commands::ledger::run(&existing()?, &command, json),
         Command::Sql(options) => commands::sql::run(&existing()?, &options, json),
         Command::Export(command) => commands::export::run(&existing()?, &command, json),

@@ -2,6 +2,7 @@
 //! several processes share.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lingqian_core::command::{ApiKey, DeadLetter};
@@ -15,6 +16,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
     StatementLine, Store, Summary, WithdrawalAnswer,
@@ -23,7 +25,7 @@ use lingqian_postgres::PostgresStore;
 use lingqian_sqlite::SqliteStore;
 use serde::Deserialize;
 
-use crate::home::Home;
+use crate::home::{Home, database_in};
 
 /// The address of a store. There may be a password in it, so it never prints itself.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -54,6 +56,74 @@ impl From<String> for StoreUrl {
     }
 }
 
+/// Where a store is that was named by itself, without a data directory around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The file of the books.
+    File(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(StoreUrl),
+}
+
+impl StoreUrl {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What it names: a database, a file, or a data directory and so the file in it. A path where
+    /// nothing is yet names a file if it ends like one.
+    ///
+    /// # Errors
+    /// When it is the address of something else.
+    pub(crate) fn place(&self) -> anyhow::Result<Place> {
+        match self.0.split_once("://").map(|(scheme, _)| scheme) {
+            Some("postgres" | "postgresql") => return Ok(Place::Postgres(self.clone())),
+            None if !self.is_empty() => {}
+            _ => anyhow::bail!(
+                "a store is a data directory, a file, or postgres://USER@HOST/DATABASE"
+            ),
+        }
+        let path = Path::new(&self.0);
+        let ends = path.extension().and_then(|ends| ends.to_str());
+        let is_file = path.is_file() || (!path.exists() && matches!(ends, Some("db" | "sqlite")));
+        Ok(Place::File(if is_file {
+            path.to_owned()
+        } else {
+            database_in(path)
+        }))
+    }
+}
+
+impl fmt::Display for Place {
+    /// Without who may log in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File(path) => path.display().fmt(f),
+            Place::Postgres(url) => {
+                let (_, rest) = url.0.split_once("://").unwrap_or_default();
+                let host = rest.rsplit('@').next().unwrap_or_default();
+                let host = host.split(['?', '#']).next().unwrap_or_default();
+                write!(f, "postgres://{host}")
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) async fn open(&self) -> anyhow::Result<AnyStore> {
+        let opened = match self {
+            Place::File(path) => SqliteStore::open(path).map(AnyStore::Sqlite),
+            Place::Postgres(url) => PostgresStore::open(&url.0).await.map(AnyStore::Postgres),
+        };
+        opened.with_context(|| format!("the store {self}"))
+    }
+}
+
 /// Either store, behind the one port.
 #[derive(Clone)]
 pub(crate) enum AnyStore {
@@ -77,7 +147,7 @@ impl AnyStore {
                     .map(AnyStore::Postgres)
                     .context("the store in PostgreSQL")
             }
-            None if url.0.is_empty() => Ok(AnyStore::Sqlite(SqliteStore::open(&home.database())?)),
+            None if url.is_empty() => Ok(AnyStore::Sqlite(SqliteStore::open(&home.database())?)),
             _ => anyhow::bail!(
                 "the store must be postgres://USER@HOST/DATABASE, or left out for a file in the \
                  data directory"
@@ -188,6 +258,16 @@ impl Browse for AnyStore {
     }
 }
 
+impl ReadOut for AnyStore {
+    async fn read_out(&self, from: Cursor, limit: u32) -> Result<Piece, Fault> {
+        ask!(self, store => store.read_out(from, limit))
+    }
+
+    async fn newest_entry(&self) -> Result<i64, Fault> {
+        ask!(self, store => store.newest_entry())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,5 +291,25 @@ mod tests {
             .await
             .expect("it opens");
         assert!(matches!(file, AnyStore::Sqlite(_)));
+    }
+
+    #[test]
+    fn a_store_is_named_by_a_directory_a_file_or_an_address_and_shows_no_password() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = |text: &str| StoreUrl::from(text.to_owned()).place();
+        let own = dir.path().to_str().expect("a plain path");
+        let file = |path: String| Place::File(path.into());
+        for (text, expected) in [
+            (own.to_owned(), file(format!("{own}/lingqian.db"))),
+            (format!("{own}/new"), file(format!("{own}/new/lingqian.db"))),
+            (format!("{own}/books.db"), file(format!("{own}/books.db"))),
+        ] {
+            assert_eq!(place(&text).expect("a place"), expected);
+        }
+        let shared = place("postgres://u:hu@sh@h:5/d?password=hush#x").expect("a place");
+        assert_eq!(shared.to_string(), "postgres://h:5/d");
+        for wrong in ["", "mysql://h/d", "http://h"] {
+            assert!(place(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -18,6 +18,7 @@ use tokio_postgres::Row;
 
 use crate::books::chains::{Batch, Chains};
 use crate::books::events::Events;
+pub(crate) use crate::books::events::earning;
 use crate::browse::{bills, system_accounts};
 use crate::codec::{ENTRY_COLUMNS, day, entry, fen, get, number};
 use crate::fault::fault;

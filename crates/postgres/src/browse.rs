@@ -21,7 +21,7 @@ use crate::rows::broken;
 use crate::{payouts, sql};
 
 /// Every row of a query, as types.
-async fn all<T>(
+pub(crate) async fn all<T>(
     session: &Session,
     query: &'static str,
     values: Values<'_>,
@@ -105,7 +105,8 @@ pub(crate) async fn story(
     }))
 }
 
-fn history(payout: PayoutId, row: &Row) -> Result<HistoryLine, Fault> {
+/// Something that happened to a payout.
+pub(crate) fn history(payout: PayoutId, row: &Row) -> Result<HistoryLine, Fault> {
     let known = |names: &[&'static str], name: &str| {
         let found = names.iter().find(|known| **known == name).copied();
         found.ok_or_else(|| damaged("payout_history"))
@@ -207,17 +208,20 @@ pub(crate) async fn dead_letters(
     session: &Session,
     limit: u32,
 ) -> Result<Vec<(DeadLetter, u64)>, Fault> {
-    all(session, sql!("dead_letters"), &[&i64::from(limit)], |row| {
-        let letter = DeadLetter {
-            door: get(row, 0)?,
-            position: get(row, 1)?,
-            code: get(row, 2)?,
-            raw: get(row, 3)?,
-            at: moment(row, 4)?,
-        };
-        Ok((letter, number(row, 5)?))
-    })
-    .await
+    let values: Values<'_> = &[&i64::from(limit)];
+    all(session, sql!("dead_letters"), values, letter).await
+}
+
+/// A dead letter and how often it came.
+pub(crate) fn letter(row: &Row) -> Result<(DeadLetter, u64), Fault> {
+    let letter = DeadLetter {
+        door: get(row, 0)?,
+        position: get(row, 1)?,
+        code: get(row, 2)?,
+        raw: get(row, 3)?,
+        at: moment(row, 4)?,
+    };
+    Ok((letter, number(row, 5)?))
 }
 
 /// The books in a few numbers.

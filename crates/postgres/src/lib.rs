@@ -17,6 +17,7 @@ mod payouts;
 mod people;
 mod pool;
 mod prefetch;
+mod read_out;
 mod rows;
 mod schema;
 mod settle;
@@ -35,6 +36,7 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
     StatementLine, Store, Summary,
@@ -275,5 +277,19 @@ impl Browse for PostgresStore {
         let session = self.look().await?;
         let summary = browse::summary(&session).await?;
         Self::seen(session, summary).await
+    }
+}
+
+impl ReadOut for PostgresStore {
+    async fn read_out(&self, from: Cursor, limit: u32) -> Result<Piece, Fault> {
+        let session = self.look().await?;
+        let piece = read_out::piece(&session, &from, limit).await?;
+        Self::seen(session, piece).await
+    }
+
+    async fn newest_entry(&self) -> Result<i64, Fault> {
+        let session = self.look().await?;
+        let head = prefetch::head(&session).await?;
+        Self::seen(session, head.seq).await
     }
 }

@@ -228,16 +228,7 @@ fn names(keys: &Keys, found: &Found, facts: &mut Facts) -> Result<(), Fault> {
         .map(|key| (key.clone(), None))
         .collect();
     for row in &found.answers {
-        let key = IdempotencyKey {
-            scope: get(row, 0)?,
-            key: get(row, 1)?,
-        };
-        let answer = RememberedAnswer {
-            digest: digest(row.get(2), "idempotency.digest")?,
-            payout: payout_id(text(row, 3)?)?,
-            amount: fen(row, 4)?,
-            created_at: moment(row, 5)?,
-        };
+        let (key, answer) = answer(row)?;
         facts.answers.insert(key, Some(answer));
     }
     for row in &found.open_breaks {
@@ -254,6 +245,21 @@ fn names(keys: &Keys, found: &Found, facts: &mut Facts) -> Result<(), Fault> {
         facts.bill_lines.insert((mchid, get(row, 1)?), true);
     }
     Ok(())
+}
+
+/// A remembered answer and its key.
+pub(crate) fn answer(row: &Row) -> Result<(IdempotencyKey, RememberedAnswer), Fault> {
+    let key = IdempotencyKey {
+        scope: get(row, 0)?,
+        key: get(row, 1)?,
+    };
+    let answer = RememberedAnswer {
+        digest: digest(&get::<Vec<u8>>(row, 2)?, "idempotency.digest")?,
+        payout: payout_id(text(row, 3)?)?,
+        amount: fen(row, 4)?,
+        created_at: moment(row, 5)?,
+    };
+    Ok((key, answer))
 }
 
 /// The wallets that the first round asks for.

@@ -4,7 +4,7 @@
 //! it. What of a user is neither a balance nor rare (today's totals per capped kind, what cools
 //! off) travels with the chunk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lingqian_core::earning::{KindDay, Purse};
 use lingqian_core::id::{KindNo, UserNo};
@@ -153,6 +153,8 @@ pub(crate) struct Accounts {
     turn: usize,
     /// The number of the entry at which this turn of all chunks began.
     turn_began: u64,
+    /// Chunks that go to their rows with the next batch, whoever's turn it is.
+    due: BTreeSet<usize>,
     /// Entries times chunks that are not yet worth carrying a chunk.
     saved: u64,
 }
@@ -171,6 +173,7 @@ impl Accounts {
             chunks: Vec::new(),
             turn: 0,
             turn_began: stored_to,
+            due: BTreeSet::new(),
             saved: 0,
         }
     }
@@ -301,6 +304,26 @@ impl Accounts {
         }
     }
 
+    /// Has the user's chunk carried to its row with the next batch: for what no entry tells.
+    pub(crate) fn carry_next(&mut self, user: UserNo) {
+        self.due.extend(place(user).map(|(chunk, _)| chunk));
+    }
+
+    /// Takes a chunk to its row, unless its row has all of it.
+    fn store(&mut self, number: usize, last: u64, today: BusinessDate) -> Option<StoredChunk> {
+        let chunk = self.chunks.get_mut(number)?.as_mut()?;
+        if !chunk.dirty {
+            return None;
+        }
+        chunk.dirty = false;
+        chunk.stored_to = last;
+        Some(StoredChunk {
+            number: number as u64,
+            stored_to: last,
+            body: chunk.body(today),
+        })
+    }
+
     /// Chunks whose turn it is to be carried to their rows, as they are after entry `last`, when
     /// `entries` more were written and a whole turn takes `turn_entries` of them. The number is
     /// that of the entry up to which every row holds, when a turn has just ended.
@@ -316,23 +339,15 @@ impl Accounts {
         let share = self.saved / turn_entries.max(1);
         self.saved %= turn_entries.max(1);
         let (mut carried, mut ended) = (Vec::new(), None);
+        for number in std::mem::take(&mut self.due) {
+            carried.extend(self.store(number, last, today));
+        }
         for _ in 0..share.min(chunks) {
             if self.turn >= self.chunks.len() {
                 ended = Some(self.turn_began);
                 (self.turn, self.turn_began) = (0, last);
             }
-            let number = self.turn as u64;
-            if let Some(Some(chunk)) = self.chunks.get_mut(self.turn)
-                && chunk.dirty
-            {
-                chunk.dirty = false;
-                chunk.stored_to = last;
-                carried.push(StoredChunk {
-                    number,
-                    stored_to: last,
-                    body: chunk.body(today),
-                });
-            }
+            carried.extend(self.store(self.turn, last, today));
             self.turn += 1;
         }
         (carried, ended)

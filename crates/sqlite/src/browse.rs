@@ -6,7 +6,7 @@ use lingqian_core::earning::Kind;
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::money::Micros;
-use lingqian_core::payout::State;
+use lingqian_core::payout::{Payout, State};
 use lingqian_core::reconcile::Bill;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Evidence;
@@ -118,10 +118,7 @@ pub(crate) fn story(
     let hold: Option<i64> = first(&mut *cached(connection, sql!("hold_of"))?, [&name], |row| {
         get(row, 0)
     })?;
-    let mut story: Vec<HistoryLine> = Vec::new();
-    story.extend(hold.map(|_| HistoryLine::held(&row.payout)));
-    let mut query = cached(connection, sql!("history"))?;
-    story.append(&mut rows(&mut query, [&name], |row| history(payout, row))?);
+    let history = history(connection, &row.payout, hold)?;
     let mut query = cached(connection, sql!("payout_entries"))?;
     let mut numbers: Vec<i64> = hold.into_iter().collect();
     numbers.append(&mut rows(&mut query, [&name], |row| get(row, 0))?);
@@ -133,13 +130,29 @@ pub(crate) fn story(
     let breaks = rows(&mut *cached(connection, sql!("break_of"))?, [&name], broken)?;
     Ok(Some(PayoutStory {
         row,
-        history: story,
+        history,
         entries,
         breaks,
     }))
 }
 
-fn history(payout: PayoutId, row: &Row<'_>) -> Result<HistoryLine, Fault> {
+/// What happened to a payout, oldest first; the first line may be told by its hold alone.
+pub(crate) fn history(
+    connection: &Connection,
+    payout: &Payout,
+    hold: Option<i64>,
+) -> Result<Vec<HistoryLine>, Fault> {
+    let mut story: Vec<HistoryLine> = Vec::new();
+    story.extend(hold.map(|_| HistoryLine::held(payout)));
+    let mut query = cached(connection, sql!("history"))?;
+    let rest = rows(&mut query, [payout.id.to_string()], |row| {
+        happened(payout.id, row)
+    });
+    story.append(&mut rest?);
+    Ok(story)
+}
+
+fn happened(payout: PayoutId, row: &Row<'_>) -> Result<HistoryLine, Fault> {
     let (event, state): (String, String) = (get(row, 1)?, get(row, 2)?);
     let known = |names: &[&'static str], name: &str| {
         let found = names.iter().find(|known| **known == name).copied();
@@ -248,17 +261,20 @@ pub(crate) fn dead_letters(
     rows(
         &mut *cached(connection, sql!("dead_letters"))?,
         [limit],
-        |row| {
-            let letter = DeadLetter {
-                door: get(row, 0)?,
-                position: get(row, 1)?,
-                code: get(row, 2)?,
-                raw: get(row, 3)?,
-                at: Timestamp(get(row, 4)?),
-            };
-            Ok((letter, count(row, 5)?))
-        },
+        letter,
     )
+}
+
+/// A dead letter and how often it came.
+pub(crate) fn letter(row: &Row<'_>) -> Result<(DeadLetter, u64), Fault> {
+    let letter = DeadLetter {
+        door: get(row, 0)?,
+        position: get(row, 1)?,
+        code: get(row, 2)?,
+        raw: get(row, 3)?,
+        at: Timestamp(get(row, 4)?),
+    };
+    Ok((letter, count(row, 5)?))
 }
 
 fn count(row: &Row<'_>, index: usize) -> Result<u64, Fault> {

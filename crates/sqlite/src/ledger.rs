@@ -27,9 +27,9 @@ use crate::page::{Draft, Line, Page, of};
 use crate::record::{self, Record};
 
 pub(crate) use batch::{Batch, State};
-pub(crate) use event::{Found, Marks};
+pub(crate) use event::{Found, Marks, found};
 pub(crate) use load::{sources, state, system};
-pub(crate) use withdrawal::{Prints, Rows, asked};
+pub(crate) use withdrawal::{Prints, Rows, answer_in, answer_row, asked};
 
 /// Pages that are kept in memory after they were written, for those who ask again.
 const PAGES_KEPT: usize = 64;

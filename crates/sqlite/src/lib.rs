@@ -13,6 +13,7 @@ mod options;
 mod page;
 mod payouts;
 mod prefetch;
+mod read_out;
 mod reading;
 mod record;
 mod relations;
@@ -37,6 +38,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::read_out::{Cursor, Part, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
     StatementLine, Store, Summary, WithdrawalAnswer,
@@ -341,5 +343,22 @@ impl Browse for SqliteStore {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         self.read(browse::summary).await
+    }
+}
+
+impl ReadOut for SqliteStore {
+    async fn read_out(&self, from: Cursor, limit: u32) -> Result<Piece, Fault> {
+        if from.part == Part::Terms {
+            let found = self
+                .look(move |ledger, connection| read_out::terms(ledger, connection, &from, limit));
+            return found.await;
+        }
+        self.read(move |connection| read_out::piece(connection, &from, limit))
+            .await
+    }
+
+    async fn newest_entry(&self) -> Result<i64, Fault> {
+        self.read(|connection| Ok(page::last(connection)?.0.cast_signed()))
+            .await
     }
 }

@@ -209,6 +209,20 @@ pub(crate) fn walk(
     from: u64,
     mut each: impl FnMut(&Page, &Hash) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
+    walk_while(connection, from, |page, hash| {
+        each(page, hash).map(|()| true)
+    })
+}
+
+/// The same for as long as whoever takes the pages asks for more.
+///
+/// # Errors
+/// As for [`walk`].
+pub(crate) fn walk_while(
+    connection: &Connection,
+    from: u64,
+    mut each: impl FnMut(&Page, &Hash) -> Result<bool, Fault>,
+) -> Result<(), Fault> {
     let mut query = cached(connection, sql!("pages_from"))?;
     let mut rows = query.query([from.cast_signed()]).map_err(fault)?;
     let mut before: Option<(u64, Hash)> = None;
@@ -231,7 +245,9 @@ pub(crate) fn walk(
                  of the chain before it, was changed; restore the file from a copy"
             )));
         }
-        each(&page, &hash)?;
+        if !each(&page, &hash)? {
+            break;
+        }
         before = Some((page.last(), hash));
     }
     Ok(())

@@ -117,7 +117,8 @@ pub(crate) fn wallet(connection: &Connection, user: User) -> Result<Wallet, Faul
     Ok(wallet)
 }
 
-fn link(row: &Row<'_>) -> Result<Link, Fault> {
+/// A link from its seven columns.
+pub(crate) fn link(row: &Row<'_>) -> Result<Link, Fault> {
     let (app, openid): (String, String) = (get(row, 1)?, get(row, 2)?);
     let unionid: Option<String> = get(row, 3)?;
     let person = |text: &str| id(text, OpenId::parse, "links.openid");
@@ -155,7 +156,8 @@ fn links(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), 
     Ok(())
 }
 
-fn state(digest: StateDigest, row: &Row<'_>) -> Result<LinkState, Fault> {
+/// A started link from its four columns.
+pub(crate) fn state(digest: StateDigest, row: &Row<'_>) -> Result<LinkState, Fault> {
     let app: String = get(row, 1)?;
     Ok(LinkState {
         digest,

@@ -74,6 +74,19 @@ fn kinds() -> Changes {
     }
 }
 
+/// Some days of events that meet each other, the same for the same seed.
+pub(super) async fn some_days<S: Store>(store: &S, seed: u64) {
+    commit(store, kinds()).await;
+    let chance = Chance(SeededDice::new(seed));
+    let ids: Vec<String> = (0..90).map(|number| format!("e{number}")).collect();
+    let mut now = NOON;
+    for _ in 0..12 {
+        let events: Vec<EventView<'_>> = (0..30).map(|_| chance.event(&ids)).collect();
+        earn(store, now, &events).await;
+        now = now.after_ms(i64::try_from(chance.below(9)).unwrap_or(0) * 3_600_000);
+    }
+}
+
 async fn prepared<S: Store>(store: S) -> S {
     let store = opened(store).await;
     commit(&store, kinds()).await;

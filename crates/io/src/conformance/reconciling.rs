@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lingqian_core::audit::Invariant;
 use lingqian_core::command::DeadLetter;
-use lingqian_core::id::{KindNo, MchId};
+use lingqian_core::id::{KindNo, MchId, PayoutId};
 use lingqian_core::ledger::{Account, Cause};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
@@ -40,8 +40,12 @@ fn line(flow_no: &str, direction: Direction, amount: i64) -> BillLine {
 
 /// Each sort of line with its entry; the payout of number 1 was paid.
 fn lines(date: BusinessDate) -> Changes {
+    lines_of(payout_id(1), date)
+}
+
+/// Each sort of line with its entry, some of them about a payout that was paid.
+pub(super) fn lines_of(payout: PayoutId, date: BusinessDate) -> Changes {
     let (float, clearing) = (Account::Float(MERCHANT), Account::Clearing(MERCHANT));
-    let payout = payout_id(1);
     let top_up = (float, Account::Funding(KindNo::TOP_UP));
     let (o, i) = (Direction::Out, Direction::In);
     let sorts = [

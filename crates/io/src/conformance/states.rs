@@ -42,7 +42,7 @@ fn bare(no: i64) -> Attempt {
 }
 
 /// One payout per state, twice where the state has something optional.
-fn every_state() -> Vec<Payout> {
+pub(super) fn every_state() -> Vec<Payout> {
     let code = || "ACCOUNT_ERROR".to_owned();
     let package = Some("affffddafdfafddffda==".to_owned());
     let states = [

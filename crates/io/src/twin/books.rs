@@ -58,6 +58,8 @@ pub(crate) struct Books {
     pub(crate) day_totals: BTreeMap<(UserNo, BusinessDate), DayTotals>,
     pub(crate) answers: BTreeMap<IdempotencyKey, RememberedAnswer>,
     pub(crate) bill_lines: BTreeMap<(MerchantNo, String), BookedLine>,
+    /// By the number of its entry.
+    pub(crate) bill_line_of: BTreeMap<i64, (MerchantNo, String)>,
     pub(crate) breaks: BTreeMap<String, Break>,
     pub(crate) bills: BTreeMap<(MerchantNo, BusinessDate), Bill>,
 }

@@ -236,8 +236,9 @@ impl Books {
             self.append(entry);
         }
         for (booked, entry) in changes.bill_lines.drain(..) {
-            self.append(entry);
+            let seq = self.append(entry);
             let key = (booked.merchant, booked.line.flow_no.clone());
+            self.bill_line_of.insert(seq, key.clone());
             self.bill_lines.insert(key, booked);
         }
     }

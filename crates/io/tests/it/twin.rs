@@ -14,6 +14,11 @@ async fn the_memory_store_passes_the_conformance_suite() {
     conformance::exercise(async || MemoryStore::default()).await;
 }
 
+#[tokio::test]
+async fn the_twin_can_be_moved() {
+    conformance::reading_out(async || MemoryStore::default()).await;
+}
+
 fn letter(raw: &str) -> Changes {
     let letter = DeadLetter {
         door: "import".into(),

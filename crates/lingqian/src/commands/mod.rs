@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod audit;
+pub(crate) mod copy;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod import;

@@ -4,6 +4,7 @@
 mod bench;
 mod books;
 mod commands;
+mod copied;
 mod killed;
 mod process;
 mod quickstart;

@@ -111,7 +111,7 @@ impl Events {
 }
 
 /// The event whose name an entry bears; its columns follow those of the entry and its chain.
-fn earning(row: &Row, entry: &Entry) -> Result<Option<Earning>, Fault> {
+pub(crate) fn earning(row: &Row, entry: &Entry) -> Result<Option<Earning>, Fault> {
     let place = ENTRY_COLUMNS + 2;
     let Some(source) = get::<Option<String>>(row, place)? else {
         return Ok(None);

@@ -16,3 +16,8 @@ use crate::world::store;
 async fn the_postgres_store_passes_the_conformance_suite() {
     conformance::exercise(async || store().await.0).await;
 }
+
+#[tokio::test]
+async fn the_postgres_store_can_be_moved() {
+    conformance::reading_out(async || store().await.0).await;
+}

@@ -211,7 +211,7 @@ impl Ledger {
 }
 
 /// An event as its entry tells it, and the entry that it takes back.
-fn found(line: &Line<'_>) -> Result<(Found, Option<u64>), Fault> {
+pub(crate) fn found(line: &Line<'_>) -> Result<(Found, Option<u64>), Fault> {
     let record = &line.record;
     let lost = || damaged(line.seq);
     let user = match record.cause {

@@ -13,7 +13,7 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::user::DayTotals;
 use lingqian_core::withdrawal::{Held, Withdrawal};
 use lingqian_io::Fault;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 
 use super::{About, Ledger, Leg, about_payout};
 use crate::codec::{digest, fen, first, get, payout_id};
@@ -168,13 +168,7 @@ impl Ledger {
         }
         let mut query = cached(connection, sql!("answer"))?;
         first(&mut query, [key.scope.as_str(), key.key.as_str()], |row| {
-            let (bytes, payout): (Vec<u8>, String) = (get(row, 0)?, get(row, 1)?);
-            Ok(RememberedAnswer {
-                digest: digest(&bytes, "idempotency.digest")?,
-                payout: payout_id(&payout)?,
-                amount: fen(row, 2)?,
-                created_at: Timestamp(get(row, 3)?),
-            })
+            answer_row(row)
         })
     }
 
@@ -235,14 +229,40 @@ pub(crate) fn about_request(payout: PayoutId, request: Request<'_>) -> About<'_>
 fn answer(line: &Line<'_>, key: &IdempotencyKey) -> Result<Option<RememberedAnswer>, Fault> {
     let keyed = line.names.request.and_then(|request| request.key);
     let own = |keyed: &Keyed<'_>| (keyed.scope, keyed.key) == (&*key.scope, &*key.key);
-    let Some(keyed) = keyed.filter(own) else {
+    if !keyed.is_some_and(|keyed| own(&keyed)) {
+        return Ok(None);
+    }
+    Ok(answer_in(line)?.map(|(_, answer)| answer))
+}
+
+/// A remembered answer from the first four columns of its row.
+pub(crate) fn answer_row(row: &Row<'_>) -> Result<RememberedAnswer, Fault> {
+    let (bytes, payout): (Vec<u8>, String) = (get(row, 0)?, get(row, 1)?);
+    Ok(RememberedAnswer {
+        digest: digest(&bytes, "idempotency.digest")?,
+        payout: payout_id(&payout)?,
+        amount: fen(row, 2)?,
+        created_at: Timestamp(get(row, 3)?),
+    })
+}
+
+/// The answer that a hold tells, and its key.
+pub(crate) fn answer_in(
+    line: &Line<'_>,
+) -> Result<Option<(IdempotencyKey, RememberedAnswer)>, Fault> {
+    let Some(keyed) = line.names.request.and_then(|request| request.key) else {
         return Ok(None);
     };
+    let key = IdempotencyKey {
+        scope: keyed.scope.to_owned(),
+        key: keyed.key.to_owned(),
+    };
     let payout = line.names.payout.ok_or_else(|| damaged(line.seq))?;
-    Ok(Some(RememberedAnswer {
+    let answer = RememberedAnswer {
         digest: *keyed.digest,
         payout,
         amount: line.record.amount.whole_fen(),
         created_at: line.record.at,
-    }))
+    };
+    Ok(Some((key, answer)))
 }

@@ -275,12 +275,7 @@ fn post(
     for (earning, posting) in &changes.earnings {
         post_event(ledger, connection, changes, earning, posting)?;
     }
-    for (user, kind, totals) in &changes.kind_days {
-        ledger.accounts.set_kind_day(*user, *kind, *totals);
-    }
-    for (user, day, amount) in &changes.cooling {
-        ledger.accounts.set_cooling(*user, *day, *amount);
-    }
+    set_terms(ledger, connection, changes)?;
     for (source, event, clawed) in &changes.clawed {
         let name = (source.as_str(), event.as_str());
         let fingerprint = fingerprint(&ledger.key, name.0, name.1);
@@ -307,6 +302,30 @@ fn post(
         numbers.bill_lines.push(seq);
     }
     Ok(numbers)
+}
+
+/// Sets what counts towards days and what cools off. Events tell it again whenever the books are
+/// read from their entries; what comes without an event must be in the row of its chunk.
+fn set_terms(
+    ledger: &mut Ledger,
+    connection: &rusqlite::Connection,
+    changes: &Changes,
+) -> Result<(), Fault> {
+    let kinds = changes.kind_days.iter().map(|(user, ..)| *user);
+    let cooling = changes.cooling.iter().map(|(user, ..)| *user);
+    for user in kinds.chain(cooling) {
+        ledger.accounts.load(connection, user)?;
+        if changes.earnings.is_empty() {
+            ledger.accounts.carry_next(user);
+        }
+    }
+    for (user, kind, totals) in &changes.kind_days {
+        ledger.accounts.set_kind_day(*user, *kind, *totals);
+    }
+    for (user, day, amount) in &changes.cooling {
+        ledger.accounts.set_cooling(*user, *day, *amount);
+    }
+    Ok(())
 }
 
 impl Numbers {

@@ -3,6 +3,7 @@
 mod chain;
 mod faults;
 mod file;
+mod moved;
 mod payouts;
 mod relations;
 mod verify;
@@ -23,6 +24,18 @@ use tempfile::TempDir;
 async fn the_sqlite_store_passes_the_conformance_suite() {
     let dirs: Mutex<Vec<TempDir>> = Mutex::default();
     conformance::exercise(async || {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = SqliteStore::open(&dir.path().join("books.db")).expect("it opens");
+        dirs.lock().expect("no panic").push(dir);
+        store
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_sqlite_store_can_be_moved() {
+    let dirs: Mutex<Vec<TempDir>> = Mutex::default();
+    conformance::reading_out(async || {
         let dir = tempfile::tempdir().expect("a directory");
         let store = SqliteStore::open(&dir.path().join("books.db")).expect("it opens");
         dirs.lock().expect("no panic").push(dir);

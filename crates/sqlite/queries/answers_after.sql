@@ -1,0 +1,2 @@
+SELECT digest, payout, amount_fen, created_at, scope, key FROM idempotency
+WHERE (scope, key) > (?1, ?2) ORDER BY scope, key LIMIT ?3
