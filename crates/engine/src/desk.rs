@@ -3,7 +3,7 @@
 //!
 //! While one batch is being committed the next one gathers, so a busy desk commits large
 //! batches and an idle one answers at once. Earning events have a lane of their own, see
-//! [`mod@events`]; the two lanes take turns, so neither decides on what the other is changing
+//! `events`; the two lanes take turns, so neither decides on what the other is changing
 //! and neither waits for ever.
 
 mod events;
