@@ -254,15 +254,14 @@ impl Store for SqliteStore {
 impl Browse for SqliteStore {
     async fn user(&self, id: &UserId, day: BusinessDate) -> Result<Option<Wallet>, Fault> {
         let id = id.clone();
-        let wallet = self.read(move |connection| browse::wallet(connection, &id, day));
-        let Some(wallet) = wallet.await? else {
-            return Ok(None);
-        };
-        let filled = self.look(move |ledger, connection| {
-            let mut wallet = wallet.clone();
-            fill(ledger, connection, &mut wallet, day).map(|()| wallet)
-        });
-        filled.await.map(Some)
+        // All of it on one thread: a look at one user costs less than another thread's waking.
+        self.look(move |ledger, connection| {
+            let Some(mut wallet) = browse::wallet(connection, &id, day)? else {
+                return Ok(None);
+            };
+            fill(ledger, connection, &mut wallet, day).map(|()| Some(wallet))
+        })
+        .await
     }
 
     async fn statement(
