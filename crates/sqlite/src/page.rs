@@ -3,7 +3,7 @@
 
 use lingqian_core::ledger::Entry;
 use lingqian_io::Fault;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params};
 
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
@@ -179,8 +179,12 @@ pub(crate) fn row(row: &Row<'_>) -> Result<(Page, Hash), Fault> {
 
 /// The number and hash of the last entry and page; zeroes where there is none.
 pub(crate) fn last(connection: &Connection) -> Result<(u64, Hash), Fault> {
-    let mut query = cached(connection, sql!("last_page"))?;
-    let found = query.query_row([], |row| {
+    end(&mut *cached(connection, sql!("last_page"))?, [])
+}
+
+/// The number of the last entry and the hash of the page that a query finds; zeroes for none.
+fn end(query: &mut Statement<'_>, values: impl Params) -> Result<(u64, Hash), Fault> {
+    let found = query.query_row(values, |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
     });
     let found = found.optional().map_err(fault)?;
@@ -255,12 +259,6 @@ pub(crate) fn walk_while(
 
 /// The end of the page before the one that begins with this entry.
 fn hash_before(connection: &Connection, first: u64) -> Result<(u64, Hash), Fault> {
-    let mut query = cached(connection, sql!("page_before"))?;
-    let found = query.query_row([first.cast_signed()], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
-    });
-    let found = found.optional().map_err(fault)?;
-    Ok(found.map_or((0, NO_HASH), |(first, count, hash)| {
-        ((first + count - 1).unsigned_abs(), hash)
-    }))
+    let query = &mut *cached(connection, sql!("page_before"))?;
+    end(query, [first.cast_signed()])
 }
