@@ -121,6 +121,8 @@ impl From<Rejection> for Problem {
             | Rejection::EventConflict
             | Rejection::AlreadyTakenBack
             | Rejection::WalletLinkedElsewhere
+            | Rejection::SamePerson
+            | Rejection::ResendTooLate
             | Rejection::WrongState { .. } => 409,
             Rejection::StateUnknown | Rejection::StateExpired | Rejection::StateUsed => 410,
             Rejection::UnknownMerchant => 503,
@@ -144,6 +146,7 @@ impl From<Rejection> for Problem {
             | Rejection::KeyReused
             | Rejection::InsufficientFunds
             | Rejection::BelowMinimum { .. }
+            | Rejection::NoProof { .. }
             | Rejection::ForeignNumber
             | Rejection::ClaimMismatch { .. }
             | Rejection::Immutable { .. } => 422,

@@ -14,6 +14,7 @@ use lingqian_io::{Clock as _, Ports as _};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+use crate::config::some_fen;
 use crate::home::{Home, write_whole};
 use crate::passes;
 use crate::wire::{Wire, public_url};
@@ -83,6 +84,8 @@ async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
         scene: texts.scene.clone(),
         scene_report: texts.scene_report.clone(),
         remark: texts.remark.clone(),
+        weight: 1,
+        day_quota: some_fen(texts.day_quota_fen),
     };
     let mut commands = vec![Command::DefineMerchant(merchant)];
     for kind in &wire.config().kinds {

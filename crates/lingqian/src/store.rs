@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{PayoutId, UserId, UserNo};
-use lingqian_core::money::Micros;
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -243,6 +244,21 @@ impl Browse for AnyStore {
 
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
         ask!(self, store => store.merchants())
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        ask!(self, store => store.stops())
+    }
+
+    async fn deeds(&self, subject: Option<String>, limit: u32) -> Result<Vec<Deed>, Fault> {
+        ask!(self, store => store.deeds(subject, limit))
+    }
+
+    async fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
+        ask!(self, store => store.merchant_days(since))
     }
 
     async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {

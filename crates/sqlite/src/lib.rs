@@ -6,6 +6,7 @@ mod browse;
 mod checkpoint;
 mod codec;
 mod commit;
+mod control;
 mod ids;
 mod ledger;
 mod names;
@@ -28,9 +29,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{PayoutId, UserId, UserNo};
-use lingqian_core::money::Micros;
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -321,6 +323,24 @@ impl Browse for SqliteStore {
 
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
         self.read(prefetch::merchants).await
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        self.read(|connection| control::stops(connection, false))
+            .await
+    }
+
+    async fn deeds(&self, subject: Option<String>, limit: u32) -> Result<Vec<Deed>, Fault> {
+        self.read(move |connection| control::deeds(connection, subject.as_deref(), limit))
+            .await
+    }
+
+    async fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
+        self.read(move |connection| control::merchant_days(connection, since))
+            .await
     }
 
     async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {

@@ -14,7 +14,7 @@ use lingqian_core::id::{
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::link::{Identity, StateDigest};
 use lingqian_core::money::{Fen, Micros};
-use lingqian_core::payout::{Asked, Payout};
+use lingqian_core::payout::{Asked, Payout, State};
 use lingqian_core::reconcile::{Bill, BillLine, Direction};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
@@ -72,6 +72,8 @@ pub(crate) fn merchant() -> Merchant {
         scene: "1000".into(),
         scene_report: vec![("岗位类型".into(), "看广告".into())],
         remark: "零钱".into(),
+        weight: 1,
+        day_quota: None,
     }
 }
 
@@ -370,9 +372,18 @@ fn check_step(before: Option<&Payout>, after: &Payout) {
         assert_eq!(after.version, 1, "a life begins at 1");
         return;
     };
+    if after == before {
+        // It only waits longer, or for something else.
+        return;
+    }
     assert_eq!(after.version, before.version + 1, "every change counts");
     if before.state.is_final() {
         assert_eq!(after.state, before.state, "final is final");
+    }
+    if after.tries > before.tries {
+        assert_eq!(after.tries, before.tries + 1, "one attempt ends at a time");
+        assert_eq!(after.state, State::Approved, "a new attempt is to begin");
+        return;
     }
     if let Some(attempt) = before.state.attempt() {
         let next = after.state.attempt().expect("an attempt is not forgotten");
