@@ -172,7 +172,9 @@ impl From<Fault> for Problem {
                 500,
                 "it may or may not have been done; repeat it with the same idempotency key or id",
             ),
-            Fault::Broken(_) => (500, "the service cannot do this now; nothing was changed"),
+            Fault::Broken(_) | Fault::Held(_) => {
+                (500, "the service cannot do this now; nothing was changed")
+            }
         };
         let outcome = if matches!(fault, Fault::Unknown(_)) {
             "unknown"

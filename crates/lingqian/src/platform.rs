@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::config::some_fen;
 use crate::home::{Home, write_whole};
 use crate::passes;
+use crate::store::Purpose;
 use crate::wire::{Wire, public_url};
 
 /// A platform that serves.
@@ -43,7 +44,7 @@ impl Platform {
             format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
         })?;
         let url = public_url(&config, listener.local_addr()?);
-        let wire = Wire::assemble(home, config, &url).await?;
+        let wire = Wire::assemble(home, config, &url, Purpose::Write).await?;
         wire.follow_sandbox_clock().await;
         let desk = wire.open_desk();
         catalogue(&wire, &desk).await?;

@@ -125,6 +125,16 @@ impl Place {
     }
 }
 
+/// What a store is opened for. One process at a time may write to a file; any number may share a
+/// database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To change the books.
+    Write,
+    /// To look at them, beside whoever writes.
+    Look,
+}
+
 /// Either store, behind the one port.
 #[derive(Clone)]
 pub(crate) enum AnyStore {
@@ -139,7 +149,11 @@ impl AnyStore {
     ///
     /// # Errors
     /// When the address is of no store that is known, or the store cannot be opened.
-    pub(crate) async fn open(home: &Home, url: &StoreUrl) -> anyhow::Result<AnyStore> {
+    pub(crate) async fn open(
+        home: &Home,
+        url: &StoreUrl,
+        purpose: Purpose,
+    ) -> anyhow::Result<AnyStore> {
         let scheme = url.0.split_once("://").map(|(scheme, _)| scheme);
         match scheme {
             Some("postgres" | "postgresql") => {
@@ -148,7 +162,14 @@ impl AnyStore {
                     .map(AnyStore::Postgres)
                     .context("the store in PostgreSQL")
             }
-            None if url.is_empty() => Ok(AnyStore::Sqlite(SqliteStore::open(&home.database())?)),
+            None if url.is_empty() => {
+                let file = home.database();
+                let opened = match purpose {
+                    Purpose::Write => SqliteStore::open(&file)?,
+                    Purpose::Look => SqliteStore::open_to_look(&file)?,
+                };
+                Ok(AnyStore::Sqlite(opened))
+            }
             _ => anyhow::bail!(
                 "the store must be postgres://USER@HOST/DATABASE, or left out for a file in the \
                  data directory"
@@ -299,11 +320,11 @@ mod tests {
             "postgres://u:hush@",
         ] {
             let url = StoreUrl::from(address.to_owned());
-            let refused = AnyStore::open(&home, &url).await.map(drop);
+            let refused = AnyStore::open(&home, &url, Purpose::Write).await.map(drop);
             let words = format!("{:#} {url:?}", refused.expect_err("refused"));
             assert!(!words.contains("hush"), "{words}");
         }
-        let file = AnyStore::open(&home, &StoreUrl::default())
+        let file = AnyStore::open(&home, &StoreUrl::default(), Purpose::Look)
             .await
             .expect("it opens");
         assert!(matches!(file, AnyStore::Sqlite(_)));
