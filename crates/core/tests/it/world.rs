@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use lingqian_core::audit::{Audit, Finding as Wrong};
 use lingqian_core::changes::{HistoryLine, Work};
 use lingqian_core::command::{Command, IdempotencyKey};
+use lingqian_core::control::Deed;
 use lingqian_core::earning::{EarningEvent, Kind, Terms};
 use lingqian_core::id::{
     AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference,
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) history: Vec<HistoryLine>,
     pub(crate) work: BTreeMap<PayoutId, Work>,
     pub(crate) bills: Vec<Bill>,
+    pub(crate) deeds: Vec<Deed>,
     /// What the last command changed.
     pub(crate) last: Changes,
 }
@@ -177,6 +179,7 @@ impl World {
             history: Vec::new(),
             work: BTreeMap::new(),
             bills: Vec::new(),
+            deeds: Vec::new(),
             last: Changes::default(),
         }
     }
@@ -202,6 +205,10 @@ impl World {
     /// Decides, and lives with it. What a command asks for and nobody wrote is absent.
     pub(crate) fn run(&mut self, command: Command) -> Answer {
         let keys = Keys::of([&command].into_iter(), self.now);
+        if self.facts.day != keys.day {
+            self.facts.day = keys.day;
+            self.facts.merchant_days.clear();
+        }
         self.add_absences(keys);
         let moment = Moment {
             now: self.now,
@@ -225,6 +232,7 @@ impl World {
             self.bills.retain(|known| known.date != bill.date);
             self.bills.push(bill.clone());
         }
+        self.deeds.extend(changes.deeds.iter().cloned());
         self.last = changes;
         Ok(outcome)
     }
