@@ -66,9 +66,8 @@ fn draw<'f>(open: &[&'f Merchant], payout: PayoutId) -> Option<&'f Merchant> {
     let weight = |merchant: &Merchant| u128::from(merchant.weight.max(1));
     let sum: u128 = open.iter().map(|merchant| weight(merchant)).sum();
     // Neighbours in time are spread: the upper half of a product with an odd constant.
-    let mixed = payout
-        .to_bits()
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+    let folded = payout.to_bits() ^ (payout.to_bits() >> 80);
+    let mixed = folded.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     let mut drawn = (mixed >> 64).checked_rem(sum)?;
     for merchant in open {
         match drawn.checked_sub(weight(merchant)) {
