@@ -182,7 +182,8 @@ pub fn secrets_in(data: &Path) -> anyhow::Result<Vec<(String, String)>> {
         }
     }
     let key = std::fs::read_to_string(data.join("api-key")).context("there is no key of the API")?;
-    let secret = key.trim().rsplit(['_', '.']).next().unwrap_or_default();
+    // `lq_ID_SECRET`, where the secret may have underscores of its own.
+    let secret = key.trim().splitn(3, '_').nth(2).unwrap_or_default();
     ensure!(secret.len() > 8, "the key of the API has no secret part");
     secrets.push(("the secret part of the API's key".into(), secret.to_owned()));
     let pem = std::fs::read_to_string(data.join("wechat/apiclient_key.pem"))

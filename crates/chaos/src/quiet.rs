@@ -7,16 +7,18 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 
 use crate::calls::payouts;
-use crate::history::PayoutSeen;
+use crate::history::{PayoutSeen, Recorder};
 use crate::stage::Stage;
 use crate::web::Web;
 
 /// A day and five hours: whoever was asked to confirm and did not, is too late after it.
 const A_DAY_S: u64 = 104_400;
 /// So many such days pass at most before every payout has ended.
-const DAYS_MAX: usize = 6;
+const DAYS_MAX: usize = 4;
 /// What can move without another day does so within this.
 const MOVE_WAIT: Duration = Duration::from_secs(45);
+/// How long a day lasts in which payouts wait for their users.
+const LINGER_WAIT: Duration = Duration::from_secs(2);
 /// Payouts of a page.
 const PAGE: u32 = 200;
 
@@ -25,6 +27,7 @@ const PAGE: u32 = 200;
 pub(crate) struct Calm<'s> {
     pub(crate) stage: &'s mut Stage,
     pub(crate) web: Web,
+    pub(crate) recorder: &'s Recorder,
 }
 
 impl Calm<'_> {
@@ -82,15 +85,28 @@ impl Calm<'_> {
             let waits: &[&str] = if last { &[] } else { &["awaiting_user"] };
             self.until("payouts that could move did", async |calm| calm.open(waits).await)
                 .await?;
-            if self.open(&[]).await?.is_none() {
+            let Some(left) = self.lingering().await? else {
                 break;
-            }
+            };
+            self.recorder.struck("day", format!("{days}: {left}"));
         }
         // What was paid last is on the bill of a day that must be over.
         self.pass(2 * A_DAY_S).await?;
         self.until("every payout was seen on a bill", async |calm| calm.unbilled().await)
             .await?;
         Ok(days)
+    }
+
+    /// What waits for its user, once those whose time is up were asked about.
+    async fn lingering(&self) -> anyhow::Result<Option<String>> {
+        let began = Instant::now();
+        loop {
+            let left = self.open(&[]).await?;
+            if left.is_none() || began.elapsed() > LINGER_WAIT {
+                return Ok(left);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn until<F>(&self, what: &str, mut left: F) -> anyhow::Result<()>
@@ -139,8 +155,12 @@ impl Calm<'_> {
             let name = account["account"].as_str().unwrap_or_default();
             !name.starts_with("wechat:clearing") || account["balance_micros"] == 0
         });
-        let good = clear && summary["open_breaks"] == 0;
-        Ok((!good).then(|| format!("{summary:#}")))
+        if clear && summary["open_breaks"] == 0 {
+            return Ok(None);
+        }
+        let (bills, breaks) = (self.api("/v1/bills").await?, self.api("/v1/breaks").await?);
+        let clock = self.stage.wechat.hand("GET", "clock", &Value::Null).await?;
+        Ok(Some(format!("at {clock} {accounts:?} bills {bills} breaks {breaks}")))
     }
 
     /// A whole answer of the first process.

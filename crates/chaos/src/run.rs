@@ -61,6 +61,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Outcome> {
     let mut calm = Calm {
         stage: &mut stage,
         web: Web::new(Duration::from_secs(20)),
+        recorder: &recorder,
     };
     let mut days = 0;
     let ready = calm.make().await;
