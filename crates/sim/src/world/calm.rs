@@ -1,0 +1,145 @@
+//! The second half of every run: faults stop, everybody works, and everything must come to its
+//! end within a bounded time, on both sides alike.
+
+use lingqian_io::{Browse, Store};
+
+use super::World;
+use crate::action::{Action, Pass};
+use crate::oracle::Violation;
+use crate::scene::Shared;
+use crate::wait::wait;
+use crate::wechat::Stand;
+
+/// Spans between one round of work and the next, each with how often it is waited: three days in
+/// all, by which every transfer is closed and every delayed message delivered.
+const SPANS: [(i64, usize); 4] = [
+    (1_000, 8),
+    (30_000, 20),
+    (600_000, 18),
+    (3_600_000, 80),
+];
+/// Bills of the last day are made after this.
+const TO_THE_BILL_MS: i64 = 36 * 3_600_000;
+/// A page that is not shown within this is a broken promise, if WeChat still waits so long.
+const PROMISE_MS: i64 = 6 * 3_600_000;
+
+impl<S: Store + Browse + Clone> World<S> {
+    /// Lets everything come to rest and looks at all of it.
+    pub(crate) fn calm(&mut self) {
+        self.stop_faults();
+        self.promise();
+        'rest: for (ms, times) in SPANS {
+            for _ in 0..times {
+                self.round();
+                if self.is_broken() || self.rests() {
+                    break 'rest;
+                }
+                self.advance(ms);
+            }
+        }
+        if self.is_broken() {
+            return;
+        }
+        self.milestone();
+        let summary = wait(self.books.summary());
+        if let Ok(summary) = &summary {
+            let mut shared = self.scene.lock();
+            let Shared { oracle, wechat, .. } = &mut *shared;
+            oracle.rests(summary, wechat);
+        }
+        if !self.is_broken() {
+            self.compare();
+            self.reconcile();
+        }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.scene.lock().oracle.violation.is_some()
+    }
+
+    fn stop_faults(&mut self) {
+        {
+            let mut shared = self.scene.lock();
+            shared.store_faults.stop();
+            shared.wechat.faults.stop();
+            shared.wechat.notice_faults.stop();
+            shared.wechat.bill_faults.stop();
+            let now = shared.now;
+            shared.wechat.top_up(now, 100_000_000_000);
+            shared.lives.iter_mut().for_each(|life| life.fuse = None);
+        }
+        self.set_clocks();
+        for no in 0..self.processes.len() {
+            self.start(no);
+            self.processes[no].paused = false;
+        }
+        self.run(None, usize::MAX);
+    }
+
+    /// Notes whose page must be shown from now on.
+    fn promise(&mut self) {
+        let mut shared = self.scene.lock();
+        let now = shared.now;
+        let waits: Vec<_> = shared
+            .wechat
+            .transfers()
+            .iter()
+            .filter(|(number, transfer)| {
+                transfer.stand == Stand::WaitUserConfirm
+                    && now.since_ms(transfer.since) < PROMISE_MS
+                    && shared.wechat.is_willing(**number)
+            })
+            .map(|(number, _)| *number)
+            .collect();
+        shared.oracle.promised.extend(waits);
+    }
+
+    fn round(&mut self) {
+        self.retry(None);
+        self.run(None, usize::MAX);
+        self.act(&Action::Work, None);
+        self.run(None, usize::MAX);
+    }
+
+    fn rests(&self) -> bool {
+        let shared = self.scene.lock();
+        let mut payouts = shared.oracle.payouts.values();
+        self.is_answered()
+            && shared.wechat.rests()
+            && payouts.all(|watched| watched.payout.state.is_final())
+    }
+
+    /// Every balance against the naive model.
+    fn compare(&mut self) {
+        let wallets = self.wallets();
+        let mut shared = self.scene.lock();
+        let Shared { oracle, model, wechat, .. } = &mut *shared;
+        let balances = model.balances(oracle, wechat);
+        for wallet in wallets {
+            let expected = balances.get(wallet.user.id.as_str()).copied().unwrap_or(0);
+            oracle.modelled(&wallet, expected);
+        }
+    }
+
+    /// Every day is reconciled, twice; nothing is left to explain.
+    fn reconcile(&mut self) {
+        self.advance(TO_THE_BILL_MS);
+        for _ in 0..2 {
+            self.run(None, usize::MAX);
+            self.begin(Pass::AllBills, 0);
+            self.run(None, usize::MAX);
+        }
+        self.milestone();
+        let summary = wait(self.books.summary());
+        let mut shared = self.scene.lock();
+        match summary {
+            Ok(summary) => shared.oracle.reconciled(&summary),
+            Err(fault) => {
+                shared.oracle.violation.get_or_insert(Violation {
+                    invariant: "nothing_is_broken".into(),
+                    detail: fault.to_string(),
+                });
+            }
+        }
+    }
+}
