@@ -9,7 +9,7 @@ mod step;
 
 pub use step::{
     ANSWER_WAIT_MS, Effect, LATER_MS, Money, NOT_FOUND_WAIT_MS, PERSON_MS, RESEND_WINDOW_MS, Step,
-    ask_due, assessed, begun, cancelled, reported,
+    ask_due, assessed, begun, cancelled, reported, too_late,
 };
 
 use crate::id::{MerchantNo, OutBillNo, PayoutId, Reference, UserNo};

@@ -86,6 +86,13 @@ pub(crate) fn begin(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
     let wrong = Rejection::WrongState {
         state: payout.state.name(),
     };
+    if let Some(step) = payout::too_late(&payout.state, moment.now) {
+        let note = Note {
+            code: Some("resend_window_passed".into()),
+            ..Note::plain("stopped")
+        };
+        return Ok(told(moved(moment, payout.clone(), step, note, facts)));
+    }
     let order = match payout.state.attempt() {
         Some(attempt) => attempt.order.clone(),
         None => match first_order(payout, facts)? {

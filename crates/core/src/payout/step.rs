@@ -150,6 +150,24 @@ pub fn begun(state: State, order: TransferOrder, now: Timestamp) -> Option<Step>
     ))
 }
 
+/// What is in doubt and was to be sent again, but not soon enough: WeChat may not take the number
+/// for the same any more, so it is only asked about. Nothing when it may be sent.
+#[must_use]
+pub fn too_late(state: &State, now: Timestamp) -> Option<Step> {
+    let State::Unknown(attempt, code) = state else {
+        return None;
+    };
+    let late = now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
+    late.then(|| {
+        let due = ask_due(now, attempt.asks);
+        Step::waits(
+            State::Unknown(attempt.clone(), code.clone()),
+            Queue::Ask,
+            due,
+        )
+    })
+}
+
 /// Somebody wants it stopped. Nothing when it cannot be: a send is under way, its fate is
 /// unknown, the user has confirmed, or it is over.
 #[must_use]
