@@ -7,11 +7,12 @@ use lingqian_core::{Outcome, Rejection};
 use super::{Accepted, Oracle};
 
 impl Oracle {
-    /// A withdrawal with a key was answered.
+    /// A withdrawal with a key was answered; `told` is whether somebody knew of its acceptance
+    /// before this was asked.
     pub(crate) fn withdrawn(
         &mut self,
         name: &str,
-        digest: [u8; 32],
+        (digest, told): ([u8; 32], bool),
         answer: &Result<Outcome, Rejection>,
     ) {
         match answer {
@@ -23,7 +24,7 @@ impl Oracle {
             }),
             Err(rejection) => {
                 let same = self.keys.get(name).is_some_and(|first| first.digest == digest);
-                self.check(!same, "same_key_same_answer", || {
+                self.check(!(same && told), "same_key_same_answer", || {
                     format!("{name} was accepted and is now refused: {rejection}")
                 });
             }

@@ -106,6 +106,8 @@ pub struct Oracle {
     /// Booked events: whose, and what each adds to users' balances.
     booked: BTreeMap<String, Vec<(String, i64)>>,
     users: BTreeMap<UserNo, Known>,
+    /// What the last commit changed, as it was before.
+    earlier: BTreeMap<UserNo, Known>,
     days: BTreeMap<(UserNo, BusinessDate), (u32, i64)>,
     keys: BTreeMap<String, Accepted>,
     numbers: BTreeSet<OutBillNo>,
@@ -128,6 +130,7 @@ impl Oracle {
             entries: 0,
             booked: BTreeMap::new(),
             users: BTreeMap::new(),
+            earlier: BTreeMap::new(),
             days: BTreeMap::new(),
             keys: BTreeMap::new(),
             numbers: BTreeSet::new(),
@@ -145,6 +148,11 @@ impl Oracle {
                 detail: detail(),
             });
         }
+    }
+
+    /// Whether somebody was told that a key was accepted.
+    pub(crate) fn is_acknowledged(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
     }
 
     /// The payout of a reference, by the books.

@@ -5,7 +5,7 @@ use lingqian_io::{Browse, Store};
 
 use super::World;
 use crate::action::{Action, Pass};
-use crate::oracle::Violation;
+use crate::oracle::{Oracle, Violation, Watched};
 use crate::scene::Shared;
 use crate::wait::wait;
 use crate::wechat::Stand;
@@ -44,8 +44,8 @@ impl<S: Store + Browse + Clone> World<S> {
         let summary = wait(self.books.summary());
         if let Ok(summary) = &summary {
             let mut shared = self.scene.lock();
-            let Shared { oracle, wechat, .. } = &mut *shared;
-            oracle.rests(summary, wechat);
+            let Shared { oracle, wechat, now, .. } = &mut *shared;
+            oracle.rests(summary, *now, wechat);
         }
         if !self.is_broken() {
             self.compare();
@@ -103,10 +103,11 @@ impl<S: Store + Browse + Clone> World<S> {
 
     fn rests(&self) -> bool {
         let shared = self.scene.lock();
-        let mut payouts = shared.oracle.payouts.values();
-        self.is_answered()
-            && shared.wechat.rests()
-            && payouts.all(|watched| watched.payout.state.is_final())
+        let (now, wechat) = (shared.now, &shared.wechat);
+        let rests = |watched: &Watched| {
+            watched.payout.state.is_final() || Oracle::needs_a_person(watched, now, wechat)
+        };
+        self.is_answered() && wechat.rests() && shared.oracle.payouts.values().all(rests)
     }
 
     /// Every balance against the naive model.
@@ -129,7 +130,7 @@ impl<S: Store + Browse + Clone> World<S> {
             self.begin(Pass::AllBills, 0);
             self.run(None, usize::MAX);
         }
-        self.milestone();
+        self.look_at_all(true);
         let summary = wait(self.books.summary());
         let mut shared = self.scene.lock();
         match summary {

@@ -318,12 +318,17 @@ impl<S: Store + Browse + Clone> World<S> {
 
     /// The store's audit and a user's wallet, against what was committed.
     pub(crate) fn milestone(&mut self) {
+        self.look_at_all(false);
+    }
+
+    /// The same; once every day is closed the bills count as well.
+    fn look_at_all(&mut self, closed: bool) {
         let audited = wait(self.books.audit());
         let wallets = self.wallets();
         let mut shared = self.scene.lock();
         let Shared { oracle, wechat, .. } = &mut *shared;
         match audited {
-            Ok(audited) => oracle.audited(&audited, wechat),
+            Ok(audited) => oracle.audited(&audited, closed, wechat),
             Err(fault) => oracle.check(false, "nothing_is_broken", || fault.to_string()),
         }
         for wallet in wallets {

@@ -214,9 +214,10 @@ impl<S: Store + Browse + Clone> Service<S> {
             asked: Asked::ByRequest,
             key: Some((key, digest)),
         };
+        let told = self.scene.lock().oracle.is_acknowledged(name);
         let answer = self.desk.submit(Command::Withdraw(Box::new(request))).await?;
         let mut shared = self.scene.lock();
-        shared.oracle.withdrawn(name, digest, &answer);
+        shared.oracle.withdrawn(name, (digest, told), &answer);
         shared.tell(|| match &answer {
             Ok(Outcome::Withdrawn { amount, replayed, .. }) => {
                 let again = if *replayed { ", as before" } else { "" };
