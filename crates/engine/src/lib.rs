@@ -4,6 +4,7 @@ pub mod assess;
 pub mod copy;
 pub mod desk;
 pub mod dispatch;
+pub mod expire;
 pub mod ingest;
 pub mod link;
 pub mod poll;

@@ -232,6 +232,8 @@ pub(crate) struct Merchant {
     pub(crate) scene_report: Vec<(String, String)>,
     /// What the user reads beside the amount; at most 32 characters.
     pub(crate) remark: String,
+    /// What the merchant may pay in one business day; zero means without a limit of ours.
+    pub(crate) day_quota_fen: i64,
 }
 
 impl Default for Merchant {
@@ -243,8 +245,16 @@ impl Default for Merchant {
                 ("奖励说明".into(), "完成任务的奖励".into()),
             ],
             remark: "零钱提现".into(),
+            day_quota_fen: 0,
         }
     }
+}
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// An amount of the configuration, where zero means none.
+pub(crate) fn some_fen(fen: i64) -> Option<Fen> {
+    (fen > 0).then_some(Fen(fen))
 }
 
 /// The limits that risk keeps; amounts in fen.
@@ -261,6 +271,16 @@ pub(crate) struct Limits {
     pub(crate) user_day_count_max: u32,
     /// From this amount on the real name must be known.
     pub(crate) name_required_from_fen: i64,
+    /// From this amount on a person must approve; zero: never.
+    pub(crate) review_from_fen: i64,
+    /// From this amount on two different people must approve; zero: never.
+    pub(crate) second_from_fen: i64,
+    /// What nobody approved within so many days returns to the balance.
+    pub(crate) review_days: i64,
+    /// What could not be sent within so many days returns to the balance.
+    pub(crate) hold_days: i64,
+    /// How many attempts a payout has at most.
+    pub(crate) attempts_max: u8,
 }
 
 impl Default for Limits {
@@ -272,6 +292,11 @@ impl Default for Limits {
             user_day_max_fen: policy.user_day_amount_max.0,
             user_day_count_max: policy.user_day_count_max,
             name_required_from_fen: policy.name_required_from.0,
+            review_from_fen: 0,
+            second_from_fen: 0,
+            review_days: policy.review_ms / DAY_MS,
+            hold_days: policy.hold_ms / DAY_MS,
+            attempts_max: policy.attempts_max,
         }
     }
 }
@@ -285,6 +310,11 @@ impl Limits {
             user_day_amount_max: Fen(self.user_day_max_fen),
             user_day_count_max: self.user_day_count_max,
             name_required_from: Fen(self.name_required_from_fen),
+            review_from: some_fen(self.review_from_fen),
+            second_from: some_fen(self.second_from_fen),
+            review_ms: self.review_days.saturating_mul(DAY_MS),
+            hold_ms: self.hold_days.saturating_mul(DAY_MS),
+            attempts_max: self.attempts_max,
         }
     }
 }

@@ -14,8 +14,10 @@ use lingqian_io::{Clock as _, Ports as _};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+use crate::config::some_fen;
 use crate::home::{Home, write_whole};
 use crate::passes;
+use crate::store::Purpose;
 use crate::wire::{Wire, public_url};
 
 /// A platform that serves.
@@ -42,7 +44,7 @@ impl Platform {
             format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
         })?;
         let url = public_url(&config, listener.local_addr()?);
-        let wire = Wire::assemble(home, config, &url).await?;
+        let wire = Wire::assemble(home, config, &url, Purpose::Write).await?;
         wire.follow_sandbox_clock().await;
         let desk = wire.open_desk();
         catalogue(&wire, &desk).await?;
@@ -83,6 +85,8 @@ async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
         scene: texts.scene.clone(),
         scene_report: texts.scene_report.clone(),
         remark: texts.remark.clone(),
+        weight: 1,
+        day_quota: some_fen(texts.day_quota_fen),
     };
     let mut commands = vec![Command::DefineMerchant(merchant)];
     for kind in &wire.config().kinds {

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
-use crate::store::AnyStore;
+use crate::store::{AnyStore, Purpose};
 use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
@@ -99,9 +99,17 @@ impl Wire {
     /// # Errors
     /// When the configuration, the credentials or the database cannot be used.
     pub(crate) async fn open(home: &Home) -> anyhow::Result<Wire> {
+        Wire::open_for(home, Purpose::Write).await
+    }
+
+    /// The same for a command that may be there only to look.
+    ///
+    /// # Errors
+    /// As for [`Wire::open`].
+    pub(crate) async fn open_for(home: &Home, purpose: Purpose) -> anyhow::Result<Wire> {
         let config = home.config()?;
         let public_url = public_url(&config, config.server.listen);
-        Wire::assemble(home, config, &public_url).await
+        Wire::assemble(home, config, &public_url, purpose).await
     }
 
     /// The same with the address that the doors really have.
@@ -109,6 +117,7 @@ impl Wire {
         home: &Home,
         config: Config,
         public_url: &str,
+        purpose: Purpose,
     ) -> anyhow::Result<Wire> {
         let sandbox_url = (config.wechat.mode == Mode::Sandbox).then(|| home.sandbox_url());
         let dir = home.credentials(&config);
@@ -156,7 +165,8 @@ impl Wire {
             dice,
         };
         let trust = Arc::new(trust(&dir, &account)?);
-        let store = AnyStore::open(home, home.store().unwrap_or(&config.store.url)).await?;
+        let url = home.store().unwrap_or(&config.store.url);
+        let store = AnyStore::open(home, url, purpose).await?;
         Ok(Wire {
             parts: Arc::new(Parts {
                 store,

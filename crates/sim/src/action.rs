@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use lingqian_core::command::Manual;
 use lingqian_core::money::Fen;
 
 use crate::fault::{BillFault, Forgery, NoticeFault, StoreFault, WechatFault};
@@ -19,6 +20,8 @@ pub enum Pass {
     Poll,
     /// Unwanted transfers are cancelled.
     Cancel,
+    /// What nobody approved in time ends.
+    Expire,
     /// Balances become withdrawals.
     Sweep,
     /// Days that are over and not closed are reconciled.
@@ -29,11 +32,12 @@ pub enum Pass {
 
 impl Pass {
     /// Every pass, in the order in which money moves.
-    pub const ALL: [Pass; 7] = [
+    pub const ALL: [Pass; 8] = [
         Pass::Assess,
         Pass::Dispatch,
         Pass::Poll,
         Pass::Cancel,
+        Pass::Expire,
         Pass::Sweep,
         Pass::Bills,
         Pass::AllBills,
@@ -47,6 +51,7 @@ impl Pass {
             Pass::Dispatch => "dispatch",
             Pass::Poll => "poll",
             Pass::Cancel => "cancel",
+            Pass::Expire => "expire",
             Pass::Sweep => "sweep",
             Pass::Bills => "bills",
             Pass::AllBills => "all-bills",
@@ -75,6 +80,10 @@ pub enum Action {
     Freeze(String),
     /// The operator allows them again.
     Thaw(String),
+    /// The operator does something to a payout by hand, in somebody's name.
+    Act(Manual, String, String),
+    /// The operator stops payouts, or lifts a stop: of all, the merchant or the scene.
+    Stop(bool, String, String),
     /// The app repeats everything that was not answered.
     Retry,
     /// The user confirms a transfer in WeChat.
@@ -153,6 +162,10 @@ impl fmt::Display for Action {
             Action::Cancel(name) => write!(f, "cancel {name}"),
             Action::Freeze(user) => write!(f, "freeze {user}"),
             Action::Thaw(user) => write!(f, "thaw {user}"),
+            Action::Act(what, name, who) => write!(f, "{} {name} by {who}", what.name()),
+            Action::Stop(on, scope, who) => {
+                write!(f, "{} {scope} by {who}", if *on { "stop" } else { "lift" })
+            }
             Action::Retry => f.write_str("retry"),
             Action::Confirm(name) => write!(f, "confirm {name}"),
             Action::Close(name, reason) => write!(f, "close {name} {reason}"),
@@ -240,6 +253,10 @@ fn read_people(verb: &str, rest: &[&str]) -> Option<Action> {
         ("cancel", [name]) => Action::Cancel(own(name)),
         ("freeze", [user]) => Action::Freeze(own(user)),
         ("thaw", [user]) => Action::Thaw(own(user)),
+        ("stop" | "lift", [scope, "by", who]) if ["all", "merchant", "scene", "audit"].contains(scope) => {
+            Action::Stop(verb == "stop", own(scope), own(who))
+        }
+        (_, [name, "by", who]) => Action::Act(Manual::from_name(verb)?, own(name), own(who)),
         ("retry", []) => Action::Retry,
         ("confirm", [name]) => Action::Confirm(own(name)),
         ("close", [name, reason]) => Action::Close(own(name), own(reason)),
@@ -303,7 +320,8 @@ mod tests {
     fn what_is_written_reads_back() {
         let lines = "user alice\nlink alice o2\nearn e1 alice 5.00\ngift g1 alice bob 0.50\n\
             take-back c1 e1\ntake-back c2 e1 1.00\nwithdraw w1 alice 3.00\nwithdraw w2 bob all\n\
-            cancel w1\nfreeze alice\nthaw alice\nretry\nconfirm w1\nclose w1 ACCOUNT_FROZEN\n\
+            cancel w1\napprove w1 by ann\nmark-unpaid w1 by bob\nstop all by ann\n\
+            lift scene by ann\nfreeze alice\nthaw alice\nretry\nconfirm w1\nclose w1 ACCOUNT_FROZEN\n\
             wechat loses the answer\nstore commit is lost\nnotice doubled\nforge amount w1\n\
             bill late\nfloat -5.00\nrun dispatch\nrun poll p2\nwork\ncrash dispatch at 7\n\
             crash poll at 1 p2\ncrash p1\ncrash p2 after 3\nstart p2\npause p1\nresume p1\n\

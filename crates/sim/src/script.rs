@@ -66,6 +66,18 @@ fn header(settings: &Settings) -> String {
         }
     }
     let Policy { user_day_count_max, user_day_amount_max, payout_max, .. } = &settings.policy;
+    if let Some(from) = settings.policy.review_from {
+        say(format!("review-from={}", from.0));
+    }
+    if let Some(from) = settings.policy.second_from {
+        say(format!("second-from={}", from.0));
+    }
+    if settings.policy.review_ms != usual.policy.review_ms {
+        say(format!("review-ms={}", settings.policy.review_ms));
+    }
+    if settings.policy.attempts_max != usual.policy.attempts_max {
+        say(format!("attempts={}", settings.policy.attempts_max));
+    }
     if *user_day_count_max != usual.policy.user_day_count_max {
         say(format!("day-count={user_day_count_max}"));
     }
@@ -95,6 +107,12 @@ fn read_header(text: &str) -> Result<Settings, String> {
             "lively" => settings.lively = true,
             "shows-locks" => settings.shows_locks = true,
             "careful" => settings.fast = false,
+            "review-from" => settings.policy.review_from = Some(Fen(number)),
+            "second-from" => settings.policy.second_from = Some(Fen(number)),
+            "review-ms" => settings.policy.review_ms = number,
+            "attempts" => {
+                settings.policy.attempts_max = u8::try_from(number).unwrap_or(u8::MAX);
+            }
             "day-count" => settings.policy.user_day_count_max = count,
             "day-amount" => settings.policy.user_day_amount_max = Fen(number),
             "payout-max" => {

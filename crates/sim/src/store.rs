@@ -5,9 +5,10 @@
 //! before it and after it, and then it has happened or not, but never by half.
 
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{PayoutId, UserId, UserNo};
-use lingqian_core::money::Micros;
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -54,6 +55,10 @@ impl Shared {
                 if before != state {
                     self.tell(|| format!("  {name}: {state}"));
                 }
+            }
+            for bill in &changes.bills {
+                let (date, from, to) = (bill.date, bill.opening, bill.closing);
+                self.tell(|| format!("  the bill of {date} is closed: {from} to {to}"));
             }
             for found in &changes.breaks {
                 let what = if found.closed_at.is_some() { "closes" } else { "opens" };
@@ -273,6 +278,21 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
         self.look(|store| async move { store.dead_letters(limit).await }).await
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        self.look(|store| async move { store.stops().await }).await
+    }
+
+    async fn deeds(&self, subject: Option<String>, limit: u32) -> Result<Vec<Deed>, Fault> {
+        self.look(|store| async move { store.deeds(subject, limit).await }).await
+    }
+
+    async fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
+        self.look(|store| async move { store.merchant_days(since).await }).await
     }
 
     async fn summary(&self) -> Result<Summary, Fault> {

@@ -2,6 +2,7 @@
 //! and faults. Each seed chooses which sorts of faults there are and how many, so that most runs
 //! have a character of their own.
 
+use lingqian_core::command::Manual;
 use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 use lingqian_engine::Limits;
@@ -38,6 +39,8 @@ struct Workload {
     whales: bool,
     /// Whether all processes are down for days at a time.
     outages: bool,
+    /// How often, in a thousand actions, people do something by hand.
+    hands: u32,
     lines: Vec<Line>,
 }
 
@@ -64,6 +67,13 @@ pub fn script(seed: u64, steps: u64) -> Script {
             ..Limits::default()
         },
     };
+    if dice.chance(300) {
+        settings.policy.review_from = Some(Fen(dice.within(200, 600)));
+        settings.policy.second_from = dice.chance(600).then(|| Fen(dice.within(300, 700)));
+        settings.policy.review_ms = dice.within(3_600_000, 3 * 86_400_000);
+    }
+    settings.policy.attempts_max = *dice.pick(&[1, 3, 3, 5]);
+    let hands = if dice.chance(400) { 30 } else { 0 };
     if whales {
         let all = Fen(9_000_000_000);
         settings.policy.payout_max = all;
@@ -81,6 +91,7 @@ pub fn script(seed: u64, steps: u64) -> Script {
         withdrawals: 0,
         whales,
         outages: dice.chance(100),
+        hands,
         lines: Vec::new(),
         dice,
     };
@@ -175,6 +186,10 @@ impl Workload {
 
     fn next(&mut self) {
         if self.fault() {
+            return;
+        }
+        if self.dice.chance(self.hands) {
+            self.by_hand();
             return;
         }
         match self.dice.below(100) {
@@ -280,6 +295,29 @@ impl Workload {
             _ => self.dice.within(20 * 3_600_000, 30 * 3_600_000),
         };
         self.add(Action::Clock(ms));
+    }
+
+    /// People act, and mostly lift again what they stopped.
+    fn by_hand(&mut self) {
+        let who = (*self.dice.pick(&["ann", "bob"])).to_owned();
+        if self.dice.chance(250) {
+            let scope = (*self.dice.pick(&["all", "merchant", "scene"])).to_owned();
+            self.add(Action::Stop(true, scope.clone(), who.clone()));
+            self.add(Action::Work);
+            self.clock();
+            self.add(Action::Work);
+            if self.dice.chance(800) {
+                self.add(Action::Stop(false, scope, who));
+            }
+            return;
+        }
+        let (name, twice) = (self.name(), self.dice.chance(500));
+        let what = if twice { Manual::Approve } else { *self.dice.pick(&Manual::ALL) };
+        self.add(Action::Act(what, name.clone(), who));
+        if twice {
+            let who = (*self.dice.pick(&["ann", "bob"])).to_owned();
+            self.add(Action::Act(what, name, who));
+        }
     }
 
     /// Something goes wrong, if the dice say so.

@@ -118,6 +118,8 @@ impl World {
                 scene: "1000".into(),
                 scene_report: Vec::new(),
                 remark: "test".into(),
+                weight: 1,
+                day_quota: None,
             }),
             Command::DefineKind(Kind {
                 no: KindNo(1),

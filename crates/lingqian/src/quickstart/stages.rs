@@ -279,7 +279,7 @@ pub(crate) async fn is_clear(wire: &Wire) -> anyhow::Result<bool> {
 }
 
 /// The stable names of states, for the report.
-pub(crate) const STATES: [&str; 13] = State::NAMES;
+pub(crate) const STATES: [&str; 14] = State::NAMES;
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,13 @@
 //! Every commit, looked at as it becomes durable.
 
+use std::collections::BTreeSet;
+
 use lingqian_core::Changes;
 use lingqian_core::changes::Work;
 use lingqian_core::id::PayoutId;
+use lingqian_core::control::StopCause;
 use lingqian_core::ledger::{Account, Cause, Entry};
+use lingqian_core::money::Fen;
 use lingqian_core::payout::{Payout, RESEND_WINDOW_MS, State};
 use lingqian_core::reconcile::BreakKind;
 use lingqian_core::time::Timestamp;
@@ -33,6 +37,7 @@ impl Oracle {
             let known = self.users.get(&user).cloned().unwrap_or_default();
             self.earlier.entry(user).or_insert(known);
         }
+        self.controls(changes);
         for user in &changes.users {
             let known = self.users.entry(user.no).or_default();
             known.name = user.id.to_string();
@@ -67,9 +72,54 @@ impl Oracle {
                 self.open_breaks.insert(found.subject.clone(), found.kind.code());
             }
         }
+        for attempt in &changes.attempts {
+            let number = attempt.number();
+            let dead = wechat.stands(number).is_some_and(|stand| {
+                matches!(stand, Stand::Fail | Stand::Cancelled)
+            });
+            self.check(dead, "one_number_at_a_time", || {
+                format!("{number} is given up for a new number, at WeChat it lives")
+            });
+        }
         for bill in &changes.bills {
             self.closed(bill.date, wechat);
         }
+    }
+
+    /// What people did, and what is stopped now and was before.
+    fn controls(&mut self, changes: &Changes) {
+        self.stops_before.clone_from(&self.stops);
+        for stop in &changes.stops {
+            if stop.cause == StopCause::Float {
+                continue;
+            }
+            let name = format!("{} by {}", stop.scope, stop.cause.name());
+            if stop.lifted_at.is_some() {
+                self.stops.remove(&name);
+            } else {
+                self.stops.insert(name);
+            }
+        }
+        for deed in &changes.deeds {
+            if deed.what == "approve" {
+                let approvers = self.approvers.entry(deed.subject.clone()).or_default();
+                approvers.insert(deed.actor.to_string());
+            }
+        }
+    }
+
+    /// As many different people said yes as the amount asks for.
+    fn four_eyes(&mut self, payout: &Payout, name: &str) {
+        let reaches = |from: Option<Fen>| from.is_some_and(|from| payout.amount >= from);
+        let needed = match (reaches(self.policy.review_from), reaches(self.policy.second_from)) {
+            (_, true) => 2,
+            (first, false) => usize::from(first),
+        };
+        let approvers = self.approvers.get(&payout.id.to_string());
+        let said = approvers.map_or(0, BTreeSet::len);
+        self.check(said >= needed, "four_eyes", || {
+            format!("{name} is approved by {said} people, {needed} are needed")
+        });
     }
 
     fn entry(&mut self, entry: &Entry, moves: &mut Vec<(PayoutId, [u32; 3])>) {
@@ -173,17 +223,23 @@ impl Oracle {
     fn changed(&mut self, before: &Watched, payout: &Payout) {
         let (old, name) = (&before.payout, payout.reference.to_string());
         let (from, to) = (old.state.name(), payout.state.name());
-        let rises = payout.version == old.version + 1;
+        // What only waits for something else is written as it was.
+        let rises = payout.version == old.version + 1 || payout == old;
         self.check(rises, "version_rises", || {
             format!("{name} goes from version {} to {}", old.version, payout.version)
         });
-        let make = |p: &Payout| (p.user, p.merchant, p.amount, p.reference.clone(), p.created_at);
+        let make = |p: &Payout| (p.user, p.amount, p.reference.clone(), p.created_at);
         self.check(make(old) == make(payout), "payout_keeps_its_make", || name.clone());
         let stays = !old.state.is_final() || old.state == payout.state;
         self.check(stays, "final_stays", || format!("{name} was {from} and becomes {to}"));
         let (was, is) = (stage(&old.state), stage(&payout.state));
-        let onward = is == 3 || (was <= is && is - was <= 1);
+        let again = payout.tries == old.tries + 1 && is == 1 && was == 2;
+        let onward = is == 3 || again || (was <= is && is - was <= 1);
         self.check(onward, "graph_is_monotone", || format!("{name} goes from {from} to {to}"));
+        let people = matches!(old.state, State::Requested | State::Review(_));
+        if people && payout.state == State::Approved {
+            self.four_eyes(payout, &name);
+        }
         let Some(attempt) = payout.state.attempt() else { return };
         match old.state.attempt() {
             Some(first) => {
@@ -214,7 +270,11 @@ impl Oracle {
         self.check(fits, "order_never_changes", || {
             format!("{name} of {} is ordered as {}", payout.amount.0, attempt.order.amount.0)
         });
-        let new = self.numbers.insert(attempt.number());
+        let number = attempt.number();
+        let stopped = self.stops_before.iter().find(|scope| self.stops.contains(*scope));
+        let stopped = stopped.cloned();
+        self.check(stopped.is_none(), "stop_is_kept", || format!("{name} goes out: {stopped:?}"));
+        let new = self.orders.insert(number, attempt.order.clone()).is_none();
         self.check(new, "one_number_at_a_time", || format!("{name} takes another's number"));
     }
 

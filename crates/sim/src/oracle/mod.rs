@@ -13,6 +13,7 @@ use lingqian_core::ledger::Account;
 use lingqian_core::payout::Payout;
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_core::transfer::TransferOrder;
 
 /// Something that must never be, and was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct Violation {
 }
 
 /// The invariants that the oracle checks beyond those of the audit, each with what it says.
-pub const INVARIANTS: [(&str, &str); 31] = [
+pub const INVARIANTS: [(&str, &str); 33] = [
     ("acknowledged_exists", "what was answered as accepted or credited is in the books, also after a crash"),
     ("bills_agree", "a bill made from WeChat's truth leaves no break and nothing in clearing"),
     ("break_is_found", "a paid payout that a bill leaves out becomes a break"),
@@ -35,6 +36,7 @@ pub const INVARIANTS: [(&str, &str); 31] = [
     ("final_stays", "a final state never changes"),
     ("final_waits_for_nothing", "a final payout waits for nothing, an unfinished one for one thing"),
     ("forgery_has_no_effect", "a notification that is forged or about other data commits nothing"),
+    ("four_eyes", "a large payout is approved by as many different people as it needs"),
     ("graph_is_monotone", "a payout never goes back to where it was not sent"),
     ("hold_ends_once", "a hold ends once: settled if paid, released otherwise"),
     ("lease_is_exclusive", "work that is leased is not handed to anybody else"),
@@ -54,6 +56,7 @@ pub const INVARIANTS: [(&str, &str); 31] = [
     ("reference_once", "a reference names one payout"),
     ("same_key_same_answer", "a key that is repeated gets the first answer"),
     ("sent_only_while_allowed", "a first send goes to the linked wallet of a user who is not frozen"),
+    ("stop_is_kept", "nothing is sent for the first time while it is stopped"),
     ("unpaid_means_unpaid", "money is released only when WeChat will never pay it"),
     ("version_rises", "a payout's version rises by one with every change"),
 ];
@@ -110,7 +113,12 @@ pub struct Oracle {
     earlier: BTreeMap<UserNo, Known>,
     days: BTreeMap<(UserNo, BusinessDate), (u32, i64)>,
     keys: BTreeMap<String, Accepted>,
-    numbers: BTreeSet<OutBillNo>,
+    /// Every order that was ever committed.
+    orders: BTreeMap<OutBillNo, TransferOrder>,
+    /// Stops of people and of the audit, as they are and as the last commit found them.
+    pub(crate) stops: BTreeSet<String>,
+    stops_before: BTreeSet<String>,
+    approvers: BTreeMap<String, BTreeSet<String>>,
     open_breaks: BTreeMap<String, &'static str>,
     /// Payouts whose page must be shown and whose users are willing.
     pub(crate) promised: BTreeSet<OutBillNo>,
@@ -133,7 +141,10 @@ impl Oracle {
             earlier: BTreeMap::new(),
             days: BTreeMap::new(),
             keys: BTreeMap::new(),
-            numbers: BTreeSet::new(),
+            orders: BTreeMap::new(),
+            stops: BTreeSet::new(),
+            stops_before: BTreeSet::new(),
+            approvers: BTreeMap::new(),
             open_breaks: BTreeMap::new(),
             promised: BTreeSet::new(),
         }
@@ -172,6 +183,12 @@ impl Oracle {
     /// Every user that the books know.
     pub(crate) fn user_names(&self) -> Vec<String> {
         self.users.values().map(|user| user.name.clone()).collect()
+    }
+
+    /// Users who are frozen.
+    pub(crate) fn frozen(&self) -> Vec<String> {
+        let frozen = self.users.values().filter(|user| user.frozen);
+        frozen.map(|user| user.name.clone()).collect()
     }
 
     /// Whose payout it is.

@@ -10,11 +10,8 @@ use crate::wechat::{News, Stand, Wechat};
 impl Oracle {
     /// A create arrives: the books must have it, exactly so, since before it left.
     pub(crate) fn arrives(&mut self, order: &TransferOrder) {
-        let watched = self.payouts.get(&order.number.payout());
-        let stored = watched.and_then(|watched| watched.payout.state.attempt());
-        let durable = stored.is_some_and(|attempt| attempt.order == *order);
-        let known = self.numbers.contains(&order.number);
-        self.check(durable && known, "durable_before_sent", || {
+        let durable = self.orders.get(&order.number) == Some(order);
+        self.check(durable, "durable_before_sent", || {
             format!("{} arrives at WeChat and is not what is stored", order.number)
         });
     }

@@ -10,6 +10,10 @@ use crate::dice::Dice;
 use crate::fault::WechatFault;
 use crate::text::beijing;
 
+/// Why WeChat closes a transfer at once.
+const REASONS: [&str; 4] =
+    ["ACCOUNT_FROZEN", "DAY_RECEIVED_QUOTA_EXCEED", "PAYER_ACCOUNT_ABNORMAL", "TRANSFER_RISK"];
+
 /// An answer before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
@@ -88,7 +92,8 @@ impl Wechat {
         self.schedule(now.after_ms(CONFIRM_MS + lag), Event::Expire(number));
         let fails = self.faults.take(WechatFault::ClosesAtOnce);
         if fails || (self.lively && dice.chance(30)) {
-            self.end(now, number, Stand::Fail, Some("ACCOUNT_FROZEN"));
+            let reason = if self.lively { *dice.pick(&REASONS) } else { "ACCOUNT_FROZEN" };
+            self.end(now, number, Stand::Fail, Some(reason));
         } else if self.lively && dice.chance(150) {
             let at = now.after_ms(dice.within(100, 120_000));
             self.schedule(at, Event::Lock(number));

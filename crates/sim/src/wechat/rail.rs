@@ -193,7 +193,7 @@ fn heard(finding: &Finding) -> String {
         Finding::Paid => "paid".into(),
         Finding::Expired => "nobody confirmed".into(),
         Finding::Cancelled => "cancelled".into(),
-        Finding::Failed { code } => format!("failed, {code}"),
+        Finding::Failed { code, cure } => format!("failed, {code}, cure {cure:?}").to_lowercase(),
         Finding::Refused { code, cure } => format!("refused, {code}, cure {cure:?}").to_lowercase(),
         Finding::NotFound => "no record".into(),
         Finding::Unknown { code } => format!("nobody knows, {code}"),

@@ -9,7 +9,8 @@ use crate::dice::Dice;
 use crate::text::read_yuan;
 
 /// Passes that move payouts.
-const WORK: [Pass; 4] = [Pass::Assess, Pass::Dispatch, Pass::Poll, Pass::Cancel];
+const WORK: [Pass; 5] =
+    [Pass::Assess, Pass::Expire, Pass::Dispatch, Pass::Poll, Pass::Cancel];
 
 impl<S: Store + Browse + Clone> World<S> {
     /// Does what an action says. With dice, whoever is chosen is chosen by them.
@@ -28,6 +29,8 @@ impl<S: Store + Browse + Clone> World<S> {
             | Action::TakeBack { .. }
             | Action::Withdraw { .. }
             | Action::Cancel(_)
+            | Action::Act(..)
+            | Action::Stop(..)
             | Action::Freeze(_)
             | Action::Thaw(_) => self.asked(action, dice),
             Action::Retry => self.retry(dice),
@@ -85,6 +88,13 @@ impl<S: Store + Browse + Clone> World<S> {
                 };
                 Wish::Cancel(name, payout)
             }
+            Action::Act(what, name, who) => {
+                let Some(payout) = self.scene.lock().oracle.payout_named(&name) else {
+                    return;
+                };
+                Wish::Act { what, name, payout, who }
+            }
+            Action::Stop(on, scope, who) => Wish::Stop { on, scope, who },
             Action::Freeze(user) => Wish::Freeze(user, true),
             Action::Thaw(user) => Wish::Freeze(user, false),
             _ => return,

@@ -1,6 +1,8 @@
 //! The second half of every run: faults stop, everybody works, and everything must come to its
 //! end within a bounded time, on both sides alike.
 
+use lingqian_core::command::Manual;
+use lingqian_core::payout::State;
 use lingqian_io::{Browse, Store};
 
 use super::World;
@@ -16,10 +18,12 @@ const SPANS: [(i64, usize); 4] = [
     (1_000, 8),
     (30_000, 20),
     (600_000, 18),
-    (3_600_000, 80),
+    (3_600_000, 160),
 ];
 /// Bills of the last day are made after this.
 const TO_THE_BILL_MS: i64 = 36 * 3_600_000;
+/// Days in which bills must have proved what is left.
+const PROOF_DAYS: u32 = 9;
 /// A page that is not shown within this is a broken promise, if WeChat still waits so long.
 const PROMISE_MS: i64 = 6 * 3_600_000;
 
@@ -37,6 +41,7 @@ impl<S: Store + Browse + Clone> World<S> {
                 self.advance(ms);
             }
         }
+        self.decide();
         if self.is_broken() {
             return;
         }
@@ -44,8 +49,8 @@ impl<S: Store + Browse + Clone> World<S> {
         let summary = wait(self.books.summary());
         if let Ok(summary) = &summary {
             let mut shared = self.scene.lock();
-            let Shared { oracle, wechat, now, .. } = &mut *shared;
-            oracle.rests(summary, *now, wechat);
+            let Shared { oracle, wechat, .. } = &mut *shared;
+            oracle.rests(summary, wechat);
         }
         if !self.is_broken() {
             self.compare();
@@ -94,7 +99,66 @@ impl<S: Store + Browse + Clone> World<S> {
         shared.oracle.promised.extend(waits);
     }
 
+    /// The operator lifts what is stopped, allows everybody, and approves what waits for people.
+    fn operate(&mut self) {
+        let (stops, frozen, reviews) = {
+            let shared = self.scene.lock();
+            let oracle = &shared.oracle;
+            let reviews = oracle.payouts.values().filter(|watched| {
+                matches!(watched.payout.state, State::Review(_))
+            });
+            let names: Vec<String> =
+                reviews.map(|watched| watched.payout.reference.to_string()).collect();
+            (oracle.stops.clone(), oracle.frozen(), names)
+        };
+        for stop in stops {
+            let audit = stop.ends_with("audit");
+            let scope = stop.split([':', ' ']).next().unwrap_or("all");
+            let scope = if audit { "audit" } else { scope }.to_owned();
+            self.act(&Action::Stop(false, scope, "ann".into()), None);
+        }
+        for user in frozen {
+            self.act(&Action::Thaw(user), None);
+        }
+        for name in reviews {
+            for who in ["ann", "bob"] {
+                let act = Action::Act(Manual::Approve, name.clone(), who.into());
+                self.act(&act, None);
+                self.run(None, usize::MAX);
+            }
+        }
+    }
+
+    /// What nobody may send again and WeChat never heard of is proved unpaid by its bills.
+    fn decide(&mut self) {
+        for _ in 0..PROOF_DAYS {
+            let left = self.left_to_people();
+            if left.is_empty() || self.is_broken() {
+                return;
+            }
+            self.advance(24 * 3_600_000);
+            self.begin(Pass::AllBills, 0);
+            self.round();
+            for name in left {
+                let act = Action::Act(Manual::MarkUnpaid, name, "ann".into());
+                self.act(&act, None);
+            }
+            self.round();
+        }
+    }
+
+    fn left_to_people(&self) -> Vec<String> {
+        let shared = self.scene.lock();
+        let (now, wechat) = (shared.now, &shared.wechat);
+        let payouts = shared.oracle.payouts.values();
+        payouts
+            .filter(|watched| Oracle::needs_a_person(watched, now, wechat))
+            .map(|watched| watched.payout.reference.to_string())
+            .collect()
+    }
+
     fn round(&mut self) {
+        self.operate();
         self.retry(None);
         self.run(None, usize::MAX);
         self.act(&Action::Work, None);

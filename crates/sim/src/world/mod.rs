@@ -34,6 +34,8 @@ use requests::Request;
 pub const NOON: Timestamp = Timestamp(1_772_424_000_000);
 /// The merchant that pays.
 pub(crate) const MCHID: &str = "1900000109";
+/// The scene under which it pays.
+pub(crate) const SCENE: &str = "1000";
 /// No action keeps processes busy for longer than this many polls.
 const POLLS_MAX: usize = 200_000;
 
@@ -326,9 +328,9 @@ impl<S: Store + Browse + Clone> World<S> {
         let audited = wait(self.books.audit());
         let wallets = self.wallets();
         let mut shared = self.scene.lock();
-        let Shared { oracle, wechat, .. } = &mut *shared;
+        let oracle = &mut shared.oracle;
         match audited {
-            Ok(audited) => oracle.audited(&audited, closed, wechat),
+            Ok(audited) => oracle.audited(&audited, closed),
             Err(fault) => oracle.check(false, "nothing_is_broken", || fault.to_string()),
         }
         for wallet in wallets {

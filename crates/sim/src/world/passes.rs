@@ -3,7 +3,7 @@
 use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::sweep::{SweepCursor, sweep};
-use lingqian_engine::{Desk, Limits, assess, dispatch, poll, reconcile};
+use lingqian_engine::{Desk, Limits, assess, dispatch, expire, poll, reconcile};
 use lingqian_io::{Browse, Clock as _, Fault, Ports, Store};
 
 use super::{MCHID, NOON, World};
@@ -48,6 +48,7 @@ async fn run<S: Store + Browse + Clone>(
         Pass::Dispatch => dispatch::dispatch(ports, desk, limits).await.map(drop),
         Pass::Poll => poll::poll(ports, desk, limits).await.map(drop),
         Pass::Cancel => poll::cancel(ports, desk, limits).await.map(drop),
+        Pass::Expire => expire::expire(ports, desk, limits).await.map(drop),
         Pass::Sweep => {
             let mut cursor = SweepCursor::default();
             while !cursor.done {

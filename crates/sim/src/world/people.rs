@@ -11,7 +11,7 @@ use lingqian_engine::receive::{NotReceived, Received, receive};
 use lingqian_io::store::Committed;
 use lingqian_io::{Browse, Store};
 
-use super::{NOON, World};
+use super::{NOON, SCENE, World};
 use crate::dice::Dice;
 use crate::tasks::Label;
 use crate::wait::wait;
@@ -37,9 +37,11 @@ impl<S: Store + Browse + Clone> World<S> {
             no: MerchantNo(1),
             mchid: self.mchid.clone(),
             app: AppId::parse("wx-sim").expect("an app id"),
-            scene: "1000".into(),
+            scene: SCENE.into(),
             scene_report: Vec::new(),
             remark: "simulated".into(),
+            weight: 1,
+            day_quota: None,
         });
         let commands = [merchant, kind(1, "task", false), kind(2, "gift", true)];
         let moment = Moment {

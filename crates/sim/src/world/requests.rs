@@ -1,7 +1,8 @@
 //! What the app and the operator ask for, and what they make of the answers. Whoever gets no
 //! answer does not know, and asks again in the same words.
 
-use lingqian_core::command::{Command, IdempotencyKey};
+use lingqian_core::command::{Command, IdempotencyKey, Manual};
+use lingqian_core::control::{Act, Actor, Scope, StopCause};
 use lingqian_core::id::{EventId, KindCode, PayoutId, Reference, Source, UserId};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::Asked;
@@ -11,7 +12,7 @@ use lingqian_engine::ingest::{Door, ItemResult, Items, ingest};
 use lingqian_engine::{Desk, link};
 use lingqian_io::{Browse, Clock as _, Fault, Ports, Store};
 
-use super::World;
+use super::{MCHID, SCENE, World};
 use crate::dice::{Dice, named};
 use crate::ports::SimPorts;
 use crate::scene::Scene;
@@ -28,6 +29,8 @@ pub(crate) enum Wish {
     Withdraw { name: String, user: String, amount: Option<Fen> },
     Cancel(String, PayoutId),
     Freeze(String, bool),
+    Act { what: Manual, name: String, payout: PayoutId, who: String },
+    Stop { on: bool, scope: String, who: String },
 }
 
 /// A wish, and whether it was answered.
@@ -50,6 +53,12 @@ struct Service<S> {
 
 fn user_id(name: &str) -> UserId {
     UserId::parse(name).expect("names of users are ids")
+}
+
+/// An act of somebody, with the only reason that anybody gives here.
+fn act(who: &str) -> Act {
+    let actor = Actor::parse(&format!("cli:{who}")).expect("names of people are actors");
+    Act::new(actor, "the story says so").expect("a reason")
 }
 
 impl<S: Store + Browse + Clone> World<S> {
@@ -156,6 +165,24 @@ impl<S: Store + Browse + Clone> Service<S> {
                 self.plainly("freezing", Command::SetFrozen { user, frozen }).await
             }
             Wish::Cancel(name, payout) => self.plainly(name, Command::CancelPayout(*payout)).await,
+            Wish::Act { what, name, payout, who } => {
+                let act = act(who);
+                let (payout, what) = (*payout, *what);
+                self.plainly(name, Command::Manual { payout, what, act }).await
+            }
+            Wish::Stop { on, scope, who } => {
+                // What the audit stopped is a merchant, too.
+                let audit = scope == "audit";
+                let scope = match scope.as_str() {
+                    "merchant" | "audit" => Scope::parse(&format!("merchant:{MCHID}")),
+                    "scene" => Scope::parse(&format!("scene:{SCENE}")),
+                    all => Scope::parse(all),
+                };
+                let scope = scope.expect("stories name scopes that there are");
+                let cause = if audit { StopCause::Audit } else { StopCause::Person };
+                let (on, act) = (*on, act(who));
+                self.plainly("stopping", Command::SetStop { scope, cause, on, act }).await
+            }
             Wish::Link(user, wallet) => self.link(user, wallet).await,
             Wish::Withdraw { name, user, amount } => self.withdraw(name, user, *amount).await,
             Wish::Earn { event, user, from, micros } => {
