@@ -7,7 +7,7 @@ use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::OutBillNo;
 use crate::money::Fen;
-use crate::payout::{self, Attempt, Payout, Queue};
+use crate::payout::{self, Attempt, Payout, Queue, RESEND_WINDOW_MS};
 use crate::risk::Reason;
 use crate::route::{self, Route};
 use crate::settle::{Note, moved, told};
@@ -53,7 +53,10 @@ pub(crate) fn begin(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
 /// The same order again, of the same merchant.
 fn send_again(moment: &Moment<'_>, payout: &Payout, attempt: &Attempt, facts: &Facts) -> Decision {
     let order = &attempt.order;
-    if let Some(due) = payout::too_late(&payout.state, moment.now) {
+    let late = moment.now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
+    if late && !payout::unsent(&payout.state) {
+        // WeChat may not take the number for the same any more.
+        let due = payout::ask_due(moment.now, attempt.asks);
         return Ok(put_off(payout, Queue::Ask, due));
     }
     if let Some(until) = facts.stops.until(&order.mchid, &order.scene, moment.now) {

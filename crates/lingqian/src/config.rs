@@ -9,6 +9,7 @@ use lingqian_core::earning::{self, COOLING_DAYS_MAX, Terms};
 use lingqian_core::id::{KindCode, KindNo};
 use lingqian_core::money::{AMOUNT_MAX, Fen, Micros};
 use lingqian_core::risk::Policy;
+use lingqian_engine::calendar::Schedule;
 use serde::Deserialize;
 
 use crate::store::StoreUrl;
@@ -32,6 +33,10 @@ pub(crate) struct Config {
     pub(crate) policy: Limits,
     /// The sweep that runs by itself.
     pub(crate) sweep: Sweep,
+    /// The auditor that runs beside the passes.
+    pub(crate) audit: Audit,
+    /// The money at WeChat.
+    pub(crate) float: Float,
     /// The catalogue of earnings.
     pub(crate) kinds: Vec<Kind>,
 }
@@ -56,6 +61,8 @@ impl Default for Config {
             merchant: Merchant::default(),
             policy: Limits::default(),
             sweep: Sweep::default(),
+            audit: Audit::default(),
+            float: Float::default(),
             kinds: vec![
                 kind(1, "ad_view", None, "incidental"),
                 kind(2, "sign_in", Some(2_500), "incidental"),
@@ -325,8 +332,47 @@ impl Limits {
 pub(crate) struct Sweep {
     /// Balances of at least so many fen are paid out; zero means no sweep.
     pub(crate) threshold_fen: i64,
-    /// How often, in minutes.
+    /// How often, in minutes; not looked at where there is a schedule.
     pub(crate) every_minutes: u64,
+    /// `daily 10:00`, `weekly 5 10:00` (Friday) or `monthly 1 10:00`, by Beijing's calendar.
+    pub(crate) schedule: String,
+    /// Whether a balance above the largest payout becomes several of them.
+    pub(crate) split: bool,
+}
+
+impl Sweep {
+    /// The schedule, where there is one.
+    pub(crate) fn schedule(&self) -> Option<Schedule> {
+        Schedule::parse(&self.schedule)
+    }
+}
+
+/// The auditor that runs beside the passes.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Audit {
+    /// How often it looks, in seconds; zero means never.
+    pub(crate) every_seconds: u64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Audit { every_seconds: 10 }
+    }
+}
+
+/// The money at WeChat.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Float {
+    /// It is said in the log when it lasts for less than so many hours.
+    pub(crate) alert_hours: i64,
+}
+
+impl Default for Float {
+    fn default() -> Self {
+        Float { alert_hours: 12 }
+    }
 }
 
 impl Config {
@@ -362,6 +408,12 @@ impl Config {
         anyhow::ensure!(
             self.sweep.threshold_fen >= 0,
             "sweep.threshold_fen must not be negative; 0 turns the sweep off"
+        );
+        anyhow::ensure!(
+            self.sweep.schedule.is_empty() || self.sweep.schedule().is_some(),
+            "sweep.schedule {:?} is not of the form \"daily 10:00\", \"weekly 5 10:00\" or \
+             \"monthly 1 10:00\"",
+            self.sweep.schedule
         );
         self.kinds.iter().try_for_each(Kind::check)
     }

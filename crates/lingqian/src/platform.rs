@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
@@ -48,7 +49,11 @@ impl Platform {
         wire.follow_sandbox_clock().await;
         let desk = wire.open_desk();
         catalogue(&wire, &desk).await?;
-        let doors = router(wire.clone(), desk.clone(), Settings::new(&url));
+        let settings = Settings {
+            board: Arc::clone(wire.board()),
+            ..Settings::new(&url)
+        };
+        let doors = router(wire.clone(), desk.clone(), settings);
         // Answers are whole when they are written; waiting for more would only delay them.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lingqian_core::id::{AppId, IdFault, MchId};
+use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
@@ -45,6 +46,7 @@ struct Parts {
     config: Config,
     mchid: MchId,
     app: AppId,
+    board: Arc<Board>,
     /// Of the sandbox, where there is one.
     sandbox_url: Option<String>,
 }
@@ -178,6 +180,7 @@ impl Wire {
                 config,
                 mchid,
                 app,
+                board: Arc::default(),
                 sandbox_url,
             }),
         })
@@ -198,6 +201,11 @@ impl Wire {
     /// The configuration.
     pub(crate) fn config(&self) -> &Config {
         &self.parts.config
+    }
+
+    /// What the passes saw last.
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.parts.board
     }
 
     /// The merchant that pays.

@@ -273,17 +273,6 @@ pub fn begun(state: State, order: TransferOrder, now: Timestamp) -> Option<Step>
     ))
 }
 
-/// When to ask about what is in doubt and was to be sent again, but not soon enough: WeChat may
-/// not take the number for the same any more. Nothing when it may be sent.
-#[must_use]
-pub fn too_late(state: &State, now: Timestamp) -> Option<Timestamp> {
-    let State::Unknown(attempt, _) = state else {
-        return None;
-    };
-    let late = now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
-    late.then(|| ask_due(now, attempt.asks))
-}
-
 /// Somebody wants it stopped. Nothing when it cannot be: a send is under way, its fate is
 /// unknown, the user has confirmed, or it is over.
 #[must_use]

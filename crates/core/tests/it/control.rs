@@ -266,6 +266,17 @@ fn the_same_order_is_sent_again_by_hand_for_three_days() {
     assert_eq!(late, Err(Rejection::ResendTooLate));
 }
 
+#[test]
+fn what_was_to_be_sent_again_and_was_not_for_days_is_only_asked_about() {
+    let mut world = World::with_balance(1_000_000);
+    world.begin(1, 100);
+    world.hear(1, Origin::Answer, unknown());
+    manual(&mut world, Manual::Resend, "cli:wang").expect("within three days");
+    world.now = NOON.after_ms(RESEND_WINDOW_MS);
+    world.must(Command::BeginTransfer(po(1)));
+    assert_eq!((state(&world), waits(&world).0), ("unknown", Queue::Ask));
+}
+
 /// A payout that nobody knows anything of, so many days after its first send.
 fn stuck(days: i64) -> World {
     let mut world = World::with_balance(1_000_000);

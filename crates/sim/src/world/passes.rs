@@ -2,7 +2,7 @@
 
 use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
-use lingqian_engine::sweep::{SweepCursor, sweep};
+use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::{Desk, Limits, assess, dispatch, expire, poll, reconcile};
 use lingqian_io::{Browse, Clock as _, Fault, Ports, Store};
 
@@ -50,9 +50,10 @@ async fn run<S: Store + Browse + Clone>(
         Pass::Cancel => poll::cancel(ports, desk, limits).await.map(drop),
         Pass::Expire => expire::expire(ports, desk, limits).await.map(drop),
         Pass::Sweep => {
+            let plan = Plan::today(SWEEP_FROM, ports.clock().business());
             let mut cursor = SweepCursor::default();
             while !cursor.done {
-                (_, cursor) = sweep(ports, desk, limits, SWEEP_FROM, cursor).await?;
+                (_, cursor) = sweep(ports, desk, limits, &plan, cursor).await?;
             }
             Ok(())
         }
