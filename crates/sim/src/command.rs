@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
+use lingqian_io::twin::MemoryStore;
+
+use crate::crash;
 use crate::run::{Ran, of_seed, on_twin};
 use crate::script::Script;
 use crate::shrink;
@@ -28,6 +31,8 @@ pub struct Options {
     pub trace: bool,
     /// Make a failing script smaller.
     pub shrink: bool,
+    /// Kill a process at every point of every flow instead.
+    pub crash_points: bool,
     /// Run this script instead of seeds.
     pub story: Option<String>,
     /// Print the figures as `name value` lines.
@@ -43,6 +48,7 @@ impl Default for Options {
             until: None,
             trace: false,
             shrink: true,
+            crash_points: false,
             story: None,
             plain: false,
         }
@@ -67,6 +73,7 @@ impl Options {
                 "--seeds" => options.seeds = number(value()?)?,
                 "--steps" => options.steps = number(value()?)?,
                 "--until" => options.until = Some(read_until(value()?)?),
+                "--crash-points" => options.crash_points = true,
                 "--trace" => options.trace = true,
                 "--plain" => options.plain = true,
                 "--no-shrink" => options.shrink = false,
@@ -91,6 +98,9 @@ pub fn read_until(text: &str) -> Result<Duration, String> {
 /// Runs what is asked for and prints what came of it; whether something was found that must
 /// never be.
 pub fn run(options: &Options, print: &mut dyn FnMut(&str)) -> bool {
+    if options.crash_points {
+        return crash_points(options, print);
+    }
     if let Some(path) = &options.story {
         return story(path, print);
     }
@@ -130,6 +140,25 @@ fn report(script: &Script, ran: &Ran, options: &Options, print: &mut dyn FnMut(&
     let small = shrink::shrink(script, SHRINK_RUNS_MAX);
     print(&format!("  the same in {} actions:", small.lines.len()));
     small.to_string().lines().for_each(|line| print(&format!("    {line}")));
+}
+
+fn crash_points(options: &Options, print: &mut dyn FnMut(&str)) -> bool {
+    let stores = || {
+        let store = MemoryStore::default();
+        move || store.clone()
+    };
+    let tried = crash::enumerate(stores, true);
+    let points: u64 = tried.iter().map(|flow| flow.points).sum();
+    for flow in tried.iter().filter(|_| !options.plain) {
+        print(&format!("{:>5} {}", flow.points, flow.name));
+        if let Some((point, violation)) = &flow.failure {
+            print(&format!("VIOLATED {} killed at {point}", violation.invariant));
+            print(&format!("  {}", violation.detail));
+        }
+    }
+    print(&format!("flows_killed_at_every_point {}", tried.len()));
+    print(&format!("points_of_death {points}"));
+    tried.iter().any(|flow| flow.failure.is_some())
 }
 
 fn story(path: &str, print: &mut dyn FnMut(&str)) -> bool {

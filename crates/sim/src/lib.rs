@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod command;
+pub mod crash;
 pub mod dice;
 pub mod fault;
 pub mod oracle;
@@ -9,6 +10,7 @@ pub mod ports;
 pub mod run;
 pub mod script;
 pub mod shrink;
+pub mod story;
 pub mod store;
 pub mod text;
 pub mod wait;

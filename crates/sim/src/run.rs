@@ -27,6 +27,15 @@ pub struct Ran {
 
 /// Runs a script over a store.
 pub fn over<S: Store + Browse + Clone>(script: &Script, open: impl Fn() -> S + 'static) -> Ran {
+    over_then(script, open, |_| {})
+}
+
+/// Runs a script over a store and looks at the world at its end.
+pub(crate) fn over_then<S: Store + Browse + Clone>(
+    script: &Script,
+    open: impl Fn() -> S + 'static,
+    then: impl FnOnce(&mut World<S>),
+) -> Ran {
     let mut ran = Ran::default();
     let mut place = 0;
     let settings = script.settings.clone();
@@ -42,6 +51,7 @@ pub fn over<S: Store + Browse + Clone>(script: &Script, open: impl Fn() -> S + '
                 break;
             }
         }
+        then(&mut world);
         ran.trace.extend(world.lines());
         ran.tally = world.counted();
         world.violation()

@@ -8,11 +8,11 @@ use lingqian_core::id::PayoutId;
 use lingqian_core::control::StopCause;
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::Fen;
-use lingqian_core::payout::{Payout, RESEND_WINDOW_MS, State};
+use lingqian_core::payout::{Payout, State};
 use lingqian_core::reconcile::BreakKind;
 use lingqian_core::time::Timestamp;
 
-use super::{Known, Oracle, Watched};
+use super::{Known, Oracle, WINDOW_MS, Watched};
 use crate::wechat::{Stand, Wechat};
 
 /// How far a payout has come: it never goes back.
@@ -245,7 +245,7 @@ impl Oracle {
             Some(first) => {
                 self.check(first.order == attempt.order, "order_never_changes", || name.clone());
                 let again = attempt.sends > first.sends && matches!(old.state, State::Unknown(..));
-                let late = attempt.last_sent_at.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
+                let late = attempt.last_sent_at.since_ms(attempt.first_sent_at) >= WINDOW_MS;
                 self.check(!(again && late), "no_late_resend", || {
                     format!("{name} is in doubt and sent again after three days")
                 });

@@ -15,6 +15,10 @@ use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::TransferOrder;
 
+/// WeChat surely takes a number for the same for so long. It is written here once more, because
+/// whoever judges must not borrow the rule that is judged.
+const WINDOW_MS: i64 = 3 * 24 * 3_600_000;
+
 /// Something that must never be, and was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {

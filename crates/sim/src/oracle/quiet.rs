@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use lingqian_core::audit::Invariant;
 use lingqian_core::facts::Wallet;
 use lingqian_core::ledger::Account;
-use lingqian_core::payout::{RESEND_WINDOW_MS, State};
+use lingqian_core::payout::State;
 use lingqian_core::time::Timestamp;
 use lingqian_io::store::{Audited, Summary};
 
-use super::{Oracle, Watched};
+use super::{Oracle, WINDOW_MS, Watched};
 use crate::wechat::{Stand, Wechat};
 
 /// Clocks of processes are apart by at most this, by the faults that there are.
@@ -68,7 +68,7 @@ impl Oracle {
         let State::Unknown(attempt, _) = &watched.payout.state else {
             return false;
         };
-        let late = now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS - CLOCKS_APART_MS;
+        let late = now.since_ms(attempt.first_sent_at) >= WINDOW_MS - CLOCKS_APART_MS;
         late && wechat.stands(attempt.number()).is_none()
     }
 

@@ -102,7 +102,7 @@ impl<S: Store + Browse + Clone> World<S> {
     }
 
     /// Every user's wallet, past all faults.
-    pub(super) fn wallets(&self) -> Vec<Wallet> {
+    pub(crate) fn wallets(&self) -> Vec<Wallet> {
         let day = self.scene.lock().now.business_date();
         let names = self.scene.lock().oracle.user_names();
         let ids = names.iter().filter_map(|name| UserId::parse(name).ok());
