@@ -1,12 +1,15 @@
 //! One file per command.
 
+pub(crate) mod acts;
 pub(crate) mod audit;
+pub(crate) mod cases;
 pub(crate) mod copy;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod pass;
 pub(crate) mod payouts;
 pub(crate) mod reconcile;
 pub(crate) mod sandbox;
