@@ -8,7 +8,16 @@ use crate::cli::Sim;
 
 /// Runs it on a thread of its own: the simulator polls its futures by hand and needs no runtime.
 pub(crate) async fn run(options: Sim) -> anyhow::Result<ExitCode> {
-    let Sim { seed, seeds, steps, until, trace, story, crash_points, no_shrink } = options;
+    let Sim {
+        seed,
+        seeds,
+        steps,
+        until,
+        trace,
+        story,
+        crash_points,
+        no_shrink,
+    } = options;
     let options = Options {
         seed,
         seeds: seeds.unwrap_or(if until.is_some() { u64::MAX } else { 100 }),

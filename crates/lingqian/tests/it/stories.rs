@@ -19,8 +19,9 @@ fn stories() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/stories");
     let files = fs::read_dir(dir).expect("the stories are there");
     let paths = files.filter_map(|file| Some(file.ok()?.path()));
-    let mut stories: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|end| end == "story")).collect();
+    let mut stories: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "story"))
+        .collect();
     stories.sort();
     assert!(stories.len() >= 15, "only {} stories", stories.len());
     stories
@@ -41,19 +42,32 @@ fn every_story_prints_the_same_over_sqlite() {
     for path in stories() {
         let (store, _dir) = books();
         let told = play(&read(&path), move || store.clone()).expect("it reads");
-        assert_eq!(told.text, read(&path.with_extension("txt")), "{}", path.display());
+        assert_eq!(
+            told.text,
+            read(&path.with_extension("txt")),
+            "{}",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn every_story_prints_the_same_over_postgres() {
-    let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let runtime = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
     // This thread only waits; connections live on those of the runtime.
     let _guard = runtime.enter();
     for (number, path) in stories().into_iter().enumerate() {
         let store = database(&runtime, number);
         let told = play(&read(&path), move || store.clone()).expect("it reads");
-        assert_eq!(told.text, read(&path.with_extension("txt")), "{}", path.display());
+        assert_eq!(
+            told.text,
+            read(&path.with_extension("txt")),
+            "{}",
+            path.display()
+        );
     }
 }
 
@@ -63,7 +77,9 @@ fn database(runtime: &Runtime, number: usize) -> PostgresStore {
     let name = format!("story{}_{number}", std::process::id());
     runtime.block_on(async {
         let url = format!("{server}/postgres");
-        let (client, connection) = tokio_postgres::connect(&url, NoTls).await.expect("connects");
+        let (client, connection) = tokio_postgres::connect(&url, NoTls)
+            .await
+            .expect("connects");
         tokio::spawn(connection);
         for statement in [
             format!("DROP DATABASE IF EXISTS {name}"),
@@ -74,7 +90,9 @@ fn database(runtime: &Runtime, number: usize) -> PostgresStore {
         ] {
             client.batch_execute(&statement).await.expect(&statement);
         }
-        PostgresStore::open(&format!("{server}/{name}")).await.expect("it opens")
+        PostgresStore::open(&format!("{server}/{name}"))
+            .await
+            .expect("it opens")
     })
 }
 
