@@ -21,6 +21,7 @@ const EDGES: [(&str, &[&str]); 12] = [
         "lingqian",
         &[
             "core", "io", "engine", "sqlite", "postgres", "wechat", "keys", "http", "sandbox",
+            "sim",
         ],
     ),
 ];
