@@ -3,6 +3,7 @@
 mod gates;
 mod needs;
 mod postgres;
+mod sim;
 mod test;
 mod tidy;
 
@@ -30,6 +31,8 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Run the simulator, plant mistakes that it must catch, or write down what it saw.
+    Sim(sim::Sim),
     /// Run the fast gates: tidy, format, clippy with warnings denied, documents.
     Gates,
     /// Check licences and advisories of dependencies with cargo-deny.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Tidy => tidy::run(&root),
         Task::Test { arguments } => test::run(&root, &arguments),
+        Task::Sim(options) => sim::run(&root, &options),
         Task::Gates => gates::run(&root),
         Task::Deny => gates::deny(&root),
     };

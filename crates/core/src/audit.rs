@@ -4,6 +4,8 @@
 //! wrong. It has no opinion on where the records come from, so the same checks run in a test,
 //! in `lingqian audit` and in production.
 
+pub mod spot;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -166,15 +168,24 @@ impl Audit {
                 *moved = moved.saturating_add(amount);
             }
         }
+        if entry.payout().is_some() {
+            self.of_payout(entry);
+            return;
+        }
+        if entry.cause().is_event() {
+            self.earned.0 = self.earned.0.saturating_add(1);
+        }
+        if entry.cause().is_event() || entry.cause() == Cause::Owe {
+            self.earned.1 = self.earned.1.saturating_add(amount);
+        }
+    }
+
+    /// What an entry says about the payout that it belongs to.
+    fn of_payout(&mut self, entry: &Entry) {
         let Some(payout) = entry.payout() else {
-            if entry.cause().is_event() {
-                self.earned.0 = self.earned.0.saturating_add(1);
-            }
-            if entry.cause().is_event() || entry.cause() == Cause::Owe {
-                self.earned.1 = self.earned.1.saturating_add(amount);
-            }
             return;
         };
+        let amount = i128::from(entry.amount().0);
         let moved = self.payouts.entry(payout).or_default();
         match entry.cause() {
             Cause::Hold => {

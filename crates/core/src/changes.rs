@@ -1,13 +1,14 @@
 //! What a batch of commands decided, on its way to storage: written all or nothing.
 
 use crate::command::{ApiKey, DeadLetter, IdempotencyKey};
+use crate::control::{Deed, Stop};
 use crate::earning::{Earning, Kind, KindDay};
 use crate::facts::RememberedAnswer;
-use crate::id::{EventId, KindNo, PayoutId, Source, UserNo};
+use crate::id::{EventId, KindNo, MerchantNo, PayoutId, Source, UserNo};
 use crate::ledger::{Account, Cause, Entry};
 use crate::link::{Link, LinkState};
-use crate::money::Micros;
-use crate::payout::{Payout, Queue, State};
+use crate::money::{Fen, Micros};
+use crate::payout::{Attempt, Payout, Queue, State};
 use crate::reconcile::{Bill, BookedLine, Break};
 use crate::time::{BusinessDate, Timestamp};
 use crate::transfer::{Evidence, Merchant};
@@ -32,11 +33,18 @@ pub struct HistoryLine {
 
 impl HistoryLine {
     /// Every event, in the order of a life.
-    pub const EVENTS: [&'static str; 9] = [
+    pub const EVENTS: [&'static str; 16] = [
         "held",
         "assessed",
+        "approved",
+        "refused",
         "stopped",
+        "expired",
         "begun",
+        "resend_asked",
+        "attempt_ended",
+        "marked_paid",
+        "marked_unpaid",
         "cancel_asked",
         "answer",
         "query",
@@ -146,6 +154,12 @@ pub struct Changes {
     pub kinds: Vec<Kind>,
     /// New or changed merchants.
     pub merchants: Vec<Merchant>,
+    /// Stops that are new, tried or lifted.
+    pub stops: Vec<Stop>,
+    /// What was done by hand.
+    pub deeds: Vec<Deed>,
+    /// What merchants were told to pay on a day, all together.
+    pub merchant_days: Vec<(MerchantNo, BusinessDate, Fen)>,
     /// New keys.
     pub api_keys: Vec<ApiKey>,
     /// New or changed users.
@@ -170,6 +184,8 @@ pub struct Changes {
     /// final nothing is left to wait for; for one that only changed otherwise (`None` while it
     /// is not final) the wait stays as it is.
     pub payouts: Vec<(Payout, Option<Work>)>,
+    /// Attempts that ended unpaid while their payouts go on.
+    pub attempts: Vec<Attempt>,
     /// What happened to payouts.
     pub history: Vec<HistoryLine>,
     /// New totals of users' days.
@@ -190,6 +206,9 @@ impl Changes {
         let Changes {
             kinds,
             merchants,
+            stops,
+            deeds,
+            merchant_days,
             api_keys,
             users,
             link_states,
@@ -201,6 +220,7 @@ impl Changes {
             dead_letters,
             entries,
             payouts,
+            attempts,
             history,
             day_totals,
             answers,
@@ -210,6 +230,9 @@ impl Changes {
         } = other;
         self.kinds.extend(kinds);
         self.merchants.extend(merchants);
+        self.stops.extend(stops);
+        self.deeds.extend(deeds);
+        self.merchant_days.extend(merchant_days);
         self.api_keys.extend(api_keys);
         self.users.extend(users);
         self.link_states.extend(link_states);
@@ -221,6 +244,7 @@ impl Changes {
         self.dead_letters.extend(dead_letters);
         self.entries.extend(entries);
         self.payouts.extend(payouts);
+        self.attempts.extend(attempts);
         self.history.extend(history);
         self.day_totals.extend(day_totals);
         self.answers.extend(answers);

@@ -1,5 +1,6 @@
 //! The only way in: what may be asked, what may come of it, and how it may be refused.
 
+use crate::control::{Act, Scope, StopCause};
 use crate::earning::{EarningEvent, Kind};
 use crate::id::{IdFault, MchId, PayoutId, UserId};
 use crate::link::{Identity, StateDigest};
@@ -99,6 +100,28 @@ pub enum Command {
     Withdraw(Box<Withdrawal>),
     /// Lets risk look at a payout.
     Assess(PayoutId),
+    /// Ends a payout that nobody approved in time.
+    ExpireReview(PayoutId),
+    /// Does something to a payout by hand.
+    Manual {
+        /// To which payout.
+        payout: PayoutId,
+        /// What.
+        what: Manual,
+        /// Who, and why.
+        act: Act,
+    },
+    /// Stops payouts, or lifts a stop.
+    SetStop {
+        /// Which payouts.
+        scope: Scope,
+        /// Which of the stops of this scope.
+        cause: StopCause,
+        /// Whether to stop.
+        on: bool,
+        /// Who, and why.
+        act: Act,
+    },
     /// Makes the order durable, just before it is sent.
     BeginTransfer(PayoutId),
     /// Wants a payout stopped.
@@ -128,6 +151,54 @@ pub enum Command {
         /// The bill as a whole; the merchant number in it is filled in.
         bill: crate::reconcile::Bill,
     },
+}
+
+/// What a person can do to a payout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manual {
+    /// Say yes to what risk wants looked at.
+    Approve,
+    /// End it before anything is sent; the money returns to the balance.
+    Refuse,
+    /// Stop it, as the app could.
+    Cancel,
+    /// Send the same order again now.
+    Resend,
+    /// It is on a bill as paid.
+    MarkPaid,
+    /// It is on no bill, and can come on none any more.
+    MarkUnpaid,
+}
+
+impl Manual {
+    /// Everything that can be done.
+    pub const ALL: [Manual; 6] = [
+        Manual::Approve,
+        Manual::Refuse,
+        Manual::Cancel,
+        Manual::Resend,
+        Manual::MarkPaid,
+        Manual::MarkUnpaid,
+    ];
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Manual::Approve => "approve",
+            Manual::Refuse => "refuse",
+            Manual::Cancel => "cancel",
+            Manual::Resend => "resend",
+            Manual::MarkPaid => "mark-paid",
+            Manual::MarkUnpaid => "mark-unpaid",
+        }
+    }
+
+    /// What has this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Manual> {
+        Manual::ALL.into_iter().find(|what| what.name() == name)
+    }
 }
 
 /// What came of a command that was not refused.
@@ -305,6 +376,18 @@ pub enum Rejection {
         /// Its state.
         state: &'static str,
     },
+    /// One person cannot approve twice.
+    #[error("this person approved it before; another one must")]
+    SamePerson,
+    /// WeChat allows the number to be sent again for three days only.
+    #[error("the number was first sent too long ago to be sent again; look at the bills")]
+    ResendTooLate,
+    /// The bills do not show what is claimed.
+    #[error("the bills do not prove it: {lacking}")]
+    NoProof {
+        /// What is lacking.
+        lacking: &'static str,
+    },
     /// The number in a report is not this payout's.
     #[error("the business number is not one that was sent")]
     ForeignNumber,
@@ -359,6 +442,9 @@ impl Rejection {
             Rejection::InsufficientFunds => "insufficient_funds",
             Rejection::BelowMinimum { .. } => "below_minimum",
             Rejection::WrongState { .. } => "wrong_state",
+            Rejection::SamePerson => "same_person",
+            Rejection::ResendTooLate => "resend_too_late",
+            Rejection::NoProof { .. } => "no_proof",
             Rejection::ForeignNumber => "foreign_number",
             Rejection::ClaimMismatch { .. } => "claim_mismatch",
             Rejection::Immutable { .. } => "immutable",
@@ -400,6 +486,9 @@ impl Rejection {
             | Rejection::WalletLinkedElsewhere
             | Rejection::KeyReused
             | Rejection::WrongState { .. }
+            | Rejection::SamePerson
+            | Rejection::ResendTooLate
+            | Rejection::NoProof { .. }
             | Rejection::ForeignNumber
             | Rejection::Immutable { .. } => None,
         }

@@ -14,7 +14,7 @@ use crate::reconcile::{self, Bill};
 use crate::risk::Policy;
 use crate::time::Timestamp;
 use crate::transfer::Merchant;
-use crate::{link, settle, user, withdrawal};
+use crate::{control, link, manual, order, settle, user, withdrawal};
 
 /// When a decision is made, and under which limits.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +57,19 @@ pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decisio
         }),
         Command::Withdraw(request) => withdrawal::withdraw(moment, request, facts),
         Command::Assess(payout) => settle::assess(moment, known(*payout, facts)?, facts),
-        Command::BeginTransfer(payout) => settle::begin(moment, known(*payout, facts)?, facts),
+        Command::ExpireReview(payout) => {
+            settle::expire_review(moment, known(*payout, facts)?, facts)
+        }
+        Command::Manual { payout, what, act } => {
+            manual::manual(moment, known(*payout, facts)?, *what, act, facts)
+        }
+        Command::SetStop {
+            scope,
+            cause,
+            on,
+            act,
+        } => control::set_stop(moment, (scope, *cause), *on, act, facts),
+        Command::BeginTransfer(payout) => order::begin(moment, known(*payout, facts)?, facts),
         Command::CancelPayout(payout) => settle::cancel(moment, known(*payout, facts)?, facts),
         Command::ReportTransfer(report) => {
             let payout = known(report.number.payout(), facts)?;

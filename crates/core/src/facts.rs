@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::changes::Changes;
 use crate::command::{Command, IdempotencyKey};
+use crate::control::Stops;
 use crate::earning::{Earning, Kind, KindDay, Purse};
 use crate::id::{
     EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference, Source,
@@ -45,6 +46,8 @@ pub struct Keys {
     pub payouts: BTreeSet<PayoutId>,
     /// Lines of bills.
     pub bill_lines: BTreeSet<(MchId, String)>,
+    /// Whether it must be known which days of bills are closed.
+    pub closed_bills: bool,
     /// The business day whose totals count; that of now.
     pub day: BusinessDate,
 }
@@ -66,6 +69,7 @@ impl Keys {
             Command::DefineKind(_)
             | Command::DefineMerchant(_)
             | Command::AddApiKey(_)
+            | Command::SetStop { .. }
             | Command::KeepDeadLetter(_)
             | Command::CloseBill { .. } => {}
             Command::RegisterUser { user, .. } | Command::SetFrozen { user, .. } => {
@@ -97,7 +101,12 @@ impl Keys {
                 self.idempotency
                     .extend(request.key.iter().map(|(key, _)| key.clone()));
             }
+            Command::Manual { payout, .. } => {
+                self.payouts.insert(*payout);
+                self.closed_bills = true;
+            }
             Command::Assess(payout)
+            | Command::ExpireReview(payout)
             | Command::BeginTransfer(payout)
             | Command::CancelPayout(payout)
             | Command::CheckEnded { payout, .. } => {
@@ -198,6 +207,14 @@ pub struct Facts {
     pub kinds: BTreeMap<KindCode, Kind>,
     /// All merchants; they are few.
     pub merchants: BTreeMap<MchId, Merchant>,
+    /// What is stopped.
+    pub stops: Stops,
+    /// What each merchant was told to pay on the day.
+    pub merchant_days: BTreeMap<MerchantNo, Fen>,
+    /// Closed days of bills, where they were asked for.
+    pub closed_bills: BTreeSet<(MerchantNo, BusinessDate)>,
+    /// The day whose totals are here; that of now.
+    pub day: BusinessDate,
     /// Registered users, or that there is none.
     pub users: BTreeMap<UserId, Option<User>>,
     /// The number that the next new user gets.
@@ -252,7 +269,20 @@ impl Facts {
         self.merchants.get(mchid)
     }
 
-    /// The merchant that pays. There is one for now; the first, by our number.
+    /// The merchant of our number.
+    #[must_use]
+    pub fn merchant_of(&self, no: MerchantNo) -> Option<&Merchant> {
+        self.merchants.values().find(|merchant| merchant.no == no)
+    }
+
+    /// What the merchant was told to pay on the day.
+    #[must_use]
+    pub fn merchant_day(&self, no: MerchantNo) -> Fen {
+        self.merchant_days.get(&no).copied().unwrap_or(Fen::ZERO)
+    }
+
+    /// The merchant that a new payout names: the first, by our number. Which one pays in the
+    /// end is decided when the order is made.
     #[must_use]
     pub fn paying_merchant(&self) -> Option<&Merchant> {
         self.merchants.values().min_by_key(|merchant| merchant.no)
@@ -339,6 +369,15 @@ impl Facts {
         for merchant in &changes.merchants {
             self.merchants
                 .insert(merchant.mchid.clone(), merchant.clone());
+        }
+        changes
+            .stops
+            .iter()
+            .for_each(|stop| self.stops.take(stop.clone()));
+        for (merchant, day, amount) in &changes.merchant_days {
+            if *day == self.day {
+                self.merchant_days.insert(*merchant, *amount);
+            }
         }
         for user in &changes.users {
             self.next_user = self.next_user.max(user.no.0.saturating_add(1));

@@ -8,10 +8,12 @@
 mod step;
 
 pub use step::{
-    ANSWER_WAIT_MS, Effect, LATER_MS, Money, NOT_FOUND_WAIT_MS, PERSON_MS, RESEND_WINDOW_MS, Step,
-    ask_due, assessed, begun, cancelled, reported,
+    AGAIN_MS, ANSWER_WAIT_MS, Effect, LATER_MS, Money, NOT_FOUND_WAIT_MS, PERSON_MS,
+    RESEND_WINDOW_MS, Step, again, ask_due, assessed, begun, billed, cancelled, given_up, reported,
+    resent, reviewed, sendable, unsent,
 };
 
+use crate::control::Actor;
 use crate::id::{MerchantNo, OutBillNo, PayoutId, Reference, UserNo};
 use crate::money::Fen;
 use crate::risk::Reason;
@@ -71,6 +73,8 @@ pub struct Payout {
     pub counted_on: Option<BusinessDate>,
     /// What bills show as paid for it: out minus returned.
     pub billed: Fen,
+    /// How many attempts ended, each provably without a payment. The next one has a new number.
+    pub tries: u8,
     /// Where it stands.
     pub state: State,
 }
@@ -103,11 +107,22 @@ impl Attempt {
     }
 }
 
+/// What risk wants people to look at, and who said yes so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Review {
+    /// Why they are asked.
+    pub reasons: Vec<Reason>,
+    /// Who approved it; each once.
+    pub approvals: Vec<Actor>,
+}
+
 /// Where a payout stands. Each state has exactly what is known in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Money is held; risk has not looked yet.
     Requested,
+    /// Risk wants people to look.
+    Review(Review),
     /// Risk passed it; nothing was sent.
     Approved,
     /// The order is durable and may be on its way.
@@ -137,8 +152,9 @@ pub enum State {
 
 impl State {
     /// The stable names, in the order of a life.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "requested",
+        "review",
         "approved",
         "sending",
         "deferred",
@@ -158,6 +174,7 @@ impl State {
     pub fn name(&self) -> &'static str {
         match self {
             State::Requested => "requested",
+            State::Review(_) => "review",
             State::Approved => "approved",
             State::Sending(_) => "sending",
             State::Deferred(..) => "deferred",
@@ -183,6 +200,7 @@ impl State {
             | State::Cancelled(_)
             | State::Refused(_) => true,
             State::Requested
+            | State::Review(_)
             | State::Approved
             | State::Sending(_)
             | State::Deferred(..)
@@ -207,7 +225,7 @@ impl State {
             | State::Failed(attempt, _)
             | State::Expired(attempt) => Some(attempt),
             State::Cancelled(attempt) => attempt.as_ref(),
-            State::Requested | State::Approved | State::Refused(_) => None,
+            State::Requested | State::Review(_) | State::Approved | State::Refused(_) => None,
         }
     }
 }
@@ -217,6 +235,8 @@ impl State {
 pub enum Queue {
     /// Risk looks at it.
     Assess,
+    /// People look at it; when the time is up it ends.
+    Review,
     /// The order is sent, for the first time or again.
     Send,
     /// WeChat is asked what became of it.
@@ -227,13 +247,20 @@ pub enum Queue {
 
 impl Queue {
     /// Every queue.
-    pub const ALL: [Queue; 4] = [Queue::Assess, Queue::Send, Queue::Ask, Queue::Cancel];
+    pub const ALL: [Queue; 5] = [
+        Queue::Assess,
+        Queue::Review,
+        Queue::Send,
+        Queue::Ask,
+        Queue::Cancel,
+    ];
 
     /// The stored name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Queue::Assess => "assess",
+            Queue::Review => "review",
             Queue::Send => "send",
             Queue::Ask => "ask",
             Queue::Cancel => "cancel",

@@ -265,10 +265,9 @@ pub fn check_ended(
 }
 
 fn has_number(payout: &Payout, number: OutBillNo) -> bool {
-    payout
-        .state
-        .attempt()
-        .is_some_and(|attempt| attempt.number() == number)
+    let current = payout.state.attempt();
+    let current = current.is_some_and(|attempt| attempt.number() == number);
+    current || number.attempt() <= payout.tries
 }
 
 /// Opens, replaces or closes the break of one payout; nothing when there is nothing to say.
@@ -285,6 +284,7 @@ pub(crate) fn check_payout(
         }
         // Money may be locked or paid while we have not heard of it: explained, not broken.
         State::Requested
+        | State::Review(_)
         | State::Approved
         | State::Sending(_)
         | State::Deferred(..)

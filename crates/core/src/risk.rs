@@ -17,6 +17,17 @@ pub struct Policy {
     pub user_day_count_max: u32,
     /// From this amount on WeChat compares the real name, so we must know it.
     pub name_required_from: Fen,
+    /// From this amount on a person must approve.
+    pub review_from: Option<Fen>,
+    /// From this amount on two different people must approve.
+    pub second_from: Option<Fen>,
+    /// What nobody approved within so many milliseconds ends and returns to the balance.
+    pub review_ms: i64,
+    /// What could not be sent within so many milliseconds of the request, and provably was not,
+    /// ends and returns to the balance.
+    pub hold_ms: i64,
+    /// How many attempts a payout has at most, each after the proven end of the one before it.
+    pub attempts_max: u8,
 }
 
 impl Default for Policy {
@@ -28,9 +39,29 @@ impl Default for Policy {
             user_day_amount_max: Fen(20_000),
             user_day_count_max: 10,
             name_required_from: Fen(200_000),
+            review_from: None,
+            second_from: None,
+            review_ms: 7 * DAY_MS,
+            hold_ms: 30 * DAY_MS,
+            attempts_max: 3,
         }
     }
 }
+
+impl Policy {
+    /// How many people must approve this amount.
+    #[must_use]
+    pub fn approvals(&self, amount: Fen) -> usize {
+        let from = |limit: Option<Fen>| limit.is_some_and(|limit| amount >= limit);
+        match (from(self.review_from), from(self.second_from)) {
+            (_, true) => 2,
+            (true, false) => 1,
+            (false, false) => 0,
+        }
+    }
+}
+
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// What a decision looks at.
 #[derive(Clone, Copy, Debug)]
@@ -64,11 +95,21 @@ pub enum Reason {
     Frozen,
     /// The amount needs a real name and none is known.
     NameMissing,
+    /// From [`Policy::review_from`] on a person must approve.
+    ApprovalNeeded,
+    /// From [`Policy::second_from`] on a second person must approve.
+    SecondNeeded,
+    /// A person said no.
+    ByPerson,
+    /// Nobody approved it in time.
+    ReviewExpired,
+    /// It could not be sent in time.
+    HoldExpired,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 7] = [
+    pub const ALL: [Reason; 12] = [
         Reason::BelowMinimum,
         Reason::AboveMaximum,
         Reason::DayAmount,
@@ -76,6 +117,11 @@ impl Reason {
         Reason::NotLinked,
         Reason::Frozen,
         Reason::NameMissing,
+        Reason::ApprovalNeeded,
+        Reason::SecondNeeded,
+        Reason::ByPerson,
+        Reason::ReviewExpired,
+        Reason::HoldExpired,
     ];
 
     /// The stable code.
@@ -89,6 +135,11 @@ impl Reason {
             Reason::NotLinked => "not_linked",
             Reason::Frozen => "user_frozen",
             Reason::NameMissing => "name_missing",
+            Reason::ApprovalNeeded => "approval_needed",
+            Reason::SecondNeeded => "second_approval_needed",
+            Reason::ByPerson => "refused_by_person",
+            Reason::ReviewExpired => "review_expired",
+            Reason::HoldExpired => "hold_expired",
         }
     }
 
@@ -99,7 +150,32 @@ impl Reason {
     }
 }
 
-/// Every reason to refuse; none means pass.
+/// What comes of looking at a payout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be sent.
+    Pass,
+    /// People look first, for these reasons.
+    Review(Vec<Reason>),
+    /// It ends, for these reasons.
+    Refuse(Vec<Reason>),
+}
+
+/// Looks at a payout that nobody has approved.
+#[must_use]
+pub fn judge(policy: &Policy, subject: &Subject) -> Verdict {
+    let reasons = assess(policy, subject);
+    if !reasons.is_empty() {
+        return Verdict::Refuse(reasons);
+    }
+    match policy.approvals(subject.amount) {
+        0 => Verdict::Pass,
+        1 => Verdict::Review(vec![Reason::ApprovalNeeded]),
+        _ => Verdict::Review(vec![Reason::ApprovalNeeded, Reason::SecondNeeded]),
+    }
+}
+
+/// Every reason to refuse; none means that no limit is broken.
 #[must_use]
 pub fn assess(policy: &Policy, subject: &Subject) -> Vec<Reason> {
     let day_amount = subject.today.amount.plus(subject.amount);
@@ -164,7 +240,7 @@ mod tests {
         check(|s| s.today.count = 10, &[Reason::DayCount]);
         check(|s| s.linked = false, &[Reason::NotLinked]);
         check(|s| s.frozen = true, &[Reason::Frozen]);
-        let all_but_minimum = &Reason::ALL[1..];
+        let all_but_minimum = &Reason::ALL[1..7];
         check(
             |s| {
                 *s = Subject {

@@ -5,26 +5,27 @@
 
 use crate::changes::{Changes, HistoryLine, Work};
 use crate::command::{Outcome, Rejection};
+use crate::control::{self, Act, Actor, Scope, StopCause};
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
-use crate::id::{OutBillNo, PayoutId};
+use crate::id::PayoutId;
 use crate::ledger::{Account, Cause, Entry};
 use crate::money::Fen;
-use crate::payout::{self, Attempt, Effect, Money, Payout, State, Step};
+use crate::payout::{self, Attempt, Effect, Money, Payout, Queue, State, Step};
 use crate::reconcile;
-use crate::risk::{self, Reason, Subject};
-use crate::transfer::{Evidence, Merchant, NAME_FROM, Origin, TransferOrder, TransferReport};
+use crate::risk::{self, Reason, Subject, Verdict};
+use crate::transfer::{Cure, Evidence, Finding, Origin, TransferReport};
 use crate::user::DayTotals;
 
 /// What the history says about a change.
-struct Note {
-    event: &'static str,
-    code: Option<String>,
-    evidence: Option<Evidence>,
+pub(crate) struct Note {
+    pub(crate) event: &'static str,
+    pub(crate) code: Option<String>,
+    pub(crate) evidence: Option<Evidence>,
 }
 
 impl Note {
-    fn plain(event: &'static str) -> Note {
+    pub(crate) fn plain(event: &'static str) -> Note {
         Note {
             event,
             code: None,
@@ -40,22 +41,47 @@ pub(crate) fn assess(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Dec
             state: payout.state.name(),
         });
     }
+    let verdict = risk::judge(moment.policy, &subject(moment, payout, facts));
+    Ok(judged(moment, payout, verdict, facts))
+}
+
+/// People approved it; the limits have the last word.
+pub(crate) fn admit(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> (Changes, Outcome) {
+    let reasons = risk::assess(moment.policy, &subject(moment, payout, facts));
+    let verdict = if reasons.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Refuse(reasons)
+    };
+    judged(moment, payout, verdict, facts)
+}
+
+fn subject(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Subject {
     let wallet = facts.wallet(payout.user);
+    Subject {
+        amount: payout.amount,
+        linked: wallet.link.is_some(),
+        frozen: wallet.user.frozen,
+        named: wallet.user.name.is_some(),
+        today: wallet.day(moment.now.business_date()),
+    }
+}
+
+fn judged(
+    moment: &Moment<'_>,
+    payout: &Payout,
+    verdict: Verdict,
+    facts: &Facts,
+) -> (Changes, Outcome) {
     let day = moment.now.business_date();
-    let today = wallet.day(day);
-    let reasons = risk::assess(
-        moment.policy,
-        &Subject {
-            amount: payout.amount,
-            linked: wallet.link.is_some(),
-            frozen: wallet.user.frozen,
-            named: wallet.user.name.is_some(),
-            today,
-        },
-    );
-    let passed = reasons.is_empty();
+    let today = facts.wallet(payout.user).day(day);
+    let passed = verdict == Verdict::Pass;
+    let reasons = match &verdict {
+        Verdict::Pass => &[],
+        Verdict::Review(reasons) | Verdict::Refuse(reasons) => reasons.as_slice(),
+    };
     let note = Note {
-        code: codes(&reasons),
+        code: codes(reasons),
         ..Note::plain("assessed")
     };
     let mut payout = payout.clone();
@@ -69,41 +95,27 @@ pub(crate) fn assess(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Dec
         counted.push((payout.user, day, DayTotals { count, amount }));
         payout.counted_on = Some(day);
     }
-    let mut changes = moved(
-        moment,
-        payout,
-        payout::assessed(reasons, moment.now),
-        note,
-        facts,
-    );
+    let step = payout::assessed(verdict, moment.now, moment.policy.review_ms);
+    let mut changes = moved(moment, payout, step, note, facts);
     changes.day_totals.extend(counted);
-    Ok((changes, Outcome::Assessed { passed }))
+    (changes, Outcome::Assessed { passed })
 }
 
-/// Makes the order durable just before it is sent. What was decided at approval is asked again
-/// before a first send: a wallet may have been unlinked or a user frozen since.
-pub(crate) fn begin(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
+/// Nobody approved it in time.
+pub(crate) fn expire_review(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
     let wrong = Rejection::WrongState {
         state: payout.state.name(),
     };
-    let order = match payout.state.attempt() {
-        Some(attempt) => attempt.order.clone(),
-        None => match first_order(payout, facts)? {
-            Ok(order) => order,
-            Err(reasons) if payout.state == State::Approved => {
-                let note = Note {
-                    code: codes(&reasons),
-                    ..Note::plain("stopped")
-                };
-                let step = payout::assessed(reasons, moment.now);
-                return Ok(told(moved(moment, payout.clone(), step, note, facts)));
-            }
-            Err(_) => return Err(wrong),
-        },
+    let State::Review(_) = payout.state else {
+        return Err(wrong);
     };
-    let step = payout::begun(payout.state.clone(), order.clone(), moment.now).ok_or(wrong)?;
-    let changes = moved(moment, payout.clone(), step, Note::plain("begun"), facts);
-    Ok((changes, Outcome::Begun(Box::new(order))))
+    let until = payout.created_at.after_ms(moment.policy.review_ms);
+    if moment.now < until {
+        return Err(wrong);
+    }
+    let step = payout::given_up(payout.state.clone(), Reason::ReviewExpired).ok_or(wrong)?;
+    let note = Note::plain("expired");
+    Ok(told(moved(moment, payout.clone(), step, note, facts)))
 }
 
 /// Somebody wants it stopped.
@@ -128,56 +140,119 @@ pub(crate) fn report(
     report: &TransferReport,
     facts: &Facts,
 ) -> Decision {
-    let attempt = payout
-        .state
-        .attempt()
-        .filter(|attempt| attempt.number() == report.number);
-    check_claims(report, attempt.ok_or(Rejection::ForeignNumber)?)?;
-    let state = payout.state.name();
     let note = Note {
         event: report.origin.name(),
         code: report.finding.code().map(str::to_owned),
         evidence: Some(report.evidence.clone()),
     };
+    if report.number.attempt() <= payout.tries {
+        // An attempt that provably ended unpaid: whatever else is said of it changes nothing.
+        let paid = report.finding == Finding::Paid;
+        return Ok(if paid {
+            contradicted(moment, payout, report, note, facts)
+        } else {
+            unmoved(payout, Changes::default())
+        });
+    }
+    let attempt = payout
+        .state
+        .attempt()
+        .filter(|attempt| attempt.number() == report.number);
+    check_claims(report, attempt.ok_or(Rejection::ForeignNumber)?)?;
     match payout::reported(&payout.state, report, moment.now) {
-        Effect::Nothing => Ok((
-            Changes::default(),
-            Outcome::Payout {
-                state,
-                moved: false,
-            },
-        )),
-        Effect::Contradicts => {
-            let note = Note {
-                event: "contradiction",
-                ..note
-            };
-            let history = vec![line(moment, payout.id, state, note)];
-            let changes = Changes {
-                history,
-                ..Changes::default()
-            };
-            Ok((
-                changes,
-                Outcome::Payout {
-                    state,
-                    moved: false,
-                },
-            ))
-        }
-        Effect::Moves(step) => {
-            let news = step.state.name() != state || report.origin != Origin::Query;
-            let mut changes = moved(moment, payout.clone(), *step, note, facts);
-            if !news {
-                // A question without news every few minutes would drown the story.
-                changes.history.clear();
-            }
-            Ok(told(changes))
-        }
+        Effect::Nothing => Ok(unmoved(payout, Changes::default())),
+        Effect::Contradicts => Ok(contradicted(moment, payout, report, note, facts)),
+        Effect::Moves(step) => Ok(heard(moment, payout, report, (*step, note), facts)),
     }
 }
 
-fn told(changes: Changes) -> (Changes, Outcome) {
+/// A report moves the payout, and what it says about the merchant's account is kept.
+fn heard(
+    moment: &Moment<'_>,
+    payout: &Payout,
+    report: &TransferReport,
+    (mut step, mut note): (Step, Note),
+    facts: &Facts,
+) -> (Changes, Outcome) {
+    let before = payout.state.name();
+    let mut payout = payout.clone();
+    let mchid = payout.state.attempt().map(|a| a.order.mchid.clone());
+    let (mut stop, mut ended) = (None, None);
+    match (&report.finding, &mchid) {
+        (Finding::Failed { cure, .. }, _)
+            if payout.tries.saturating_add(1) < moment.policy.attempts_max =>
+        {
+            if let Some(again) = payout::again(*cure, moment.now) {
+                ended = step.state.attempt().cloned();
+                step = again;
+                note.event = "attempt_ended";
+                payout.tries = payout.tries.saturating_add(1);
+            }
+        }
+        (Finding::Refused { code, cure }, Some(mchid)) if *cure == Cure::Float => {
+            let emptied = control::emptied(&facts.stops, mchid, code, moment.now);
+            if let State::Deferred(..) = step.state {
+                step.wait = emptied.probe_at.map(|at| (Queue::Send, at));
+            }
+            stop = Some(emptied);
+        }
+        (Finding::Processing | Finding::AwaitingUser { .. } | Finding::Paid, Some(mchid))
+            if report.origin == Origin::Answer =>
+        {
+            stop = control::refilled(&facts.stops, mchid, moment.now);
+        }
+        _ => {}
+    }
+    let news = step.state.name() != before || report.origin != Origin::Query;
+    let mut changes = moved(moment, payout, step, note, facts);
+    if !news {
+        // A question without news every few minutes would drown the story.
+        changes.history.clear();
+    }
+    changes.stops.extend(stop);
+    changes.attempts.extend(ended);
+    told(changes)
+}
+
+/// What is said contradicts what was proved. The state stays; where WeChat paid what we hold for
+/// unpaid, nothing more of that merchant is sent until a person has looked.
+fn contradicted(
+    moment: &Moment<'_>,
+    payout: &Payout,
+    report: &TransferReport,
+    note: Note,
+    facts: &Facts,
+) -> (Changes, Outcome) {
+    let event = "contradiction";
+    let note = Note { event, ..note };
+    let history = vec![line(moment, payout.id, payout.state.name(), note)];
+    let merchant = facts.merchant_of(payout.merchant);
+    let stop = merchant.filter(|_| report.finding == Finding::Paid);
+    let mut changes = Changes {
+        history,
+        ..Changes::default()
+    };
+    if let Some(merchant) = stop {
+        let act = Act {
+            actor: Actor::engine(),
+            reason: format!("WeChat paid {}, which had ended unpaid", payout.id),
+        };
+        let scope = (&Scope::Merchant(merchant.mchid.clone()), StopCause::Audit);
+        let stopped = control::set_stop(moment, scope, true, &act, facts);
+        if let Ok((stopped, _)) = stopped {
+            changes.append(stopped);
+        }
+    }
+    unmoved(payout, changes)
+}
+
+fn unmoved(payout: &Payout, changes: Changes) -> (Changes, Outcome) {
+    let state = payout.state.name();
+    let moved = false;
+    (changes, Outcome::Payout { state, moved })
+}
+
+pub(crate) fn told(changes: Changes) -> (Changes, Outcome) {
     let state = changes
         .payouts
         .first()
@@ -188,41 +263,6 @@ fn told(changes: Changes) -> (Changes, Outcome) {
 fn codes(reasons: &[Reason]) -> Option<String> {
     let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
     (!codes.is_empty()).then(|| codes.join(","))
-}
-
-/// The order of a first send, or why it must not be sent after all.
-fn first_order(
-    payout: &Payout,
-    facts: &Facts,
-) -> Result<Result<TransferOrder, Vec<Reason>>, Rejection> {
-    let wallet = facts.wallet(payout.user);
-    let by_no = |merchant: &&Merchant| merchant.no == payout.merchant;
-    let merchant = facts
-        .merchants
-        .values()
-        .find(by_no)
-        .ok_or(Rejection::UnknownMerchant)?;
-    let Some(link) = &wallet.link else {
-        return Ok(Err(vec![Reason::NotLinked]));
-    };
-    if wallet.user.frozen {
-        return Ok(Err(vec![Reason::Frozen]));
-    }
-    Ok(Ok(TransferOrder {
-        number: OutBillNo::new(payout.id, 1),
-        mchid: merchant.mchid.clone(),
-        app: link.app.clone(),
-        openid: link.openid.clone(),
-        amount: payout.amount,
-        scene: merchant.scene.clone(),
-        scene_report: merchant.scene_report.clone(),
-        remark: merchant.remark.clone(),
-        name: wallet
-            .user
-            .name
-            .clone()
-            .filter(|_| payout.amount >= NAME_FROM),
-    }))
 }
 
 /// A report that disagrees with what we sent is not about our transfer.
@@ -262,7 +302,13 @@ fn check_claims(report: &TransferReport, attempt: &Attempt) -> Result<(), Reject
 }
 
 /// The one place where a payout changes and held money moves.
-fn moved(moment: &Moment<'_>, payout: Payout, step: Step, note: Note, facts: &Facts) -> Changes {
+pub(crate) fn moved(
+    moment: &Moment<'_>,
+    payout: Payout,
+    step: Step,
+    note: Note,
+    facts: &Facts,
+) -> Changes {
     assert!(!payout.state.is_final(), "a final payout never changes");
     assert_eq!(
         step.state.is_final(),

@@ -28,6 +28,11 @@ pub struct Merchant {
     pub scene_report: Vec<(String, String)>,
     /// What the user reads beside the amount, at most 32 characters.
     pub remark: String,
+    /// Of several merchants that could pay, how large a share is this one's; one with zero pays
+    /// only what was begun with it.
+    pub weight: u32,
+    /// What it may pay in one business day, where that is limited.
+    pub day_quota: Option<Fen>,
 }
 
 /// One transfer, whole: everything that goes out is decided here and kept before the first
@@ -80,8 +85,12 @@ impl TransferOrder {
 /// What a definite refusal leaves us to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cure {
-    /// The same request again, a little later: too fast, or no money at the merchant.
+    /// The same request again, a little later: too fast.
     Later,
+    /// The same request again once the merchant's account has money.
+    Float,
+    /// The same request again on the next business day.
+    Tomorrow,
     /// The same request again once a person has changed something: rights, keys, addresses.
     Person,
     /// This request will never be accepted.
@@ -111,6 +120,8 @@ pub enum Finding {
     Failed {
         /// WeChat's reason.
         code: String,
+        /// Whether another transfer may come through. Its number is a new one.
+        cure: Cure,
     },
     /// The request was not accepted, by an answer that is listed as definite.
     Refused {
@@ -133,7 +144,7 @@ impl Finding {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
-            Finding::Failed { code }
+            Finding::Failed { code, .. }
             | Finding::Refused { code, .. }
             | Finding::Unknown { code } => Some(code),
             Finding::NotFound => Some("not_found"),

@@ -100,6 +100,7 @@ impl Held {
             version: 1,
             counted_on: None,
             billed: Fen::ZERO,
+            tries: 0,
             state: State::Requested,
         }
     }

@@ -1,8 +1,8 @@
 //! Books moved from one store to another, piece by piece; and the two compared.
 //!
 //! A piece may be given again, and is there once: what an answer was lost for is asked about,
-//! never guessed. Entries are known by their numbers, payouts and answers by their names, dead
-//! letters by the newest one; everything else says the same when it is written twice. So it does
+//! never guessed. Entries are known by their numbers, payouts and answers by their names, deeds by
+//! all that is said of them, dead letters by the newest one; everything else says the same when it is written twice. So it does
 //! not matter when the process dies, nor that a cursor is older than what arrived, if only it is
 //! of the same part and, for dead letters, that of the last piece.
 //!
@@ -294,6 +294,10 @@ where
                 return Err(strangers("an answer is another"));
             }
             changes.answers.retain(|(key, _)| known(key).is_none());
+        }
+        Part::Deeds => {
+            let known = to.deeds(None, u32::MAX).await?;
+            changes.deeds.retain(|deed| !known.contains(deed));
         }
         Part::DeadLetters => skip_letters(to, from, &mut changes).await?,
         _ => {}

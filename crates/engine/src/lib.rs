@@ -1,15 +1,20 @@
 #![doc = include_str!("../README.md")]
 
 pub mod assess;
+pub mod board;
+pub mod calendar;
 pub mod copy;
 pub mod desk;
 pub mod dispatch;
+pub mod expire;
+pub mod float;
 pub mod ingest;
 pub mod link;
 pub mod poll;
 pub mod receive;
 pub mod reconcile;
 pub mod sweep;
+pub mod watch;
 
 pub use desk::{Desk, DeskSettings};
 
@@ -26,6 +31,8 @@ pub struct Limits {
     pub lease_ms: i64,
     /// Rows that one look-up for a sweep or a bill brings.
     pub page_max: u32,
+    /// Payouts that the auditor looks at in one go.
+    pub watch_max: u32,
 }
 
 impl Default for Limits {
@@ -35,6 +42,7 @@ impl Default for Limits {
             calls_max: 32,
             lease_ms: 120_000,
             page_max: 1_000,
+            watch_max: 50,
         }
     }
 }

@@ -49,7 +49,9 @@ async fn call<P: Ports>(
         .map(|(number, mchid)| async move {
             let answer = match queue {
                 Queue::Cancel => ports.rail().cancel(&mchid, number).await,
-                Queue::Assess | Queue::Send | Queue::Ask => ports.rail().ask(&mchid, number).await,
+                Queue::Assess | Queue::Review | Queue::Send | Queue::Ask => {
+                    ports.rail().ask(&mchid, number).await
+                }
             };
             report(desk, answer).await
         })

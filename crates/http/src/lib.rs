@@ -24,6 +24,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use lingqian_core::command::IdempotencyKey;
 use lingqian_engine::Desk;
+use lingqian_engine::board::Board;
 use lingqian_io::Ports;
 use tokio::sync::Semaphore;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     /// Batches of all streams that may be under way beside the first of each, so that many
     /// streams do not hold as much memory as a few fast ones.
     pub overlaps_max: usize,
+    /// What the passes saw last.
+    pub board: Arc<Board>,
 }
 
 impl Settings {
@@ -51,6 +54,7 @@ impl Settings {
             body_max: 1_048_576,
             line_max: 65_536,
             overlaps_max: 64,
+            board: Arc::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use lingqian_core::ledger::Account;
+use lingqian_engine::board::Seen;
 use lingqian_io::{Browse as _, Dice as _, Ports};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -64,6 +65,7 @@ pub(crate) struct Metrics {
     balances: Family<Named, Gauge>,
     open_breaks: Gauge,
     dead_letters: Gauge,
+    passes: Family<Named, Gauge>,
 }
 
 impl Metrics {
@@ -80,6 +82,7 @@ impl Metrics {
             balances: Family::default(),
             open_breaks: Gauge::default(),
             dead_letters: Gauge::default(),
+            passes: Family::default(),
         };
         let Metrics {
             registry,
@@ -132,6 +135,10 @@ impl Metrics {
             "Inputs that were not credited",
             dead_letters.clone(),
         );
+        let help = "What the auditor saw, and how the money at WeChat stands";
+        metrics
+            .registry
+            .register("passes", help, metrics.passes.clone());
         metrics
     }
 
@@ -210,6 +217,24 @@ pub(crate) async fn observe<P: Ports>(
     response
 }
 
+/// What is known of the auditor's work and of the money at WeChat.
+fn passes(seen: &Seen) -> Vec<(&'static str, i64)> {
+    let mut all = vec![
+        ("audited_payouts", seen.audited_payouts.cast_signed()),
+        ("audited_users", seen.audited_users.cast_signed()),
+        ("audit_rounds", seen.audit_rounds.cast_signed()),
+        ("audit_findings", seen.audit_findings.cast_signed()),
+    ];
+    if let Some(float) = &seen.float {
+        all.push(("float_in_flight_fen", float.in_flight.0));
+        all.push(("float_hourly_fen", float.hourly.0));
+        all.extend(float.left.map(|left| ("float_left_fen", left.0)));
+        let lasts = float.lasts_ms().map(|ms| ms / 1_000);
+        all.extend(lasts.map(|seconds| ("float_lasts_seconds", seconds)));
+    }
+    all
+}
+
 /// The process lives.
 pub(crate) async fn healthz() -> &'static str {
     "ok\n"
@@ -248,6 +273,9 @@ pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Resp
             state,
             found.map_or(0, |(_, count, _)| count.cast_signed()),
         );
+    }
+    for (name, value) in passes(&doors.settings.board.seen()) {
+        gauge(&metrics.passes, name, value);
     }
     for queue in lingqian_core::payout::Queue::ALL {
         let found = summary

@@ -121,6 +121,8 @@ impl From<Rejection> for Problem {
             | Rejection::EventConflict
             | Rejection::AlreadyTakenBack
             | Rejection::WalletLinkedElsewhere
+            | Rejection::SamePerson
+            | Rejection::ResendTooLate
             | Rejection::WrongState { .. } => 409,
             Rejection::StateUnknown | Rejection::StateExpired | Rejection::StateUsed => 410,
             Rejection::UnknownMerchant => 503,
@@ -144,6 +146,7 @@ impl From<Rejection> for Problem {
             | Rejection::KeyReused
             | Rejection::InsufficientFunds
             | Rejection::BelowMinimum { .. }
+            | Rejection::NoProof { .. }
             | Rejection::ForeignNumber
             | Rejection::ClaimMismatch { .. }
             | Rejection::Immutable { .. } => 422,
@@ -169,7 +172,9 @@ impl From<Fault> for Problem {
                 500,
                 "it may or may not have been done; repeat it with the same idempotency key or id",
             ),
-            Fault::Broken(_) => (500, "the service cannot do this now; nothing was changed"),
+            Fault::Broken(_) | Fault::Held(_) => {
+                (500, "the service cannot do this now; nothing was changed")
+            }
         };
         let outcome = if matches!(fault, Fault::Unknown(_)) {
             "unknown"

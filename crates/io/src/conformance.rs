@@ -10,6 +10,7 @@
 
 mod auditing;
 mod commits;
+mod control;
 mod events;
 mod flow;
 mod given;
@@ -38,6 +39,7 @@ pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
     people::exercise(&make).await;
     states::exercise(&make).await;
     work::exercise(&make).await;
+    control::exercise(&make).await;
     reconciling::exercise(&make).await;
     look::exercise(&make).await;
     auditing::exercise(&make).await;

@@ -12,6 +12,9 @@ pub enum Fault {
     /// Nothing was done and a person must look: a full disk, a damaged file, a wrong version.
     #[error("broken: {0}")]
     Broken(String),
+    /// Nothing was done: another process has the books open for writing.
+    #[error("books_held: {0}")]
+    Held(String),
 }
 
 impl Fault {
@@ -22,6 +25,7 @@ impl Fault {
             Fault::Retry(_) => "temporarily_unavailable",
             Fault::Unknown(_) => "outcome_unknown",
             Fault::Broken(_) => "broken",
+            Fault::Held(_) => "books_held",
         }
     }
 }

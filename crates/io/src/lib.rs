@@ -7,6 +7,7 @@ pub mod ports;
 pub mod rail;
 pub mod read_out;
 pub mod store;
+pub mod text;
 pub mod twin;
 pub mod world;
 

@@ -20,14 +20,14 @@ pub use letters::letters;
 /// A part of the books. Whatever a part names is in one before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// Kinds, merchants and API keys.
+    /// Kinds, merchants and API keys, what is stopped, and what merchants paid on their days.
     #[default]
     Catalogue,
     /// Users, each with the link.
     Users,
     /// Started links.
     LinkStates,
-    /// Payouts, each with its history, but nothing of them waits: until [`Part::Work`] arrives
+    /// Payouts, each with its earlier attempts and its history, but nothing of them waits: until [`Part::Work`] arrives
     /// nobody would send money out of books that are not whole.
     Payouts,
     /// Entries in their sequence, each with the event or the bill's line that it books.
@@ -42,6 +42,8 @@ pub enum Part {
     Answers,
     /// Bills and breaks.
     Reconciled,
+    /// What was done by hand, oldest first.
+    Deeds,
     /// Dead letters, as often as each came, the oldest first.
     DeadLetters,
     /// What payouts wait for.
@@ -50,7 +52,7 @@ pub enum Part {
 
 impl Part {
     /// Every part in its order.
-    pub const ALL: [Part; 12] = [
+    pub const ALL: [Part; 13] = [
         Part::Catalogue,
         Part::Users,
         Part::LinkStates,
@@ -61,6 +63,7 @@ impl Part {
         Part::Days,
         Part::Answers,
         Part::Reconciled,
+        Part::Deeds,
         Part::DeadLetters,
         Part::Work,
     ];
@@ -79,6 +82,7 @@ impl Part {
             Part::Days => "days",
             Part::Answers => "answers",
             Part::Reconciled => "reconciled",
+            Part::Deeds => "deeds",
             Part::DeadLetters => "dead_letters",
             Part::Work => "work",
         }

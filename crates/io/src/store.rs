@@ -5,12 +5,13 @@ use std::future::Future;
 use lingqian_core::audit::Finding;
 use lingqian_core::changes::HistoryLine;
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::earning::Credited;
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{KindCode, PayoutId, UserId, UserNo};
+use lingqian_core::id::{KindCode, MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
-use lingqian_core::money::Micros;
-use lingqian_core::payout::{Payout, Queue};
+use lingqian_core::money::{Fen, Micros};
+use lingqian_core::payout::{Attempt, Payout, Queue};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -263,6 +264,8 @@ pub struct PayoutFilter {
 pub struct PayoutStory {
     /// The payout and its user.
     pub row: PayoutRow,
+    /// Its attempts that ended while it went on, oldest first.
+    pub attempts: Vec<Attempt>,
     /// What happened, oldest first.
     pub history: Vec<HistoryLine>,
     /// Its entries with their numbers, oldest first.
@@ -348,6 +351,23 @@ pub trait Browse: Send + Sync + 'static {
 
     /// All merchants.
     fn merchants(&self) -> impl Future<Output = Result<Vec<Merchant>, Fault>> + Send;
+
+    /// The stops in force, by scope and cause.
+    fn stops(&self) -> impl Future<Output = Result<Vec<Stop>, Fault>> + Send;
+
+    /// What was done by hand, newest first; all of it, or what was done to one payout, user or
+    /// scope.
+    fn deeds(
+        &self,
+        subject: Option<String>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Deed>, Fault>> + Send;
+
+    /// What each merchant was told to pay on that day and later ones.
+    fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> impl Future<Output = Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault>> + Send;
 
     /// Closed bills and all breaks, by day.
     fn reconciled(&self) -> impl Future<Output = Result<(Vec<Bill>, Vec<Break>), Fault>> + Send;

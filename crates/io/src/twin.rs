@@ -20,9 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{PayoutId, UserId, UserNo};
-use lingqian_core::money::Micros;
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::Merchant;
@@ -242,6 +243,22 @@ impl Browse for MemoryStore {
 
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
         self.look(Books::merchants).await
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        self.look(Books::stops).await
+    }
+
+    async fn deeds(&self, subject: Option<String>, limit: u32) -> Result<Vec<Deed>, Fault> {
+        self.look(|books| books.deeds(subject.as_deref(), limit))
+            .await
+    }
+
+    async fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
+        self.look(|books| books.merchant_days(since)).await
     }
 
     async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {

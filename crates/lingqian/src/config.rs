@@ -9,6 +9,7 @@ use lingqian_core::earning::{self, COOLING_DAYS_MAX, Terms};
 use lingqian_core::id::{KindCode, KindNo};
 use lingqian_core::money::{AMOUNT_MAX, Fen, Micros};
 use lingqian_core::risk::Policy;
+use lingqian_engine::calendar::Schedule;
 use serde::Deserialize;
 
 use crate::store::StoreUrl;
@@ -32,6 +33,10 @@ pub(crate) struct Config {
     pub(crate) policy: Limits,
     /// The sweep that runs by itself.
     pub(crate) sweep: Sweep,
+    /// The auditor that runs beside the passes.
+    pub(crate) audit: Audit,
+    /// The money at WeChat.
+    pub(crate) float: Float,
     /// The catalogue of earnings.
     pub(crate) kinds: Vec<Kind>,
 }
@@ -56,6 +61,8 @@ impl Default for Config {
             merchant: Merchant::default(),
             policy: Limits::default(),
             sweep: Sweep::default(),
+            audit: Audit::default(),
+            float: Float::default(),
             kinds: vec![
                 kind(1, "ad_view", None, "incidental"),
                 kind(2, "sign_in", Some(2_500), "incidental"),
@@ -232,6 +239,8 @@ pub(crate) struct Merchant {
     pub(crate) scene_report: Vec<(String, String)>,
     /// What the user reads beside the amount; at most 32 characters.
     pub(crate) remark: String,
+    /// What the merchant may pay in one business day; zero means without a limit of ours.
+    pub(crate) day_quota_fen: i64,
 }
 
 impl Default for Merchant {
@@ -243,8 +252,16 @@ impl Default for Merchant {
                 ("奖励说明".into(), "完成任务的奖励".into()),
             ],
             remark: "零钱提现".into(),
+            day_quota_fen: 0,
         }
     }
+}
+
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// An amount of the configuration, where zero means none.
+pub(crate) fn some_fen(fen: i64) -> Option<Fen> {
+    (fen > 0).then_some(Fen(fen))
 }
 
 /// The limits that risk keeps; amounts in fen.
@@ -261,6 +278,16 @@ pub(crate) struct Limits {
     pub(crate) user_day_count_max: u32,
     /// From this amount on the real name must be known.
     pub(crate) name_required_from_fen: i64,
+    /// From this amount on a person must approve; zero: never.
+    pub(crate) review_from_fen: i64,
+    /// From this amount on two different people must approve; zero: never.
+    pub(crate) second_from_fen: i64,
+    /// What nobody approved within so many days returns to the balance.
+    pub(crate) review_days: i64,
+    /// What could not be sent within so many days returns to the balance.
+    pub(crate) hold_days: i64,
+    /// How many attempts a payout has at most.
+    pub(crate) attempts_max: u8,
 }
 
 impl Default for Limits {
@@ -272,6 +299,11 @@ impl Default for Limits {
             user_day_max_fen: policy.user_day_amount_max.0,
             user_day_count_max: policy.user_day_count_max,
             name_required_from_fen: policy.name_required_from.0,
+            review_from_fen: 0,
+            second_from_fen: 0,
+            review_days: policy.review_ms / DAY_MS,
+            hold_days: policy.hold_ms / DAY_MS,
+            attempts_max: policy.attempts_max,
         }
     }
 }
@@ -285,6 +317,11 @@ impl Limits {
             user_day_amount_max: Fen(self.user_day_max_fen),
             user_day_count_max: self.user_day_count_max,
             name_required_from: Fen(self.name_required_from_fen),
+            review_from: some_fen(self.review_from_fen),
+            second_from: some_fen(self.second_from_fen),
+            review_ms: self.review_days.saturating_mul(DAY_MS),
+            hold_ms: self.hold_days.saturating_mul(DAY_MS),
+            attempts_max: self.attempts_max,
         }
     }
 }
@@ -295,8 +332,47 @@ impl Limits {
 pub(crate) struct Sweep {
     /// Balances of at least so many fen are paid out; zero means no sweep.
     pub(crate) threshold_fen: i64,
-    /// How often, in minutes.
+    /// How often, in minutes; not looked at where there is a schedule.
     pub(crate) every_minutes: u64,
+    /// `daily 10:00`, `weekly 5 10:00` (Friday) or `monthly 1 10:00`, by Beijing's calendar.
+    pub(crate) schedule: String,
+    /// Whether a balance above the largest payout becomes several of them.
+    pub(crate) split: bool,
+}
+
+impl Sweep {
+    /// The schedule, where there is one.
+    pub(crate) fn schedule(&self) -> Option<Schedule> {
+        Schedule::parse(&self.schedule)
+    }
+}
+
+/// The auditor that runs beside the passes.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Audit {
+    /// How often it looks, in seconds; zero means never.
+    pub(crate) every_seconds: u64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Audit { every_seconds: 10 }
+    }
+}
+
+/// The money at WeChat.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Float {
+    /// It is said in the log when it lasts for less than so many hours.
+    pub(crate) alert_hours: i64,
+}
+
+impl Default for Float {
+    fn default() -> Self {
+        Float { alert_hours: 12 }
+    }
 }
 
 impl Config {
@@ -332,6 +408,12 @@ impl Config {
         anyhow::ensure!(
             self.sweep.threshold_fen >= 0,
             "sweep.threshold_fen must not be negative; 0 turns the sweep off"
+        );
+        anyhow::ensure!(
+            self.sweep.schedule.is_empty() || self.sweep.schedule().is_some(),
+            "sweep.schedule {:?} is not of the form \"daily 10:00\", \"weekly 5 10:00\" or \
+             \"monthly 1 10:00\"",
+            self.sweep.schedule
         );
         self.kinds.iter().try_for_each(Kind::check)
     }

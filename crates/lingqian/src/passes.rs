@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
-use lingqian_engine::sweep::{SweepCursor, sweep};
+use lingqian_engine::float::float;
+use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
+use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
-use lingqian_engine::{assess, dispatch, poll, reconcile};
+use lingqian_engine::{assess, dispatch, expire, poll, reconcile};
 use lingqian_io::{Browse as _, Clock as _, Fault, Ports as _};
 use tokio::task::JoinHandle;
 
@@ -23,6 +25,11 @@ const BILL_AFTER_MS: i64 = 10 * 3_600_000 + 10 * 60_000;
 /// Days that are reconciled late at most.
 const BILL_DAYS_MAX: i32 = 7;
 
+/// How often the money at WeChat is reckoned up.
+const FLOAT_REST: Duration = Duration::from_secs(60);
+/// How often it is looked whether a sweep of the calendar is due.
+const SCHEDULE_REST: Duration = Duration::from_secs(20);
+
 /// Runs every pass in the background, until the process ends.
 pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
@@ -30,18 +37,16 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
         tokio::spawn(forever("dispatch", wire.clone(), desk.clone())),
         tokio::spawn(forever("poll", wire.clone(), desk.clone())),
         tokio::spawn(forever("cancel", wire.clone(), desk.clone())),
+        tokio::spawn(forever("expire", wire.clone(), desk.clone())),
         tokio::spawn(bills(wire.clone(), desk.clone())),
+        tokio::spawn(floats(wire.clone())),
     ];
+    if wire.config().audit.every_seconds > 0 {
+        tasks.push(tokio::spawn(audits(wire.clone(), desk.clone())));
+    }
     let plan = &wire.config().sweep;
-    if plan.threshold_fen > 0 && plan.every_minutes > 0 {
-        let every = Duration::from_secs(plan.every_minutes.saturating_mul(60));
-        let threshold = Fen(plan.threshold_fen);
-        tasks.push(tokio::spawn(sweeps(
-            wire.clone(),
-            desk.clone(),
-            threshold,
-            every,
-        )));
+    if plan.threshold_fen > 0 && (plan.every_minutes > 0 || plan.schedule().is_some()) {
+        tasks.push(tokio::spawn(sweeps(wire.clone(), desk.clone())));
     }
     tasks
 }
@@ -53,6 +58,7 @@ async fn forever(name: &'static str, wire: Wire, desk: Desk) {
             "assess" => assess::assess(&wire, &desk, &limits).await,
             "dispatch" => dispatch::dispatch(&wire, &desk, &limits).await,
             "poll" => poll::poll(&wire, &desk, &limits).await,
+            "expire" => expire::expire(&wire, &desk, &limits).await,
             _ => poll::cancel(&wire, &desk, &limits).await,
         };
         match done {
@@ -66,19 +72,88 @@ async fn forever(name: &'static str, wire: Wire, desk: Desk) {
     }
 }
 
-async fn sweeps(wire: Wire, desk: Desk, threshold: Fen, every: Duration) {
+/// Sweeps every so many minutes, or when the calendar says so.
+async fn sweeps(wire: Wire, desk: Desk) {
+    let config = &wire.config().sweep;
+    let schedule = config.schedule();
+    let every = Duration::from_secs(config.every_minutes.saturating_mul(60));
+    let most = wire.config().policy.policy().payout_max;
+    let mut last: Option<BusinessDate> = None;
+    loop {
+        let rest = if schedule.is_some() {
+            SCHEDULE_REST
+        } else {
+            every
+        };
+        tokio::time::sleep(rest).await;
+        let now = wire.clock().business();
+        let run = match schedule {
+            Some(schedule) => schedule.due(now).filter(|due| last != Some(*due)),
+            None => Some(now.business_date()),
+        };
+        let Some(run) = run else { continue };
+        let plan = Plan {
+            threshold: Fen(config.threshold_fen),
+            run,
+            split: config.split.then_some(most),
+        };
+        match sweep_all(&wire, &desk, &plan).await {
+            Ok(_) => last = Some(run),
+            Err(fault) => tracing::error!(%fault, "a sweep failed; the next one goes on"),
+        }
+    }
+}
+
+/// Sweeps every balance once.
+pub(crate) async fn sweep_all(wire: &Wire, desk: &Desk, plan: &Plan) -> Result<Progress, Fault> {
+    let (mut all, mut cursor) = (Progress::default(), SweepCursor::default());
+    while !cursor.done {
+        let (progress, next) = sweep(wire, desk, &Limits::default(), plan, cursor).await?;
+        all.taken += progress.taken;
+        all.moved += progress.moved;
+        cursor = next;
+    }
+    Ok(all)
+}
+
+/// Audits the books while they are in use.
+async fn audits(wire: Wire, desk: Desk) {
+    let every = Duration::from_secs(wire.config().audit.every_seconds);
+    let mut cursor = WatchCursor::default();
     loop {
         tokio::time::sleep(every).await;
-        let mut cursor = SweepCursor::default();
-        while !cursor.done {
-            match sweep(&wire, &desk, &Limits::default(), threshold, cursor).await {
-                Ok((_, next)) => cursor = next,
-                Err(fault) => {
-                    tracing::error!(%fault, "a sweep failed; the next one goes on");
-                    break;
-                }
+        match watch(&wire, &desk, &Limits::default(), cursor).await {
+            Ok((seen, next)) => {
+                wire.board().watched(&seen, next.rounds);
+                cursor = next;
             }
+            Err(fault) => tracing::error!(%fault, "the auditor could not look"),
         }
+    }
+}
+
+/// Says in time that the money at WeChat is running out.
+async fn floats(wire: Wire) {
+    let hours = wire.config().float.alert_hours;
+    loop {
+        match float(&wire).await {
+            Ok(float) => {
+                let left_hours = float.lasts_ms().map(|ms| ms / 3_600_000);
+                if left_hours.is_some_and(|left| left < hours) {
+                    let left = float.left.map_or(0, |left| left.0);
+                    let hourly = float.hourly.0;
+                    tracing::warn!(
+                        left_fen = left,
+                        hourly_fen = hourly,
+                        left_hours,
+                        "the money at WeChat is running out: top it up"
+                    );
+                }
+                wire.board().reckoned(&float);
+            }
+            Err(fault) => tracing::error!(%fault, "the money at WeChat was not reckoned up"),
+        }
+        tokio::time::sleep(FLOAT_REST).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
@@ -14,8 +15,10 @@ use lingqian_io::{Clock as _, Ports as _};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+use crate::config::some_fen;
 use crate::home::{Home, write_whole};
 use crate::passes;
+use crate::store::Purpose;
 use crate::wire::{Wire, public_url};
 
 /// A platform that serves.
@@ -42,11 +45,15 @@ impl Platform {
             format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
         })?;
         let url = public_url(&config, listener.local_addr()?);
-        let wire = Wire::assemble(home, config, &url).await?;
+        let wire = Wire::assemble(home, config, &url, Purpose::Write).await?;
         wire.follow_sandbox_clock().await;
         let desk = wire.open_desk();
         catalogue(&wire, &desk).await?;
-        let doors = router(wire.clone(), desk.clone(), Settings::new(&url));
+        let settings = Settings {
+            board: Arc::clone(wire.board()),
+            ..Settings::new(&url)
+        };
+        let doors = router(wire.clone(), desk.clone(), settings);
         // Answers are whole when they are written; waiting for more would only delay them.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);
@@ -83,6 +90,8 @@ async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
         scene: texts.scene.clone(),
         scene_report: texts.scene_report.clone(),
         remark: texts.remark.clone(),
+        weight: 1,
+        day_quota: some_fen(texts.day_quota_fen),
     };
     let mut commands = vec![Command::DefineMerchant(merchant)];
     for kind in &wire.config().kinds {

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{PayoutId, UserId, UserNo};
-use lingqian_core::money::Micros;
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -124,6 +125,16 @@ impl Place {
     }
 }
 
+/// What a store is opened for. One process at a time may write to a file; any number may share a
+/// database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To change the books.
+    Write,
+    /// To look at them, beside whoever writes.
+    Look,
+}
+
 /// Either store, behind the one port.
 #[derive(Clone)]
 pub(crate) enum AnyStore {
@@ -138,7 +149,11 @@ impl AnyStore {
     ///
     /// # Errors
     /// When the address is of no store that is known, or the store cannot be opened.
-    pub(crate) async fn open(home: &Home, url: &StoreUrl) -> anyhow::Result<AnyStore> {
+    pub(crate) async fn open(
+        home: &Home,
+        url: &StoreUrl,
+        purpose: Purpose,
+    ) -> anyhow::Result<AnyStore> {
         let scheme = url.0.split_once("://").map(|(scheme, _)| scheme);
         match scheme {
             Some("postgres" | "postgresql") => {
@@ -147,7 +162,14 @@ impl AnyStore {
                     .map(AnyStore::Postgres)
                     .context("the store in PostgreSQL")
             }
-            None if url.is_empty() => Ok(AnyStore::Sqlite(SqliteStore::open(&home.database())?)),
+            None if url.is_empty() => {
+                let file = home.database();
+                let opened = match purpose {
+                    Purpose::Write => SqliteStore::open(&file)?,
+                    Purpose::Look => SqliteStore::open_to_look(&file)?,
+                };
+                Ok(AnyStore::Sqlite(opened))
+            }
             _ => anyhow::bail!(
                 "the store must be postgres://USER@HOST/DATABASE, or left out for a file in the \
                  data directory"
@@ -245,6 +267,21 @@ impl Browse for AnyStore {
         ask!(self, store => store.merchants())
     }
 
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        ask!(self, store => store.stops())
+    }
+
+    async fn deeds(&self, subject: Option<String>, limit: u32) -> Result<Vec<Deed>, Fault> {
+        ask!(self, store => store.deeds(subject, limit))
+    }
+
+    async fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
+        ask!(self, store => store.merchant_days(since))
+    }
+
     async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {
         ask!(self, store => store.reconciled())
     }
@@ -283,11 +320,11 @@ mod tests {
             "postgres://u:hush@",
         ] {
             let url = StoreUrl::from(address.to_owned());
-            let refused = AnyStore::open(&home, &url).await.map(drop);
+            let refused = AnyStore::open(&home, &url, Purpose::Write).await.map(drop);
             let words = format!("{:#} {url:?}", refused.expect_err("refused"));
             assert!(!words.contains("hush"), "{words}");
         }
-        let file = AnyStore::open(&home, &StoreUrl::default())
+        let file = AnyStore::open(&home, &StoreUrl::default(), Purpose::Look)
             .await
             .expect("it opens");
         assert!(matches!(file, AnyStore::Sqlite(_)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lingqian_core::id::{AppId, IdFault, MchId};
+use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
-use crate::store::AnyStore;
+use crate::store::{AnyStore, Purpose};
 use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
@@ -45,6 +46,7 @@ struct Parts {
     config: Config,
     mchid: MchId,
     app: AppId,
+    board: Arc<Board>,
     /// Of the sandbox, where there is one.
     sandbox_url: Option<String>,
 }
@@ -99,9 +101,17 @@ impl Wire {
     /// # Errors
     /// When the configuration, the credentials or the database cannot be used.
     pub(crate) async fn open(home: &Home) -> anyhow::Result<Wire> {
+        Wire::open_for(home, Purpose::Write).await
+    }
+
+    /// The same for a command that may be there only to look.
+    ///
+    /// # Errors
+    /// As for [`Wire::open`].
+    pub(crate) async fn open_for(home: &Home, purpose: Purpose) -> anyhow::Result<Wire> {
         let config = home.config()?;
         let public_url = public_url(&config, config.server.listen);
-        Wire::assemble(home, config, &public_url).await
+        Wire::assemble(home, config, &public_url, purpose).await
     }
 
     /// The same with the address that the doors really have.
@@ -109,6 +119,7 @@ impl Wire {
         home: &Home,
         config: Config,
         public_url: &str,
+        purpose: Purpose,
     ) -> anyhow::Result<Wire> {
         let sandbox_url = (config.wechat.mode == Mode::Sandbox).then(|| home.sandbox_url());
         let dir = home.credentials(&config);
@@ -156,7 +167,8 @@ impl Wire {
             dice,
         };
         let trust = Arc::new(trust(&dir, &account)?);
-        let store = AnyStore::open(home, home.store().unwrap_or(&config.store.url)).await?;
+        let url = home.store().unwrap_or(&config.store.url);
+        let store = AnyStore::open(home, url, purpose).await?;
         Ok(Wire {
             parts: Arc::new(Parts {
                 store,
@@ -168,6 +180,7 @@ impl Wire {
                 config,
                 mchid,
                 app,
+                board: Arc::default(),
                 sandbox_url,
             }),
         })
@@ -188,6 +201,11 @@ impl Wire {
     /// The configuration.
     pub(crate) fn config(&self) -> &Config {
         &self.parts.config
+    }
+
+    /// What the passes saw last.
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.parts.board
     }
 
     /// The merchant that pays.

@@ -1,8 +1,10 @@
 SELECT p.payout, p.user_no, p.merchant_no, p.amount_fen, p.reference, p.asked, p.created_at,
   p.updated_at, p.version, p.counted_on, p.billed_fen, p.state, p.code, p.package, p.paid_at,
   a.number, a.mchid, a.app, a.openid, a.amount_fen, a.scene, a.scene_report, a.remark, a.name,
-  a.sends, a.asks, a.doubt, a.first_sent_at, a.last_sent_at, a.bill_no, u.user_id
-FROM payouts p JOIN users u USING (user_no) LEFT JOIN attempts a USING (payout)
+  a.sends, a.asks, a.doubt, a.first_sent_at, a.last_sent_at, a.bill_no, u.user_id,
+  p.tries, p.approvals
+FROM payouts p JOIN users u USING (user_no) LEFT JOIN attempts a
+    ON a.number = 'LQ' || substr(p.payout, 4) || lpad((p.tries + 1)::text, 2, '0')
 WHERE ($1::text IS NULL OR p.state = $1) AND ($2::text IS NULL OR u.user_id = $2)
   AND ($3::text IS NULL OR p.payout < $3)
 ORDER BY p.payout DESC LIMIT $4

@@ -3,7 +3,7 @@ INSERT INTO attempts (payout, number, mchid, app, openid, amount_fen, scene, sce
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[],
   $7::text[], $8::text[], $9::text[], $10::bytea[], $11::text[], $12::bigint[], $13::bigint[],
   $14::boolean[], $15::bigint[], $16::bigint[], $17::text[])
-ON CONFLICT (payout) DO UPDATE SET number = excluded.number, mchid = excluded.mchid,
+ON CONFLICT (number) DO UPDATE SET payout = excluded.payout, mchid = excluded.mchid,
   app = excluded.app, openid = excluded.openid, amount_fen = excluded.amount_fen,
   scene = excluded.scene, scene_report = excluded.scene_report, remark = excluded.remark,
   name = excluded.name, canonical = excluded.canonical, sends = excluded.sends,

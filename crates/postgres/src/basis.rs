@@ -54,11 +54,16 @@ impl Remembered {
 }
 
 /// Whether a decision on the one would have been the same on the other. The number of the next
-/// user matters only to those who register somebody.
+/// user matters only to those who register somebody, what a merchant paid only to those who tell
+/// it to pay more.
 pub(crate) fn is_same(before: &Facts, now: &Facts, changes: &Changes) -> bool {
     let Facts {
         kinds,
         merchants,
+        stops,
+        merchant_days,
+        closed_bills,
+        day,
         users,
         next_user,
         wallets,
@@ -73,8 +78,13 @@ pub(crate) fn is_same(before: &Facts, now: &Facts, changes: &Changes) -> bool {
         basis: _,
     } = before;
     let registers = changes.users.iter().any(|user| user.no.0 >= *next_user);
+    let tells = !changes.merchant_days.is_empty();
     *kinds == now.kinds
         && *merchants == now.merchants
+        && *stops == now.stops
+        && (!tells || *merchant_days == now.merchant_days)
+        && *closed_bills == now.closed_bills
+        && *day == now.day
         && *users == now.users
         && (!registers || *next_user == now.next_user)
         && *wallets == now.wallets

@@ -91,8 +91,11 @@ pub(crate) async fn story(
     else {
         return Ok(None);
     };
+    let row = payouts::row(&row)?;
+    let attempts = payouts::earlier(session, &row.payout).await?;
     Ok(Some(PayoutStory {
-        row: payouts::row(&row)?,
+        row,
+        attempts,
         history: all(session, sql!("history"), &[&name], |row| {
             history(payout, row)
         })

@@ -6,6 +6,7 @@ use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::Queue;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
+use lingqian_io::text::read_report;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSqlOwned;
 
@@ -115,46 +116,7 @@ pub(crate) fn entry(row: &Row, first: usize) -> Result<(i64, Entry), Fault> {
     Ok((get(row, first)?, entry.ok_or_else(|| damaged("entries"))?))
 }
 
-/// Pairs of type and content as text: one pair a line, separated by a tab. Tabs, line ends and
-/// backslashes in them are escaped, so that what was given reads back.
-pub(crate) fn report_text(report: &[(String, String)]) -> String {
-    let escape = |text: &str| {
-        text.replace('\\', r"\\")
-            .replace('\t', r"\t")
-            .replace('\n', r"\n")
-    };
-    report
-        .iter()
-        .map(|(kind, words)| format!("{}\t{}\n", escape(kind), escape(words)))
-        .collect()
-}
-
-/// The pairs of such a text.
+/// The pairs of a scene's report.
 pub(crate) fn report(text: &str) -> Result<Vec<(String, String)>, Fault> {
-    let pair = |line: &str| {
-        let (kind, words) = line
-            .split_once('\t')
-            .ok_or_else(|| damaged("a scene report"))?;
-        Ok((unescape(kind), unescape(words)))
-    };
-    text.split_terminator('\n').map(pair).collect()
-}
-
-fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut left = text.chars();
-    while let Some(next) = left.next() {
-        match (next, left.as_str().chars().next()) {
-            ('\\', Some(escaped @ ('\\' | 't' | 'n'))) => {
-                plain.push(match escaped {
-                    't' => '\t',
-                    'n' => '\n',
-                    other => other,
-                });
-                left.next();
-            }
-            _ => plain.push(next),
-        }
-    }
-    plain
+    read_report(text).ok_or_else(|| damaged("a scene report"))
 }

@@ -17,7 +17,7 @@ use crate::codec::{damaged, digest, get};
 use crate::fault::{fault, is_conflict, is_twice};
 use crate::journal::{Accounts, End, Event, Journal, Sealed, owner};
 use crate::pool::{Session, Values};
-use crate::{bills, payouts, people, prefetch, sql};
+use crate::{bills, control, payouts, people, prefetch, sql};
 
 /// Why nothing was written.
 #[derive(Debug)]
@@ -81,9 +81,10 @@ pub(crate) async fn write(
         accounts.entry(user.no.0).or_default();
     }
     people::catalogue(session, changes).await?;
+    control::write(session, changes).await?;
     people::people(session, changes).await?;
     let all: Vec<_> = changes.payouts.iter().map(|(payout, _)| payout).collect();
-    payouts::write(session, &all).await?;
+    payouts::write(session, &all, &changes.attempts).await?;
     let mut journal = Journal::begin(end, accounts, entries);
     for (earning, booked) in &changes.earnings {
         let law = "an event's entries book its amount between its accounts";
@@ -214,7 +215,8 @@ async fn still_true(
     if accounts.values().any(moved) {
         return Err(Refused::Conflict);
     }
-    let now: Facts = prefetch::facts(session, &basis.keys).await?;
+    // On the heap: it is large, and rarely needed.
+    let now: Facts = Box::pin(prefetch::facts(session, &basis.keys)).await?;
     if is_same(&basis.facts, &now, changes) {
         Ok(())
     } else {

@@ -7,6 +7,7 @@ mod browse;
 mod chain;
 mod codec;
 mod commit;
+mod control;
 mod copy;
 mod earn;
 mod events;
@@ -28,9 +29,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{PayoutId, UserId, UserNo};
-use lingqian_core::money::Micros;
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
@@ -149,7 +151,8 @@ impl Store for PostgresStore {
         session.begin(SNAPSHOT).await?;
         // The first read fixes what all others see.
         let head = prefetch::head(&session).await?;
-        let mut facts = prefetch::facts(&session, &keys).await?;
+        // On the heap: so many questions at once are a large future.
+        let mut facts = Box::pin(prefetch::facts(&session, &keys)).await?;
         session.end().await?;
         facts.basis = self.books.remembered.keep(Basis {
             head,
@@ -256,6 +259,27 @@ impl Browse for PostgresStore {
         let session = self.look().await?;
         let merchants = rows::merchants(&session).await?;
         Self::seen(session, merchants).await
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        let session = self.look().await?;
+        let stops = control::stops(&session, false).await?;
+        Self::seen(session, stops).await
+    }
+
+    async fn deeds(&self, subject: Option<String>, limit: u32) -> Result<Vec<Deed>, Fault> {
+        let session = self.look().await?;
+        let deeds = control::deeds(&session, subject.as_deref(), limit).await?;
+        Self::seen(session, deeds).await
+    }
+
+    async fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
+        let session = self.look().await?;
+        let days = control::merchant_days(&session, since).await?;
+        Self::seen(session, days).await
     }
 
     async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {

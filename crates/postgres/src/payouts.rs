@@ -1,22 +1,25 @@
 //! Payouts as rows: the state's name, and its data in columns that the schema ties to it.
 
 use lingqian_core::id::{AppId, MchId, MerchantNo, OpenId, OutBillNo, Reference, UserId, UserNo};
-use lingqian_core::payout::{Asked, Attempt, Payout, State};
+use lingqian_core::payout::{Asked, Attempt, Payout, Review, State};
 use lingqian_core::risk::Reason;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::TransferOrder;
 use lingqian_core::user::Sealed;
 use lingqian_io::Fault;
 use lingqian_io::store::PayoutRow;
+use lingqian_io::text::{actors_text, read_actors, report_text};
 use tokio_postgres::Row;
 
-use crate::codec::{damaged, fen, get, id, moment, number, payout_id, report, report_text, text};
+use crate::browse::all;
+use crate::codec::{damaged, fen, get, id, moment, number, payout_id, report, text};
 use crate::commit::{Refused, unless};
 use crate::pool::Session;
 use crate::sql;
 
-/// Columns of the payout queries: 15 of the payout, 15 of its attempt, its user's name.
-pub(crate) const COLUMNS: usize = 31;
+/// Columns of the payout queries: 15 of the payout, 15 of its attempt, its user's name, how many
+/// attempts ended, and who approved it.
+pub(crate) const COLUMNS: usize = 33;
 
 /// A payout with its user's name.
 pub(crate) fn row(row: &Row) -> Result<PayoutRow, Fault> {
@@ -39,12 +42,14 @@ fn payout(row: &Row) -> Result<Payout, Fault> {
         version: number(row, 8)?,
         counted_on: get::<Option<i32>>(row, 9)?.map(BusinessDate),
         billed: fen(row, 10)?,
+        tries: number(row, 31)?,
         state: state(row)?,
     })
 }
 
 fn state(row: &Row) -> Result<State, Fault> {
-    let attempt = attempt(row)?;
+    let attempt = attempt(row, 15)?;
+    let approvals: Option<String> = get(row, 32)?;
     let code: Option<String> = get(row, 12)?;
     let package: Option<String> = get(row, 13)?;
     let paid_at: Option<i64> = get(row, 14)?;
@@ -53,6 +58,12 @@ fn state(row: &Row) -> Result<State, Fault> {
     let begun = || attempt.clone().ok_or_else(lacking);
     Ok(match text(row, 11)? {
         "requested" => State::Requested,
+        "review" => State::Review(Review {
+            reasons: reasons(&code()?)?,
+            approvals: approvals
+                .and_then(|names| read_actors(&names))
+                .ok_or_else(lacking)?,
+        }),
         "approved" => State::Approved,
         "sending" => State::Sending(begun()?),
         "deferred" => State::Deferred(begun()?, code()?),
@@ -74,36 +85,51 @@ fn reasons(codes: &str) -> Result<Vec<Reason>, Fault> {
     codes.split(',').map(reason).collect()
 }
 
-fn attempt(row: &Row) -> Result<Option<Attempt>, Fault> {
-    let Some(number_text) = get::<Option<String>>(row, 15)? else {
+/// An attempt from its fifteen columns, beginning at `at`.
+fn attempt(row: &Row, at: usize) -> Result<Option<Attempt>, Fault> {
+    let Some(number_text) = get::<Option<String>>(row, at)? else {
         return Ok(None);
     };
     let order = TransferOrder {
         number: id(&number_text, OutBillNo::parse, "attempts.number")?,
-        mchid: id(text(row, 16)?, MchId::parse, "attempts.mchid")?,
-        app: id(text(row, 17)?, AppId::parse, "attempts.app")?,
-        openid: id(text(row, 18)?, OpenId::parse, "attempts.openid")?,
-        amount: fen(row, 19)?,
-        scene: get(row, 20)?,
-        scene_report: report(text(row, 21)?)?,
-        remark: get(row, 22)?,
-        name: get::<Option<Vec<u8>>>(row, 23)?.map(Sealed),
+        mchid: id(text(row, at + 1)?, MchId::parse, "attempts.mchid")?,
+        app: id(text(row, at + 2)?, AppId::parse, "attempts.app")?,
+        openid: id(text(row, at + 3)?, OpenId::parse, "attempts.openid")?,
+        amount: fen(row, at + 4)?,
+        scene: get(row, at + 5)?,
+        scene_report: report(text(row, at + 6)?)?,
+        remark: get(row, at + 7)?,
+        name: get::<Option<Vec<u8>>>(row, at + 8)?.map(Sealed),
     };
     Ok(Some(Attempt {
         order,
-        sends: number(row, 24)?,
-        asks: number(row, 25)?,
-        doubt: get(row, 26)?,
-        first_sent_at: moment(row, 27)?,
-        last_sent_at: moment(row, 28)?,
-        bill_no: get(row, 29)?,
+        sends: number(row, at + 9)?,
+        asks: number(row, at + 10)?,
+        doubt: get(row, at + 11)?,
+        first_sent_at: moment(row, at + 12)?,
+        last_sent_at: moment(row, at + 13)?,
+        bill_no: get(row, at + 14)?,
     }))
+}
+
+/// Attempts of a payout that ended while it went on, oldest first.
+pub(crate) async fn earlier(session: &Session, payout: &Payout) -> Result<Vec<Attempt>, Fault> {
+    let stem = OutBillNo::new(payout.id, 1).to_string();
+    let stem = stem.trim_end_matches("01");
+    let end = format!("{stem}{:02}", payout.tries.saturating_add(1));
+    let read = |row: &Row| attempt(row, 0);
+    let found = all(session, sql!("attempts_of"), &[&stem, &end], read).await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// Writes payouts and their attempts, each in one statement. Of several versions of one the
 /// last is kept; that each was allowed after the one before it is looked at here, and against
 /// what is stored by the database.
-pub(crate) async fn write(session: &Session, payouts: &[&Payout]) -> Result<(), Refused> {
+pub(crate) async fn write(
+    session: &Session,
+    payouts: &[&Payout],
+    ended: &[Attempt],
+) -> Result<(), Refused> {
     let mut latest: Vec<&Payout> = Vec::with_capacity(payouts.len());
     let mut places = std::collections::BTreeMap::new();
     for payout in payouts {
@@ -120,14 +146,17 @@ pub(crate) async fn write(session: &Session, payouts: &[&Payout]) -> Result<(), 
         return Ok(());
     }
     upsert_payouts(session, &latest).await?;
-    let begun: Vec<(&Payout, &Attempt)> = latest
-        .iter()
-        .filter_map(|payout| Some((*payout, payout.state.attempt()?)))
+    let begun = latest.iter().filter_map(|payout| payout.state.attempt());
+    // What ended in this batch may have begun in it, too; what it ended as is kept.
+    let all: std::collections::BTreeMap<OutBillNo, &Attempt> = begun
+        .chain(ended)
+        .map(|attempt| (attempt.number(), attempt))
         .collect();
-    if begun.is_empty() {
+    let all: Vec<&Attempt> = all.into_values().collect();
+    if all.is_empty() {
         return Ok(());
     }
-    upsert_attempts(session, &begun).await
+    upsert_attempts(session, &all).await
 }
 
 async fn upsert_payouts(session: &Session, payouts: &[&Payout]) -> Result<(), Refused> {
@@ -137,6 +166,7 @@ async fn upsert_payouts(session: &Session, payouts: &[&Payout]) -> Result<(), Re
     let asked: Vec<&str> = payouts.iter().map(|p| p.asked.name()).collect();
     let counted: Vec<Option<i32>> = payouts.iter().map(|p| p.counted_on.map(|d| d.0)).collect();
     let states: Vec<&str> = payouts.iter().map(|p| p.state.name()).collect();
+    let approvals: Vec<Option<String>> = payouts.iter().map(|p| approvals(&p.state)).collect();
     let data: Vec<_> = payouts.iter().map(|p| data(&p.state)).collect();
     let codes: Vec<Option<&str>> = data.iter().map(|(code, ..)| code.as_deref()).collect();
     let packages: Vec<Option<&str>> = data.iter().map(|(_, package, _)| *package).collect();
@@ -163,10 +193,19 @@ async fn upsert_payouts(session: &Session, payouts: &[&Payout]) -> Result<(), Re
                 &packages,
                 &paid_at,
                 &paid_on,
+                &each(|p| i64::from(p.tries)),
+                &approvals,
             ],
         )
         .await?;
     Ok(())
+}
+
+fn approvals(state: &State) -> Option<String> {
+    match state {
+        State::Review(review) => Some(actors_text(&review.approvals)),
+        _ => None,
+    }
 }
 
 fn data(state: &State) -> (Option<String>, Option<&str>, Option<Timestamp>) {
@@ -174,7 +213,7 @@ fn data(state: &State) -> (Option<String>, Option<&str>, Option<Timestamp>) {
         State::Deferred(_, code) | State::Unknown(_, code) | State::Failed(_, code) => {
             (Some(code.clone()), None, None)
         }
-        State::Refused(reasons) => {
+        State::Review(Review { reasons, .. }) | State::Refused(reasons) => {
             let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
             (Some(codes.join(",")), None, None)
         }
@@ -190,29 +229,23 @@ fn data(state: &State) -> (Option<String>, Option<&str>, Option<Timestamp>) {
     }
 }
 
-async fn upsert_attempts(session: &Session, begun: &[(&Payout, &Attempt)]) -> Result<(), Refused> {
+async fn upsert_attempts(session: &Session, begun: &[&Attempt]) -> Result<(), Refused> {
     let texts = |read: fn(&TransferOrder) -> &str| -> Vec<&str> {
-        begun
-            .iter()
-            .map(|(_, attempt)| read(&attempt.order))
-            .collect()
+        begun.iter().map(|attempt| read(&attempt.order)).collect()
     };
     let each = |read: fn(&Attempt) -> i64| -> Vec<i64> {
-        begun.iter().map(|(_, attempt)| read(attempt)).collect()
+        begun.iter().map(|attempt| read(attempt)).collect()
     };
     let made = |read: fn(&TransferOrder) -> String| -> Vec<String> {
-        begun
-            .iter()
-            .map(|(_, attempt)| read(&attempt.order))
-            .collect()
+        begun.iter().map(|attempt| read(&attempt.order)).collect()
     };
     let payouts: Vec<String> = begun
         .iter()
-        .map(|(payout, _)| payout.id.to_string())
+        .map(|attempt| attempt.number().payout().to_string())
         .collect();
     let names: Vec<Option<&[u8]>> = begun
         .iter()
-        .map(|(_, attempt)| {
+        .map(|attempt| {
             attempt
                 .order
                 .name
@@ -220,8 +253,8 @@ async fn upsert_attempts(session: &Session, begun: &[(&Payout, &Attempt)]) -> Re
                 .map(|sealed| sealed.0.as_slice())
         })
         .collect();
-    let doubts: Vec<bool> = begun.iter().map(|(_, attempt)| attempt.doubt).collect();
-    let bills: Vec<Option<&str>> = begun.iter().map(|(_, a)| a.bill_no.as_deref()).collect();
+    let doubts: Vec<bool> = begun.iter().map(|attempt| attempt.doubt).collect();
+    let bills: Vec<Option<&str>> = begun.iter().map(|a| a.bill_no.as_deref()).collect();
     session
         .run(
             sql!("upsert_attempts"),
@@ -251,16 +284,23 @@ async fn upsert_attempts(session: &Session, begun: &[(&Payout, &Attempt)]) -> Re
 
 /// What a payout may become within one batch.
 fn check_successor(before: &Payout, after: &Payout) -> Result<(), Refused> {
+    // Who pays is decided when the order is made.
+    let routed = before.merchant == after.merchant || before.state == State::Approved;
     let kept = before.user == after.user
-        && before.merchant == after.merchant
+        && routed
         && before.amount == after.amount
         && before.reference == after.reference
         && before.asked == after.asked
         && before.created_at == after.created_at;
     unless(kept, "a payout keeps what it was made of")?;
-    let stays = !before.state.is_final() || before.state == after.state;
+    let stays = before.state == after.state && before.tries == after.tries;
+    let stays = !before.state.is_final() || stays;
     unless(stays, "a final payout never changes its state")?;
+    let more = after.tries.checked_sub(before.tries);
+    let counted = more == Some(0) || (more == Some(1) && after.state == State::Approved);
+    unless(counted, "one attempt of a payout ends at a time")?;
     let order = |payout: &Payout| payout.state.attempt().map(|attempt| attempt.order.clone());
-    let kept = order(before).is_none_or(|order_before| order(after) == Some(order_before));
+    let kept = more == Some(1)
+        || order(before).is_none_or(|order_before| order(after) == Some(order_before));
     unless(kept, "an order never changes once it may have been sent")
 }

@@ -8,8 +8,8 @@ use lingqian_core::earning::Terms;
 use lingqian_core::id::UserNo;
 use lingqian_core::link::{Link, LinkState};
 use lingqian_core::user::User;
+use lingqian_io::text::report_text;
 
-use crate::codec::report_text;
 use crate::commit::{Refused, unless};
 use crate::pool::{Session, Values};
 use crate::sql;
@@ -44,6 +44,8 @@ pub(crate) async fn catalogue(session: &Session, changes: &Changes) -> Result<()
             &merchant.scene,
             &report_text(&merchant.scene_report),
             &merchant.remark,
+            &i64::from(merchant.weight),
+            &merchant.day_quota.map(|quota| quota.0),
         ];
         session.run(sql!("upsert_merchant"), values).await?;
     }

@@ -16,7 +16,7 @@ use crate::chain::EventKey;
 use crate::codec::{damaged, day, digest, fen, get, id, moment, number, payout_id, text};
 use crate::pool::{Session, Values};
 use crate::rows::{broken, earning, kind_day, kinds, link, merchants, state, user};
-use crate::{payouts, sql};
+use crate::{control, payouts, sql};
 
 /// The end of the chain at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,10 +66,13 @@ struct Found {
 /// Reads the facts. All reads must be of one moment: of one snapshot, or while nobody can
 /// commit. The caller fills the basis.
 pub(crate) async fn facts(session: &Session, keys: &Keys) -> Result<Facts, Fault> {
-    let catalogue = async { tokio::try_join!(kinds(session), merchants(session)) };
+    let stopped = control::stops(session, false);
+    let told = control::merchant_days(session, keys.day);
+    let (kinds, merchants) = (kinds(session), merchants(session));
+    let catalogue = async { tokio::try_join!(kinds, merchants, stopped, told) };
     let next = session.first(sql!("next_user"), &[]);
     let (catalogue, next, found) = tokio::try_join!(catalogue, next, first_round(session, keys))?;
-    let (kinds, merchants) = catalogue;
+    let (kinds, merchants, stops, days) = catalogue;
     let next = next.ok_or_else(|| damaged("users"))?;
     let mut facts = Facts {
         kinds: kinds
@@ -81,8 +84,19 @@ pub(crate) async fn facts(session: &Session, keys: &Keys) -> Result<Facts, Fault
             .map(|m| (m.mchid.clone(), m))
             .collect(),
         next_user: get(&next, 0)?,
+        stops: stops.into_iter().collect(),
+        merchant_days: days
+            .into_iter()
+            .filter(|(_, day, _)| *day == keys.day)
+            .map(|(no, _, amount)| (no, amount))
+            .collect(),
+        day: keys.day,
         ..Facts::default()
     };
+    if keys.closed_bills {
+        let closed = control::closed_bills(session).await?;
+        facts.closed_bills = closed.into_iter().collect();
+    }
     let wallets = sort_out(keys, &found, &mut facts)?;
     second_round(session, keys.day, wallets, &mut facts).await?;
     Ok(facts)

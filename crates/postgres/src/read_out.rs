@@ -22,7 +22,7 @@ use crate::codec::{damaged, day, entry, fen, get, id, moment, number, payout_id,
 use crate::pool::{Session, Values};
 use crate::prefetch::answer;
 use crate::rows::{kind_day, kinds, link, merchants, state, user};
-use crate::{payouts, sql};
+use crate::{control, payouts, sql};
 
 /// Rows of a part, and where the next ones begin, if there are more.
 type Rows = (Changes, Option<Cursor>);
@@ -41,6 +41,7 @@ pub(crate) async fn piece(session: &Session, from: &Cursor, limit: u32) -> Resul
         Part::Days => days(session, from, limit).await?,
         Part::Answers => answers(session, from, limit).await?,
         Part::Reconciled => (reconciled(session).await?, None),
+        Part::Deeds => deeds(session, from, limit).await?,
         Part::DeadLetters => {
             let values: Values<'_> = &[&from.numbers.0, &(i64::from(limit) + 1)];
             let found = all(session, sql!("letters_after"), values, browse::letter).await?;
@@ -63,6 +64,8 @@ async fn catalogue(session: &Session) -> Result<Changes, Fault> {
     Ok(Changes {
         kinds: kinds(session).await?,
         merchants: merchants(session).await?,
+        stops: control::stops(session, true).await?,
+        merchant_days: control::merchant_days(session, BusinessDate(i32::MIN)).await?,
         api_keys: browse::api_keys(session).await?,
         ..Changes::default()
     })
@@ -120,9 +123,26 @@ async fn some_payouts(session: &Session, from: &Cursor, limit: u32) -> Result<Ro
     let last = last.map(|(payout, _)| Cursor::named(from.part, payout.id.to_string(), ""));
     let names: Vec<String> = found.iter().map(|(p, _)| p.id.to_string()).collect();
     let happened = |row: &Row| browse::history(payout_id(text(row, 8)?)?, row);
+    let mut attempts = Vec::new();
+    for (payout, _) in found.iter().filter(|(payout, _)| payout.tries > 0) {
+        attempts.append(&mut payouts::earlier(session, payout).await?);
+    }
     let changes = Changes {
+        attempts,
         history: all(session, sql!("history_of"), &[&names], happened).await?,
         payouts: found,
+        ..Changes::default()
+    };
+    Ok((changes, last))
+}
+
+async fn deeds(session: &Session, from: &Cursor, limit: u32) -> Result<Rows, Fault> {
+    let mut found = control::deeds_after(session, from.numbers.0, i64::from(limit) + 1).await?;
+    let more = cut(&mut found, limit);
+    let last = found.last().filter(|_| more);
+    let last = last.map(|(deed, _)| Cursor::at(from.part, (*deed, 0)));
+    let changes = Changes {
+        deeds: found.into_iter().map(|(_, deed)| deed).collect(),
         ..Changes::default()
     };
     Ok((changes, last))

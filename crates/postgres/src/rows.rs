@@ -5,7 +5,7 @@ use lingqian_core::id::{
     AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, Source, UserId, UserNo,
 };
 use lingqian_core::link::{Link, LinkState, StateDigest};
-use lingqian_core::money::Micros;
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Break, BreakKind};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::Merchant;
@@ -132,6 +132,8 @@ pub(crate) async fn merchants(session: &Session) -> Result<Vec<Merchant>, Fault>
             scene: get(row, 3)?,
             scene_report: report(text(row, 4)?)?,
             remark: get(row, 5)?,
+            weight: number(row, 6)?,
+            day_quota: get::<Option<i64>>(row, 7)?.map(Fen),
         })
     };
     rows.iter().map(merchant).collect()

@@ -19,11 +19,19 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    name: "0001_books",
-    sql: include_str!("../migrations/0001_books.sql"),
-    needs: 1,
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        name: "0001_books",
+        sql: include_str!("../migrations/0001_books.sql"),
+        needs: 1,
+    },
+    // Who does not know of a second attempt would read the first one for it.
+    Migration {
+        name: "0002_attempts_and_stops",
+        sql: include_str!("../migrations/0002_attempts_and_stops.sql"),
+        needs: 2,
+    },
+];
 
 /// How many migrations this program knows.
 const KNOWN: i32 = MIGRATIONS.len() as i32;

@@ -1,7 +1,7 @@
 INSERT INTO attempts (payout, number, mchid, app, openid, amount_fen, scene, scene_report, remark,
   name, canonical, sends, asks, doubt, first_sent_at, last_sent_at, bill_no)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
-ON CONFLICT (payout) DO UPDATE SET number = excluded.number, mchid = excluded.mchid,
+ON CONFLICT (number) DO UPDATE SET payout = excluded.payout, mchid = excluded.mchid,
   app = excluded.app, openid = excluded.openid, amount_fen = excluded.amount_fen,
   scene = excluded.scene,
   scene_report = excluded.scene_report, remark = excluded.remark, name = excluded.name,

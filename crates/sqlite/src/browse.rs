@@ -128,8 +128,10 @@ pub(crate) fn story(
         entries.push((seq, walk.line(connection, seq.unsigned_abs())?.entry()?));
     }
     let breaks = rows(&mut *cached(connection, sql!("break_of"))?, [&name], broken)?;
+    let attempts = payouts::earlier(connection, &row.payout)?;
     Ok(Some(PayoutStory {
         row,
+        attempts,
         history,
         entries,
         breaks,

@@ -6,6 +6,7 @@ use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::Queue;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
+use lingqian_io::text::read_report;
 use rusqlite::{Error, ErrorCode, Row};
 
 /// What SQLite's errors mean before a commit. Its messages name tables, columns and
@@ -32,7 +33,7 @@ pub(crate) fn fault(error: Error) -> Fault {
 pub(crate) fn in_doubt(error: Error) -> Fault {
     match fault(error) {
         retry @ Fault::Retry(_) => retry,
-        Fault::Unknown(words) | Fault::Broken(words) => Fault::Unknown(words),
+        Fault::Unknown(words) | Fault::Broken(words) | Fault::Held(words) => Fault::Unknown(words),
     }
 }
 
@@ -84,48 +85,9 @@ pub(crate) fn payout_id(text: &str) -> Result<PayoutId, Fault> {
     id(text, PayoutId::parse, "a payout's name")
 }
 
-/// Pairs of type and content as text: one pair a line, separated by a tab. Tabs, line ends and
-/// backslashes in them are escaped, so that what was given reads back.
-pub(crate) fn report_text(report: &[(String, String)]) -> String {
-    let escape = |text: &str| {
-        text.replace('\\', r"\\")
-            .replace('\t', r"\t")
-            .replace('\n', r"\n")
-    };
-    report
-        .iter()
-        .map(|(kind, words)| format!("{}\t{}\n", escape(kind), escape(words)))
-        .collect()
-}
-
-/// The pairs of such a text.
+/// The pairs of a scene's report.
 pub(crate) fn report(text: &str) -> Result<Vec<(String, String)>, Fault> {
-    let pair = |line: &str| {
-        let (kind, words) = line
-            .split_once('\t')
-            .ok_or_else(|| damaged("a scene report"))?;
-        Ok((unescape(kind), unescape(words)))
-    };
-    text.split_terminator('\n').map(pair).collect()
-}
-
-fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut left = text.chars();
-    while let Some(next) = left.next() {
-        match (next, left.as_str().chars().next()) {
-            ('\\', Some(escaped @ ('\\' | 't' | 'n'))) => {
-                plain.push(match escaped {
-                    't' => '\t',
-                    'n' => '\n',
-                    other => other,
-                });
-                left.next();
-            }
-            _ => plain.push(next),
-        }
-    }
-    plain
+    read_report(text).ok_or_else(|| damaged("a scene report"))
 }
 
 /// The nine columns of an entry that was a row, beginning with its number at `first`.

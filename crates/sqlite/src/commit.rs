@@ -6,11 +6,12 @@ use lingqian_core::link::{Link, LinkState};
 use lingqian_core::reconcile::{Bill, BookedLine, Break, Direction, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
+use lingqian_io::text::report_text;
 use rusqlite::{CachedStatement, Connection, Params, params};
 
-use crate::codec::{damaged, fault, first, get, report_text};
+use crate::codec::{damaged, fault, first, get};
 use crate::prefetch::cached;
-use crate::{payouts, sql};
+use crate::{control, payouts, sql};
 
 /// The numbers that entries got.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +37,7 @@ pub(crate) fn write(
     numbers: &Numbers,
 ) -> Result<(), Fault> {
     catalogue(connection, changes)?;
+    control::write(connection, changes)?;
     people(connection, changes)?;
     let mut known = cached(connection, sql!("known_people"))?;
     for (user, merchant) in &numbers.people {
@@ -109,6 +111,8 @@ fn catalogue(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
                 merchant.scene,
                 report_text(&merchant.scene_report),
                 merchant.remark,
+                merchant.weight,
+                merchant.day_quota.map(|quota| quota.0),
             ],
         )?;
     }
@@ -177,7 +181,9 @@ fn people(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
 
 fn payout_rows(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
     let mut payouts = changes.payouts.iter();
-    payouts.try_for_each(|(payout, work)| payouts::write(connection, payout, work.as_ref()))
+    payouts.try_for_each(|(payout, work)| payouts::write(connection, payout, work.as_ref()))?;
+    let mut ended = changes.attempts.iter();
+    ended.try_for_each(|attempt| payouts::write_attempt(connection, attempt))
 }
 
 fn about_payouts(

@@ -6,8 +6,10 @@ mod browse;
 mod checkpoint;
 mod codec;
 mod commit;
+mod control;
 mod ids;
 mod ledger;
+mod lock;
 mod names;
 mod options;
 mod page;
@@ -28,9 +30,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{PayoutId, UserId, UserNo};
-use lingqian_core::money::Micros;
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -49,6 +52,7 @@ use tokio::sync::oneshot;
 use crate::checkpoint::Log;
 use crate::codec::{fault, get, payout_id, rows};
 use crate::ledger::Ledger;
+use crate::lock::Lock;
 pub use crate::options::Options;
 use crate::prefetch::cached;
 pub use crate::reading::Reading;
@@ -86,8 +90,9 @@ impl SqliteStore {
     /// schema up to date.
     ///
     /// # Errors
-    /// [`Fault::Broken`] when the file cannot be opened, is none of ours, has a newer schema, or
-    /// when a page that must be read again is damaged.
+    /// [`Fault::Held`] when another process has it open for writing; [`Fault::Broken`] when the
+    /// file cannot be opened, is none of ours, has a newer schema, or when a page that must be
+    /// read again is damaged.
     pub fn open(path: &Path) -> Result<SqliteStore, Fault> {
         SqliteStore::open_with(path, &Options::default())
     }
@@ -97,7 +102,31 @@ impl SqliteStore {
     /// # Errors
     /// As for [`SqliteStore::open`].
     pub fn open_with(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
-        let connection = schema::open_writer(path, options)?;
+        SqliteStore::start(path, options, Ok(Lock::take(path)?))
+    }
+
+    /// Opens the file for somebody who looks at it: beside another process that writes to it, if
+    /// need be. What would change something is answered [`Fault::Held`] then.
+    ///
+    /// # Errors
+    /// As for [`SqliteStore::open`].
+    pub fn open_to_look(path: &Path) -> Result<SqliteStore, Fault> {
+        let lock = match Lock::take(path) {
+            Err(fault @ Fault::Held(_)) => Err(fault),
+            other => Ok(other?),
+        };
+        SqliteStore::start(path, &Options::default(), lock)
+    }
+
+    fn start(
+        path: &Path,
+        options: &Options,
+        lock: Result<Lock, Fault>,
+    ) -> Result<SqliteStore, Fault> {
+        let connection = match &lock {
+            Ok(_) => schema::open_writer(path, options)?,
+            Err(_) => schema::open_beside(path, options)?,
+        };
         let readers: Result<Vec<Reader>, Fault> = (0..options.readers.max(1))
             .map(|_| schema::open_reader(path, options).map(Reader))
             .collect();
@@ -106,7 +135,7 @@ impl SqliteStore {
         let carrier = schema::open_carrier(path)?;
         let log = Log::start(carrier, options.checkpoint_pages)?;
         let foreign = Arc::new(AtomicBool::new(false));
-        let scribe = Scribe::new(connection, log, told, Arc::clone(&foreign));
+        let scribe = Scribe::new((connection, lock), log, told, Arc::clone(&foreign));
         let thread = std::thread::Builder::new().name("sqlite-scribe".into());
         thread
             .spawn(move || scribe.work(&taken))
@@ -321,6 +350,24 @@ impl Browse for SqliteStore {
 
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
         self.read(prefetch::merchants).await
+    }
+
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        self.read(|connection| control::stops(connection, false))
+            .await
+    }
+
+    async fn deeds(&self, subject: Option<String>, limit: u32) -> Result<Vec<Deed>, Fault> {
+        self.read(move |connection| control::deeds(connection, subject.as_deref(), limit))
+            .await
+    }
+
+    async fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
+        self.read(move |connection| control::merchant_days(connection, since))
+            .await
     }
 
     async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {

@@ -2,7 +2,7 @@
 
 use lingqian_core::changes::Work;
 use lingqian_core::id::{AppId, MchId, MerchantNo, OpenId, OutBillNo, Reference, UserId, UserNo};
-use lingqian_core::payout::{Asked, Attempt, Payout, State};
+use lingqian_core::payout::{Asked, Attempt, Payout, Review, State};
 use lingqian_core::risk::Reason;
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::TransferOrder;
@@ -10,14 +10,16 @@ use lingqian_core::user::Sealed;
 use lingqian_core::withdrawal::{Held, Withdrawal};
 use lingqian_io::Fault;
 use lingqian_io::store::PayoutRow;
+use lingqian_io::text::{actors_text, read_actors, report_text};
 use rusqlite::{Connection, Row, params};
 
-use crate::codec::{damaged, day, fault, fen, get, id, payout_id, report, report_text};
+use crate::codec::{damaged, day, fault, fen, get, id, payout_id, report, rows};
 use crate::prefetch::cached;
 use crate::sql;
 
-/// Columns of the payout queries: 15 of the payout, 15 of its attempt, its user's name.
-pub(crate) const COLUMNS: usize = 31;
+/// Columns of the payout queries: 15 of the payout, 15 of its attempt, its user's name, how many
+/// attempts ended, and who approved it.
+pub(crate) const COLUMNS: usize = 33;
 
 /// A payout with its user's name.
 pub(crate) fn row(row: &Row<'_>) -> Result<PayoutRow, Fault> {
@@ -45,13 +47,15 @@ fn payout(row: &Row<'_>) -> Result<Payout, Fault> {
         version: get(row, 8)?,
         counted_on: counted_on.map(day).transpose()?,
         billed: fen(row, 10)?,
+        tries: get(row, 31)?,
         state: state(row)?,
     })
 }
 
 fn state(row: &Row<'_>) -> Result<State, Fault> {
     let name: String = get(row, 11)?;
-    let attempt = attempt(row)?;
+    let attempt = attempt(row, 15)?;
+    let approvals: Option<String> = get(row, 32)?;
     let code: Option<String> = get(row, 12)?;
     let package: Option<String> = get(row, 13)?;
     let paid_at: Option<i64> = get(row, 14)?;
@@ -60,6 +64,12 @@ fn state(row: &Row<'_>) -> Result<State, Fault> {
     let begun = || attempt.clone().ok_or_else(lacking);
     Ok(match name.as_str() {
         "requested" => State::Requested,
+        "review" => State::Review(Review {
+            reasons: reasons(&code()?)?,
+            approvals: approvals
+                .and_then(|names| read_actors(&names))
+                .ok_or_else(lacking)?,
+        }),
         "approved" => State::Approved,
         "sending" => State::Sending(begun()?),
         "deferred" => State::Deferred(begun()?, code()?),
@@ -81,30 +91,31 @@ fn reasons(codes: &str) -> Result<Vec<Reason>, Fault> {
     codes.split(',').map(reason).collect()
 }
 
-fn attempt(row: &Row<'_>) -> Result<Option<Attempt>, Fault> {
-    let Some(number) = get::<Option<String>>(row, 15)? else {
+/// An attempt from its fifteen columns, beginning at `at`.
+fn attempt(row: &Row<'_>, at: usize) -> Result<Option<Attempt>, Fault> {
+    let Some(number) = get::<Option<String>>(row, at)? else {
         return Ok(None);
     };
-    let text = |index: usize| get::<String>(row, index);
+    let text = |index: usize| get::<String>(row, at + index);
     let order = TransferOrder {
         number: id(&number, OutBillNo::parse, "attempts.number")?,
-        mchid: id(&text(16)?, MchId::parse, "attempts.mchid")?,
-        app: id(&text(17)?, AppId::parse, "attempts.app")?,
-        openid: id(&text(18)?, OpenId::parse, "attempts.openid")?,
-        amount: fen(row, 19)?,
-        scene: text(20)?,
-        scene_report: report(&text(21)?)?,
-        remark: text(22)?,
-        name: get::<Option<Vec<u8>>>(row, 23)?.map(Sealed),
+        mchid: id(&text(1)?, MchId::parse, "attempts.mchid")?,
+        app: id(&text(2)?, AppId::parse, "attempts.app")?,
+        openid: id(&text(3)?, OpenId::parse, "attempts.openid")?,
+        amount: fen(row, at + 4)?,
+        scene: text(5)?,
+        scene_report: report(&text(6)?)?,
+        remark: text(7)?,
+        name: get::<Option<Vec<u8>>>(row, at + 8)?.map(Sealed),
     };
     Ok(Some(Attempt {
         order,
-        sends: get(row, 24)?,
-        asks: get(row, 25)?,
-        doubt: get(row, 26)?,
-        first_sent_at: Timestamp(get(row, 27)?),
-        last_sent_at: Timestamp(get(row, 28)?),
-        bill_no: get(row, 29)?,
+        sends: get(row, at + 9)?,
+        asks: get(row, at + 10)?,
+        doubt: get(row, at + 11)?,
+        first_sent_at: Timestamp(get(row, at + 12)?),
+        last_sent_at: Timestamp(get(row, at + 13)?),
+        bill_no: get(row, at + 14)?,
     }))
 }
 
@@ -150,6 +161,7 @@ pub(crate) fn write(
     work: Option<&Work>,
 ) -> Result<(), Fault> {
     let (code, package, paid_at) = data(&payout.state);
+    let approvals = approvals(&payout.state);
     let waits_anew = work.is_some() || payout.state.is_final();
     let name = payout.id.to_string();
     connection
@@ -175,11 +187,13 @@ pub(crate) fn write(
                 work.map(|work| work.queue.name()),
                 work.map(|work| work.due_at.0),
                 waits_anew,
+                payout.tries,
+                approvals,
             ])
         })
         .map_err(fault)?;
     match payout.state.attempt() {
-        Some(attempt) => write_attempt(connection, &name, attempt),
+        Some(attempt) => write_attempt(connection, attempt),
         None => Ok(()),
     }
 }
@@ -189,7 +203,7 @@ fn data(state: &State) -> (Option<String>, Option<&str>, Option<Timestamp>) {
         State::Deferred(_, code) | State::Unknown(_, code) | State::Failed(_, code) => {
             (Some(code.clone()), None, None)
         }
-        State::Refused(reasons) => {
+        State::Review(Review { reasons, .. }) | State::Refused(reasons) => {
             let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
             (Some(codes.join(",")), None, None)
         }
@@ -205,13 +219,31 @@ fn data(state: &State) -> (Option<String>, Option<&str>, Option<Timestamp>) {
     }
 }
 
-fn write_attempt(connection: &Connection, payout: &str, attempt: &Attempt) -> Result<(), Fault> {
+fn approvals(state: &State) -> Option<String> {
+    match state {
+        State::Review(review) => Some(actors_text(&review.approvals)),
+        _ => None,
+    }
+}
+
+/// Attempts of a payout that ended while it went on, oldest first.
+pub(crate) fn earlier(connection: &Connection, payout: &Payout) -> Result<Vec<Attempt>, Fault> {
+    let stem = OutBillNo::new(payout.id, 1).to_string();
+    let stem = stem.trim_end_matches("01");
+    let end = format!("{stem}{:02}", payout.tries.saturating_add(1));
+    let mut query = cached(connection, sql!("attempts_of"))?;
+    let found = rows(&mut query, [stem, &end], |row| attempt(row, 0))?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Writes an attempt.
+pub(crate) fn write_attempt(connection: &Connection, attempt: &Attempt) -> Result<(), Fault> {
     let order = &attempt.order;
     connection
         .prepare_cached(sql!("upsert_attempt"))
         .and_then(|mut upsert| {
             upsert.execute(params![
-                payout,
+                order.number.payout().to_string(),
                 order.number.to_string(),
                 order.mchid.as_str(),
                 order.app.as_str(),

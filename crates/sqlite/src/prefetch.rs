@@ -6,7 +6,7 @@ use lingqian_core::earning::{Kind, Terms};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo, OpenId, UserId, UserNo};
 use lingqian_core::link::{Link, LinkState, StateDigest};
-use lingqian_core::money::Micros;
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Break, BreakKind};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
@@ -16,7 +16,7 @@ use lingqian_io::Fault;
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use crate::codec::{damaged, day, fault, fen, first, get, id, report, rows};
-use crate::{payouts, sql};
+use crate::{control, payouts, sql};
 
 pub(crate) fn cached<'c>(
     connection: &'c Connection,
@@ -37,8 +37,16 @@ pub(crate) fn prefetch(connection: &Connection, keys: &Keys) -> Result<Facts, Fa
     let mut facts = Facts {
         merchants: merchants.map(|m| (m.mchid.clone(), m)).collect(),
         next_user: next_user(connection)?,
+        stops: control::stops(connection, false)?.into_iter().collect(),
+        day: keys.day,
         ..Facts::default()
     };
+    let days = control::merchant_days(connection, keys.day)?.into_iter();
+    let today = days.filter(|(_, day, _)| *day == keys.day);
+    facts.merchant_days = today.map(|(no, _, amount)| (no, amount)).collect();
+    if keys.closed_bills {
+        facts.closed_bills = control::closed_bills(connection)?.into_iter().collect();
+    }
     users(connection, keys, &mut facts)?;
     links(connection, keys, &mut facts)?;
     all_payouts(connection, keys, &mut facts)?;
@@ -249,6 +257,8 @@ pub(crate) fn merchants(connection: &Connection) -> Result<Vec<Merchant>, Fault>
             scene: get(row, 3)?,
             scene_report: report(&get::<String>(row, 4)?)?,
             remark: get(row, 5)?,
+            weight: get(row, 6)?,
+            day_quota: get::<Option<i64>>(row, 7)?.map(Fen),
         })
     })
 }

@@ -22,7 +22,7 @@ use crate::codec::{damaged, day, digest, fen, first, get, id, payout_id, queue, 
 use crate::ledger::{Ledger, answer_in, answer_row, found, sources};
 use crate::page::{Line, walk_while};
 use crate::prefetch::{self, cached};
-use crate::{payouts, sql};
+use crate::{control, payouts, sql};
 
 /// Rows of a part, and where the next ones begin, if there are more.
 type Rows = (Changes, Option<Cursor>);
@@ -41,6 +41,7 @@ pub(crate) fn piece(connection: &Connection, from: &Cursor, limit: u32) -> Resul
         Part::Days => days(connection, from, limit)?,
         Part::Answers => answers(connection, from, limit)?,
         Part::Reconciled => (reconciled(connection)?, None),
+        Part::Deeds => deeds(connection, from, limit)?,
         Part::DeadLetters => return dead_letters(connection, from, limit),
         Part::Work => work(connection, from, limit)?,
     };
@@ -59,6 +60,8 @@ fn catalogue(connection: &Connection) -> Result<Changes, Fault> {
     Ok(Changes {
         kinds: prefetch::kinds(connection)?,
         merchants: prefetch::merchants(connection)?,
+        stops: control::stops(connection, true)?,
+        merchant_days: control::merchant_days(connection, BusinessDate(i32::MIN))?,
         api_keys: browse::api_keys(connection)?,
         ..Changes::default()
     })
@@ -128,6 +131,8 @@ fn some_payouts(connection: &Connection, from: &Cursor, limit: u32) -> Result<Ro
     for (payout, hold) in found {
         let history = browse::history(connection, &payout, hold)?;
         changes.history.extend(history);
+        let earlier = payouts::earlier(connection, &payout)?;
+        changes.attempts.extend(earlier);
         changes.payouts.push((payout, None));
     }
     Ok((changes, last))
@@ -384,6 +389,18 @@ fn reconciled(connection: &Connection) -> Result<Changes, Fault> {
         breaks: rows(&mut query, [], prefetch::broken)?,
         ..Changes::default()
     })
+}
+
+fn deeds(connection: &Connection, from: &Cursor, limit: u32) -> Result<Rows, Fault> {
+    let mut found = control::deeds_after(connection, from.numbers.0, i64::from(limit) + 1)?;
+    let more = cut(&mut found, limit);
+    let last = found.last().filter(|_| more);
+    let last = last.map(|(deed, _)| Cursor::at(from.part, (*deed, 0)));
+    let changes = Changes {
+        deeds: found.into_iter().map(|(_, deed)| deed).collect(),
+        ..Changes::default()
+    };
+    Ok((changes, last))
 }
 
 fn dead_letters(connection: &Connection, from: &Cursor, limit: u32) -> Result<Piece, Fault> {

@@ -12,7 +12,7 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -26,6 +26,10 @@ const MIGRATIONS: [(&str, &str); 5] = [
     (
         "0005_lean_payouts",
         include_str!("../migrations/0005_lean_payouts.sql"),
+    ),
+    (
+        "0006_attempts_and_stops",
+        include_str!("../migrations/0006_attempts_and_stops.sql"),
     ),
 ];
 
@@ -68,6 +72,13 @@ pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     Ok(connection)
 }
 
+/// Opens the connection of a scribe who may not write, because another process does.
+pub(crate) fn open_beside(path: &Path, options: &Options) -> Result<Connection, Fault> {
+    let connection = open_reader(path, options)?;
+    refuse_old(&connection)?;
+    Ok(connection)
+}
+
 /// Opens the connection that carries the log into the file.
 pub(crate) fn open_carrier(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -96,16 +107,21 @@ pub(crate) fn open_reader(path: &Path, options: &Options) -> Result<Connection, 
 /// page by page, so that damaged books can be looked at, too.
 pub(crate) fn open_books(path: &Path) -> Result<Connection, Fault> {
     let connection = open_reader(path, &Options::default())?;
-    refuse_strangers(&connection)?;
-    if applied(&connection)? < MIGRATIONS.len() {
+    refuse_old(&connection)?;
+    Ok(connection)
+}
+
+/// Refuses whatever is not wholly of this program's schema.
+fn refuse_old(connection: &Connection) -> Result<(), Fault> {
+    refuse_strangers(connection)?;
+    if applied(connection)? < MIGRATIONS.len() {
         return Err(Fault::Broken(
             "the database has an older schema than this program's; any command that writes, such \
              as `lingqian serve`, brings it up to date"
                 .into(),
         ));
     }
-    refuse_altered(&connection)?;
-    Ok(connection)
+    refuse_altered(connection)
 }
 
 /// A database that has tables but none of our migrations belongs to another program.

@@ -16,6 +16,7 @@ use crate::checkpoint::Log;
 use crate::codec::{fault, first, get, in_doubt};
 use crate::ids::{Merger, Run};
 use crate::ledger::{Batch, Ledger};
+use crate::lock::Lock;
 use crate::page::{Hash, NO_HASH, last};
 use crate::prefetch::cached;
 use crate::teller::{Pending, Told};
@@ -88,6 +89,8 @@ pub(crate) enum Note {
 /// The connection that writes, and what it must remember.
 pub(crate) struct Scribe {
     connection: Connection,
+    /// The right to write, or why there is none.
+    lock: Result<Lock, Fault>,
     hash: Hash,
     /// SQLite's `data_version`, which changes with every commit of somebody else.
     version: u32,
@@ -108,13 +111,14 @@ fn data_version(connection: &Connection) -> Result<u32, Fault> {
 impl Scribe {
     /// A scribe who has read nothing yet.
     pub(crate) fn new(
-        connection: Connection,
+        (connection, lock): (Connection, Result<Lock, Fault>),
         log: Log,
         notes: mpsc::Sender<Note>,
         foreign: Arc<AtomicBool>,
     ) -> Scribe {
         Scribe {
             connection,
+            lock,
             hash: NO_HASH,
             version: 0,
             merger: Merger::default(),
@@ -165,12 +169,17 @@ impl Scribe {
         }
     }
 
+    fn may_write(&self) -> Result<(), Fault> {
+        self.lock.as_ref().map(|_| ()).map_err(Fault::clone)
+    }
+
     /// Nothing when somebody else wrote to the file.
     #[expect(
         clippy::type_complexity,
         reason = "whether it was written, and what was merged"
     )]
     fn try_write(&mut self, job: &mut Job) -> Result<Option<Option<(Vec<u64>, Run)>>, Fault> {
+        self.may_write()?;
         let change = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -198,11 +207,16 @@ impl Scribe {
         Ok(Some(merged))
     }
 
-    /// Reads the books as nobody else can change them meanwhile.
+    /// Reads the books as nobody else can change them meanwhile, or as of one moment where
+    /// somebody else is the one who writes.
     pub(crate) fn read_books(&mut self) -> Result<Ledger, Fault> {
+        let behavior = match self.lock {
+            Ok(_) => TransactionBehavior::Immediate,
+            Err(_) => TransactionBehavior::Deferred,
+        };
         let moment = self
             .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .transaction_with_behavior(behavior)
             .map_err(fault)?;
         let version = data_version(&moment)?;
         let mut ledger = Ledger::load(&moment)?;
@@ -242,6 +256,7 @@ impl Scribe {
         &mut self,
         change: impl FnOnce(&Connection) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
+        self.may_write()?;
         let moment = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)

@@ -28,9 +28,10 @@ pub struct ErrorAnswer<'a> {
 pub fn refusal(answer: &ErrorAnswer<'_>) -> Finding {
     let cure = match (answer.status, answer.code) {
         (400, "PARAM_ERROR") => Cure::Never,
+        (400, "INVALID_REQUEST") if answer.message.starts_with(DAY_QUOTA) => Cure::Tomorrow,
         (400, "INVALID_REQUEST") if not_accepted(answer.message) => Cure::Never,
         (401, "SIGN_ERROR") | (403, "NO_AUTH") => Cure::Person,
-        (403, "NOT_ENOUGH") => Cure::Later,
+        (403, "NOT_ENOUGH") => Cure::Float,
         (429, "FREQUENCY_LIMITED" | "FREQUENCY_LIMIT_EXCEED" | "RATELIMIT_EXCEEDED") => Cure::Later,
         _ => return unknown(answer),
     };
@@ -45,6 +46,21 @@ pub fn refusal(answer: &ErrorAnswer<'_>) -> Finding {
     }
 }
 
+/// Whether another transfer of the same payout may come through after one that ended for this
+/// reason. What the user or nobody can cure is over: the money returns to the balance.
+fn another(reason: &str) -> Cure {
+    match reason {
+        "DAY_RECEIVED_COUNT_EXCEED" | "DAY_RECEIVED_QUOTA_EXCEED" => Cure::Tomorrow,
+        "TRANSFER_RISK" => Cure::Later,
+        "BUDGET_NOT_ENOUGH"
+        | "MERCHANT_NOT_CONFIRM"
+        | "PAYER_ACCOUNT_ABNORMAL"
+        | "PRODUCT_AUTH_CHECK_FAIL"
+        | "TRANSFER_SCENE_UNAVAILABLE" => Cure::Person,
+        _ => Cure::Never,
+    }
+}
+
 /// What an error answer to a query means. Only "not found" says anything about the transfer.
 #[must_use]
 pub fn query_error(answer: &ErrorAnswer<'_>) -> Finding {
@@ -54,12 +70,14 @@ pub fn query_error(answer: &ErrorAnswer<'_>) -> Finding {
     }
 }
 
+/// The merchant has paid as much as it may in a day.
+const DAY_QUOTA: &str = "超出商户单日转账额度";
+
 /// Beginnings of the messages that are listed as definite.
-const NOT_ACCEPTED: [&str; 5] = [
+const NOT_ACCEPTED: [&str; 4] = [
     "超过单笔转账上下限",
     "暂不支持展示当前传入的用户收款感知",
     "Openid格式错误",
-    "超出商户单日转账额度",
     "商户未开通该转账场景",
 ];
 
@@ -89,6 +107,7 @@ pub fn state(state: &str, reason: Option<&str>, package: Option<String>) -> Find
         ("FAIL", Some("MCH_CANCEL")) => Finding::Cancelled,
         ("FAIL", reason) => Finding::Failed {
             code: reason.unwrap_or("FAIL").to_owned(),
+            cure: reason.map_or(Cure::Never, another),
         },
         _ => Finding::Unknown {
             code: "state_unknown".into(),

@@ -1,7 +1,7 @@
 //! What comes next: the one place where a payout's life is decided.
 
-use super::{Attempt, Queue, State};
-use crate::risk::Reason;
+use super::{Attempt, Queue, Review, State};
+use crate::risk::{Reason, Verdict};
 use crate::time::Timestamp;
 use crate::transfer::{Cure, Finding, Origin, TransferOrder, TransferReport};
 
@@ -11,6 +11,8 @@ pub const ANSWER_WAIT_MS: i64 = 30_000;
 pub const NOT_FOUND_WAIT_MS: i64 = 10 * 60_000;
 /// The same number may be sent again this long after its first send; three days are certain.
 pub const RESEND_WINDOW_MS: i64 = 3 * 24 * 3_600_000;
+/// A new attempt after one that ended for a passing reason begins after this.
+pub const AGAIN_MS: i64 = 3_600_000;
 /// A refusal that heals by itself is tried again after this.
 pub const LATER_MS: i64 = 30_000;
 /// A refusal that a person must cure is tried again after this.
@@ -96,14 +98,134 @@ pub fn ask_due(now: Timestamp, asks: u32) -> Timestamp {
     now.after_ms(ASK_WAITS_MS.get(index).copied().unwrap_or(last))
 }
 
-/// Risk has looked.
+/// Risk has looked. People who are asked have so many milliseconds.
 #[must_use]
-pub fn assessed(reasons: Vec<Reason>, now: Timestamp) -> Step {
-    if reasons.is_empty() {
-        Step::waits(State::Approved, Queue::Send, now)
-    } else {
-        Step::ends(State::Refused(reasons), Money::Returns)
+pub fn assessed(verdict: Verdict, now: Timestamp, review_ms: i64) -> Step {
+    match verdict {
+        Verdict::Pass => Step::waits(State::Approved, Queue::Send, now),
+        Verdict::Review(reasons) => {
+            let approvals = Vec::new();
+            let review = State::Review(Review { reasons, approvals });
+            Step::waits(review, Queue::Review, now.after_ms(review_ms))
+        }
+        Verdict::Refuse(reasons) => Step::ends(State::Refused(reasons), Money::Returns),
     }
+}
+
+/// Whether an order may be sent in this state.
+#[must_use]
+pub fn sendable(state: &State) -> bool {
+    match state {
+        State::Approved
+        | State::Deferred(..)
+        | State::Unknown(..)
+        | State::AwaitingUser(_, None) => true,
+        State::Requested
+        | State::Review(_)
+        | State::Sending(_)
+        | State::Processing(_)
+        | State::AwaitingUser(_, Some(_))
+        | State::Cancelling(_)
+        | State::Paid(..)
+        | State::Failed(..)
+        | State::Expired(_)
+        | State::Cancelled(_)
+        | State::Refused(_) => false,
+    }
+}
+
+/// People are still asked, until then.
+#[must_use]
+pub fn reviewed(review: Review, until: Timestamp) -> Step {
+    Step::waits(State::Review(review), Queue::Review, until)
+}
+
+/// Whether WeChat surely has nothing of it: no send was begun, or every one was refused.
+#[must_use]
+pub fn unsent(state: &State) -> bool {
+    match state {
+        State::Requested | State::Review(_) | State::Approved => true,
+        State::Deferred(attempt, _) => !attempt.doubt,
+        State::Sending(_)
+        | State::Unknown(..)
+        | State::Processing(_)
+        | State::AwaitingUser(..)
+        | State::Cancelling(_)
+        | State::Paid(..)
+        | State::Failed(..)
+        | State::Expired(_)
+        | State::Cancelled(_)
+        | State::Refused(_) => false,
+    }
+}
+
+/// It ends for a reason that is not WeChat's; nothing where WeChat may have it.
+#[must_use]
+pub fn given_up(state: State, reason: Reason) -> Option<Step> {
+    if !unsent(&state) {
+        return None;
+    }
+    let ends = match state.attempt() {
+        Some(attempt) => State::Failed(attempt.clone(), reason.code().to_owned()),
+        None => State::Refused(vec![reason]),
+    };
+    Some(Step::ends(ends, Money::Returns))
+}
+
+/// Somebody wants the same order sent again now; nothing where that is not allowed.
+#[must_use]
+pub fn resent(state: State, now: Timestamp) -> Option<Step> {
+    let attempt = state.attempt()?;
+    let allowed = now.since_ms(attempt.first_sent_at) < RESEND_WINDOW_MS;
+    match state {
+        State::Deferred(..) | State::Unknown(..) if allowed => {
+            Some(Step::waits(state, Queue::Send, now))
+        }
+        State::Deferred(..)
+        | State::Unknown(..)
+        | State::Requested
+        | State::Review(_)
+        | State::Approved
+        | State::Sending(_)
+        | State::Processing(_)
+        | State::AwaitingUser(..)
+        | State::Cancelling(_)
+        | State::Paid(..)
+        | State::Failed(..)
+        | State::Expired(_)
+        | State::Cancelled(_)
+        | State::Refused(_) => None,
+    }
+}
+
+/// An attempt of which WeChat may know ends by the word of a bill.
+#[must_use]
+pub fn billed(state: &State, paid: bool, now: Timestamp) -> Option<Step> {
+    let attempt = state.attempt().filter(|_| !state.is_final())?.clone();
+    Some(if paid {
+        Step::ends(State::Paid(attempt, now), Money::Settles)
+    } else {
+        let code = "not_on_any_bill".to_owned();
+        Step::ends(State::Failed(attempt, code), Money::Returns)
+    })
+}
+
+/// An attempt ended unpaid for a reason that may be gone later: the payout goes on with a new
+/// one instead of ending.
+#[must_use]
+pub fn again(cure: Cure, now: Timestamp) -> Option<Step> {
+    let due = match cure {
+        Cure::Never => return None,
+        Cure::Later => now.after_ms(AGAIN_MS),
+        Cure::Float | Cure::Person => now.after_ms(PERSON_MS),
+        Cure::Tomorrow => tomorrow(now),
+    };
+    Some(Step::waits(State::Approved, Queue::Send, due))
+}
+
+/// A little after the next business day begins.
+fn tomorrow(now: Timestamp) -> Timestamp {
+    now.business_date().next().start().after_ms(PERSON_MS)
 }
 
 /// The order is about to be sent: `order` is the one made now for a first send; every later
@@ -133,6 +255,7 @@ pub fn begun(state: State, order: TransferOrder, now: Timestamp) -> Option<Step>
             ..attempt
         },
         State::Requested
+        | State::Review(_)
         | State::Sending(_)
         | State::Processing(_)
         | State::AwaitingUser(_, Some(_))
@@ -155,7 +278,7 @@ pub fn begun(state: State, order: TransferOrder, now: Timestamp) -> Option<Step>
 #[must_use]
 pub fn cancelled(state: State, now: Timestamp) -> Option<Step> {
     match state {
-        State::Requested | State::Approved => {
+        State::Requested | State::Review(_) | State::Approved => {
             Some(Step::ends(State::Cancelled(None), Money::Returns))
         }
         State::Deferred(attempt, _) if !attempt.doubt => {
@@ -181,7 +304,11 @@ pub fn cancelled(state: State, now: Timestamp) -> Option<Step> {
 #[must_use]
 pub fn reported(state: &State, report: &TransferReport, now: Timestamp) -> Effect {
     let attempt = match state {
-        State::Requested | State::Approved | State::Refused(_) | State::Cancelled(None) => {
+        State::Requested
+        | State::Review(_)
+        | State::Approved
+        | State::Refused(_)
+        | State::Cancelled(None) => {
             // Nothing was sent, so there is nothing that WeChat can know about it.
             return if proves_an_end(&report.finding) {
                 Effect::Contradicts
@@ -208,7 +335,7 @@ pub fn reported(state: &State, report: &TransferReport, now: Timestamp) -> Effec
             let at = report.at.unwrap_or(now);
             Effect::moves(Step::ends(State::Paid(attempt, at), Money::Settles))
         }
-        Finding::Failed { code } => Effect::moves(Step::ends(
+        Finding::Failed { code, .. } => Effect::moves(Step::ends(
             State::Failed(attempt, code.clone()),
             Money::Returns,
         )),
@@ -342,6 +469,12 @@ fn refused(state: &State, attempt: Attempt, code: &str, cure: Cure, now: Timesta
             Queue::Send,
             now.after_ms(LATER_MS),
         ),
+        // When the account has money again is the merchant's stop's affair.
+        Cure::Float => Step::waits(State::Deferred(attempt, code), Queue::Send, now),
+        Cure::Tomorrow => {
+            let due = tomorrow(now);
+            Step::waits(State::Deferred(attempt, code), Queue::Send, due)
+        }
         Cure::Person => Step::waits(
             State::Deferred(attempt, code),
             Queue::Send,

@@ -4,11 +4,12 @@
 use std::fmt::Write as _;
 
 use expect_test::{expect, expect_file};
+use lingqian_core::control::Actor;
 use lingqian_core::payout::{
     ANSWER_WAIT_MS, Attempt, Effect, LATER_MS, Money, NOT_FOUND_WAIT_MS, PERSON_MS, Queue,
-    RESEND_WINDOW_MS, State, Step, ask_due, assessed, begun, cancelled, reported,
+    RESEND_WINDOW_MS, Review, State, Step, ask_due, assessed, begun, cancelled, reported,
 };
-use lingqian_core::risk::Reason;
+use lingqian_core::risk::{Reason, Verdict};
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::{Cure, Finding, Origin, TransferOrder};
 
@@ -49,6 +50,13 @@ fn states() -> Vec<(&'static str, State)> {
     let code = || "CODE".to_owned();
     vec![
         ("requested", State::Requested),
+        (
+            "review",
+            State::Review(Review {
+                reasons: vec![Reason::ApprovalNeeded],
+                approvals: vec![Actor::engine()],
+            }),
+        ),
         ("approved", State::Approved),
         ("sending", State::Sending(sure())),
         ("sending in doubt", State::Sending(doubt())),
@@ -88,8 +96,16 @@ fn findings() -> Vec<(&'static str, Finding)> {
         ("paid", Finding::Paid),
         ("expired", Finding::Expired),
         ("cancelled", Finding::Cancelled),
-        ("failed", Finding::Failed { code: code() }),
+        (
+            "failed",
+            Finding::Failed {
+                code: code(),
+                cure: Cure::Never,
+            },
+        ),
         ("refused, later", refused(Cure::Later)),
+        ("refused, float", refused(Cure::Float)),
+        ("refused, tomorrow", refused(Cure::Tomorrow)),
         ("refused, person", refused(Cure::Person)),
         ("refused, never", refused(Cure::Never)),
         ("not found", Finding::NotFound),
@@ -205,6 +221,7 @@ fn each(next: impl Fn(State) -> Option<Step>) -> String {
 fn a_send_begins_only_where_nothing_is_under_way() {
     let expected = expect![[r#"
         requested            | -
+        review               | -
         approved             | sending, ask in 30 s
         sending              | -
         sending in doubt     | -
@@ -229,6 +246,7 @@ fn a_send_begins_only_where_nothing_is_under_way() {
 fn a_cancel_ends_only_what_was_surely_not_accepted() {
     let expected = expect![[r#"
         requested            | cancelled, returns
+        review               | cancelled, returns
         approved             | cancelled, returns
         sending              | -
         sending in doubt     | -
@@ -344,10 +362,15 @@ fn a_cancel_that_did_not_arrive_is_asked_for_again() {
 #[test]
 fn risk_passes_or_returns_the_money() {
     assert_eq!(
-        step(&assessed(Vec::new(), NOON), NOON),
+        step(&assessed(Verdict::Pass, NOON, 60_000), NOON),
         "approved, send in 0 s"
     );
-    let refused = assessed(vec![Reason::Frozen], NOON);
+    let people = Verdict::Review(vec![Reason::ApprovalNeeded]);
+    assert_eq!(
+        step(&assessed(people, NOON, 60_000), NOON),
+        "review, review in 60 s"
+    );
+    let refused = assessed(Verdict::Refuse(vec![Reason::Frozen]), NOON, 60_000);
     assert_eq!(step(&refused, NOON), "refused, returns");
 }
 

@@ -2,6 +2,7 @@
 
 mod auditing;
 mod conserved;
+mod control;
 mod earning;
 mod linking;
 mod machine;

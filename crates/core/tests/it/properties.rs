@@ -108,6 +108,7 @@ impl Rail {
             1 => Finding::Expired,
             2 => Finding::Failed {
                 code: "RISK".into(),
+                cure: Cure::Never,
             },
             3 if matches!(truth, Finding::Cancelling) => Finding::Cancelled,
             _ => Finding::Processing,
@@ -290,7 +291,10 @@ fn findings() -> [Finding; 13] {
         Finding::Paid,
         Finding::Expired,
         Finding::Cancelled,
-        Finding::Failed { code: code() },
+        Finding::Failed {
+            code: code(),
+            cure: Cure::Never,
+        },
         refused(0),
         refused(1),
         refused(2),

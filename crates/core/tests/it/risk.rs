@@ -135,17 +135,18 @@ fn who_is_frozen_between_approval_and_first_send_is_not_paid() {
 }
 
 #[test]
-fn a_freeze_after_the_first_send_cannot_take_it_back() {
+fn what_may_have_arrived_of_a_frozen_user_is_asked_about_and_not_sent_again() {
     let mut world = World::with_balance(1_000_000);
     world.begin(1, 100);
     freeze(&mut world, true);
     world.hear(1, Origin::Answer, unknown());
     let again = world.must(Command::BeginTransfer(po(1)));
-    assert!(
-        matches!(again, Outcome::Begun(_)),
-        "the same order goes out again"
-    );
-    world.hear(1, Origin::Answer, Finding::Paid);
+    let stays = Outcome::Payout {
+        state: "unknown",
+        moved: false,
+    };
+    assert_eq!(again, stays);
+    world.hear(1, Origin::Query, Finding::Paid);
     assert_eq!(world.alice(), (0, 0));
     world.is_sound();
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use lingqian_core::audit::{Audit, Finding as Wrong};
 use lingqian_core::changes::{HistoryLine, Work};
 use lingqian_core::command::{Command, IdempotencyKey};
+use lingqian_core::control::Deed;
 use lingqian_core::earning::{EarningEvent, Kind, Terms};
 use lingqian_core::id::{
     AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference,
@@ -14,7 +15,7 @@ use lingqian_core::id::{
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::link::{Identity, StateDigest};
 use lingqian_core::money::{Fen, Micros};
-use lingqian_core::payout::{Asked, Payout};
+use lingqian_core::payout::{Asked, Payout, State};
 use lingqian_core::reconcile::{Bill, BillLine, Direction};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) history: Vec<HistoryLine>,
     pub(crate) work: BTreeMap<PayoutId, Work>,
     pub(crate) bills: Vec<Bill>,
+    pub(crate) deeds: Vec<Deed>,
     /// What the last command changed.
     pub(crate) last: Changes,
 }
@@ -72,6 +74,8 @@ pub(crate) fn merchant() -> Merchant {
         scene: "1000".into(),
         scene_report: vec![("岗位类型".into(), "看广告".into())],
         remark: "零钱".into(),
+        weight: 1,
+        day_quota: None,
     }
 }
 
@@ -175,6 +179,7 @@ impl World {
             history: Vec::new(),
             work: BTreeMap::new(),
             bills: Vec::new(),
+            deeds: Vec::new(),
             last: Changes::default(),
         }
     }
@@ -200,6 +205,10 @@ impl World {
     /// Decides, and lives with it. What a command asks for and nobody wrote is absent.
     pub(crate) fn run(&mut self, command: Command) -> Answer {
         let keys = Keys::of([&command].into_iter(), self.now);
+        if self.facts.day != keys.day {
+            self.facts.day = keys.day;
+            self.facts.merchant_days.clear();
+        }
         self.add_absences(keys);
         let moment = Moment {
             now: self.now,
@@ -223,6 +232,7 @@ impl World {
             self.bills.retain(|known| known.date != bill.date);
             self.bills.push(bill.clone());
         }
+        self.deeds.extend(changes.deeds.iter().cloned());
         self.last = changes;
         Ok(outcome)
     }
@@ -370,9 +380,18 @@ fn check_step(before: Option<&Payout>, after: &Payout) {
         assert_eq!(after.version, 1, "a life begins at 1");
         return;
     };
+    if after == before {
+        // It only waits longer, or for something else.
+        return;
+    }
     assert_eq!(after.version, before.version + 1, "every change counts");
     if before.state.is_final() {
         assert_eq!(after.state, before.state, "final is final");
+    }
+    if after.tries > before.tries {
+        assert_eq!(after.tries, before.tries + 1, "one attempt ends at a time");
+        assert_eq!(after.state, State::Approved, "a new attempt is to begin");
+        return;
     }
     if let Some(attempt) = before.state.attempt() {
         let next = after.state.attempt().expect("an attempt is not forgotten");

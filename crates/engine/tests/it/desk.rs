@@ -4,11 +4,11 @@ use lingqian_core::command::Command;
 use lingqian_core::id::UserId;
 use lingqian_core::money::Micros;
 use lingqian_core::{Outcome, Rejection};
-use lingqian_engine::sweep::{SweepCursor, sweep};
+use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::{Desk, Limits};
-use lingqian_io::Browse;
 use lingqian_io::Fault;
 use lingqian_io::twin::FaultPoint;
+use lingqian_io::{Browse, Clock as _};
 
 use crate::world::{World, event, withdrawal};
 
@@ -103,7 +103,8 @@ async fn a_sweep_asks_everybody_once_a_day_however_often_it_runs() {
                         ..Limits::default()
                     };
                     let fen = lingqian_core::money::Fen(1);
-                    let swept = sweep(world, &desk, &limits, fen, cursor).await;
+                    let plan = Plan::today(fen, world.clock.business());
+                    let swept = sweep(world, &desk, &limits, &plan, cursor).await;
                     let (progress, next) = swept.expect("no fault");
                     held += progress.moved;
                     cursor = next;

@@ -5,5 +5,6 @@ mod copy;
 mod crash;
 mod desk;
 mod lane;
+mod watch;
 mod wechat;
 mod world;

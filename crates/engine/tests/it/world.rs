@@ -11,6 +11,7 @@ use lingqian_core::id::{
 use lingqian_core::link::{Identity, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::Asked;
+use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::Merchant;
 use lingqian_core::user::Sealed;
@@ -118,6 +119,8 @@ impl World {
                 scene: "1000".into(),
                 scene_report: Vec::new(),
                 remark: "test".into(),
+                weight: 1,
+                day_quota: None,
             }),
             Command::DefineKind(Kind {
                 no: KindNo(1),
@@ -162,7 +165,15 @@ impl World {
 
     /// A process that lives until its work is done; its desk lives and dies with it.
     pub(crate) async fn live<R>(&self, work: impl AsyncFn(Desk) -> R) -> R {
-        let settings = DeskSettings::default();
+        self.live_under(Policy::default(), work).await
+    }
+
+    /// The same under other limits.
+    pub(crate) async fn live_under<R>(&self, policy: Policy, work: impl AsyncFn(Desk) -> R) -> R {
+        let settings = DeskSettings {
+            policy,
+            ..DeskSettings::default()
+        };
         let (desk, serve) = Desk::open(self.store.clone(), Arc::clone(&self.clock), settings);
         let (_, done) = futures_util::future::join(serve, work(desk)).await;
         done

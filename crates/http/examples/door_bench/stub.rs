@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use lingqian_core::command::{ApiKey, DeadLetter};
+use lingqian_core::control::{Deed, Stop};
 use lingqian_core::earning::{Credited, Kind, Terms};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{AppId, KindCode, KindNo, MchId, OutBillNo, PayoutId, UserId, UserNo};
+use lingqian_core::id::{
+    AppId, KindCode, KindNo, MchId, MerchantNo, OutBillNo, PayoutId, UserId, UserNo,
+};
 use lingqian_core::link::Identity;
-use lingqian_core::money::Micros;
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{
@@ -152,6 +155,18 @@ impl Browse for Nothing {
         Ok(vec![(*self.key).clone()])
     }
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
+        absent()
+    }
+    async fn stops(&self) -> Result<Vec<Stop>, Fault> {
+        absent()
+    }
+    async fn deeds(&self, _: Option<String>, _: u32) -> Result<Vec<Deed>, Fault> {
+        absent()
+    }
+    async fn merchant_days(
+        &self,
+        _: BusinessDate,
+    ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
         absent()
     }
     async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {

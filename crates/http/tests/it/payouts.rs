@@ -108,6 +108,7 @@ async fn each_end_is_shown_with_its_reason() {
     };
     let failed = Finding::Failed {
         code: "ACCOUNT_FROZEN".into(),
+        cure: Cure::Never,
     };
     let cases = [
         (Finding::Paid, "paid", Value::Null, true),

@@ -102,7 +102,10 @@ impl Rail for FakeRail {
         let number = OutBillNo::parse(number).map_err(|_| Refusal::Malformed("out_bill_no"))?;
         let finding = match word {
             "paid" => Finding::Paid,
-            _ => Finding::Failed { code: word.into() },
+            _ => Finding::Failed {
+                code: word.into(),
+                cure: lingqian_core::transfer::Cure::Never,
+            },
         };
         let report = report(number, Origin::Notification, finding, now);
         Ok(Opened::Transfer(Box::new(report)))

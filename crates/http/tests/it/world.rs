@@ -352,6 +352,8 @@ fn merchant() -> Merchant {
         scene: "1000".into(),
         scene_report: vec![("活动名称".into(), "看视频".into())],
         remark: "提现".into(),
+        weight: 1,
+        day_quota: None,
     }
 }
 

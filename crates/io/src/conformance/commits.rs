@@ -54,6 +54,7 @@ fn all_sorts_of_keys() -> Keys {
         idempotency: BTreeSet::from([key("k")]),
         payouts: BTreeSet::from([payout_id(1)]),
         bill_lines: BTreeSet::from([(mchid(), "flow".to_owned())]),
+        closed_bills: true,
         day: NOON.business_date(),
     }
 }

@@ -106,6 +106,8 @@ pub(super) fn merchant() -> Merchant {
             ("奖励说明".into(), "每次 1 分".into()),
         ],
         remark: "看广告的零钱".into(),
+        weight: 3,
+        day_quota: Some(Fen(5_000_000)),
     }
 }
 
@@ -155,6 +157,7 @@ pub(super) fn payout(no: i64, state: State) -> Payout {
         version: 1,
         counted_on: None,
         billed: Fen::ZERO,
+        tries: 0,
         state,
     }
 }

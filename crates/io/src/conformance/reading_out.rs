@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use lingqian_core::Changes;
 use lingqian_core::changes::HistoryLine;
 use lingqian_core::command::{ApiKey, DeadLetter, IdempotencyKey};
+use lingqian_core::control::{Scope, Stop};
 use lingqian_core::facts::RememberedAnswer;
 use lingqian_core::id::{PayoutId, UserNo};
 use lingqian_core::link::{LinkState, StateDigest};
@@ -16,10 +17,10 @@ use lingqian_core::transfer::Evidence;
 use lingqian_core::user::DayTotals;
 
 use super::given::{
-    DAY_MS, MERCHANT, NOON, app, basis, commit, earned, held, key, link, opened, payout, payout_id,
-    user, user_id, waits,
+    DAY_MS, MERCHANT, NOON, app, attempt, basis, commit, earned, held, key, link, opened, payout,
+    payout_id, user, user_id, waits,
 };
-use super::{events, reconciling, states, whole_flow};
+use super::{control, events, reconciling, states, whole_flow};
 use crate::read_out::{Cursor, Part, Piece, ReadOut};
 use crate::store::{Audited, Committed, PayoutFilter, Summary};
 use crate::twin::MemoryStore;
@@ -117,6 +118,11 @@ async fn same<F: Store + Browse + ReadOut, T: Store + Browse + ReadOut>(from: &F
     assert_eq!(from.reconciled().await, to.reconciled().await);
     assert_eq!(from.api_keys().await, to.api_keys().await);
     assert_eq!(from.merchants().await, to.merchants().await);
+    assert_eq!(from.stops().await, to.stops().await);
+    assert_eq!(from.deeds(None, 99).await, to.deeds(None, 99).await);
+    let ever = BusinessDate(i32::MIN);
+    let days = from.merchant_days(ever).await;
+    assert_eq!(days, to.merchant_days(ever).await);
     assert_eq!(from.dead_letters(99).await, to.dead_letters(99).await);
     assert_eq!(from.newest_entry().await, to.newest_entry().await);
     // Whatever nobody can ask for by name; stores hand answers out in places of their own.
@@ -179,6 +185,7 @@ pub async fn full_books<S: Store + Browse>(store: S) -> S {
         commit(&store, changes).await;
     }
     counted(&store).await;
+    controlled(&store).await;
     let date = NOON.business_date();
     let mut billed = reconciling::lines_of(payout_id(10), date);
     billed.bills = vec![bill(date), bill(date.next())];
@@ -245,6 +252,26 @@ async fn counted<S: Store>(store: &S) {
             (key(name), answer)
         })
         .into();
+    commit(store, changes).await;
+}
+
+/// What people and the engine stopped and did, and a payout that is at its second attempt.
+async fn controlled<S: Store>(store: &S) {
+    let mut tried = payout(51, State::Approved);
+    tried.tries = 1;
+    tried.version = 4;
+    let mut changes = held(tried);
+    changes.attempts = vec![attempt(51)];
+    changes.stops = control::stops();
+    changes.stops.push(Stop {
+        scope: Scope::Scene("1005".into()),
+        lifted_at: Some(NOON),
+        ..control::stops()[3].clone()
+    });
+    changes.deeds = ["approve", "stop", "lift", "refuse", "cancel"]
+        .map(|what| control::deed(what, "all"))
+        .into();
+    changes.merchant_days = vec![(MERCHANT, NOON.business_date(), Fen(200))];
     commit(store, changes).await;
 }
 

@@ -190,10 +190,9 @@ async fn breaks_open_change_close_and_open_again<S: Store + Browse>(store: S) {
     assert_eq!(facts.open_break(&subject), None, "only what was asked for");
 }
 
-async fn bills_close_by_day_and_may_be_closed_again<S: Store + Browse>(store: S) {
-    let store = opened(store).await;
-    let date = NOON.business_date();
-    let first = Bill {
+/// A day on which as much came in as left.
+pub(super) fn bill(date: BusinessDate) -> Bill {
+    Bill {
         merchant: MERCHANT,
         date,
         sha1: "da39a3ee5e6b4b0d3255bfef95601890afd80709".into(),
@@ -203,7 +202,13 @@ async fn bills_close_by_day_and_may_be_closed_again<S: Store + Browse>(store: S)
         opening: Fen(100_000),
         closing: Fen(100_000),
         fetched_at: NOON,
-    };
+    }
+}
+
+async fn bills_close_by_day_and_may_be_closed_again<S: Store + Browse>(store: S) {
+    let store = opened(store).await;
+    let date = NOON.business_date();
+    let first = bill(date);
     let empty = Bill {
         date: date.next(),
         sha1: String::new(),

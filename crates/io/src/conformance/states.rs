@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use lingqian_core::changes::HistoryLine;
+use lingqian_core::control::Actor;
 use lingqian_core::id::{PayoutId, UserNo};
 use lingqian_core::money::Fen;
-use lingqian_core::payout::{Asked, Attempt, Payout, Queue, State};
+use lingqian_core::payout::{Asked, Attempt, Payout, Queue, Review, State};
 use lingqian_core::risk::Reason;
 use lingqian_core::transfer::Evidence;
 use lingqian_core::user::DayTotals;
@@ -41,6 +42,10 @@ fn bare(no: i64) -> Attempt {
     }
 }
 
+fn actor(name: &str) -> Actor {
+    Actor::parse(name).expect("a name")
+}
+
 /// One payout per state, twice where the state has something optional.
 pub(super) fn every_state() -> Vec<Payout> {
     let code = || "ACCOUNT_ERROR".to_owned();
@@ -62,6 +67,14 @@ pub(super) fn every_state() -> Vec<Payout> {
         State::Cancelled(None),
         State::Refused(Reason::ALL.to_vec()),
         State::Refused(vec![Reason::Frozen]),
+        State::Review(Review {
+            reasons: vec![Reason::ApprovalNeeded, Reason::SecondNeeded],
+            approvals: Vec::new(),
+        }),
+        State::Review(Review {
+            reasons: vec![Reason::ApprovalNeeded],
+            approvals: vec![actor("key:lk_1"), actor("cli:wang")],
+        }),
     ];
     let names: BTreeSet<&str> = states.iter().map(State::name).collect();
     assert_eq!(names, BTreeSet::from(State::NAMES), "no state is left out");
@@ -96,7 +109,7 @@ async fn a_payout_of_every_state_reads_back<S: Store + Browse>(store: S) {
         assert_eq!(read(&store, payout.id).await, payout);
     }
     let audited = audit(&store, &[], "a payout in every state").await;
-    assert_eq!(audited.payouts, 16);
+    assert_eq!(audited.payouts, 18);
 }
 
 async fn a_payout_moves_through_its_life<S: Store + Browse>(store: S) {
@@ -185,7 +198,7 @@ async fn history_keeps_its_order_and_its_evidence<S: Store + Browse>(store: S) {
     let lines: Vec<HistoryLine> = HistoryLine::EVENTS
         .into_iter()
         .zip(evidence.into_iter().cycle())
-        .zip(State::NAMES)
+        .zip(State::NAMES.into_iter().cycle())
         .map(|((event, evidence), state)| HistoryLine {
             payout: payout_id(1),
             at: NOON,
@@ -245,7 +258,7 @@ async fn lists_are_newest_first_and_can_be_filtered_and_paged<S: Store + Browse>
     };
     assert_eq!(
         listed(&store, all.clone()).await,
-        (1..=16).rev().collect::<Vec<_>>()
+        (1..=18).rev().collect::<Vec<_>>()
     );
     assert_eq!(listed(&store, of_state("awaiting_user")).await, [8, 7]);
     assert_eq!(listed(&store, of_state("no_such_state")).await, []);

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 
 use lingqian_core::changes::{HistoryLine, Work};
 use lingqian_core::command::{ApiKey, DeadLetter, IdempotencyKey};
+use lingqian_core::control::{Deed, Scope, Stop, StopCause};
 use lingqian_core::earning::{Earning, Kind, KindDay};
 use lingqian_core::facts::{RememberedAnswer, Wallet};
+use lingqian_core::id::OutBillNo;
 use lingqian_core::id::{
     EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, PayoutId, Reference, Source, UserId,
     UserNo,
 };
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::link::{Link, LinkState, StateDigest};
-use lingqian_core::money::Micros;
-use lingqian_core::payout::Payout;
+use lingqian_core::money::{Fen, Micros};
+use lingqian_core::payout::{Attempt, Payout};
 use lingqian_core::reconcile::{Bill, BookedLine, Break};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
@@ -54,7 +56,12 @@ pub(crate) struct Books {
     pub(crate) payouts: BTreeMap<PayoutId, Payout>,
     pub(crate) references: BTreeMap<Reference, PayoutId>,
     pub(crate) work: BTreeMap<PayoutId, Waiting>,
+    /// Attempts that ended while their payouts went on.
+    pub(crate) attempts: BTreeMap<OutBillNo, Attempt>,
     pub(crate) history: BTreeMap<PayoutId, Vec<HistoryLine>>,
+    pub(crate) stops: BTreeMap<(Scope, StopCause), Stop>,
+    pub(crate) deeds: Vec<Deed>,
+    pub(crate) merchant_days: BTreeMap<(MerchantNo, BusinessDate), Fen>,
     pub(crate) day_totals: BTreeMap<(UserNo, BusinessDate), DayTotals>,
     pub(crate) answers: BTreeMap<IdempotencyKey, RememberedAnswer>,
     pub(crate) bill_lines: BTreeMap<(MerchantNo, String), BookedLine>,
@@ -109,8 +116,19 @@ impl Books {
             merchants: self.merchants.clone(),
             next_user: self.users.last_key_value().map_or(1, |(no, _)| no.0 + 1),
             basis: self.generation,
+            stops: self.stops().into_iter().collect(),
+            merchant_days: self
+                .merchant_days(keys.day)
+                .into_iter()
+                .filter(|(_, day, _)| *day == keys.day)
+                .map(|(no, _, amount)| (no, amount))
+                .collect(),
+            day: keys.day,
             ..Facts::default()
         };
+        if keys.closed_bills {
+            facts.closed_bills = self.bills.keys().copied().collect();
+        }
         for id in keys.users.iter().chain(&keys.wallets) {
             facts.users.insert(id.clone(), self.user_by_id(id).cloned());
         }

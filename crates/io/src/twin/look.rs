@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use lingqian_core::command::{ApiKey, DeadLetter};
-use lingqian_core::id::{PayoutId, UserId, UserNo};
+use lingqian_core::control::{Deed, Stop};
+use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
-use lingqian_core::money::Micros;
+use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Payout, Queue, State};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::time::BusinessDate;
@@ -84,6 +85,12 @@ impl Books {
         let numbered = (1_i64..).zip(self.entries.iter().cloned());
         Some(PayoutStory {
             row,
+            attempts: self
+                .attempts
+                .values()
+                .filter(|attempt| attempt.number().payout() == id)
+                .cloned()
+                .collect(),
             history: self.history.get(&id).cloned().unwrap_or_default(),
             entries: numbered
                 .filter(|(_, entry)| entry.payout() == Some(id))
@@ -139,6 +146,34 @@ impl Books {
         let mut merchants: Vec<Merchant> = self.merchants.values().cloned().collect();
         merchants.sort_by_key(|merchant| merchant.no);
         merchants
+    }
+
+    pub(crate) fn stops(&self) -> Vec<Stop> {
+        let stops = self.stops.values();
+        let in_force = stops.filter(|stop| stop.lifted_at.is_none());
+        let mut stops: Vec<Stop> = in_force.cloned().collect();
+        stops.sort_by_key(|stop| (stop.scope.to_string(), stop.cause.name()));
+        stops
+    }
+
+    pub(crate) fn deeds(&self, subject: Option<&str>, limit: u32) -> Vec<Deed> {
+        let newest = self.deeds.iter().rev();
+        let wanted = |deed: &&Deed| subject.is_none_or(|subject| deed.subject == subject);
+        newest
+            .filter(wanted)
+            .take(at_most(limit))
+            .cloned()
+            .collect()
+    }
+
+    pub(crate) fn merchant_days(
+        &self,
+        since: BusinessDate,
+    ) -> Vec<(MerchantNo, BusinessDate, Fen)> {
+        let days = self.merchant_days.iter();
+        let days = days.filter(|((_, day), _)| *day >= since);
+        days.map(|((no, day), amount)| (*no, *day, *amount))
+            .collect()
     }
 
     pub(crate) fn reconciled(&self) -> (Vec<Bill>, Vec<Break>) {

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use lingqian_core::Changes;
 use lingqian_core::command::IdempotencyKey;
+use lingqian_core::control::Stop;
 use lingqian_core::earning::Earning;
 use lingqian_core::id::{EventId, Source, UserNo};
 use lingqian_core::money::Micros;
@@ -41,6 +42,7 @@ impl Books {
             Part::Days => self.some_days(from, limit),
             Part::Answers => self.some_answers(from, limit),
             Part::Reconciled => self.all_reconciled(),
+            Part::Deeds => self.some_deeds(from, limit),
             Part::DeadLetters => return self.some_letters(from, limit),
         };
         Piece::new(from.part, changes, more)
@@ -52,9 +54,29 @@ impl Books {
         Changes {
             kinds,
             merchants: self.merchants(),
+            stops: self.all_stops(),
+            merchant_days: self.merchant_days(BusinessDate(i32::MIN)),
             api_keys: self.api_keys(),
             ..Changes::default()
         }
+    }
+
+    fn all_stops(&self) -> Vec<Stop> {
+        let mut stops: Vec<Stop> = self.stops.values().cloned().collect();
+        stops.sort_by_key(|stop| (stop.scope.to_string(), stop.cause.name()));
+        stops
+    }
+
+    fn some_deeds(&self, from: &Cursor, limit: u32) -> Rows {
+        let skipped = usize::try_from(from.numbers.0).unwrap_or(0);
+        let (deeds, more) = page(self.deeds.iter().skip(skipped), limit);
+        let given = i64::try_from(deeds.len()).unwrap_or(i64::MAX);
+        let next = Cursor::at(from.part, (from.numbers.0.saturating_add(given), 0));
+        let changes = Changes {
+            deeds: deeds.into_iter().cloned().collect(),
+            ..Changes::default()
+        };
+        (changes, Some(next).filter(|_| more))
     }
 
     fn some_users(&self, from: &Cursor, limit: u32) -> Rows {
@@ -102,6 +124,9 @@ impl Books {
             let work = self.work.get(&payout.id).filter(|_| waits);
             let work = work.map(|waiting| waiting.work);
             changes.payouts.push((payout.clone(), work));
+            let earlier = self.attempts.values().filter(|_| !waits);
+            let earlier = earlier.filter(|attempt| attempt.number().payout() == payout.id);
+            changes.attempts.extend(earlier.cloned());
             let history = self.history.get(&payout.id).filter(|_| !waits);
             changes
                 .history

@@ -8,7 +8,7 @@ use lingqian_core::command::DeadLetter;
 use lingqian_core::id::{OpenId, PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::money::{Fen, Micros};
-use lingqian_core::payout::Payout;
+use lingqian_core::payout::{Payout, State};
 
 use super::books::{Books, Waiting};
 use crate::Fault;
@@ -187,6 +187,13 @@ impl Books {
         for merchant in changes.merchants.drain(..) {
             self.merchants.insert(merchant.mchid.clone(), merchant);
         }
+        for stop in changes.stops.drain(..) {
+            self.stops.insert((stop.scope.clone(), stop.cause), stop);
+        }
+        self.deeds.append(&mut changes.deeds);
+        for (merchant, day, amount) in changes.merchant_days.drain(..) {
+            self.merchant_days.insert((merchant, day), amount);
+        }
         for mut key in changes.api_keys.drain(..) {
             // A key that was withdrawn stays withdrawn, since when it was.
             let known = self.api_keys.get(&key.id);
@@ -258,6 +265,9 @@ impl Books {
             self.references.insert(payout.reference.clone(), payout.id);
             self.payouts.insert(payout.id, payout);
         }
+        for attempt in changes.attempts.drain(..) {
+            self.attempts.insert(attempt.number(), attempt);
+        }
         for line in changes.history.drain(..) {
             self.history.entry(line.payout).or_default().push(line);
         }
@@ -285,22 +295,28 @@ fn check_successor(before: &Payout, after: &Payout) -> Result<(), Fault> {
         let Payout {
             id,
             user,
-            merchant,
             amount,
             reference,
             asked,
             created_at,
             ..
         } = payout.clone();
-        (id, user, merchant, amount, reference, asked, created_at)
+        (id, user, amount, reference, asked, created_at)
     };
     unless(
         of(before) == of(after),
         "a payout keeps what it was made of",
     )?;
-    let stays = !before.state.is_final() || before.state == after.state;
+    // Who pays is decided when the order is made.
+    let kept = before.merchant == after.merchant || before.state == State::Approved;
+    unless(kept, "a payout keeps what it was made of")?;
+    let of = |payout: &Payout| (payout.state.clone(), payout.tries);
+    let stays = !before.state.is_final() || of(before) == of(after);
     unless(stays, "a final payout never changes its state")?;
-    if let Some(attempt) = before.state.attempt() {
+    let more = after.tries.checked_sub(before.tries);
+    let counted = more == Some(0) || (more == Some(1) && after.state == State::Approved);
+    unless(counted, "one attempt of a payout ends at a time")?;
+    if let Some(attempt) = before.state.attempt().filter(|_| more == Some(0)) {
         let kept = after.state.attempt().map(|after| &after.order) == Some(&attempt.order);
         unless(kept, "an order never changes once it may have been sent")?;
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::books::Books;
 use crate::output::show;
 use crate::progress::{Stage, grouped};
-use crate::store::AnyStore;
+use crate::store::{AnyStore, Purpose};
 use crate::{NEEDS_A_PERSON, home::Home};
 
 /// An audit as JSON.
@@ -59,7 +59,12 @@ impl From<Audited> for Report {
 pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
     let stage = Stage::begin("audit", "entries", None);
     let audited = match home.shared_store()? {
-        Some(url) => AnyStore::open(home, &url).await?.audit().await?,
+        Some(url) => {
+            AnyStore::open(home, &url, Purpose::Look)
+                .await?
+                .audit()
+                .await?
+        }
         None => Books::open(home)?.audit()?,
     };
     stage.at(audited.entries);

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::commands::payouts::Row;
 use crate::home::Home;
 use crate::output::{account, beijing, rfc3339, show};
+use crate::store::Purpose;
 use crate::wire::Wire;
 
 #[derive(Debug, Serialize)]
@@ -104,7 +105,7 @@ pub(crate) async fn run(home: &Home, payout: &str, json: bool) -> anyhow::Result
     let id = PayoutId::parse(payout)
         .or_else(|_| OutBillNo::parse(payout).map(OutBillNo::payout))
         .with_context(|| format!("{payout} is neither a payout (po_…) nor our number (LQ…)"))?;
-    let wire = Wire::open(home).await?;
+    let wire = Wire::open_for(home, Purpose::Look).await?;
     let story = wire
         .store()
         .payout(id)

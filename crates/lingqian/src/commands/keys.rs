@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::Keys;
 use crate::home::Home;
 use crate::output::{rfc3339, show};
+use crate::store::Purpose;
 use crate::wire::Wire;
 
 /// Runs the command.
@@ -18,7 +19,11 @@ use crate::wire::Wire;
 /// # Errors
 /// When a scope or key is not known, or the store fails.
 pub(crate) async fn run(home: &Home, options: &Keys, json: bool) -> anyhow::Result<ExitCode> {
-    let wire = Wire::open(home).await?;
+    let purpose = match options {
+        Keys::List => Purpose::Look,
+        _ => Purpose::Write,
+    };
+    let wire = Wire::open_for(home, purpose).await?;
     let desk = wire.open_desk();
     let now = wire.clock().business();
     match options {

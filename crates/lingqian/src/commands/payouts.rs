@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::cli::Payouts;
 use crate::home::Home;
 use crate::output::{beijing, rfc3339, show};
+use crate::store::Purpose;
 use crate::wire::Wire;
 
 /// A payout as JSON.
@@ -81,7 +82,7 @@ pub(crate) async fn run(home: &Home, options: &Payouts, json: bool) -> anyhow::R
         before: before.context("--before is not a payout")?,
         limit: options.limit,
     };
-    let wire = Wire::open(home).await?;
+    let wire = Wire::open_for(home, Purpose::Look).await?;
     let rows = wire.store().payouts(filter).await?;
     let values: Vec<Row> = rows.iter().map(Row::from).collect();
     show(json, &values, |out| {

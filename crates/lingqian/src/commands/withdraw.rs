@@ -9,14 +9,15 @@ use lingqian_core::money::Fen;
 use lingqian_core::payout::Asked;
 use lingqian_core::withdrawal::{Wanted, Withdrawal};
 use lingqian_core::{Outcome, Rejection};
-use lingqian_engine::sweep::{SweepCursor, sweep};
-use lingqian_engine::{Desk, Limits};
+use lingqian_engine::Desk;
+use lingqian_engine::sweep::Plan;
 use lingqian_io::{Clock as _, Dice as _, Ports as _};
 use serde_json::json;
 
 use crate::cli::Withdraw;
 use crate::home::Home;
 use crate::output::show;
+use crate::passes::sweep_all;
 use crate::platform::open;
 use crate::wire::Wire;
 
@@ -28,7 +29,7 @@ pub(crate) async fn run(home: &Home, options: &Withdraw, json: bool) -> anyhow::
     let (wire, desk) = open(home).await?;
     if let Some(threshold) = options.sweep_fen {
         anyhow::ensure!(threshold > 0, "--sweep-fen must be more than zero");
-        return sweep_all(&wire, &desk, Fen(threshold), json).await;
+        return sweep_now(&wire, &desk, Fen(threshold), json).await;
     }
     let (Some(user), Some(reference)) = (&options.user, &options.reference) else {
         anyhow::bail!("--user and --reference are needed");
@@ -60,20 +61,15 @@ fn refused(rejection: Rejection) -> anyhow::Error {
     anyhow::Error::new(rejection).context(format!("refused ({code}), nothing changed"))
 }
 
-async fn sweep_all(
+async fn sweep_now(
     wire: &Wire,
     desk: &Desk,
     threshold: Fen,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let (mut looked, mut held) = (0, 0);
-    let mut cursor = SweepCursor::default();
-    while !cursor.done {
-        let (progress, next) = sweep(wire, desk, &Limits::default(), threshold, cursor).await?;
-        looked += progress.taken;
-        held += progress.moved;
-        cursor = next;
-    }
+    let plan = Plan::today(threshold, wire.clock().business());
+    let done = sweep_all(wire, desk, &plan).await?;
+    let (looked, held) = (done.taken, done.moved);
     let value = json!({ "balances": looked, "held": held, "threshold_fen": threshold.0 });
     show(json, &value, |out| {
         writeln!(

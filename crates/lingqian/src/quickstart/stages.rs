@@ -13,7 +13,7 @@ use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_engine::reconcile::reconcile;
-use lingqian_engine::sweep::{SweepCursor, sweep};
+use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::{Desk, Limits};
 use lingqian_http::wire::event::parse_event;
 use lingqian_io::store::Summary;
@@ -147,9 +147,10 @@ pub(crate) async fn credit(
 /// When the store fails.
 pub(crate) async fn sweep_all(wire: &Wire, desk: &Desk) -> anyhow::Result<Rate> {
     let stage = Stage::begin("sweep", "payouts held", None);
+    let plan = Plan::today(THRESHOLD, wire.clock().business());
     let mut cursor = SweepCursor::default();
     while !cursor.done {
-        let (progress, next) = sweep(wire, desk, &Limits::default(), THRESHOLD, cursor).await?;
+        let (progress, next) = sweep(wire, desk, &Limits::default(), &plan, cursor).await?;
         stage.advance(progress.moved);
         cursor = next;
     }
@@ -279,7 +280,7 @@ pub(crate) async fn is_clear(wire: &Wire) -> anyhow::Result<bool> {
 }
 
 /// The stable names of states, for the report.
-pub(crate) const STATES: [&str; 13] = State::NAMES;
+pub(crate) const STATES: [&str; 14] = State::NAMES;
 
 #[cfg(test)]
 mod tests {

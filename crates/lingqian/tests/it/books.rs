@@ -287,8 +287,41 @@ async fn looking_disturbs_no_server() {
         &["ledger", "verify"][..],
         &["audit"],
         &["sql", "-c", "SELECT count(*) FROM entries"],
+        &["export", "entries", "--format", "csv"],
+        &["payouts"],
+        &["keys", "list"],
     ] {
-        json(&data, arguments);
+        let output = run(&data, arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
     }
     drop(server);
+}
+
+#[tokio::test]
+async fn a_second_process_that_would_write_is_told_who_does_until_that_one_is_gone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    lived(&data);
+    let server = Running::start(&data, &["serve", "--listen", "127.0.0.1:0"]);
+    let holder = format!("process {} has", server.id());
+    let events = dir.path().join("none.jsonl");
+    std::fs::write(&events, "").expect("written");
+    let import = ["import", events.to_str().expect("a plain path")];
+    for arguments in [
+        &import[..],
+        &["withdraw", "--sweep-fen", "100"],
+        &["keys", "new", "--scope", "*"],
+        &["serve", "--listen", "127.0.0.1:0"],
+    ] {
+        let output = run(&data, arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{arguments:?}: {said}");
+        let told = said.contains("books_held") && said.contains(&holder);
+        assert!(told, "{arguments:?}: {said}");
+    }
+    // What a killed process leaves behind holds nobody up.
+    server.kill();
+    let output = run(&data, &import);
+    assert!(output.status.success(), "{output:?}");
 }

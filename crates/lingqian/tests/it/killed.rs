@@ -120,6 +120,17 @@ impl World {
             .map(|(status, value, _)| (status, value))
     }
 
+    async fn withdraw(&self, key: &str, body: &str) -> Option<(u16, Value)> {
+        let headers = [
+            ("authorization", self.key.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        let url = format!("{}/v1/withdrawals", self.url());
+        let answer = ask("POST", &url, &headers, body).await;
+        answer.map(|(status, value, _)| (status, value))
+    }
+
     async fn sandbox(&self, method: &str, path: &str, body: &str) -> Value {
         let url = format!("{}/_sandbox/{path}", self.sandbox.url);
         let headers = [("content-type", "application/json")];
@@ -265,20 +276,9 @@ async fn payouts_survive_kills_and_lost_answers_and_nobody_is_paid_twice() {
     for round in 0..3 {
         for user in 0..USERS {
             let (user, reference) = (format!("u{user}"), format!("r{round}-{user}"));
-            let wanted = [
-                "--user",
-                &user,
-                "--amount-fen",
-                "100",
-                "--reference",
-                &reference,
-            ];
-            let output = run(&world.data, &[&["withdraw"], &wanted[..]].concat());
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            let wanted = json!({ "user": user, "amount_fen": 100, "reference": reference });
+            let asked = world.withdraw(&reference, &wanted.to_string()).await;
+            assert_eq!(asked.expect("answers").0, 201, "{wanted}");
             if user.ends_with('9') {
                 world.kill();
                 world.restart(&address);

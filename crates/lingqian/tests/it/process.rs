@@ -84,6 +84,11 @@ impl Running {
         Running { child, url }
     }
 
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`, and nothing of it is left.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it is killed");

@@ -80,6 +80,8 @@ async fn a_scene_report_reads_back_whatever_is_in_it() {
             pair("活动名称", r"\\t \\"),
         ],
         remark: "r".into(),
+        weight: 1,
+        day_quota: None,
     };
     let changes = Changes {
         merchants: vec![merchant.clone()],

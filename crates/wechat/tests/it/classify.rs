@@ -33,7 +33,7 @@ fn only_listed_refusals_of_a_send_are_definite() {
         (400, "INVALID_REQUEST", LIMITS, Some(Cure::Never)),
         (400, "INVALID_REQUEST", PERCEPTION, Some(Cure::Never)),
         (400, "INVALID_REQUEST", OPENID, Some(Cure::Never)),
-        (400, "INVALID_REQUEST", QUOTA, Some(Cure::Never)),
+        (400, "INVALID_REQUEST", QUOTA, Some(Cure::Tomorrow)),
         (400, "INVALID_REQUEST", EXISTS, None),
         (400, "INVALID_REQUEST", "单号错误，请检查", None),
         (
@@ -47,7 +47,7 @@ fn only_listed_refusals_of_a_send_are_definite() {
         (400, "", "", None),
         (401, "SIGN_ERROR", "", Some(Cure::Person)),
         (403, "NO_AUTH", "", Some(Cure::Person)),
-        (403, "NOT_ENOUGH", "", Some(Cure::Later)),
+        (403, "NOT_ENOUGH", "", Some(Cure::Float)),
         (403, "USER_ERROR", "", None),
         (403, "", "", None),
         (404, "NOT_FOUND", "", None),
@@ -79,7 +79,7 @@ fn without_a_signature_nothing_is_refused_for_good() {
             "{code}"
         );
     }
-    assert_eq!(cure(403, "NOT_ENOUGH", "", false), Some(Cure::Later));
+    assert_eq!(cure(403, "NOT_ENOUGH", "", false), Some(Cure::Float));
 }
 
 #[test]
@@ -123,23 +123,33 @@ fn every_state_has_its_meaning_and_a_state_that_is_not_known_has_none() {
     assert_eq!(found("CANCELLED", None), Finding::Cancelled);
     assert_eq!(found("FAIL", Some("OVERDUE_CLOSE")), Finding::Expired);
     assert_eq!(found("FAIL", Some("MCH_CANCEL")), Finding::Cancelled);
-    for reason in [
-        "ACCOUNT_FROZEN",
-        "NAME_NOT_CORRECT",
-        "TRANSFER_RISK",
-        "A_NEW_REASON",
+    for (reason, cure) in [
+        ("ACCOUNT_FROZEN", Cure::Never),
+        ("NAME_NOT_CORRECT", Cure::Never),
+        ("TRANSFER_QUOTA_EXCEED", Cure::Never),
+        ("A_NEW_REASON", Cure::Never),
+        ("TRANSFER_RISK", Cure::Later),
+        ("DAY_RECEIVED_COUNT_EXCEED", Cure::Tomorrow),
+        ("DAY_RECEIVED_QUOTA_EXCEED", Cure::Tomorrow),
+        ("BUDGET_NOT_ENOUGH", Cure::Person),
+        ("MERCHANT_NOT_CONFIRM", Cure::Person),
+        ("PAYER_ACCOUNT_ABNORMAL", Cure::Person),
+        ("PRODUCT_AUTH_CHECK_FAIL", Cure::Person),
+        ("TRANSFER_SCENE_UNAVAILABLE", Cure::Person),
     ] {
         assert_eq!(
             found("FAIL", Some(reason)),
             Finding::Failed {
-                code: reason.into()
+                code: reason.into(),
+                cure,
             }
         );
     }
     assert_eq!(
         found("FAIL", None),
         Finding::Failed {
-            code: "FAIL".into()
+            code: "FAIL".into(),
+            cure: Cure::Never,
         }
     );
     for word in ["", "success", "TRANSFERRING", "CANCELED", "FAILED"] {

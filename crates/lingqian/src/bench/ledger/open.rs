@@ -67,6 +67,8 @@ fn merchant(texts: config::Merchant) -> anyhow::Result<Merchant> {
         scene: texts.scene,
         scene_report: texts.scene_report,
         remark: texts.remark,
+        weight: 1,
+        day_quota: None,
     })
 }
 

@@ -1,0 +1,162 @@
+//! Makes an order durable just before it is sent, or says why nothing is sent now.
+
+use crate::changes::{Changes, Work};
+use crate::command::{Outcome, Rejection};
+use crate::control::STOP_WAIT_MS;
+use crate::execute::{Decision, Moment};
+use crate::facts::Facts;
+use crate::id::OutBillNo;
+use crate::money::Fen;
+use crate::payout::{self, Attempt, Payout, Queue, RESEND_WINDOW_MS};
+use crate::risk::Reason;
+use crate::route::{self, Route};
+use crate::settle::{Note, moved, told};
+use crate::time::Timestamp;
+use crate::transfer::{Merchant, NAME_FROM, TransferOrder};
+
+/// Makes the order durable just before it is sent. What was decided at approval is asked again:
+/// a wallet may have been unlinked, a user frozen, or a merchant stopped since. What may not go
+/// now waits; what may not go at all ends, unless WeChat may have it.
+pub(crate) fn begin(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
+    let wrong = Rejection::WrongState {
+        state: payout.state.name(),
+    };
+    let waits_too_long = moment.now.since_ms(payout.created_at) >= moment.policy.hold_ms;
+    let reason = match barred(payout, facts) {
+        None if waits_too_long => Some(Reason::HoldExpired),
+        barred => barred,
+    };
+    if !payout::sendable(&payout.state) {
+        return Err(wrong);
+    }
+    if let Some(reason) = reason {
+        let note = Note {
+            code: Some(reason.code().to_owned()),
+            ..Note::plain("stopped")
+        };
+        return match payout::given_up(payout.state.clone(), reason) {
+            Some(step) => Ok(told(moved(moment, payout.clone(), step, note, facts))),
+            // WeChat may have it, so it is asked about and not sent again.
+            None => Ok(put_off(
+                payout,
+                Queue::Ask,
+                moment.now.after_ms(STOP_WAIT_MS),
+            )),
+        };
+    }
+    match payout.state.attempt() {
+        Some(attempt) => send_again(moment, payout, attempt, facts),
+        None => send_first(moment, payout, facts),
+    }
+}
+
+/// The same order again, of the same merchant.
+fn send_again(moment: &Moment<'_>, payout: &Payout, attempt: &Attempt, facts: &Facts) -> Decision {
+    let order = &attempt.order;
+    let late = moment.now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
+    if late && !payout::unsent(&payout.state) {
+        // WeChat may not take the number for the same any more.
+        let due = payout::ask_due(moment.now, attempt.asks);
+        return Ok(put_off(payout, Queue::Ask, due));
+    }
+    if let Some(until) = facts.stops.until(&order.mchid, &order.scene, moment.now) {
+        let queue = if payout::unsent(&payout.state) {
+            Queue::Send
+        } else {
+            Queue::Ask
+        };
+        return Ok(put_off(payout, queue, until));
+    }
+    begun(moment, payout.clone(), order.clone(), None, facts)
+}
+
+fn send_first(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
+    let link = &facts.wallet(payout.user).link;
+    let link = link
+        .as_ref()
+        .expect("a wallet that is not linked is barred");
+    let merchant = match route::choose(payout, &link.app, facts, moment.now) {
+        None => return Err(Rejection::UnknownMerchant),
+        Some(Route::Wait(until)) => return Ok(put_off(payout, Queue::Send, until)),
+        Some(Route::By(merchant)) => merchant,
+    };
+    let payout = Payout {
+        merchant: merchant.no,
+        ..payout.clone()
+    };
+    let order = first_order(&payout, merchant, facts);
+    let amount = payout.amount;
+    begun(moment, payout, order, Some(amount), facts)
+}
+
+fn begun(
+    moment: &Moment<'_>,
+    payout: Payout,
+    order: TransferOrder,
+    counted: Option<Fen>,
+    facts: &Facts,
+) -> Decision {
+    let wrong = Rejection::WrongState {
+        state: payout.state.name(),
+    };
+    let step = payout::begun(payout.state.clone(), order.clone(), moment.now).ok_or(wrong)?;
+    let merchant = facts.merchant(&order.mchid);
+    let mut changes = moved(moment, payout, step, Note::plain("begun"), facts);
+    if let Some(merchant) = merchant {
+        let (day, probe) = route::told(merchant, counted, facts, moment.now);
+        let today = moment.now.business_date();
+        changes
+            .merchant_days
+            .extend(day.map(|(no, sum)| (no, today, sum)));
+        changes.stops.extend(probe);
+    }
+    Ok((changes, Outcome::Begun(Box::new(order))))
+}
+
+/// Nothing happens to the payout but that it waits for something else or longer.
+fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Changes, Outcome) {
+    let changes = Changes {
+        payouts: vec![(payout.clone(), Some(Work { queue, due_at }))],
+        ..Changes::default()
+    };
+    let state = payout.state.name();
+    (
+        changes,
+        Outcome::Payout {
+            state,
+            moved: false,
+        },
+    )
+}
+
+/// Why nothing may be sent to this user.
+fn barred(payout: &Payout, facts: &Facts) -> Option<Reason> {
+    let wallet = facts.wallet(payout.user);
+    match (&wallet.link, wallet.user.frozen) {
+        (None, _) => Some(Reason::NotLinked),
+        (Some(_), true) => Some(Reason::Frozen),
+        (Some(_), false) => None,
+    }
+}
+
+/// The order of a first send.
+fn first_order(payout: &Payout, merchant: &Merchant, facts: &Facts) -> TransferOrder {
+    let wallet = facts.wallet(payout.user);
+    let link = wallet.link.as_ref();
+    let link = link.expect("a wallet that is not linked is barred");
+    TransferOrder {
+        number: OutBillNo::new(payout.id, payout.tries.saturating_add(1)),
+        mchid: merchant.mchid.clone(),
+        app: link.app.clone(),
+        openid: link.openid.clone(),
+        amount: payout.amount,
+        scene: merchant.scene.clone(),
+        scene_report: merchant.scene_report.clone(),
+        remark: merchant.remark.clone(),
+        name: wallet
+            .user
+            .name
+            .clone()
+            .filter(|_| payout.amount >= NAME_FROM),
+    }
+}

@@ -1,0 +1,51 @@
+//! What passes that run beside the doors saw last, for whoever publishes numbers.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::float::Float;
+use crate::watch::Watched;
+
+/// Numbers of the auditor and of the money at WeChat; clones of an `Arc` share it.
+#[derive(Debug, Default)]
+pub struct Board {
+    seen: Mutex<Seen>,
+}
+
+/// The numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Payouts that the auditor compared since the start.
+    pub audited_payouts: u64,
+    /// Users whose balances it derived anew since the start.
+    pub audited_users: u64,
+    /// Rounds over all payouts that it finished since the start.
+    pub audit_rounds: u64,
+    /// What it found wrong since the start.
+    pub audit_findings: u64,
+    /// The money at WeChat as it was last reckoned up.
+    pub float: Option<Float>,
+}
+
+impl Board {
+    /// What the auditor saw in one look.
+    pub fn watched(&self, watched: &Watched, rounds: u64) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.audited_payouts += watched.payouts;
+        seen.audited_users += watched.users;
+        seen.audit_rounds = rounds;
+        seen.audit_findings += watched.findings.len() as u64;
+    }
+
+    /// The money at WeChat was reckoned up.
+    pub fn reckoned(&self, float: &Float) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.float = Some(float.clone());
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.clone()
+    }
+}

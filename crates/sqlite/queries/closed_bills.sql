@@ -1,0 +1,1 @@
+SELECT merchant_no, day FROM bills
