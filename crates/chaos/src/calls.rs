@@ -119,7 +119,9 @@ fn result(value: &Value) -> Credited {
 fn of_array(count: usize, value: &Value) -> Vec<Credited> {
     let mut results = vec![Credited::Unknown; count];
     for one in value["data"].as_array().into_iter().flatten() {
-        let place = one["index"].as_u64().and_then(|at| usize::try_from(at).ok());
+        let place = one["index"]
+            .as_u64()
+            .and_then(|at| usize::try_from(at).ok());
         if let Some(slot) = place.and_then(|place| results.get_mut(place)) {
             *slot = result(one);
         }

@@ -118,15 +118,26 @@ pub fn entries_of_csv(text: &str) -> anyhow::Result<Vec<Entry>> {
         place("event_id")?,
         place("payout")?,
     ];
-    lines.map(|line| entry(line, names.len(), columns)).collect()
+    lines
+        .map(|line| entry(line, names.len(), columns))
+        .collect()
 }
 
 fn entry(line: &str, width: usize, columns: [usize; 9]) -> anyhow::Result<Entry> {
     let cells: Vec<&str> = line.split(',').collect();
     // Names in a run have neither commas nor quotes.
     ensure!(cells.len() == width, "not an entry: {line}");
-    let [seq, cause, amount, debit, giver, credit, taker, event, payout] =
-        columns.map(|place| cells[place]);
+    let [
+        seq,
+        cause,
+        amount,
+        debit,
+        giver,
+        credit,
+        taker,
+        event,
+        payout,
+    ] = columns.map(|place| cells[place]);
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Ok(Entry {
         seq: seq.parse()?,
@@ -181,7 +192,8 @@ pub fn secrets_in(data: &Path) -> anyhow::Result<Vec<(String, String)>> {
             secrets.push((name.to_owned(), secret.to_owned()));
         }
     }
-    let key = std::fs::read_to_string(data.join("api-key")).context("there is no key of the API")?;
+    let key =
+        std::fs::read_to_string(data.join("api-key")).context("there is no key of the API")?;
     // `lq_ID_SECRET`, where the secret may have underscores of its own.
     let secret = key.trim().splitn(3, '_').nth(2).unwrap_or_default();
     ensure!(secret.len() > 8, "the key of the API has no secret part");

@@ -29,7 +29,12 @@ pub async fn strike(
     } = stage;
     let clock = Web::new(Duration::from_secs(3));
     let (first, second, third) = tokio::join!(
-        on_processes((platforms, &places, &clock), &plan.processes, recorder, until),
+        on_processes(
+            (platforms, &places, &clock),
+            &plan.processes,
+            recorder,
+            until
+        ),
         on_roads(&places, &plan.roads, recorder, until),
         on_wechat((wechat, &places), &plan.wechat, recorder, until),
     );
@@ -197,14 +202,21 @@ async fn forge(places: &Places, web: &Web, recorder: &Recorder) {
                 ("content-type", "application/json".into()),
                 ("wechatpay-timestamp", now.as_secs().to_string()),
                 ("wechatpay-nonce", "forged".into()),
-                ("wechatpay-serial", "PUB_KEY_ID_0000000000000000000000000000".into()),
+                (
+                    "wechatpay-serial",
+                    "PUB_KEY_ID_0000000000000000000000000000".into(),
+                ),
                 ("wechatpay-signature", "Zm9yZ2Vk".into()),
             ],
             body: body.to_string(),
         })
         .await;
     let believed = matches!(back.status, Some(200..=299));
-    let what = if believed { "forgery_believed" } else { "forged" };
+    let what = if believed {
+        "forgery_believed"
+    } else {
+        "forged"
+    };
     recorder.struck(what, format!("{:?} {:?}", back.status, back.broken));
 }
 

@@ -23,7 +23,12 @@ const WECHAT: [&str; 14] = [
     "cancel_lost",
 ];
 /// Faults of the sandbox that strike the next notifications.
-const NOTICES: [&str; 4] = ["notice_twice", "notice_late", "notice_never", "notice_probe"];
+const NOTICES: [&str; 4] = [
+    "notice_twice",
+    "notice_late",
+    "notice_never",
+    "notice_probe",
+];
 
 /// One blow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +137,10 @@ impl Plan {
             }
         }
         if has(Fault::CutDb) && shared {
-            blows.extend([end_backends as fn(&mut Rng, usize) -> Strike, restart_database]);
+            blows.extend([
+                end_backends as fn(&mut Rng, usize) -> Strike,
+                restart_database,
+            ]);
         }
         let processes = track(&mut rng, settings, (400, 1_500), |rng| {
             let blow = *pick(rng, &blows)?;

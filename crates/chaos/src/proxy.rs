@@ -90,7 +90,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
         };
         let number = shared.connections.fetch_add(1, Ordering::Relaxed);
         let target = {
-            let targets = shared.targets.lock().unwrap_or_else(PoisonError::into_inner);
+            let targets = shared
+                .targets
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let place = number.checked_rem(targets.len()).unwrap_or(0);
             targets.get(place).copied()
         };

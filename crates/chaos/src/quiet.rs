@@ -44,7 +44,9 @@ impl Calm<'_> {
             let began = Instant::now();
             while !self.is_ready(process).await {
                 if began.elapsed() > MOVE_WAIT {
-                    bail!("process {process} is not ready {MOVE_WAIT:?} after everything is mended");
+                    bail!(
+                        "process {process} is not ready {MOVE_WAIT:?} after everything is mended"
+                    );
                 }
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
@@ -83,8 +85,10 @@ impl Calm<'_> {
             self.pass(A_DAY_S).await?;
             let last = days == DAYS_MAX;
             let waits: &[&str] = if last { &[] } else { &["awaiting_user"] };
-            self.until("payouts that could move did", async |calm| calm.open(waits).await)
-                .await?;
+            self.until("payouts that could move did", async |calm| {
+                calm.open(waits).await
+            })
+            .await?;
             let Some(left) = self.lingering().await? else {
                 break;
             };
@@ -92,8 +96,10 @@ impl Calm<'_> {
         }
         // What was paid last is on the bill of a day that must be over.
         self.pass(2 * A_DAY_S).await?;
-        self.until("every payout was seen on a bill", async |calm| calm.unbilled().await)
-            .await?;
+        self.until("every payout was seen on a bill", async |calm| {
+            calm.unbilled().await
+        })
+        .await?;
         Ok(days)
     }
 
@@ -139,7 +145,10 @@ impl Calm<'_> {
             return Ok(None);
         };
         let list = self.api(&format!("/v1/payouts?state={open}")).await?;
-        let first = list["data"][0]["id"].as_str().unwrap_or_default().to_owned();
+        let first = list["data"][0]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if first.is_empty() {
             return Ok(Some(format!("some are {open}")));
         }
@@ -160,7 +169,9 @@ impl Calm<'_> {
         }
         let (bills, breaks) = (self.api("/v1/bills").await?, self.api("/v1/breaks").await?);
         let clock = self.stage.wechat.hand("GET", "clock", &Value::Null).await?;
-        Ok(Some(format!("at {clock} {accounts:?} bills {bills} breaks {breaks}")))
+        Ok(Some(format!(
+            "at {clock} {accounts:?} bills {bills} breaks {breaks}"
+        )))
     }
 
     /// A whole answer of the first process.

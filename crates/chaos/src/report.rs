@@ -37,7 +37,11 @@ impl Report {
             fates: BTreeMap::new(),
             struck: BTreeMap::new(),
             states: BTreeMap::new(),
-            events: left.entries.iter().filter(|entry| entry.event.is_some()).count(),
+            events: left
+                .entries
+                .iter()
+                .filter(|entry| entry.event.is_some())
+                .count(),
             entries: left.entries.len(),
             days,
         };
@@ -104,12 +108,22 @@ impl Report {
             }
         }
         let counted = |name: &str| {
-            let found = findings.iter().filter(|one| one.words.starts_with(name)).count();
-            if found == 0 { "nothing".to_owned() } else { found.to_string() }
+            let found = findings
+                .iter()
+                .filter(|one| one.words.starts_with(name))
+                .count();
+            if found == 0 {
+                "nothing".to_owned()
+            } else {
+                found.to_string()
+            }
         };
         let (lost, doubled) = (counted("lost"), counted("doubled"));
         let twice = counted("paid twice");
-        let _ = writeln!(text, "{self}; lost: {lost}, doubled: {doubled}, paid twice: {twice}");
+        let _ = writeln!(
+            text,
+            "{self}; lost: {lost}, doubled: {doubled}, paid twice: {twice}"
+        );
         text
     }
 
@@ -124,7 +138,11 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} seed {}: {} s of faults", self.store, self.seed, self.seconds)?;
+        write!(
+            f,
+            "{} seed {}: {} s of faults",
+            self.store, self.seed, self.seconds
+        )?;
         let fate = |fate| self.fate(fate);
         write!(
             f,
@@ -137,7 +155,11 @@ impl fmt::Display for Report {
             let joint = if index == 0 { "; " } else { ", " };
             write!(f, "{joint}{count} {kind}")?;
         }
-        write!(f, "; {} events in {} entries; payouts", self.events, self.entries)?;
+        write!(
+            f,
+            "; {} events in {} entries; payouts",
+            self.events, self.entries
+        )?;
         for (index, (state, (count, _))) in self.states.iter().enumerate() {
             let joint = if index == 0 { " " } else { ", " };
             write!(f, "{joint}{count} {state}")?;

@@ -73,7 +73,9 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Outcome> {
             Err(error) => left.incidents.push(format!("{error:#}")),
         },
     }
-    look(&mut calm, &mut left).await.context("looking at the end")?;
+    look(&mut calm, &mut left)
+        .await
+        .context("looking at the end")?;
     for process in 0..stage.platforms.count() {
         if let Err(error) = stage.platforms.end(process).await {
             left.incidents.push(format!("{error:#}"));
@@ -102,7 +104,11 @@ fn habits(settings: &Settings) -> (Value, Value) {
         });
     }
     if settings.faults.contains(&Fault::Notify) {
-        for (fault, chance) in [("notice_twice", 150), ("notice_never", 150), ("notice_probe", 80)] {
+        for (fault, chance) in [
+            ("notice_twice", 150),
+            ("notice_never", 150),
+            ("notice_probe", 80),
+        ] {
             faults[fault] = json!(chance);
         }
     }
@@ -116,7 +122,11 @@ async fn link_people(stage: &Stage) -> anyhow::Result<Vec<(String, String)>> {
     for number in 0..USERS {
         let (user, name) = (format!("u{number}"), format!("欧阳测试{number:02}"));
         // Some gave the app a name that is not theirs: WeChat refuses to pay them.
-        let real = if number == 5 { "司马别人".to_owned() } else { name.clone() };
+        let real = if number == 5 {
+            "司马别人".to_owned()
+        } else {
+            name.clone()
+        };
         let person = json!({ "name": user, "real_name": real, "frozen": number == 6 });
         stage.wechat.hand("POST", "users", &person).await?;
         let places = &stage.places;
@@ -199,12 +209,15 @@ async fn gather(
         }
     };
     left.secrets = secrets_in(&program.data)?;
-    left.secrets.push(("the database's password".into(), PASSWORD.into()));
+    left.secrets
+        .push(("the database's password".into(), PASSWORD.into()));
     for (user, name) in people {
-        left.secrets.push((format!("the name of {user}"), name.clone()));
+        left.secrets
+            .push((format!("the name of {user}"), name.clone()));
     }
     for (user, openid) in &left.openids {
-        left.secrets.push((format!("the openid of {user}"), openid.clone()));
+        left.secrets
+            .push((format!("the openid of {user}"), openid.clone()));
     }
     left.logs = logs(&program.logs)?;
     Ok(())
@@ -215,7 +228,11 @@ fn logs(dir: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let mut logs = Vec::new();
     for file in std::fs::read_dir(dir)? {
         let path = file?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         logs.push((name, text_of(&path)));
     }
     logs.sort();

@@ -208,7 +208,11 @@ impl Platforms {
         let arguments = ["serve", "--listen", &listen];
         let mut failed = None;
         for _ in 0..STARTS_MAX {
-            match self.program.start(&name, store.as_deref(), &arguments).await {
+            match self
+                .program
+                .start(&name, store.as_deref(), &arguments)
+                .await
+            {
                 Ok(running) => {
                     self.running[process] = Some(running);
                     return Ok(());
@@ -316,7 +320,8 @@ impl Wechat {
     /// When the sandbox does not answer.
     pub async fn behave(&mut self, robot: Value, per_mille: Value) -> anyhow::Result<()> {
         self.hand("POST", "robot", &robot).await?;
-        self.hand("POST", "faults", &json!({ "per_mille": per_mille })).await?;
+        self.hand("POST", "faults", &json!({ "per_mille": per_mille }))
+            .await?;
         self.habits = (robot, per_mille);
         Ok(())
     }

@@ -56,9 +56,9 @@ impl Weather {
             }
             (Weather::Slow(ms), _) => Piece::Late(ms),
             (Weather::Trickle, _) => Piece::Crumbles,
-            (Weather::HeldBoth, _) | (Weather::HeldUp, Way::Up) | (Weather::HeldDown, Way::Down) => {
-                Piece::Waits
-            }
+            (Weather::HeldBoth, _)
+            | (Weather::HeldUp, Way::Up)
+            | (Weather::HeldDown, Way::Down) => Piece::Waits,
             (Weather::Hole, _)
             | (Weather::HoleUp, Way::Up)
             | (Weather::HoleDown | Weather::HalfClosed, Way::Down) => Piece::Lost,

@@ -67,13 +67,30 @@ pub enum Action {
     /// A user links a wallet of this name.
     Link(String, String),
     /// The app reports an earning.
-    Earn { event: String, user: String, micros: i64 },
+    Earn {
+        event: String,
+        user: String,
+        micros: i64,
+    },
     /// The app reports a gift of one user to another.
-    Gift { event: String, from: String, to: String, micros: i64 },
+    Gift {
+        event: String,
+        from: String,
+        to: String,
+        micros: i64,
+    },
     /// The app takes an earning back, all of it or a part.
-    TakeBack { event: String, of: String, micros: Option<i64> },
+    TakeBack {
+        event: String,
+        of: String,
+        micros: Option<i64>,
+    },
     /// The app asks for a payout, of all where no amount is named.
-    Withdraw { name: String, user: String, amount: Option<Fen> },
+    Withdraw {
+        name: String,
+        user: String,
+        amount: Option<Fen>,
+    },
     /// The app no longer wants a payout.
     Cancel(String),
     /// The operator stops payouts to a user.
@@ -144,10 +161,19 @@ impl fmt::Display for Action {
         match self {
             Action::User(user) => write!(f, "user {user}"),
             Action::Link(user, wallet) => write!(f, "link {user} {wallet}"),
-            Action::Earn { event, user, micros } => {
+            Action::Earn {
+                event,
+                user,
+                micros,
+            } => {
                 write!(f, "earn {event} {user} {}", yuan(*micros))
             }
-            Action::Gift { event, from, to, micros } => {
+            Action::Gift {
+                event,
+                from,
+                to,
+                micros,
+            } => {
                 write!(f, "gift {event} {from} {to} {}", yuan(*micros))
             }
             Action::TakeBack { event, of, micros } => {
@@ -178,7 +204,9 @@ impl fmt::Display for Action {
                 let sign = if *micros < 0 { "" } else { "+" };
                 write!(f, "float {sign}{}", yuan(*micros))
             }
-            Action::Run(pass, no) => write!(f, "run {}", pass.name()).and_then(|()| process(f, *no)),
+            Action::Run(pass, no) => {
+                write!(f, "run {}", pass.name()).and_then(|()| process(f, *no))
+            }
             Action::Work => f.write_str("work"),
             Action::CrashIn(pass, at, no) => {
                 write!(f, "crash {} at {at}", pass.name()).and_then(|()| process(f, *no))
@@ -253,7 +281,9 @@ fn read_people(verb: &str, rest: &[&str]) -> Option<Action> {
         ("cancel", [name]) => Action::Cancel(own(name)),
         ("freeze", [user]) => Action::Freeze(own(user)),
         ("thaw", [user]) => Action::Thaw(own(user)),
-        ("stop" | "lift", [scope, "by", who]) if ["all", "merchant", "scene", "audit"].contains(scope) => {
+        ("stop" | "lift", [scope, "by", who])
+            if ["all", "merchant", "scene", "audit"].contains(scope) =>
+        {
             Action::Stop(verb == "stop", own(scope), own(who))
         }
         (_, [name, "by", who]) => Action::Act(Manual::from_name(verb)?, own(name), own(who)),
@@ -330,7 +360,14 @@ mod tests {
             let action = read(line.trim()).expect(line);
             assert_eq!(action.to_string(), line.trim());
         }
-        for line in ["", "dance", "earn e1 alice", "crash p0", "wechat sings", "clock 5"] {
+        for line in [
+            "",
+            "dance",
+            "earn e1 alice",
+            "crash p0",
+            "wechat sings",
+            "clock 5",
+        ] {
             assert!(read(line).is_err(), "{line}");
         }
     }

@@ -66,7 +66,8 @@ impl Options {
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
             let number = |text: &String| {
-                text.parse::<u64>().map_err(|_| format!("`{text}` is no number"))
+                text.parse::<u64>()
+                    .map_err(|_| format!("`{text}` is no number"))
             };
             match word.as_str() {
                 "--seed" => options.seed = number(value()?)?,
@@ -92,7 +93,8 @@ impl Options {
 pub fn read_until(text: &str) -> Result<Duration, String> {
     let ms = crate::text::read_span(text).filter(|ms| *ms >= 0);
     let ms = ms.and_then(|ms| u64::try_from(ms).ok());
-    ms.map(Duration::from_millis).ok_or_else(|| format!("`{text}` is no span such as 30s or 10m"))
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| format!("`{text}` is no span such as 30s or 10m"))
 }
 
 /// Runs what is asked for and prints what came of it; whether something was found that must
@@ -129,17 +131,28 @@ pub fn run(options: &Options, print: &mut dyn FnMut(&str)) -> bool {
 }
 
 fn report(script: &Script, ran: &Ran, options: &Options, print: &mut dyn FnMut(&str)) {
-    let Some((place, violation)) = &ran.failure else { return };
+    let Some((place, violation)) = &ran.failure else {
+        return;
+    };
     let seed = script.settings.seed;
-    print(&format!("VIOLATED {} by seed {seed} after {place} actions", violation.invariant));
+    print(&format!(
+        "VIOLATED {} by seed {seed} after {place} actions",
+        violation.invariant
+    ));
     print(&format!("  {}", violation.detail));
-    print(&format!("  again: lingqian sim --seed {seed} --seeds 1 --steps {} --trace", options.steps));
+    print(&format!(
+        "  again: lingqian sim --seed {seed} --seeds 1 --steps {} --trace",
+        options.steps
+    ));
     if !options.shrink {
         return;
     }
     let small = shrink::shrink(script, SHRINK_RUNS_MAX);
     print(&format!("  the same in {} actions:", small.lines.len()));
-    small.to_string().lines().for_each(|line| print(&format!("    {line}")));
+    small
+        .to_string()
+        .lines()
+        .for_each(|line| print(&format!("    {line}")));
 }
 
 fn crash_points(options: &Options, print: &mut dyn FnMut(&str)) -> bool {
@@ -152,7 +165,10 @@ fn crash_points(options: &Options, print: &mut dyn FnMut(&str)) -> bool {
     for flow in tried.iter().filter(|_| !options.plain) {
         print(&format!("{:>5} {}", flow.points, flow.name));
         if let Some((point, violation)) = &flow.failure {
-            print(&format!("VIOLATED {} killed at {point}", violation.invariant));
+            print(&format!(
+                "VIOLATED {} killed at {point}",
+                violation.invariant
+            ));
             print(&format!("  {}", violation.detail));
         }
     }
@@ -214,13 +230,22 @@ fn summary(
         let _ = write!(ended, ", {times} {name}");
     }
     print(&format!("{} payout lives{ended}", tally.payouts));
-    print(&format!("{} processes died, {struck} faults struck:", tally.crashes));
+    print(&format!(
+        "{} processes died, {struck} faults struck:",
+        tally.crashes
+    ));
     for (name, times) in &tally.faults {
         print(&format!("  {times:>8} {name}"));
     }
-    print(&format!("{} checks of {} invariants", tally.checks, crate::invariants()));
+    print(&format!(
+        "{} checks of {} invariants",
+        tally.checks,
+        crate::invariants()
+    ));
     let seconds = took.as_millis();
-    print(&format!("{seconds} ms on one core, {rate} payout lives a second"));
+    print(&format!(
+        "{seconds} ms on one core, {rate} payout lives a second"
+    ));
 }
 
 fn per_second(count: u64, took: Duration) -> u64 {

@@ -129,7 +129,10 @@ where
     S: Store + Browse + Clone,
     O: Fn() -> S + 'static,
 {
-    FLOWS.iter().map(|flow| try_all(flow, &mut stores, careful)).collect()
+    FLOWS
+        .iter()
+        .map(|flow| try_all(flow, &mut stores, careful))
+        .collect()
 }
 
 fn try_all<S, O>(flow: &Flow, stores: &mut impl FnMut() -> O, careful: bool) -> Tried
@@ -188,6 +191,10 @@ fn live<S: Store + Browse + Clone>(
 impl<S: Store + Browse + Clone> World<S> {
     /// At how many moments a process could have died so far.
     fn moments_of(&self, no: usize) -> u64 {
-        self.scene.lock().lives.get(no).map_or(0, |life| life.moments)
+        self.scene
+            .lock()
+            .lives
+            .get(no)
+            .map_or(0, |life| life.moments)
     }
 }

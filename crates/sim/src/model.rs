@@ -15,8 +15,12 @@ pub(crate) struct Model {
 impl Model {
     /// An event was acknowledged, perhaps again.
     pub(crate) fn credited(&mut self, event: &str, adds: &[(&str, i64)]) {
-        let adds = adds.iter().map(|(user, micros)| ((*user).to_owned(), *micros));
-        self.events.entry(event.to_owned()).or_insert_with(|| adds.collect());
+        let adds = adds
+            .iter()
+            .map(|(user, micros)| ((*user).to_owned(), *micros));
+        self.events
+            .entry(event.to_owned())
+            .or_insert_with(|| adds.collect());
     }
 
     /// What each user must have once nothing is under way.

@@ -43,7 +43,8 @@ impl IdentityProvider for SimIdentity {
     async fn redeem(&self, code: &str) -> Result<Identity, IdentityFault> {
         self.scene.moment(self.process).await;
         let wallet = code.rsplit_once('#').map_or(code, |(wallet, _)| wallet);
-        let openid = OpenId::parse(wallet).map_err(|_| IdentityFault::Refused { errcode: 40_029 })?;
+        let openid =
+            OpenId::parse(wallet).map_err(|_| IdentityFault::Refused { errcode: 40_029 })?;
         self.scene.moment(self.process).await;
         Ok(Identity {
             openid,

@@ -110,10 +110,25 @@ impl<S: Store + Browse + Clone> World<S> {
         let shared = self.scene.lock();
         let mut faults: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut add = |words, times| *faults.entry(words).or_default() += times;
-        shared.wechat.faults.struck().for_each(|(fault, times)| add(fault.words(), times));
-        shared.wechat.notice_faults.struck().for_each(|(fault, times)| add(fault.words(), times));
-        shared.wechat.bill_faults.struck().for_each(|(fault, times)| add(fault.words(), times));
-        shared.store_faults.struck().for_each(|(fault, times)| add(fault.words(), times));
+        shared
+            .wechat
+            .faults
+            .struck()
+            .for_each(|(fault, times)| add(fault.words(), times));
+        shared
+            .wechat
+            .notice_faults
+            .struck()
+            .for_each(|(fault, times)| add(fault.words(), times));
+        shared
+            .wechat
+            .bill_faults
+            .struck()
+            .for_each(|(fault, times)| add(fault.words(), times));
+        shared
+            .store_faults
+            .struck()
+            .for_each(|(fault, times)| add(fault.words(), times));
         let mut ended: BTreeMap<&'static str, u64> = BTreeMap::new();
         for watched in shared.oracle.payouts.values() {
             *ended.entry(watched.payout.state.name()).or_default() += 1;

@@ -56,7 +56,8 @@ impl Shared {
             if let crate::wechat::News::Moved(number, stand) = &news {
                 let (number, stand) = (*number, *stand);
                 if self.trace.is_some() {
-                    let mut line = format!("  wechat: {} is ", self.oracle.name_of(number.payout()));
+                    let mut line =
+                        format!("  wechat: {} is ", self.oracle.name_of(number.payout()));
                     let _ = write!(line, "{}", stand.word());
                     self.tell(|| line);
                 }

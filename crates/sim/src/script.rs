@@ -65,7 +65,12 @@ fn header(settings: &Settings) -> String {
             say(word.to_owned());
         }
     }
-    let Policy { user_day_count_max, user_day_amount_max, payout_max, .. } = &settings.policy;
+    let Policy {
+        user_day_count_max,
+        user_day_amount_max,
+        payout_max,
+        ..
+    } = &settings.policy;
     if let Some(from) = settings.policy.review_from {
         say(format!("review-from={}", from.0));
     }
@@ -100,7 +105,9 @@ fn read_header(text: &str) -> Result<Settings, String> {
     let mut settings = Settings::default();
     for word in text.split_whitespace().skip(1) {
         let (name, value) = word.split_once('=').unwrap_or((word, "0"));
-        let number: i64 = value.parse().map_err(|_| format!("`{word}` has no number"))?;
+        let number: i64 = value
+            .parse()
+            .map_err(|_| format!("`{word}` has no number"))?;
         let count = u32::try_from(number).unwrap_or(u32::MAX);
         match name {
             "seed" => settings.seed = number.unsigned_abs(),
@@ -171,7 +178,10 @@ fn read_line(line: &str) -> Result<Line, String> {
                 let polls = polls.parse().ok()?;
                 Some(Turns { salt, polls })
             });
-            (words, Some(turns.ok_or_else(|| format!("`{line}` has no turns"))?))
+            (
+                words,
+                Some(turns.ok_or_else(|| format!("`{line}` has no turns"))?),
+            )
         }
     };
     let action = action::read(words)?;

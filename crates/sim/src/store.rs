@@ -61,7 +61,11 @@ impl Shared {
                 self.tell(|| format!("  the bill of {date} is closed: {from} to {to}"));
             }
             for found in &changes.breaks {
-                let what = if found.closed_at.is_some() { "closes" } else { "opens" };
+                let what = if found.closed_at.is_some() {
+                    "closes"
+                } else {
+                    "opens"
+                };
                 let subject = match PayoutId::parse(&found.subject) {
                     Ok(payout) => self.oracle.name_of(payout),
                     Err(_) => found.subject.clone(),
@@ -77,7 +81,12 @@ impl Shared {
 
 impl<S: Store + Browse + Clone> SimStore<S> {
     pub(crate) fn new(inner: S, scene: Scene, process: usize, fast: bool) -> SimStore<S> {
-        SimStore { inner, scene, process, fast }
+        SimStore {
+            inner,
+            scene,
+            process,
+            fast,
+        }
     }
 
     async fn look<T, F>(&self, look: impl FnOnce(S) -> F + Send) -> Result<T, Fault>
@@ -87,7 +96,11 @@ impl<S: Store + Browse + Clone> SimStore<S> {
     {
         self.scene.moment(self.process).await;
         let fails = self.scene.lock().store_faults.take(StoreFault::Look);
-        let looked = if fails { Err(retry()) } else { wait(look(self.inner.clone())) };
+        let looked = if fails {
+            Err(retry())
+        } else {
+            wait(look(self.inner.clone()))
+        };
         self.scene.moment(self.process).await;
         looked
     }
@@ -116,7 +129,11 @@ impl<S: Store + Browse + Clone> SimStore<S> {
     ) -> Result<T, Fault> {
         self.scene.moment(self.process).await;
         let fails = self.scene.lock().store_faults.take(StoreFault::Prefetch);
-        let spoiled = if fails { Some((Err(retry()), false)) } else { self.spoiled() };
+        let spoiled = if fails {
+            Some((Err(retry()), false))
+        } else {
+            self.spoiled()
+        };
         let answer = match spoiled {
             Some((answer, false)) => Err(answer.err().unwrap_or_else(retry)),
             spoiled => {
@@ -139,7 +156,11 @@ impl<S: Store + Browse + Clone> Store for SimStore<S> {
     async fn prefetch(&self, keys: Keys) -> Result<Facts, Fault> {
         self.scene.moment(self.process).await;
         let fails = self.scene.lock().store_faults.take(StoreFault::Prefetch);
-        let facts = if fails { Err(retry()) } else { wait(self.inner.prefetch(keys)) };
+        let facts = if fails {
+            Err(retry())
+        } else {
+            wait(self.inner.prefetch(keys))
+        };
         self.scene.moment(self.process).await;
         facts
     }
@@ -172,7 +193,8 @@ impl<S: Store + Browse + Clone> Store for SimStore<S> {
         if !self.fast {
             return earn_by_commands(self, now, events).await;
         }
-        self.whole(move |store| wait(store.earn(now, events)), |_, _, _| {}).await
+        self.whole(move |store| wait(store.earn(now, events)), |_, _, _| {})
+            .await
     }
 
     async fn withdraw(
@@ -186,7 +208,11 @@ impl<S: Store + Browse + Clone> Store for SimStore<S> {
         }
         let shown = |store: &S, shared: &mut Shared, answers: &Vec<WithdrawalAnswer>| {
             for answer in answers {
-                if let Ok(Outcome::Withdrawn { payout, replayed: false, .. }) = answer
+                if let Ok(Outcome::Withdrawn {
+                    payout,
+                    replayed: false,
+                    ..
+                }) = answer
                     && let Ok(Some(story)) = wait(store.payout(*payout))
                 {
                     let name = story.row.payout.reference.to_string();
@@ -196,7 +222,11 @@ impl<S: Store + Browse + Clone> Store for SimStore<S> {
             }
         };
         let policy = policy.clone();
-        self.whole(move |store| wait(store.withdraw(now, &policy, requests)), shown).await
+        self.whole(
+            move |store| wait(store.withdraw(now, &policy, requests)),
+            shown,
+        )
+        .await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
@@ -226,7 +256,8 @@ impl<S: Store + Browse + Clone> Store for SimStore<S> {
 impl<S: Store + Browse + Clone> Browse for SimStore<S> {
     async fn user(&self, id: &UserId, day: BusinessDate) -> Result<Option<Wallet>, Fault> {
         let id = id.clone();
-        self.look(|store| async move { store.user(&id, day).await }).await
+        self.look(|store| async move { store.user(&id, day).await })
+            .await
     }
 
     async fn statement(
@@ -235,15 +266,18 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StatementLine>, Fault> {
-        self.look(|store| async move { store.statement(user, before, limit).await }).await
+        self.look(|store| async move { store.statement(user, before, limit).await })
+            .await
     }
 
     async fn payouts(&self, filter: PayoutFilter) -> Result<Vec<PayoutRow>, Fault> {
-        self.look(|store| async move { store.payouts(filter).await }).await
+        self.look(|store| async move { store.payouts(filter).await })
+            .await
     }
 
     async fn payout(&self, id: PayoutId) -> Result<Option<PayoutStory>, Fault> {
-        self.look(|store| async move { store.payout(id).await }).await
+        self.look(|store| async move { store.payout(id).await })
+            .await
     }
 
     async fn sweepable(
@@ -252,7 +286,8 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
         after: UserNo,
         limit: u32,
     ) -> Result<Vec<(UserNo, UserId)>, Fault> {
-        self.look(|store| async move { store.sweepable(threshold, after, limit).await }).await
+        self.look(|store| async move { store.sweepable(threshold, after, limit).await })
+            .await
     }
 
     async fn paid_on(
@@ -261,23 +296,28 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
         after: Option<PayoutId>,
         limit: u32,
     ) -> Result<Vec<PayoutId>, Fault> {
-        self.look(|store| async move { store.paid_on(date, after, limit).await }).await
+        self.look(|store| async move { store.paid_on(date, after, limit).await })
+            .await
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {
-        self.look(|store| async move { store.api_keys().await }).await
+        self.look(|store| async move { store.api_keys().await })
+            .await
     }
 
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {
-        self.look(|store| async move { store.merchants().await }).await
+        self.look(|store| async move { store.merchants().await })
+            .await
     }
 
     async fn reconciled(&self) -> Result<(Vec<Bill>, Vec<Break>), Fault> {
-        self.look(|store| async move { store.reconciled().await }).await
+        self.look(|store| async move { store.reconciled().await })
+            .await
     }
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
-        self.look(|store| async move { store.dead_letters(limit).await }).await
+        self.look(|store| async move { store.dead_letters(limit).await })
+            .await
     }
 
     async fn stops(&self) -> Result<Vec<Stop>, Fault> {
@@ -285,17 +325,20 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
     }
 
     async fn deeds(&self, subject: Option<String>, limit: u32) -> Result<Vec<Deed>, Fault> {
-        self.look(|store| async move { store.deeds(subject, limit).await }).await
+        self.look(|store| async move { store.deeds(subject, limit).await })
+            .await
     }
 
     async fn merchant_days(
         &self,
         since: BusinessDate,
     ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
-        self.look(|store| async move { store.merchant_days(since).await }).await
+        self.look(|store| async move { store.merchant_days(since).await })
+            .await
     }
 
     async fn summary(&self) -> Result<Summary, Fault> {
-        self.look(|store| async move { store.summary().await }).await
+        self.look(|store| async move { store.summary().await })
+            .await
     }
 }

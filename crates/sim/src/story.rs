@@ -36,7 +36,11 @@ pub fn play<S: Store + Browse + Clone>(
     text.push('\n');
     text.push_str(&ending);
     if let Some((_, violation)) = &ran.failure {
-        let _ = writeln!(text, "VIOLATED {}: {}", violation.invariant, violation.detail);
+        let _ = writeln!(
+            text,
+            "VIOLATED {}: {}",
+            violation.invariant, violation.detail
+        );
     }
     Ok(Told {
         text,
@@ -71,7 +75,11 @@ impl<S: Store + Browse + Clone> World<S> {
             let _ = write!(text, "  {user} has {available}");
             for (word, micros) in [("held", wallet.held.0), ("owed", wallet.owed.0)] {
                 if micros != 0 {
-                    let amount = if word == "held" { held.clone() } else { yuan(micros) };
+                    let amount = if word == "held" {
+                        held.clone()
+                    } else {
+                        yuan(micros)
+                    };
                     let _ = write!(text, ", {amount} {word}");
                 }
             }

@@ -68,7 +68,9 @@ impl Tasks {
     }
 
     pub(crate) fn has(&self, process: usize, label: Label) -> bool {
-        self.list.iter().any(|task| task.process == process && task.label == label)
+        self.list
+            .iter()
+            .any(|task| task.process == process && task.label == label)
     }
 
     /// Drops everything of a process; tells what that was.

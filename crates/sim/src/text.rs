@@ -39,10 +39,7 @@ pub fn read_span(text: &str) -> Option<i64> {
 /// Micro-yuan as yuan, with two decimals or as many as are needed: `5.00`, `0.0025`.
 #[must_use]
 pub fn yuan(micros: i64) -> String {
-    let (sign, value) = (
-        if micros < 0 { "-" } else { "" },
-        micros.unsigned_abs(),
-    );
+    let (sign, value) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
     let decimals = format!("{:06}", value % 1_000_000);
     let kept = decimals.trim_end_matches('0').len().max(2);
     format!("{sign}{}.{}", value / 1_000_000, &decimals[..kept])
@@ -81,7 +78,12 @@ mod tests {
 
     #[test]
     fn spans_amounts_and_moments_read_back() {
-        for (ms, text) in [(600_000, "10m"), (1_500, "1500ms"), (0, "0s"), (-3_600_000, "-1h")] {
+        for (ms, text) in [
+            (600_000, "10m"),
+            (1_500, "1500ms"),
+            (0, "0s"),
+            (-3_600_000, "-1h"),
+        ] {
             assert_eq!(span(ms), text);
             assert_eq!(read_span(text), Some(ms));
         }

@@ -139,7 +139,11 @@ impl Workload {
         }
         for user in 1..=self.users {
             self.calmly(Action::User(format!("u{user}")));
-            let most = if self.whales { 90_000_000_000_000 } else { 40_000_000 };
+            let most = if self.whales {
+                90_000_000_000_000
+            } else {
+                40_000_000
+            };
             let micros = self.dice.within(1_000_000, most);
             self.earn(format!("u{user}"), micros);
         }
@@ -155,17 +159,27 @@ impl Workload {
             salt: u32::try_from(self.dice.below(1 << 32)).unwrap_or(0),
             polls: u16::try_from(polls).unwrap_or(0),
         };
-        self.lines.push(Line { action, turns: Some(turns) });
+        self.lines.push(Line {
+            action,
+            turns: Some(turns),
+        });
     }
 
     fn calmly(&mut self, action: Action) {
-        self.lines.push(Line { action, turns: None });
+        self.lines.push(Line {
+            action,
+            turns: None,
+        });
     }
 
     fn earn(&mut self, user: String, micros: i64) {
         self.events += 1;
         let event = format!("e{}", self.events);
-        self.add(Action::Earn { event, user, micros });
+        self.add(Action::Earn {
+            event,
+            user,
+            micros,
+        });
     }
 
     fn user(&mut self) -> String {
@@ -200,8 +214,13 @@ impl Workload {
             }
             12..34 => self.withdraw(),
             34..72 => {
-                let passes =
-                    [Pass::Assess, Pass::Dispatch, Pass::Dispatch, Pass::Poll, Pass::Cancel];
+                let passes = [
+                    Pass::Assess,
+                    Pass::Dispatch,
+                    Pass::Dispatch,
+                    Pass::Poll,
+                    Pass::Cancel,
+                ];
                 let (pass, no) = (*self.dice.pick(&passes), self.process());
                 self.add(Action::Run(pass, no));
             }
@@ -237,7 +256,12 @@ impl Workload {
                 self.events += 1;
                 let (event, to) = (format!("g{}", self.events), self.user());
                 let micros = self.dice.within(1, 3_000_000);
-                self.add(Action::Gift { event, from: user, to, micros });
+                self.add(Action::Gift {
+                    event,
+                    from: user,
+                    to,
+                    micros,
+                });
             }
             7 => {
                 let of = format!("e{}", 1 + self.dice.below(self.events.max(1)));
@@ -266,9 +290,11 @@ impl Workload {
         // A key is used again, mostly by the same request.
         let name = self.name();
         let earlier = self.lines.iter().find_map(|line| match &line.action {
-            Action::Withdraw { name: known, user, amount } if *known == name => {
-                Some((user.clone(), *amount))
-            }
+            Action::Withdraw {
+                name: known,
+                user,
+                amount,
+            } if *known == name => Some((user.clone(), *amount)),
             _ => None,
         });
         let other = self.dice.chance(250);
@@ -312,7 +338,11 @@ impl Workload {
             return;
         }
         let (name, twice) = (self.name(), self.dice.chance(500));
-        let what = if twice { Manual::Approve } else { *self.dice.pick(&Manual::ALL) };
+        let what = if twice {
+            Manual::Approve
+        } else {
+            *self.dice.pick(&Manual::ALL)
+        };
         self.add(Action::Act(what, name.clone(), who));
         if twice {
             let who = (*self.dice.pick(&["ann", "bob"])).to_owned();
@@ -322,7 +352,17 @@ impl Workload {
 
     /// Something goes wrong, if the dice say so.
     fn fault(&mut self) -> bool {
-        let Rates { wechat, store, notice, forge, bill, crash, pause, clock, float } = self.rates;
+        let Rates {
+            wechat,
+            store,
+            notice,
+            forge,
+            bill,
+            crash,
+            pause,
+            clock,
+            float,
+        } = self.rates;
         if self.dice.chance(wechat) {
             let fault = *self.dice.pick(&self.wechat);
             self.add(Action::Wechat(fault));

@@ -41,22 +41,43 @@ pub(crate) fn run(root: &Path, options: &Sim) -> anyhow::Result<()> {
     if options.report {
         return report::run(root);
     }
-    let fixed = ["run", "--profile", PROFILE, "--locked", "-p", "lingqian-sim", "--"];
+    let fixed = [
+        "run",
+        "--profile",
+        PROFILE,
+        "--locked",
+        "-p",
+        "lingqian-sim",
+        "--",
+    ];
     let extra: Vec<&str> = options.arguments.iter().map(String::as_str).collect();
     call(root, "cargo", &[&fixed[..], &extra[..]].concat())
 }
 
 /// What a program prints, and its exit code.
 fn output(command: &mut Command) -> anyhow::Result<(String, Option<i32>)> {
-    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
-    Ok((String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code()))
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {command:?}"))?;
+    Ok((
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        output.status.code(),
+    ))
 }
 
 /// Builds the simulator of a workspace into a folder of one's own; tells where it is.
 fn build(workspace: &Path, target: &Path, quickly: bool) -> anyhow::Result<std::path::PathBuf> {
     let mut command = Command::new("cargo");
     command
-        .args(["build", "--quiet", "--profile", PROFILE, "--locked", "-p", "lingqian-sim"])
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            PROFILE,
+            "--locked",
+            "-p",
+            "lingqian-sim",
+        ])
         .arg("--target-dir")
         .arg(target)
         .current_dir(workspace);
@@ -67,6 +88,9 @@ fn build(workspace: &Path, target: &Path, quickly: bool) -> anyhow::Result<std::
     }
     let built = command.output().context("cargo does not run")?;
     let words = String::from_utf8_lossy(&built.stderr);
-    ensure!(built.status.success(), "the simulator does not build:\n{words}");
+    ensure!(
+        built.status.success(),
+        "the simulator does not build:\n{words}"
+    );
     Ok(target.join(PROFILE).join("lingqian-sim"))
 }

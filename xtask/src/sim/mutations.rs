@@ -26,7 +26,9 @@ struct Mutation {
 }
 
 fn read(text: &str) -> anyhow::Result<Vec<Mutation>> {
-    let table: Table = text.parse().context("the table of mistakes does not read")?;
+    let table: Table = text
+        .parse()
+        .context("the table of mistakes does not read")?;
     let list = table.get("mutation").and_then(|list| list.as_array());
     let list = list.context("the table holds no mistakes")?;
     list.iter()
@@ -57,22 +59,39 @@ pub(crate) fn run(root: &Path, only: Option<&str>, budget: &str) -> anyhow::Resu
     copy_workspace(root, &copy)?;
     let simulator = build(&copy, &target, true)?;
     let (printed, code) = simulate(&simulator, "10s")?;
-    ensure!(code == Some(0), "without a mistake the simulator fails:\n{printed}");
-    println!("{:<40} {:<8} {:<24} {:>6} {:>6}", "mistake", "group", "caught by", "seed", "after");
+    ensure!(
+        code == Some(0),
+        "without a mistake the simulator fails:\n{printed}"
+    );
+    println!(
+        "{:<40} {:<8} {:<24} {:>6} {:>6}",
+        "mistake", "group", "caught by", "seed", "after"
+    );
     let mut survivors = Vec::new();
     for mutation in &mutations {
         match plant(&copy, &target, mutation, budget)? {
-            Some(Caught { invariant, seed, actions }) => println!(
+            Some(Caught {
+                invariant,
+                seed,
+                actions,
+            }) => println!(
                 "{:<40} {:<8} {invariant:<24} {seed:>6} {actions:>6}",
                 mutation.name, mutation.group
             ),
             None => {
-                println!("{:<40} {:<8} SURVIVES: {}", mutation.name, mutation.group, mutation.why);
+                println!(
+                    "{:<40} {:<8} SURVIVES: {}",
+                    mutation.name, mutation.group, mutation.why
+                );
                 survivors.push(mutation.name.as_str());
             }
         }
     }
-    println!("{} of {} mistakes were caught", mutations.len() - survivors.len(), mutations.len());
+    println!(
+        "{} of {} mistakes were caught",
+        mutations.len() - survivors.len(),
+        mutations.len()
+    );
     if survivors.is_empty() {
         return Ok(());
     }
@@ -94,7 +113,11 @@ fn plant(
 ) -> anyhow::Result<Option<Caught>> {
     let file = copy.join(&mutation.file);
     let right = fs::read_to_string(&file).with_context(|| mutation.file.clone())?;
-    ensure!(right.matches(&mutation.find).count() == 1, "{} is not to be planted", mutation.name);
+    ensure!(
+        right.matches(&mutation.find).count() == 1,
+        "{} is not to be planted",
+        mutation.name
+    );
     fs::write(&file, right.replacen(&mutation.find, &mutation.replace, 1))?;
     let simulated = build(copy, target, true).and_then(|simulator| simulate(&simulator, budget));
     fs::write(&file, right)?;
@@ -102,18 +125,31 @@ fn plant(
     match code {
         Some(0) => Ok(None),
         Some(FOUND) => Ok(Some(caught(&printed).context(printed)?)),
-        other => bail!("{}: the simulator ended with {other:?}:\n{printed}", mutation.name),
+        other => bail!(
+            "{}: the simulator ended with {other:?}:\n{printed}",
+            mutation.name
+        ),
     }
 }
 
 fn simulate(simulator: &Path, budget: &str) -> anyhow::Result<(String, Option<i32>)> {
-    let fixed = ["--seed", "1", "--seeds", "1000000", "--no-shrink", "--until", budget];
+    let fixed = [
+        "--seed",
+        "1",
+        "--seeds",
+        "1000000",
+        "--no-shrink",
+        "--until",
+        budget,
+    ];
     output(Command::new(simulator).args(fixed))
 }
 
 /// Reads `VIOLATED name by seed N after N actions`.
 fn caught(printed: &str) -> Option<Caught> {
-    let line = printed.lines().find_map(|line| line.strip_prefix("VIOLATED "))?;
+    let line = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("VIOLATED "))?;
     let words: Vec<&str> = line.split(' ').collect();
     let word = |place: usize| words.get(place).map(|word| (*word).to_owned());
     Some(Caught {
@@ -159,10 +195,14 @@ mod tests {
             assert!(!mutation.why.is_empty(), "{}", mutation.name);
         }
         let count = |group: &str| mutations.iter().filter(|m| m.group == group).count();
-        for group in ["rival-1", "rival-2", "rival-3", "rival-4", "rival-5", "rival-6"] {
+        for group in [
+            "rival-1", "rival-2", "rival-3", "rival-4", "rival-5", "rival-6",
+        ] {
             assert!(count(group) > 0, "{group}");
         }
-        for group in ["asked-1", "asked-2", "asked-3", "asked-6", "asked-7", "asked-8"] {
+        for group in [
+            "asked-1", "asked-2", "asked-3", "asked-6", "asked-7", "asked-8",
+        ] {
             assert!(count(group) > 0, "{group}");
         }
         assert!(count("own") >= 15, "{}", count("own"));
@@ -171,7 +211,10 @@ mod tests {
     #[test]
     fn what_the_simulator_found_is_read() {
         let found = caught("x\nVIOLATED one_hold by seed 7 after 12 actions\n").expect("found");
-        assert_eq!((found.invariant.as_str(), found.seed.as_str()), ("one_hold", "7"));
+        assert_eq!(
+            (found.invariant.as_str(), found.seed.as_str()),
+            ("one_hold", "7")
+        );
         assert_eq!(found.actions, "12");
         assert!(caught("nothing").is_none());
     }

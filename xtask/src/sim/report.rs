@@ -18,15 +18,26 @@ const UNTIL: &str = "60s";
 /// Runs the simulator and writes its figures down.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let simulator = build(root, &root.join("target"), false)?;
-    let fixed = ["--seed", "1", "--seeds", "1000000", "--until", UNTIL, "--plain"];
+    let fixed = [
+        "--seed", "1", "--seeds", "1000000", "--until", UNTIL, "--plain",
+    ];
     let (printed, code) = output(Command::new(&simulator).args(fixed))?;
     ensure!(code == Some(0), "the simulator found something:\n{printed}");
     let (points, code) = output(Command::new(&simulator).arg("--crash-points"))?;
     ensure!(code == Some(0), "a crash point failed:\n{points}");
     let document = fs::read_to_string(root.join(DOCUMENT))?;
-    let (before, rest) = document.split_once(MARKS.0).context("the document has no mark")?;
-    let (_, after) = rest.split_once(MARKS.1).context("the document has no end mark")?;
-    let text = format!("{before}{}\n{}\n{}{after}", MARKS.0, table(&printed, &points), MARKS.1);
+    let (before, rest) = document
+        .split_once(MARKS.0)
+        .context("the document has no mark")?;
+    let (_, after) = rest
+        .split_once(MARKS.1)
+        .context("the document has no end mark")?;
+    let text = format!(
+        "{before}{}\n{}\n{}{after}",
+        MARKS.0,
+        table(&printed, &points),
+        MARKS.1
+    );
     fs::write(root.join(DOCUMENT), text)?;
     Ok(())
 }
@@ -48,6 +59,9 @@ mod tests {
     #[test]
     fn figures_become_rows_and_words_do_not() {
         let text = table("seeds 3\nhello\n", "crash_points 12\n");
-        assert!(text.ends_with("| seeds | 3 |\n| crash points | 12 |"), "{text}");
+        assert!(
+            text.ends_with("| seeds | 3 |\n| crash points | 12 |"),
+            "{text}"
+        );
     }
 }

@@ -18,7 +18,9 @@ pub(super) fn check(evidence: &Evidence) -> Found {
     let mut sums: BTreeMap<(i64, &str), i128> = BTreeMap::new();
     for (due, entry) in (1..).zip(&evidence.entries) {
         let seq = entry.seq;
-        found.must(seq == due, || format!("entry {seq} stands where {due} should"));
+        found.must(seq == due, || {
+            format!("entry {seq} stands where {due} should")
+        });
         found.must(entry.amount > 0, || format!("entry {seq} moves nothing"));
         let amount = i128::from(entry.amount);
         *sums.entry((entry.debit.0, &entry.debit.1)).or_default() -= amount;
@@ -47,7 +49,9 @@ pub(super) fn check(evidence: &Evidence) -> Found {
 fn holds(evidence: &Evidence, found: &mut Found) {
     let mut holds: BTreeMap<&str, Hold<'_>> = BTreeMap::new();
     for entry in &evidence.entries {
-        let Some(payout) = &entry.payout else { continue };
+        let Some(payout) = &entry.payout else {
+            continue;
+        };
         let hold = holds.entry(payout).or_default();
         match (entry.debit.0, entry.credit.0) {
             (AVAILABLE, HELD) => hold.begun.push(entry),

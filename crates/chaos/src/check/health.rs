@@ -22,11 +22,16 @@ pub(super) fn check(evidence: &Evidence) -> Found {
             });
         } else if op.status.is_some_and(|status| status >= 400) {
             found.must(op.code.is_some(), || {
-                format!("operation {} was refused without a code: {:?}", op.op, op.status)
+                format!(
+                    "operation {} was refused without a code: {:?}",
+                    op.op, op.status
+                )
             });
         }
         let unreadable = op.code.as_deref() == Some("unreadable");
-        found.must(!unreadable, || format!("the answer to operation {} does not read", op.op));
+        found.must(!unreadable, || {
+            format!("the answer to operation {} does not read", op.op)
+        });
     }
     for struck in &evidence.struck {
         found.must(struck.what != "forgery_believed", || {

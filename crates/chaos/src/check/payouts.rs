@@ -58,12 +58,17 @@ pub(super) fn requests(evidence: &Evidence) -> Found {
             format!("the key {key} has several answers: {:?}", known.answers)
         });
         found.must(known.bodies.len() == 1, || {
-            format!("the key {key} was accepted for several requests: {:?}", known.bodies)
+            format!(
+                "the key {key} was accepted for several requests: {:?}",
+                known.bodies
+            )
         });
         for (payout, _) in &known.answers {
             let other = owners.insert(payout, key).filter(|other| other != key);
             if let Some(other) = other {
-                found.add(format!("doubled: {payout} answers the keys {key} and {other}"));
+                found.add(format!(
+                    "doubled: {payout} answers the keys {key} and {other}"
+                ));
             }
         }
     }
@@ -98,7 +103,9 @@ struct Moved {
 fn moved(entries: &[Entry]) -> BTreeMap<&str, Moved> {
     let mut all: BTreeMap<&str, Moved> = BTreeMap::new();
     for entry in entries {
-        let Some(payout) = &entry.payout else { continue };
+        let Some(payout) = &entry.payout else {
+            continue;
+        };
         let sums = all.entry(payout).or_default();
         match (entry.debit.0, entry.credit.0) {
             (AVAILABLE, HELD) => sums.held += entry.amount,
@@ -130,13 +137,18 @@ pub(super) fn money(evidence: &Evidence) -> Found {
         };
         found.must((sums.settled, sums.released) == due, || {
             let (settled, released) = (sums.settled, sums.released);
-            format!("{id} is {}: {settled} was settled, {released} released", seen.state)
+            format!(
+                "{id} is {}: {settled} was settled, {released} released",
+                seen.state
+            )
         });
     }
     let shown = by_id(evidence);
     for payout in moved.keys() {
         let known = shown.contains_key(payout);
-        found.must(known, || format!("money moved for {payout}, which is not there"));
+        found.must(known, || {
+            format!("money moved for {payout}, which is not there")
+        });
     }
     found
 }
@@ -147,7 +159,10 @@ pub(super) fn paid_once(evidence: &Evidence) -> Found {
     for transfer in &evidence.transfers {
         match transfer.payout() {
             Some(payout) => transfers.entry(payout).or_default().push(transfer),
-            None => found.add(format!("WeChat has {}, which is not ours", transfer.out_bill_no)),
+            None => found.add(format!(
+                "WeChat has {}, which is not ours",
+                transfer.out_bill_no
+            )),
         }
     }
     let shown = by_id(evidence);
@@ -155,7 +170,9 @@ pub(super) fn paid_once(evidence: &Evidence) -> Found {
         let paid = tries.iter().filter(|one| one.is_paid()).count();
         found.must(paid <= 1, || format!("paid twice: {payout}, by {tries:?}"));
         let Some(seen) = shown.get(payout.as_str()) else {
-            found.add(format!("WeChat has transfers of {payout}, which is not there"));
+            found.add(format!(
+                "WeChat has transfers of {payout}, which is not there"
+            ));
             continue;
         };
         found.must((paid > 0) == (seen.state == "paid"), || {
@@ -163,13 +180,19 @@ pub(super) fn paid_once(evidence: &Evidence) -> Found {
         });
         for one in tries {
             found.must(one.transfer_amount == seen.amount_fen, || {
-                format!("{payout} is of {} fen, and WeChat has {one:?}", seen.amount_fen)
+                format!(
+                    "{payout} is of {} fen, and WeChat has {one:?}",
+                    seen.amount_fen
+                )
             });
             let owner = evidence.openids.get(&seen.user) == Some(&one.openid);
             found.must(owner, || format!("{payout} went to somebody else's wallet"));
             let over = ["SUCCESS", "FAIL", "CANCELLED"].contains(&one.state.as_str());
             found.must(over || !seen.ended, || {
-                format!("{payout} is {}, and WeChat may still pay {one:?}", seen.state)
+                format!(
+                    "{payout} is {}, and WeChat may still pay {one:?}",
+                    seen.state
+                )
             });
         }
     }
@@ -178,7 +201,10 @@ pub(super) fn paid_once(evidence: &Evidence) -> Found {
             format!("{} is paid, and WeChat never heard of it", seen.id)
         });
     }
-    let ours: i64 = moved(&evidence.entries).values().map(|sums| sums.settled).sum();
+    let ours: i64 = moved(&evidence.entries)
+        .values()
+        .map(|sums| sums.settled)
+        .sum();
     let paid = evidence.transfers.iter().filter(|one| one.is_paid());
     let theirs: i64 = paid.map(|one| one.transfer_amount * FEN).sum();
     found.must(ours == theirs, || {

@@ -40,7 +40,11 @@ pub(super) fn versions(evidence: &Evidence) -> Found {
                 under_way.pop();
                 let seen = reads[place].2;
                 newest = Some(newest.map_or(seen, |newest| {
-                    if seen.version > newest.version { seen } else { newest }
+                    if seen.version > newest.version {
+                        seen
+                    } else {
+                        newest
+                    }
                 }));
             }
             if let Some(newest) = newest {
@@ -50,13 +54,19 @@ pub(super) fn versions(evidence: &Evidence) -> Found {
                 });
                 let undone = newest.ended && seen.state != newest.state;
                 found.must(!undone, || {
-                    format!("{payout} was {} for good and is {}", newest.state, seen.state)
+                    format!(
+                        "{payout} was {} for good and is {}",
+                        newest.state, seen.state
+                    )
                 });
             }
             let first = contents.entry(seen.version).or_insert(seen);
             found.must(first.state == seen.state, || {
                 let (one, other) = (&first.state, &seen.state);
-                format!("version {} of {payout} is both {one} and {other}", seen.version)
+                format!(
+                    "version {} of {payout} is both {one} and {other}",
+                    seen.version
+                )
             });
         }
     }
@@ -82,7 +92,10 @@ fn acknowledged_are_shown(evidence: &Evidence, found: &mut Found) {
             (Call::Payout { payout }, _) if op.status == Some(404) => {
                 let told = since.get(payout.as_str()).map_or(u64::MAX, |first| first.0);
                 found.must(told > op.asked, || {
-                    format!("{payout} was acknowledged and operation {} did not find it", op.op)
+                    format!(
+                        "{payout} was acknowledged and operation {} did not find it",
+                        op.op
+                    )
                 });
             }
             (Call::Payouts { user }, Saw::Payouts { payouts }) => {
@@ -117,8 +130,12 @@ struct Timeline<'e> {
 impl Timeline<'_> {
     /// The first and the last moment that a read may show.
     fn window(&self, op: &Op) -> (usize, usize) {
-        let before = self.acknowledged.partition_point(|(told, _)| *told < op.asked);
-        let least = before.checked_sub(1).map_or(0, |last| self.acknowledged[last].1);
+        let before = self
+            .acknowledged
+            .partition_point(|(told, _)| *told < op.asked);
+        let least = before
+            .checked_sub(1)
+            .map_or(0, |last| self.acknowledged[last].1);
         let after = self.asked.partition_point(|(asked, _)| *asked <= op.told);
         let most = self.asked.get(after).map_or(i64::MAX, |(_, seq)| seq - 1);
         let first = self.moments.partition_point(|(seq, ..)| *seq < least);
@@ -158,7 +175,8 @@ fn timelines(evidence: &Evidence) -> BTreeMap<&str, Timeline<'_>> {
     for entry in &evidence.entries {
         if let Some(event) = &entry.event {
             events.insert(event, entry);
-        } else if let (Some(payout), AVAILABLE, HELD) = (&entry.payout, entry.debit.0, entry.credit.0)
+        } else if let (Some(payout), AVAILABLE, HELD) =
+            (&entry.payout, entry.debit.0, entry.credit.0)
         {
             holds.insert(payout, entry);
         }
@@ -293,26 +311,40 @@ pub(super) fn statements(evidence: &Evidence) -> Found {
             continue;
         };
         let Some(line) = lines.get(user.as_str()) else {
-            found.must(shown.is_empty(), || format!("{user} has a statement and no entries"));
+            found.must(shown.is_empty(), || {
+                format!("{user} has a statement and no entries")
+            });
             continue;
         };
         let (first, end) = line.window(op);
         // Moment n is the one after entry n - 1 of the user's own.
         let newest = shown.first().map_or(0, |newest| {
-            let own = line.entries.iter().position(|entry| entry.seq == newest.seq);
+            let own = line
+                .entries
+                .iter()
+                .position(|entry| entry.seq == newest.seq);
             own.map_or(usize::MAX, |own| own + 1)
         });
         found.must((first..end).contains(&newest), || {
-            format!("operation {} shows {user} at a moment that it could not show", op.op)
+            format!(
+                "operation {} shows {user} at a moment that it could not show",
+                op.op
+            )
         });
         if newest == usize::MAX {
             continue;
         }
         let due: Vec<&&Entry> = line.entries[..newest].iter().rev().take(PAGE).collect();
         let same = due.len() == shown.len()
-            && due.iter().zip(shown).all(|(entry, line)| is_shown(entry, line));
+            && due
+                .iter()
+                .zip(shown)
+                .all(|(entry, line)| is_shown(entry, line));
         found.must(same, || {
-            format!("operation {} shows {user} lines that are not the books'", op.op)
+            format!(
+                "operation {} shows {user} lines that are not the books'",
+                op.op
+            )
         });
     }
     found

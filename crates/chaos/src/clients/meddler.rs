@@ -24,12 +24,16 @@ pub(super) async fn work(mut client: Client) -> Vec<String> {
         let Some(number) = seen.out_bill_no.clone() else {
             continue;
         };
-        let deed = if client.chance(80) { "confirm" } else { "refuse" };
-        let thumb = client.crowd.places.hands(
-            "POST",
-            &format!("transfers/{number}/{deed}"),
-            &Value::Null,
-        );
+        let deed = if client.chance(80) {
+            "confirm"
+        } else {
+            "refuse"
+        };
+        let thumb =
+            client
+                .crowd
+                .places
+                .hands("POST", &format!("transfers/{number}/{deed}"), &Value::Null);
         let web = client.web.clone();
         // Whose cancel or thumb is first is nobody's to say.
         let (_, _) = tokio::join!(web.ask(thumb), client.ask(Call::Cancel { payout }));

@@ -99,14 +99,18 @@ impl Working {
         };
         let mut tasks = Vec::new();
         for number in 0..3 {
-            tasks.push(tokio::spawn(earner::work(client(format!("earner{number}")))));
+            tasks.push(tokio::spawn(earner::work(client(format!(
+                "earner{number}"
+            )))));
         }
         for number in 0..2 {
             let name = format!("withdrawer{number}");
             tasks.push(tokio::spawn(withdrawer::work(client(name))));
         }
         for number in 0..2 {
-            tasks.push(tokio::spawn(reader::work(client(format!("reader{number}")))));
+            tasks.push(tokio::spawn(reader::work(client(format!(
+                "reader{number}"
+            )))));
         }
         tasks.push(tokio::spawn(meddler::work(client("meddler".into()))));
         for process in 0..crowd.places.platforms.len() {

@@ -10,3 +10,4 @@ mod process;
 mod quickstart;
 mod server;
 mod shared;
+mod system;

@@ -16,14 +16,22 @@ impl Oracle {
         answer: &Result<Outcome, Rejection>,
     ) {
         match answer {
-            Ok(Outcome::Withdrawn { payout, amount, created_at, .. }) => {
+            Ok(Outcome::Withdrawn {
+                payout,
+                amount,
+                created_at,
+                ..
+            }) => {
                 self.accepted_withdrawal(name, digest, (*payout, amount.0, *created_at));
             }
             Ok(other) => self.check(false, "acknowledged_exists", || {
                 format!("{name} was answered with {other:?}")
             }),
             Err(rejection) => {
-                let same = self.keys.get(name).is_some_and(|first| first.digest == digest);
+                let same = self
+                    .keys
+                    .get(name)
+                    .is_some_and(|first| first.digest == digest);
                 self.check(!(same && told), "same_key_same_answer", || {
                     format!("{name} was accepted and is now refused: {rejection}")
                 });
@@ -45,7 +53,12 @@ impl Oracle {
             format!("{name} was accepted with {fen} fen and is not in the books")
         });
         let Some(first) = self.keys.get(name).cloned() else {
-            let accepted = Accepted { digest, payout, fen, created_at };
+            let accepted = Accepted {
+                digest,
+                payout,
+                fen,
+                created_at,
+            };
             self.keys.insert(name.to_owned(), accepted);
             return;
         };
@@ -54,7 +67,10 @@ impl Oracle {
         });
         let same = (first.payout, first.fen, first.created_at) == (payout, fen, created_at);
         self.check(same, "same_key_same_answer", || {
-            format!("{name} was first {} fen, then {fen} fen, or another payout", first.fen)
+            format!(
+                "{name} was first {} fen, then {fen} fen, or another payout",
+                first.fen
+            )
         });
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use lingqian_core::Changes;
 use lingqian_core::changes::Work;
-use lingqian_core::id::PayoutId;
 use lingqian_core::control::StopCause;
+use lingqian_core::id::PayoutId;
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Payout, State};
@@ -53,7 +53,10 @@ impl Oracle {
         }
         for (earning, posting) in &changes.earnings {
             let key = format!("{}/{}", earning.source, earning.event_id);
-            let owed = posting.entries().flat_map(|entry| self.effect(entry)).collect();
+            let owed = posting
+                .entries()
+                .flat_map(|entry| self.effect(entry))
+                .collect();
             let known = self.booked.insert(key.clone(), owed).is_some();
             self.check(!known, "earned_once", || format!("{key} was booked again"));
         }
@@ -69,14 +72,15 @@ impl Oracle {
             if found.closed_at.is_some() {
                 self.open_breaks.remove(&found.subject);
             } else {
-                self.open_breaks.insert(found.subject.clone(), found.kind.code());
+                self.open_breaks
+                    .insert(found.subject.clone(), found.kind.code());
             }
         }
         for attempt in &changes.attempts {
             let number = attempt.number();
-            let dead = wechat.stands(number).is_some_and(|stand| {
-                matches!(stand, Stand::Fail | Stand::Cancelled)
-            });
+            let dead = wechat
+                .stands(number)
+                .is_some_and(|stand| matches!(stand, Stand::Fail | Stand::Cancelled));
             self.check(dead, "one_number_at_a_time", || {
                 format!("{number} is given up for a new number, at WeChat it lives")
             });
@@ -111,7 +115,10 @@ impl Oracle {
     /// As many different people said yes as the amount asks for.
     fn four_eyes(&mut self, payout: &Payout, name: &str) {
         let reaches = |from: Option<Fen>| from.is_some_and(|from| payout.amount >= from);
-        let needed = match (reaches(self.policy.review_from), reaches(self.policy.second_from)) {
+        let needed = match (
+            reaches(self.policy.review_from),
+            reaches(self.policy.second_from),
+        ) {
             (_, true) => 2,
             (first, false) => usize::from(first),
         };
@@ -177,7 +184,9 @@ impl Oracle {
             None => self.born(payout),
             Some(before) => self.changed(before, payout),
         }
-        let same = before.as_ref().is_some_and(|b| b.payout.state == payout.state);
+        let same = before
+            .as_ref()
+            .is_some_and(|b| b.payout.state == payout.state);
         let waits = work.is_some() != is_final || (same && work.is_none());
         self.check(waits, "final_waits_for_nothing", || {
             format!("{name} is {} and waits for {work:?}", payout.state.name())
@@ -192,16 +201,24 @@ impl Oracle {
             (_, true) => [1, 0, 1],
             (_, false) => [1, 0, 0],
         };
-        self.check(moves[0] == 1 || !last, "one_hold", || format!("{name}: {moves:?}"));
+        self.check(moves[0] == 1 || !last, "one_hold", || {
+            format!("{name}: {moves:?}")
+        });
         self.check(moves == ends || !last, "hold_ends_once", || {
-            format!("{name} is {}: held, settled, released {moves:?}", payout.state.name())
+            format!(
+                "{name} is {}: held, settled, released {moves:?}",
+                payout.state.name()
+            )
         });
         let cancels = matches!(payout.state, State::Cancelling(_));
         let watched = Watched {
             payout: payout.clone(),
             moves,
             approved_on,
-            lease: before.as_ref().and_then(|b| b.lease).filter(|_| work.is_none() && !is_final),
+            lease: before
+                .as_ref()
+                .and_then(|b| b.lease)
+                .filter(|_| work.is_none() && !is_final),
             unwanted: cancels || before.as_ref().is_some_and(|before| before.unwanted),
         };
         self.payouts.insert(payout.id, watched);
@@ -214,10 +231,16 @@ impl Oracle {
         let name = payout.reference.to_string();
         let fresh = payout.version == 1 && stage(&payout.state) == 0;
         self.check(fresh, "graph_is_monotone", || {
-            format!("{name} is born {} in version {}", payout.state.name(), payout.version)
+            format!(
+                "{name} is born {} in version {}",
+                payout.state.name(),
+                payout.version
+            )
         });
         let known = self.by_reference.insert(name.clone(), payout.id);
-        self.check(known.is_none(), "reference_once", || format!("{name} names two payouts"));
+        self.check(known.is_none(), "reference_once", || {
+            format!("{name} names two payouts")
+        });
     }
 
     fn changed(&mut self, before: &Watched, payout: &Payout) {
@@ -226,24 +249,37 @@ impl Oracle {
         // What only waits for something else is written as it was.
         let rises = payout.version == old.version + 1 || payout == old;
         self.check(rises, "version_rises", || {
-            format!("{name} goes from version {} to {}", old.version, payout.version)
+            format!(
+                "{name} goes from version {} to {}",
+                old.version, payout.version
+            )
         });
         let make = |p: &Payout| (p.user, p.amount, p.reference.clone(), p.created_at);
-        self.check(make(old) == make(payout), "payout_keeps_its_make", || name.clone());
+        self.check(make(old) == make(payout), "payout_keeps_its_make", || {
+            name.clone()
+        });
         let stays = !old.state.is_final() || old.state == payout.state;
-        self.check(stays, "final_stays", || format!("{name} was {from} and becomes {to}"));
+        self.check(stays, "final_stays", || {
+            format!("{name} was {from} and becomes {to}")
+        });
         let (was, is) = (stage(&old.state), stage(&payout.state));
         let again = payout.tries == old.tries + 1 && is == 1 && was == 2;
         let onward = is == 3 || again || (was <= is && is - was <= 1);
-        self.check(onward, "graph_is_monotone", || format!("{name} goes from {from} to {to}"));
+        self.check(onward, "graph_is_monotone", || {
+            format!("{name} goes from {from} to {to}")
+        });
         let people = matches!(old.state, State::Requested | State::Review(_));
         if people && payout.state == State::Approved {
             self.four_eyes(payout, &name);
         }
-        let Some(attempt) = payout.state.attempt() else { return };
+        let Some(attempt) = payout.state.attempt() else {
+            return;
+        };
         match old.state.attempt() {
             Some(first) => {
-                self.check(first.order == attempt.order, "order_never_changes", || name.clone());
+                self.check(first.order == attempt.order, "order_never_changes", || {
+                    name.clone()
+                });
                 let again = attempt.sends > first.sends && matches!(old.state, State::Unknown(..));
                 let late = attempt.last_sent_at.since_ms(attempt.first_sent_at) >= WINDOW_MS;
                 self.check(!(again && late), "no_late_resend", || {
@@ -255,7 +291,9 @@ impl Oracle {
     }
 
     fn first_send(&mut self, payout: &Payout, name: &str) {
-        let Some(attempt) = payout.state.attempt() else { return };
+        let Some(attempt) = payout.state.attempt() else {
+            return;
+        };
         let user = self.users.get(&payout.user).cloned().unwrap_or_default();
         // One batch may send and then freeze: what held before it counts as well.
         let earlier = self.earlier.get(&payout.user);
@@ -268,14 +306,24 @@ impl Oracle {
         });
         let fits = attempt.order.amount == payout.amount && attempt.number().payout() == payout.id;
         self.check(fits, "order_never_changes", || {
-            format!("{name} of {} is ordered as {}", payout.amount.0, attempt.order.amount.0)
+            format!(
+                "{name} of {} is ordered as {}",
+                payout.amount.0, attempt.order.amount.0
+            )
         });
         let number = attempt.number();
-        let stopped = self.stops_before.iter().find(|scope| self.stops.contains(*scope));
+        let stopped = self
+            .stops_before
+            .iter()
+            .find(|scope| self.stops.contains(*scope));
         let stopped = stopped.cloned();
-        self.check(stopped.is_none(), "stop_is_kept", || format!("{name} goes out: {stopped:?}"));
+        self.check(stopped.is_none(), "stop_is_kept", || {
+            format!("{name} goes out: {stopped:?}")
+        });
         let new = self.orders.insert(number, attempt.order.clone()).is_none();
-        self.check(new, "one_number_at_a_time", || format!("{name} takes another's number"));
+        self.check(new, "one_number_at_a_time", || {
+            format!("{name} takes another's number")
+        });
     }
 
     /// Counts what is approved by the day of the approval, until it ends unpaid.
@@ -337,16 +385,17 @@ impl Oracle {
             return;
         };
         let payout = &watched.payout;
-        let paid_then =
-            matches!(&payout.state, State::Paid(_, at) if at.business_date() == date);
+        let paid_then = matches!(&payout.state, State::Paid(_, at) if at.business_date() == date);
         if !paid_then || payout.billed == payout.amount {
             return;
         }
         let found = self.open_breaks.get(&payout.id.to_string()).copied();
         let name = payout.reference.to_string();
-        self.check(found == Some(BreakKind::MissingOnBill.code()), "break_is_found", || {
-            format!("the bill of {date} lacks {name}, and the break is {found:?}")
-        });
+        self.check(
+            found == Some(BreakKind::MissingOnBill.code()),
+            "break_is_found",
+            || format!("the bill of {date} lacks {name}, and the break is {found:?}"),
+        );
     }
 
     /// Work was leased.
@@ -369,7 +418,8 @@ impl Oracle {
         if self.payouts.contains_key(&payout.id) {
             return;
         }
-        self.by_reference.insert(payout.reference.to_string(), payout.id);
+        self.by_reference
+            .insert(payout.reference.to_string(), payout.id);
         let watched = Watched {
             payout: payout.clone(),
             moves: [1, 0, 0],

@@ -30,39 +30,126 @@ pub struct Violation {
 
 /// The invariants that the oracle checks beyond those of the audit, each with what it says.
 pub const INVARIANTS: [(&str, &str); 33] = [
-    ("acknowledged_exists", "what was answered as accepted or credited is in the books, also after a crash"),
-    ("bills_agree", "a bill made from WeChat's truth leaves no break and nothing in clearing"),
-    ("break_is_found", "a paid payout that a bill leaves out becomes a break"),
-    ("durable_before_sent", "the order that arrives at WeChat was committed before, exactly so"),
-    ("earned_once", "an event is booked at most once, and with its amount"),
+    (
+        "acknowledged_exists",
+        "what was answered as accepted or credited is in the books, also after a crash",
+    ),
+    (
+        "bills_agree",
+        "a bill made from WeChat's truth leaves no break and nothing in clearing",
+    ),
+    (
+        "break_is_found",
+        "a paid payout that a bill leaves out becomes a break",
+    ),
+    (
+        "durable_before_sent",
+        "the order that arrives at WeChat was committed before, exactly so",
+    ),
+    (
+        "earned_once",
+        "an event is booked at most once, and with its amount",
+    ),
     ("engine_does_not_panic", "no assertion of the engine fails"),
-    ("everything_ends", "once faults stop every payout becomes final and every queue empty"),
+    (
+        "everything_ends",
+        "once faults stop every payout becomes final and every queue empty",
+    ),
     ("final_stays", "a final state never changes"),
-    ("final_waits_for_nothing", "a final payout waits for nothing, an unfinished one for one thing"),
-    ("forgery_has_no_effect", "a notification that is forged or about other data commits nothing"),
-    ("four_eyes", "a large payout is approved by as many different people as it needs"),
-    ("graph_is_monotone", "a payout never goes back to where it was not sent"),
-    ("hold_ends_once", "a hold ends once: settled if paid, released otherwise"),
-    ("lease_is_exclusive", "work that is leased is not handed to anybody else"),
-    ("limits_hold", "approved payouts of a user's day stay within the limits"),
-    ("model_agrees", "balances are what events and WeChat's payments add up to"),
-    ("never_negative", "no user's account is below zero after any entry"),
-    ("no_late_resend", "nothing in doubt is sent again after three days"),
-    ("nothing_is_broken", "the store never has to refuse what the engine wants to write"),
-    ("one_hold", "a payout has one hold, of its amount, from the commit that makes it"),
-    ("one_number_at_a_time", "a new number is sent only after the earlier one is proved dead"),
+    (
+        "final_waits_for_nothing",
+        "a final payout waits for nothing, an unfinished one for one thing",
+    ),
+    (
+        "forgery_has_no_effect",
+        "a notification that is forged or about other data commits nothing",
+    ),
+    (
+        "four_eyes",
+        "a large payout is approved by as many different people as it needs",
+    ),
+    (
+        "graph_is_monotone",
+        "a payout never goes back to where it was not sent",
+    ),
+    (
+        "hold_ends_once",
+        "a hold ends once: settled if paid, released otherwise",
+    ),
+    (
+        "lease_is_exclusive",
+        "work that is leased is not handed to anybody else",
+    ),
+    (
+        "limits_hold",
+        "approved payouts of a user's day stay within the limits",
+    ),
+    (
+        "model_agrees",
+        "balances are what events and WeChat's payments add up to",
+    ),
+    (
+        "never_negative",
+        "no user's account is below zero after any entry",
+    ),
+    (
+        "no_late_resend",
+        "nothing in doubt is sent again after three days",
+    ),
+    (
+        "nothing_is_broken",
+        "the store never has to refuse what the engine wants to write",
+    ),
+    (
+        "one_hold",
+        "a payout has one hold, of its amount, from the commit that makes it",
+    ),
+    (
+        "one_number_at_a_time",
+        "a new number is sent only after the earlier one is proved dead",
+    ),
     ("one_success", "WeChat pays at most once for a payout"),
-    ("order_never_changes", "a number always goes with the same order"),
-    ("other_body_refused", "a key that was used is refused with another request"),
-    ("page_is_shown", "a willing user gets the page to confirm, and is paid"),
-    ("paid_means_paid", "a payout is paid exactly if WeChat says so, with its amount"),
-    ("payout_keeps_its_make", "amount, user and reference of a payout never change"),
+    (
+        "order_never_changes",
+        "a number always goes with the same order",
+    ),
+    (
+        "other_body_refused",
+        "a key that was used is refused with another request",
+    ),
+    (
+        "page_is_shown",
+        "a willing user gets the page to confirm, and is paid",
+    ),
+    (
+        "paid_means_paid",
+        "a payout is paid exactly if WeChat says so, with its amount",
+    ),
+    (
+        "payout_keeps_its_make",
+        "amount, user and reference of a payout never change",
+    ),
     ("reference_once", "a reference names one payout"),
-    ("same_key_same_answer", "a key that is repeated gets the first answer"),
-    ("sent_only_while_allowed", "a first send goes to the linked wallet of a user who is not frozen"),
-    ("stop_is_kept", "nothing is sent for the first time while it is stopped"),
-    ("unpaid_means_unpaid", "money is released only when WeChat will never pay it"),
-    ("version_rises", "a payout's version rises by one with every change"),
+    (
+        "same_key_same_answer",
+        "a key that is repeated gets the first answer",
+    ),
+    (
+        "sent_only_while_allowed",
+        "a first send goes to the linked wallet of a user who is not frozen",
+    ),
+    (
+        "stop_is_kept",
+        "nothing is sent for the first time while it is stopped",
+    ),
+    (
+        "unpaid_means_unpaid",
+        "money is released only when WeChat will never pay it",
+    ),
+    (
+        "version_rises",
+        "a payout's version rises by one with every change",
+    ),
 ];
 
 /// A payout as it was last committed.
@@ -205,7 +292,11 @@ impl Oracle {
     /// The number under which a payout was last sent.
     pub(crate) fn number_of(&self, payout: PayoutId) -> Option<OutBillNo> {
         let watched = self.payouts.get(&payout)?;
-        watched.payout.state.attempt().map(|attempt| attempt.number())
+        watched
+            .payout
+            .state
+            .attempt()
+            .map(|attempt| attempt.number())
     }
 
     /// The package with which the app can open the page, where it has one.

@@ -24,7 +24,10 @@ impl Oracle {
         // The audit cuts the float's entries by the moment of a bill's close; while a day is half
         // booked, or clocks were apart, that cut is not exact.
         let about_bills = |invariant| {
-            matches!(invariant, Invariant::FloatMatchesBills | Invariant::BillsChain)
+            matches!(
+                invariant,
+                Invariant::FloatMatchesBills | Invariant::BillsChain
+            )
         };
         let wrong = audited
             .findings
@@ -59,7 +62,10 @@ impl Oracle {
         );
         let stored = (wallet.available.0, wallet.held.0, wallet.owed.0);
         self.check(sums == stored, "model_agrees", || {
-            format!("{} has {stored:?} stored, {sums:?} by its entries", wallet.user.id)
+            format!(
+                "{} has {stored:?} stored, {sums:?} by its entries",
+                wallet.user.id
+            )
         });
     }
 
@@ -80,7 +86,11 @@ impl Oracle {
             .values()
             .filter(|watched| !watched.payout.state.is_final())
             .map(|watched| {
-                format!("{} is {}", watched.payout.reference, watched.payout.state.name())
+                format!(
+                    "{} is {}",
+                    watched.payout.reference,
+                    watched.payout.state.name()
+                )
             })
             .collect();
         self.check(left.is_empty() && waiting == 0, "everything_ends", || {
@@ -135,7 +145,10 @@ impl Oracle {
     pub(crate) fn modelled(&mut self, wallet: &Wallet, expected: i64) {
         let net = wallet.available.0 - wallet.owed.0 + wallet.held.0;
         self.check(net == expected, "model_agrees", || {
-            format!("{} has {net} micro-yuan, the model says {expected}", wallet.user.id)
+            format!(
+                "{} has {net} micro-yuan, the model says {expected}",
+                wallet.user.id
+            )
         });
     }
 }

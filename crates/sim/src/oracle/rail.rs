@@ -12,7 +12,10 @@ impl Oracle {
     pub(crate) fn arrives(&mut self, order: &TransferOrder) {
         let durable = self.orders.get(&order.number) == Some(order);
         self.check(durable, "durable_before_sent", || {
-            format!("{} arrives at WeChat and is not what is stored", order.number)
+            format!(
+                "{} arrives at WeChat and is not what is stored",
+                order.number
+            )
         });
     }
 
@@ -33,10 +36,16 @@ impl Oracle {
     fn accepted(&mut self, order: &TransferOrder, wechat: &Wechat) {
         let payout = order.number.payout();
         let name = self.name_of(payout);
-        let state = self.payouts.get(&payout).map(|watched| watched.payout.state.clone());
+        let state = self
+            .payouts
+            .get(&payout)
+            .map(|watched| watched.payout.state.clone());
         let open = state.as_ref().is_some_and(|state| !state.is_final());
         self.check(open, "unpaid_means_unpaid", || {
-            format!("WeChat accepts {name}, which is {:?}", state.as_ref().map(State::name))
+            format!(
+                "WeChat accepts {name}, which is {:?}",
+                state.as_ref().map(State::name)
+            )
         });
         let alive = wechat
             .of_payout(payout)
@@ -52,12 +61,22 @@ impl Oracle {
         let payout = number.payout();
         let name = self.name_of(payout);
         let all = wechat.of_payout(payout);
-        let times = all.filter(|transfer| transfer.stand == Stand::Success).count();
-        self.check(times == 1, "one_success", || format!("{name} was paid {times} times"));
-        let state = self.payouts.get(&payout).map(|watched| watched.payout.state.clone());
+        let times = all
+            .filter(|transfer| transfer.stand == Stand::Success)
+            .count();
+        self.check(times == 1, "one_success", || {
+            format!("{name} was paid {times} times")
+        });
+        let state = self
+            .payouts
+            .get(&payout)
+            .map(|watched| watched.payout.state.clone());
         let open = state.as_ref().is_some_and(|state| !state.is_final());
         self.check(open, "unpaid_means_unpaid", || {
-            format!("WeChat pays {name}, which is {:?}", state.as_ref().map(State::name))
+            format!(
+                "WeChat pays {name}, which is {:?}",
+                state.as_ref().map(State::name)
+            )
         });
     }
 }

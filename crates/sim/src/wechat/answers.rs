@@ -11,8 +11,12 @@ use crate::fault::WechatFault;
 use crate::text::beijing;
 
 /// Why WeChat closes a transfer at once.
-const REASONS: [&str; 4] =
-    ["ACCOUNT_FROZEN", "DAY_RECEIVED_QUOTA_EXCEED", "PAYER_ACCOUNT_ABNORMAL", "TRANSFER_RISK"];
+const REASONS: [&str; 4] = [
+    "ACCOUNT_FROZEN",
+    "DAY_RECEIVED_QUOTA_EXCEED",
+    "PAYER_ACCOUNT_ABNORMAL",
+    "TRANSFER_RISK",
+];
 
 /// An answer before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,10 +59,9 @@ impl Wechat {
             return error(403, "NOT_ENOUGH", "资金不足");
         }
         self.accept(now, order);
-        self.transfers.get(&order.number).map_or_else(
-            || error(500, "SYSTEM_ERROR", "系统异常，请稍后重试"),
-            told,
-        )
+        self.transfers
+            .get(&order.number)
+            .map_or_else(|| error(500, "SYSTEM_ERROR", "系统异常，请稍后重试"), told)
     }
 
     fn accept(&mut self, now: Timestamp, order: &TransferOrder) {
@@ -88,11 +91,19 @@ impl Wechat {
         };
         self.transfers.insert(number, transfer);
         self.news.push(News::Accepted(Box::new(order.clone())));
-        let lag = if self.lively { dice.within(0, CLOSE_LAG_MS) } else { 0 };
+        let lag = if self.lively {
+            dice.within(0, CLOSE_LAG_MS)
+        } else {
+            0
+        };
         self.schedule(now.after_ms(CONFIRM_MS + lag), Event::Expire(number));
         let fails = self.faults.take(WechatFault::ClosesAtOnce);
         if fails || (self.lively && dice.chance(30)) {
-            let reason = if self.lively { *dice.pick(&REASONS) } else { "ACCOUNT_FROZEN" };
+            let reason = if self.lively {
+                *dice.pick(&REASONS)
+            } else {
+                "ACCOUNT_FROZEN"
+            };
             self.end(now, number, Stand::Fail, Some(reason));
         } else if self.lively && dice.chance(150) {
             let at = now.after_ms(dice.within(100, 120_000));
@@ -125,7 +136,11 @@ impl Wechat {
             Some(Stand::WaitUserConfirm) => {
                 self.moves(now, number, Stand::Canceling);
                 let mut dice = Dice::of(self.seed, &number.to_string());
-                let later = if self.lively { dice.within(0, 60_000) } else { 1_000 };
+                let later = if self.lively {
+                    dice.within(0, 60_000)
+                } else {
+                    1_000
+                };
                 self.schedule(now.after_ms(later), Event::Cancelled(number));
             }
             Some(Stand::Canceling | Stand::Cancelled) => {}
@@ -138,7 +153,14 @@ impl Wechat {
 
 /// A body whose number is WeChat's and which says where the transfer stands.
 fn body(transfer: &Transfer, more: &str) -> Reply {
-    let Transfer { order, stand, reason, since, bill_no, .. } = transfer;
+    let Transfer {
+        order,
+        stand,
+        reason,
+        since,
+        bill_no,
+        ..
+    } = transfer;
     let reason = match (stand, reason) {
         (Stand::Fail, Some(reason)) => format!(r#","fail_reason":"{reason}""#),
         (Stand::Cancelled, _) => r#","fail_reason":"MCH_CANCEL""#.to_owned(),

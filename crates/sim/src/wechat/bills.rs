@@ -57,13 +57,25 @@ impl Wechat {
         }
     }
 
-    fn flows(&mut self, at: Timestamp, direction: Direction, amount: i64, number: Option<OutBillNo>) {
+    fn flows(
+        &mut self,
+        at: Timestamp,
+        direction: Direction,
+        amount: i64,
+        number: Option<OutBillNo>,
+    ) {
         self.balance += match direction {
             Direction::In => amount,
             Direction::Out => -amount,
         };
         let balance = self.balance;
-        self.flow.push(FlowLine { at, direction, amount, balance, number });
+        self.flow.push(FlowLine {
+            at,
+            direction,
+            amount,
+            balance,
+            number,
+        });
     }
 
     /// The days on which money moved, up to the last that has a bill.
@@ -90,7 +102,9 @@ impl Wechat {
             return Ok(FetchedBill::NotYet);
         }
         if self.bill_faults.take(BillFault::Truncated) {
-            return Err(Fault::Retry("the bill's totals are not those of its rows".into()));
+            return Err(Fault::Retry(
+                "the bill's totals are not those of its rows".into(),
+            ));
         }
         if self.bill_faults.take(BillFault::Damaged) {
             return Err(Fault::Retry("a row of the bill does not read".into()));

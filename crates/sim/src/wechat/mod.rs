@@ -202,7 +202,10 @@ impl Wechat {
 
     /// Whether it was closed because nobody confirmed.
     pub(crate) fn is_overdue(&self, number: OutBillNo) -> bool {
-        let reason = self.transfers.get(&number).and_then(|t| t.reason.as_deref());
+        let reason = self
+            .transfers
+            .get(&number)
+            .and_then(|t| t.reason.as_deref());
         reason == Some("OVERDUE_CLOSE")
     }
 

@@ -55,7 +55,11 @@ impl Wechat {
             return;
         }
         let mut dice = Dice::of(self.seed ^ 3, &number.to_string());
-        let usual = if self.lively { dice.within(0, 5_000) } else { 1_000 };
+        let usual = if self.lively {
+            dice.within(0, 5_000)
+        } else {
+            1_000
+        };
         let after = if self.notice_faults.take(NoticeFault::Delayed) {
             dice.within(3_600_000, 12 * 3_600_000)
         } else if self.notice_faults.has(NoticeFault::Early) {
@@ -159,7 +163,9 @@ impl Wechat {
 
     /// What the client makes of it, by its own clock.
     pub(crate) fn open(&self, body: &[u8], wire: Timestamp) -> Result<Opened, Refusal> {
-        let id = std::str::from_utf8(body).ok().and_then(|text| text.parse().ok());
+        let id = std::str::from_utf8(body)
+            .ok()
+            .and_then(|text| text.parse().ok());
         let notice = id.and_then(|id: u64| self.notices.get(&id));
         let notice = notice.ok_or(Refusal::Malformed("nobody sent this"))?;
         if !notice.signed {
@@ -173,8 +179,12 @@ impl Wechat {
             request_id: id.map(|id| format!("notice-{id}")),
             body: String::new(),
         };
-        let report: TransferReport =
-            told(notice.number, Origin::Notification, notice.bill.clone(), evidence);
+        let report: TransferReport = told(
+            notice.number,
+            Origin::Notification,
+            notice.bill.clone(),
+            evidence,
+        );
         Ok(Opened::Transfer(Box::new(report)))
     }
 

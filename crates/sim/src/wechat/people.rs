@@ -50,7 +50,12 @@ impl Wechat {
     }
 
     /// The user confirms, if the app has shown the page; otherwise looks again later.
-    pub(crate) fn person_confirms(&mut self, now: Timestamp, number: OutBillNo, shown: bool) -> bool {
+    pub(crate) fn person_confirms(
+        &mut self,
+        now: Timestamp,
+        number: OutBillNo,
+        shown: bool,
+    ) -> bool {
         if self.stands(number) != Some(Stand::WaitUserConfirm) {
             return false;
         }
@@ -62,7 +67,11 @@ impl Wechat {
         }
         self.moves(now, number, Stand::Transfering);
         let mut dice = Dice::of(self.seed ^ 1, &number.to_string());
-        let after = if self.lively { dice.within(0, 30_000) } else { 1_000 };
+        let after = if self.lively {
+            dice.within(0, 30_000)
+        } else {
+            1_000
+        };
         self.schedule(now.after_ms(after), Event::Pay(number));
         true
     }

@@ -48,9 +48,18 @@ impl Heard {
                 report(number, call, &answer)
             }
             Heard::Nothing => {
-                let origin = if call == Call::Query { Origin::Query } else { Origin::Answer };
+                let origin = if call == Call::Query {
+                    Origin::Query
+                } else {
+                    Origin::Answer
+                };
                 let code = "timeout".to_owned();
-                silent(number, origin, Finding::Unknown { code }, Evidence::default())
+                silent(
+                    number,
+                    origin,
+                    Finding::Unknown { code },
+                    Evidence::default(),
+                )
             }
         }
     }
@@ -71,7 +80,8 @@ impl Shared {
         if faults.take(WechatFault::GetsItLate) {
             let mut dice = Dice::of(7, &order.number.to_string());
             let at = now.after_ms(dice.within(10_000, 40 * 60_000));
-            self.wechat.schedule(at, Event::Arrive(Box::new(order.clone())));
+            self.wechat
+                .schedule(at, Event::Arrive(Box::new(order.clone())));
             return Heard::Nothing;
         }
         if faults.take(WechatFault::BreaksBefore) {
@@ -111,7 +121,9 @@ impl Shared {
             let words = "单号已存在但信息不一致，请查单后比较确认";
             return Heard::Reply(error(400, "INVALID_REQUEST", words), None);
         }
-        let doubt = faults.take(WechatFault::Unverifiable).then_some("signing_key_unknown");
+        let doubt = faults
+            .take(WechatFault::Unverifiable)
+            .then_some("signing_key_unknown");
         Heard::Reply(reply, doubt)
     }
 
@@ -202,15 +214,24 @@ fn heard(finding: &Finding) -> String {
 
 impl Rail for SimRail {
     async fn send(&self, order: &TransferOrder) -> TransferReport {
-        self.call(order.number, Call::Create, |shared, skewed| shared.sent(order, skewed)).await
+        self.call(order.number, Call::Create, |shared, skewed| {
+            shared.sent(order, skewed)
+        })
+        .await
     }
 
     async fn ask(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
-        self.call(number, Call::Query, |shared, skewed| shared.asked(number, skewed)).await
+        self.call(number, Call::Query, |shared, skewed| {
+            shared.asked(number, skewed)
+        })
+        .await
     }
 
     async fn cancel(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
-        self.call(number, Call::Cancel, |shared, skewed| shared.unwanted(number, skewed)).await
+        self.call(number, Call::Cancel, |shared, skewed| {
+            shared.unwanted(number, skewed)
+        })
+        .await
     }
 
     async fn open(&self, notification: &Notification) -> Result<Opened, Refusal> {

@@ -9,8 +9,13 @@ use crate::dice::Dice;
 use crate::text::read_yuan;
 
 /// Passes that move payouts.
-const WORK: [Pass; 5] =
-    [Pass::Assess, Pass::Expire, Pass::Dispatch, Pass::Poll, Pass::Cancel];
+const WORK: [Pass; 5] = [
+    Pass::Assess,
+    Pass::Expire,
+    Pass::Dispatch,
+    Pass::Poll,
+    Pass::Cancel,
+];
 
 impl<S: Store + Browse + Clone> World<S> {
     /// Does what an action says. With dice, whoever is chosen is chosen by them.
@@ -69,17 +74,42 @@ impl<S: Store + Browse + Clone> World<S> {
 
     fn asked(&mut self, action: &Action, dice: Option<&mut Dice>) {
         let wish = match action.clone() {
-            Action::Earn { event, user, micros } => Wish::Earn { event, user, from: None, micros },
-            Action::Gift { event, from, to, micros } => {
-                Wish::Earn { event, user: to, from: Some(from), micros }
-            }
+            Action::Earn {
+                event,
+                user,
+                micros,
+            } => Wish::Earn {
+                event,
+                user,
+                from: None,
+                micros,
+            },
+            Action::Gift {
+                event,
+                from,
+                to,
+                micros,
+            } => Wish::Earn {
+                event,
+                user: to,
+                from: Some(from),
+                micros,
+            },
             Action::TakeBack { event, of, micros } => {
-                let user = self.requests.iter().find_map(|request| match &request.wish {
-                    Wish::Earn { event, user, .. } if *event == of => Some(user.clone()),
-                    _ => None,
-                });
+                let user = self
+                    .requests
+                    .iter()
+                    .find_map(|request| match &request.wish {
+                        Wish::Earn { event, user, .. } if *event == of => Some(user.clone()),
+                        _ => None,
+                    });
                 let Some(user) = user else { return };
-                Wish::TakeBack { event, of, user, micros }
+                Wish::TakeBack {
+                    event,
+                    of,
+                    user,
+                    micros,
+                }
             }
             Action::Withdraw { name, user, amount } => Wish::Withdraw { name, user, amount },
             Action::Cancel(name) => {
@@ -92,7 +122,12 @@ impl<S: Store + Browse + Clone> World<S> {
                 let Some(payout) = self.scene.lock().oracle.payout_named(&name) else {
                     return;
                 };
-                Wish::Act { what, name, payout, who }
+                Wish::Act {
+                    what,
+                    name,
+                    payout,
+                    who,
+                }
             }
             Action::Stop(on, scope, who) => Wish::Stop { on, scope, who },
             Action::Freeze(user) => Wish::Freeze(user, true),
@@ -159,8 +194,14 @@ impl<S: Store + Browse + Clone> World<S> {
         let number = number.and_then(|payout| shared.oracle.number_of(payout));
         let Some(number) = number else { return };
         let now = shared.now;
-        if shared.wechat.stands(number).is_some_and(|stand| !stand.is_final()) {
-            shared.wechat.end(now, number, crate::wechat::Stand::Fail, Some(reason));
+        if shared
+            .wechat
+            .stands(number)
+            .is_some_and(|stand| !stand.is_final())
+        {
+            shared
+                .wechat
+                .end(now, number, crate::wechat::Stand::Fail, Some(reason));
         }
         shared.hear();
     }
@@ -170,7 +211,9 @@ impl<S: Store + Browse + Clone> World<S> {
         let found = self.found_for(what, is);
         let holds = found == is;
         let mut shared = self.scene.lock();
-        shared.oracle.check(holds, "expectation", || format!("{what} is {found}, expected {is}"));
+        shared.oracle.check(holds, "expectation", || {
+            format!("{what} is {found}, expected {is}")
+        });
     }
 
     fn found_for(&self, what: &str, is: &str) -> String {

@@ -14,12 +14,7 @@ use crate::wechat::Stand;
 
 /// Spans between one round of work and the next, each with how often it is waited: three days in
 /// all, by which every transfer is closed and every delayed message delivered.
-const SPANS: [(i64, usize); 4] = [
-    (1_000, 8),
-    (30_000, 20),
-    (600_000, 18),
-    (3_600_000, 160),
-];
+const SPANS: [(i64, usize); 4] = [(1_000, 8), (30_000, 20), (600_000, 18), (3_600_000, 160)];
 /// Bills of the last day are made after this.
 const TO_THE_BILL_MS: i64 = 36 * 3_600_000;
 /// Days in which bills must have proved what is left.
@@ -104,11 +99,13 @@ impl<S: Store + Browse + Clone> World<S> {
         let (stops, frozen, reviews) = {
             let shared = self.scene.lock();
             let oracle = &shared.oracle;
-            let reviews = oracle.payouts.values().filter(|watched| {
-                matches!(watched.payout.state, State::Review(_))
-            });
-            let names: Vec<String> =
-                reviews.map(|watched| watched.payout.reference.to_string()).collect();
+            let reviews = oracle
+                .payouts
+                .values()
+                .filter(|watched| matches!(watched.payout.state, State::Review(_)));
+            let names: Vec<String> = reviews
+                .map(|watched| watched.payout.reference.to_string())
+                .collect();
             (oracle.stops.clone(), oracle.frozen(), names)
         };
         for stop in stops {
@@ -178,7 +175,12 @@ impl<S: Store + Browse + Clone> World<S> {
     fn compare(&mut self) {
         let wallets = self.wallets();
         let mut shared = self.scene.lock();
-        let Shared { oracle, model, wechat, .. } = &mut *shared;
+        let Shared {
+            oracle,
+            model,
+            wechat,
+            ..
+        } = &mut *shared;
         let balances = model.balances(oracle, wechat);
         for wallet in wallets {
             let expected = balances.get(wallet.user.id.as_str()).copied().unwrap_or(0);

@@ -27,8 +27,8 @@ use crate::store::SimStore;
 use crate::tasks::{Label, Tasks};
 use crate::wait::wait;
 use crate::wechat::{Event, Wechat};
-pub(crate) use requests::Wish;
 use requests::Request;
+pub(crate) use requests::Wish;
 
 /// 2026-03-02, noon in Beijing: the moment at which every world begins.
 pub const NOON: Timestamp = Timestamp(1_772_424_000_000);
@@ -124,7 +124,12 @@ impl<S: Store + Browse + Clone> World<S> {
     /// A world whose processes open the store in this way. One process runs; a merchant and
     /// kinds are defined.
     pub fn new(settings: Settings, open: impl Fn() -> S + 'static) -> World<S> {
-        let Settings { seed, lively, shows_locks, .. } = settings;
+        let Settings {
+            seed,
+            lively,
+            shows_locks,
+            ..
+        } = settings;
         let mut wechat = Wechat::new(seed, lively, shows_locks);
         wechat.top_up(NOON, settings.float);
         let scene = Scene::new(Shared {
@@ -164,7 +169,12 @@ impl<S: Store + Browse + Clone> World<S> {
 
     /// Takes the lines that were written since the last time.
     pub(crate) fn lines(&mut self) -> Vec<String> {
-        self.scene.lock().trace.as_mut().map(std::mem::take).unwrap_or_default()
+        self.scene
+            .lock()
+            .trace
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     pub(crate) fn start(&mut self, no: usize) {
@@ -239,7 +249,10 @@ impl<S: Store + Browse + Clone> World<S> {
         let (dying, happens) = {
             let shared = self.scene.lock();
             let dying = shared.lives.iter().position(|life| life.dying);
-            let due = shared.wechat.next_event().is_some_and(|at| at <= shared.now);
+            let due = shared
+                .wechat
+                .next_event()
+                .is_some_and(|at| at <= shared.now);
             (dying, due || !shared.inbox.is_empty())
         };
         if let Some(no) = dying {
@@ -262,7 +275,9 @@ impl<S: Store + Browse + Clone> World<S> {
                 };
                 shared.now = shared.now.max(at);
                 if let Event::Arrive(order) = &event {
-                    shared.tell(|| format!("  wechat: a late request arrives, {} fen", order.amount.0));
+                    shared.tell(|| {
+                        format!("  wechat: a late request arrives, {} fen", order.amount.0)
+                    });
                     shared.oracle.arrives(order);
                 }
                 let now = shared.now;
@@ -307,7 +322,9 @@ impl<S: Store + Browse + Clone> World<S> {
         if wire {
             process.clock.set_wire(process.clock.wire().after_ms(ms));
         } else {
-            process.clock.set_business(process.clock.business().after_ms(ms));
+            process
+                .clock
+                .set_business(process.clock.business().after_ms(ms));
         }
     }
 

@@ -20,7 +20,10 @@ impl<S: Store + Browse + Clone> World<S> {
     /// Begins a pass, unless the process is dead or runs it already.
     pub(crate) fn begin(&mut self, pass: Pass, no: usize) {
         let label = Label::Pass(pass);
-        let alive = self.processes.get(no).and_then(|process| process.alive.clone());
+        let alive = self
+            .processes
+            .get(no)
+            .and_then(|process| process.alive.clone());
         let Some((ports, desk)) = alive else { return };
         if self.tasks.has(no, label) {
             return;
@@ -30,7 +33,9 @@ impl<S: Store + Browse + Clone> World<S> {
             if let Err(fault) = run(pass, &ports, &desk, &limits).await {
                 let mut shared = scene.lock();
                 let broken = matches!(fault, Fault::Broken(_));
-                shared.oracle.check(!broken, "nothing_is_broken", || fault.to_string());
+                shared
+                    .oracle
+                    .check(!broken, "nothing_is_broken", || fault.to_string());
                 shared.tell(|| format!("  {} fails: {}", pass.name(), fault.code()));
             }
         });

@@ -76,14 +76,19 @@ impl<S: Store + Browse + Clone> World<S> {
         self.tasks.add(no, Label::Notice(id), async move {
             let received = receive(&ports, &desk, notification).await;
             let mut shared = scene.lock();
-            let notice = shared.wechat.notice(id).map(|notice| (notice.genuine, notice.number));
+            let notice = shared
+                .wechat
+                .notice(id)
+                .map(|notice| (notice.genuine, notice.number));
             let genuine = notice.is_some_and(|(genuine, _)| genuine);
             let name = notice.map(|(_, number)| shared.oracle.name_of(number.payout()));
             let name = name.unwrap_or_default();
             let moved = matches!(received, Ok(Received::Moved));
-            shared.oracle.check(genuine || !moved, "forgery_has_no_effect", || {
-                format!("a false notification about {name} moved it")
-            });
+            shared
+                .oracle
+                .check(genuine || !moved, "forgery_has_no_effect", || {
+                    format!("a false notification about {name} moved it")
+                });
             let (words, again) = match &received {
                 Ok(Received::Moved) => ("has an effect".to_owned(), false),
                 Ok(Received::Known) => ("says nothing new".to_owned(), false),
@@ -106,13 +111,16 @@ impl<S: Store + Browse + Clone> World<S> {
         let day = self.scene.lock().now.business_date();
         let names = self.scene.lock().oracle.user_names();
         let ids = names.iter().filter_map(|name| UserId::parse(name).ok());
-        ids.filter_map(|id| wait(self.books.user(&id, day)).ok().flatten()).collect()
+        ids.filter_map(|id| wait(self.books.user(&id, day)).ok().flatten())
+            .collect()
     }
 
     /// A balance of a user, past all faults.
     pub(super) fn wallet(&self, name: &str) -> Option<Wallet> {
         let day = self.scene.lock().now.business_date();
-        wait(self.books.user(&UserId::parse(name).ok()?, day)).ok().flatten()
+        wait(self.books.user(&UserId::parse(name).ok()?, day))
+            .ok()
+            .flatten()
     }
 }
 

@@ -24,13 +24,36 @@ use crate::text::yuan;
 pub(crate) enum Wish {
     Register(String),
     Link(String, String),
-    Earn { event: String, user: String, from: Option<String>, micros: i64 },
-    TakeBack { event: String, of: String, user: String, micros: Option<i64> },
-    Withdraw { name: String, user: String, amount: Option<Fen> },
+    Earn {
+        event: String,
+        user: String,
+        from: Option<String>,
+        micros: i64,
+    },
+    TakeBack {
+        event: String,
+        of: String,
+        user: String,
+        micros: Option<i64>,
+    },
+    Withdraw {
+        name: String,
+        user: String,
+        amount: Option<Fen>,
+    },
     Cancel(String, PayoutId),
     Freeze(String, bool),
-    Act { what: Manual, name: String, payout: PayoutId, who: String },
-    Stop { on: bool, scope: String, who: String },
+    Act {
+        what: Manual,
+        name: String,
+        payout: PayoutId,
+        who: String,
+    },
+    Stop {
+        on: bool,
+        scope: String,
+        who: String,
+    },
 }
 
 /// A wish, and whether it was answered.
@@ -107,7 +130,10 @@ impl<S: Store + Browse + Clone> World<S> {
             ports,
             desk,
             scene: self.scene.clone(),
-            chance: named(self.settings.seed ^ request.tries, &format!("{:?}", request.wish)),
+            chance: named(
+                self.settings.seed ^ request.tries,
+                &format!("{:?}", request.wish),
+            ),
         };
         let (scene, wish) = (self.scene.clone(), request.wish.clone());
         self.tasks.add(no, Label::Request(place), async move {
@@ -117,7 +143,9 @@ impl<S: Store + Browse + Clone> World<S> {
                 Err(fault) => {
                     let mut shared = scene.lock();
                     let broken = matches!(fault, Fault::Broken(_));
-                    shared.oracle.check(!broken, "nothing_is_broken", || fault.to_string());
+                    shared
+                        .oracle
+                        .check(!broken, "nothing_is_broken", || fault.to_string());
                     shared.tell(|| format!("  no answer: {}", fault.code()));
                     true
                 }
@@ -137,7 +165,8 @@ impl<S: Store + Browse + Clone> World<S> {
                     request.answered = !again;
                     if let (Wish::Withdraw { name, .. }, true) = (&request.wish, request.answered) {
                         let payout = self.scene.lock().oracle.payout_named(name);
-                        self.known.extend(payout.map(|payout| (name.clone(), payout)));
+                        self.known
+                            .extend(payout.map(|payout| (name.clone(), payout)));
                     }
                 }
                 Label::Notice(id) => {
@@ -158,17 +187,25 @@ impl<S: Store + Browse + Clone> Service<S> {
         match wish {
             Wish::Register(user) => {
                 let user = user_id(user);
-                self.plainly("registering", Command::RegisterUser { user, name: None }).await
+                self.plainly("registering", Command::RegisterUser { user, name: None })
+                    .await
             }
             Wish::Freeze(user, frozen) => {
                 let (user, frozen) = (user_id(user), *frozen);
-                self.plainly("freezing", Command::SetFrozen { user, frozen }).await
+                self.plainly("freezing", Command::SetFrozen { user, frozen })
+                    .await
             }
             Wish::Cancel(name, payout) => self.plainly(name, Command::CancelPayout(*payout)).await,
-            Wish::Act { what, name, payout, who } => {
+            Wish::Act {
+                what,
+                name,
+                payout,
+                who,
+            } => {
                 let act = act(who);
                 let (payout, what) = (*payout, *what);
-                self.plainly(name, Command::Manual { payout, what, act }).await
+                self.plainly(name, Command::Manual { payout, what, act })
+                    .await
             }
             Wish::Stop { on, scope, who } => {
                 // What the audit stopped is a merchant, too.
@@ -179,18 +216,37 @@ impl<S: Store + Browse + Clone> Service<S> {
                     all => Scope::parse(all),
                 };
                 let scope = scope.expect("stories name scopes that there are");
-                let cause = if audit { StopCause::Audit } else { StopCause::Person };
+                let cause = if audit {
+                    StopCause::Audit
+                } else {
+                    StopCause::Person
+                };
                 let (on, act) = (*on, act(who));
-                self.plainly("stopping", Command::SetStop { scope, cause, on, act }).await
+                self.plainly(
+                    "stopping",
+                    Command::SetStop {
+                        scope,
+                        cause,
+                        on,
+                        act,
+                    },
+                )
+                .await
             }
             Wish::Link(user, wallet) => self.link(user, wallet).await,
             Wish::Withdraw { name, user, amount } => self.withdraw(name, user, *amount).await,
-            Wish::Earn { event, user, from, micros } => {
-                self.earn(event, (user, from.as_deref()), *micros).await
-            }
-            Wish::TakeBack { event, of, user, micros } => {
-                self.take_back(event, of, user, *micros).await
-            }
+            Wish::Earn {
+                event,
+                user,
+                from,
+                micros,
+            } => self.earn(event, (user, from.as_deref()), *micros).await,
+            Wish::TakeBack {
+                event,
+                of,
+                user,
+                micros,
+            } => self.take_back(event, of, user, *micros).await,
         }
     }
 
@@ -242,13 +298,21 @@ impl<S: Store + Browse + Clone> Service<S> {
             key: Some((key, digest)),
         };
         let told = self.scene.lock().oracle.is_acknowledged(name);
-        let answer = self.desk.submit(Command::Withdraw(Box::new(request))).await?;
+        let answer = self
+            .desk
+            .submit(Command::Withdraw(Box::new(request)))
+            .await?;
         let mut shared = self.scene.lock();
         shared.oracle.withdrawn(name, (digest, told), &answer);
         shared.tell(|| match &answer {
-            Ok(Outcome::Withdrawn { amount, replayed, .. }) => {
+            Ok(Outcome::Withdrawn {
+                amount, replayed, ..
+            }) => {
                 let again = if *replayed { ", as before" } else { "" };
-                format!("  {name} is accepted with {}{again}", yuan(amount.0 * 10_000))
+                format!(
+                    "  {name} is accepted with {}{again}",
+                    yuan(amount.0 * 10_000)
+                )
             }
             Ok(other) => format!("  {name} is answered with {other:?}"),
             Err(rejection) => format!("  {name} is refused: {}", rejection.code()),
@@ -308,11 +372,18 @@ impl<S: Store + Browse + Clone> Service<S> {
     }
 
     /// The amount, if it was credited now; nothing if it was refused.
-    async fn ingest(&self, event: &str, view: &EventView<'_>) -> Result<Option<Option<i64>>, Fault> {
+    async fn ingest(
+        &self,
+        event: &str,
+        view: &EventView<'_>,
+    ) -> Result<Option<Option<i64>>, Fault> {
         debug_assert!(EventId::parse(event).is_ok() && KindCode::parse(view.kind).is_ok());
         let mut items = Items::with_capacity(1);
         items.push(1, 0..event.len(), Ok(view));
-        let door = Door { name: "sim", unit: "item" };
+        let door = Door {
+            name: "sim",
+            unit: "item",
+        };
         let done = ingest(&self.ports, &self.desk, door, event.as_bytes(), items).await?;
         let result = done.iter().next().map(|(_, result)| result);
         let mut shared = self.scene.lock();

@@ -24,7 +24,10 @@ fn the_first_seeds_find_nothing_and_see_every_sort_of_fault() {
     assert!(all.crashes > 300, "{all:?}");
     assert!(all.faults.len() > 30, "{all:?}");
     for state in ["paid", "failed", "expired", "cancelled", "refused"] {
-        assert!(all.ended.get(state).is_some_and(|times| *times > 100), "{state}: {all:?}");
+        assert!(
+            all.ended.get(state).is_some_and(|times| *times > 100),
+            "{state}: {all:?}"
+        );
     }
     let ended: u64 = all.ended.values().sum();
     assert_eq!(ended, all.payouts);

@@ -11,8 +11,9 @@ fn stories() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("stories");
     let files = fs::read_dir(dir).expect("the stories are there");
     let paths = files.filter_map(|file| Some(file.ok()?.path()));
-    let mut stories: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|end| end == "story")).collect();
+    let mut stories: Vec<PathBuf> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "story"))
+        .collect();
     stories.sort();
     stories
 }
