@@ -192,8 +192,15 @@ impl<S: Store + Browse + Clone> Service<S> {
             }
             Wish::Freeze(user, frozen) => {
                 let (user, frozen) = (user_id(user), *frozen);
-                self.plainly("freezing", Command::SetFrozen { user, frozen })
-                    .await
+                self.plainly(
+                    "freezing",
+                    Command::SetFrozen {
+                        user,
+                        frozen,
+                        act: None,
+                    },
+                )
+                .await
             }
             Wish::Cancel(name, payout) => self.plainly(name, Command::CancelPayout(*payout)).await,
             Wish::Act {
