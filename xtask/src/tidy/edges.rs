@@ -22,6 +22,7 @@ const EDGES: [(&str, &[&str]); 13] = [
         "lingqian",
         &[
             "core", "io", "engine", "sqlite", "postgres", "wechat", "keys", "http", "sandbox",
+            "sim",
         ],
     ),
 ];
