@@ -157,7 +157,7 @@ impl Calm<'_> {
             return Ok(Some(format!("some are {open}")));
         }
         let story = self.api(&format!("/v1/payouts/{first}")).await?;
-        Ok(Some(format!("{story:#}")))
+        Ok(Some(story.to_string()))
     }
 
     /// What was paid and is on no bill yet, and breaks that are open.
