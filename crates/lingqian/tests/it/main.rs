@@ -11,3 +11,4 @@ mod quickstart;
 mod server;
 mod shared;
 mod stories;
+mod system;
