@@ -4,6 +4,7 @@ mod gates;
 mod needs;
 mod postgres;
 mod sim;
+mod system;
 mod test;
 mod tidy;
 
@@ -33,6 +34,8 @@ enum Task {
     },
     /// Run the simulator, plant mistakes that it must catch, or write down what it saw.
     Sim(sim::Sim),
+    /// Run real processes under real faults and prove that they lose and double nothing.
+    System(system::System),
     /// Run the fast gates: tidy, format, clippy with warnings denied, documents.
     Gates,
     /// Check licences and advisories of dependencies with cargo-deny.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&root),
         Task::Test { arguments } => test::run(&root, &arguments),
         Task::Sim(options) => sim::run(&root, &options),
+        Task::System(options) => system::run(&root, &options),
         Task::Gates => gates::run(&root),
         Task::Deny => gates::deny(&root),
     };

@@ -239,7 +239,7 @@ fn wechat(rng: &mut Rng, settings: &Settings) -> Option<Strike> {
     let dice = rng.u8(0..100);
     let notify = has(Fault::Notify) && (dice < 35 || !has(Fault::Wechat));
     if notify {
-        return Some(if dice % 4 == 0 {
+        return Some(if dice.is_multiple_of(4) {
             Strike::Forge
         } else {
             Strike::Wechat {

@@ -101,6 +101,9 @@ pub(crate) enum Command {
     /// Make, list and withdraw API keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Let the engine live through seeds of a pretend world with crashes, lost answers and other
+    /// faults, and look whether anything is ever paid twice or lost. `--data` is left alone.
+    Sim(Sim),
     /// Measure how fast the books and the doors are on this machine. `--data` is left alone.
     #[command(subcommand)]
     Bench(Bench),
@@ -135,6 +138,36 @@ pub(crate) struct Quickstart {
     /// Where the sandbox listens; a free port of this machine if not given.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) sandbox_listen: SocketAddr,
+}
+
+/// Options of `sim`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Sim {
+    /// The first seed.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many seeds; 100, or as many as there is time for.
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<u64>,
+    /// Actions of each seed.
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) steps: u64,
+    /// Begin no further seed after this, such as `30s` or `10m`.
+    #[arg(long, value_name = "SPAN", value_parser = lingqian_sim::command::read_until)]
+    pub(crate) until: Option<std::time::Duration>,
+    /// Print everything that happens.
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Play this story, or a script that a failing seed was made into.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) story: Option<PathBuf>,
+    /// Kill a process before and after every side effect of every flow instead.
+    #[arg(long, conflicts_with = "story")]
+    pub(crate) crash_points: bool,
+    /// Do not make a failing script smaller.
+    #[arg(long)]
+    pub(crate) no_shrink: bool,
 }
 
 /// Options of `serve`.

@@ -96,6 +96,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sql(options) => commands::sql::run(&existing()?, &options, json),
         Command::Export(command) => commands::export::run(&existing()?, &command, json),
         Command::Bench(options) => bench::run(&options, store.as_ref(), json).await,
+        Command::Sim(options) => commands::sim::run(options).await,
         Command::Keys(options) => commands::keys::run(&open()?, &options, json).await,
     }
 }

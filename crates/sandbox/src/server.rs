@@ -145,6 +145,7 @@ impl Sandbox {
                 (voucher.clone(), voucher),
             );
         }
+        let cancelling = transfer::go_on(&mut books);
         transfer::close_due(&mut books);
         let listener = TcpListener::bind(settings.listen)
             .await
@@ -178,6 +179,9 @@ impl Sandbox {
         waiting
             .into_iter()
             .for_each(|number| ask_user(&world, number));
+        for number in cancelling {
+            finish_cancel(&world, number);
+        }
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
             tokio::spawn(serve(listener, Arc::clone(&world), stopped)),

@@ -68,27 +68,40 @@ pub enum Action {
     Link(String, String),
     /// The app reports an earning.
     Earn {
+        /// The name of the event.
         event: String,
+        /// Whose it is.
         user: String,
+        /// How much, in micro-yuan.
         micros: i64,
     },
     /// The app reports a gift of one user to another.
     Gift {
+        /// The name of the event.
         event: String,
+        /// Who gives.
         from: String,
+        /// Who gets.
         to: String,
+        /// How much, in micro-yuan.
         micros: i64,
     },
     /// The app takes an earning back, all of it or a part.
     TakeBack {
+        /// The name of the event.
         event: String,
+        /// The event that is taken back.
         of: String,
+        /// How much of it, in micro-yuan; all that is left where nothing is said.
         micros: Option<i64>,
     },
     /// The app asks for a payout, of all where no amount is named.
     Withdraw {
+        /// What the app calls it.
         name: String,
+        /// Whose it is.
         user: String,
+        /// How much.
         amount: Option<Fen>,
     },
     /// The app no longer wants a payout.

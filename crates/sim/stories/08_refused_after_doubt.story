@@ -18,6 +18,8 @@ expect alice held 3.00
 clock +1h
 run poll
 run dispatch
+clock +1m
+run dispatch
 confirm w1
 clock +5s
 expect w1 paid

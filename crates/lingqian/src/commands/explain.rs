@@ -227,6 +227,11 @@ fn tell(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()
             writeln!(out, "      {}", seen.body.replace('\n', " "))?;
         }
     }
+    entries(out, story)
+}
+
+/// The entries of a payout, and what bills say otherwise.
+fn entries(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()> {
     writeln!(out, "\nentries")?;
     for (seq, entry) in &story.entries {
         writeln!(

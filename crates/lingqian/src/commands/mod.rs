@@ -14,5 +14,6 @@ pub(crate) mod payouts;
 pub(crate) mod reconcile;
 pub(crate) mod sandbox;
 pub(crate) mod serve;
+pub(crate) mod sim;
 pub(crate) mod sql;
 pub(crate) mod withdraw;

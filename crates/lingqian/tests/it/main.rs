@@ -11,3 +11,5 @@ mod process;
 mod quickstart;
 mod server;
 mod shared;
+mod stories;
+mod system;

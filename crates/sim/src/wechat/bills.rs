@@ -78,18 +78,6 @@ impl Wechat {
         });
     }
 
-    /// The days on which money moved, up to the last that has a bill.
-    pub(crate) fn billed_days(&self, now: Timestamp) -> Vec<BusinessDate> {
-        let mut days: Vec<BusinessDate> = self
-            .flow
-            .iter()
-            .map(|line| line.at.business_date())
-            .filter(|day| day.next().start().after_ms(MADE_AFTER_MS) <= now)
-            .collect();
-        days.dedup();
-        days
-    }
-
     /// The bill of a day.
     pub(crate) fn bill(
         &mut self,

@@ -58,6 +58,7 @@ impl<S: Store + Browse + Clone> World<S> {
     }
 
     fn stop_faults(&mut self) {
+        let lively = self.settings.lively;
         {
             let mut shared = self.scene.lock();
             shared.store_faults.stop();
@@ -65,7 +66,8 @@ impl<S: Store + Browse + Clone> World<S> {
             shared.wechat.notice_faults.stop();
             shared.wechat.bill_faults.stop();
             let now = shared.now;
-            shared.wechat.top_up(now, 100_000_000_000);
+            let enough = if lively { 100_000_000_000 } else { 1_000_000 };
+            shared.wechat.top_up(now, enough);
             shared.lives.iter_mut().for_each(|life| life.fuse = None);
         }
         self.set_clocks();
