@@ -182,7 +182,7 @@ async fn the_chain_of_a_database_is_proved_and_the_first_batch_that_does_not_fit
     let middle = books
         .query_one(
             "SELECT batch_no, first_seq, first_seq + entries - 1 FROM batches \
-        WHERE entries > 1 ORDER BY batch_no OFFSET 1 LIMIT 1",
+        WHERE entries > 1 ORDER BY batch_no LIMIT 1",
             &[],
         )
         .await
