@@ -12,8 +12,6 @@ use lingqian_postgres::PostgresStore;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::world::{connect, server};
-
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
 fn authority() -> Authority {
@@ -28,7 +26,8 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {words}");
 }
 
-/// A server that speaks TLS as `localhost` and refuses clear text from everybody.
+/// A server that speaks TLS as `localhost` and refuses clear text from everybody, or one that
+/// knows no TLS.
 struct Server {
     child: Child,
     port: u16,
@@ -36,7 +35,7 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Server {
+    fn start(tls: bool) -> Server {
         let dir = tempfile::tempdir().expect("a directory");
         let (own, other) = (authority(), authority());
         let key = KeyPair::generate().expect("a key");
@@ -47,7 +46,10 @@ impl Server {
             ("server.key", key.serialize_pem()),
             ("own.pem", own.as_ref().pem()),
             ("other.pem", other.as_ref().pem()),
-            ("hba", "hostssl all all all trust\n".to_owned()),
+            (
+                "hba",
+                format!("host{} all all all trust\n", if tls { "ssl" } else { "" }),
+            ),
         ] {
             fs::write(dir.path().join(name), text).expect("written");
         }
@@ -77,7 +79,7 @@ impl Server {
             "listen_addresses=127.0.0.1".to_owned(),
             "unix_socket_directories=".to_owned(),
             "fsync=off".to_owned(),
-            "ssl=on".to_owned(),
+            format!("ssl={}", if tls { "on" } else { "off" }),
             named("ssl_cert_file", "server.pem"),
             named("ssl_key_file", "server.key"),
             named("hba_file", "hba"),
@@ -186,7 +188,7 @@ async fn refusal(url: &str) -> String {
 
 #[tokio::test]
 async fn a_server_that_proves_who_it_is_is_spoken_to_in_secret_and_no_other_is() {
-    let tls = Server::start();
+    let tls = Server::start(true);
     let good = tls.trusting("localhost", "own.pem");
     let store = PostgresStore::open(&good).await.expect("it opens");
     assert_eq!(store.newest_entry().await, Ok(0));
@@ -214,18 +216,11 @@ async fn a_server_that_proves_who_it_is_is_spoken_to_in_secret_and_no_other_is()
 
 #[tokio::test]
 async fn a_server_without_tls_is_not_spoken_to_in_clear_text_instead() {
-    let url = format!("{}/postgres", server());
-    let sees = connect(&url).await;
-    let dir = tempfile::tempdir().expect("a directory");
-    let roots = dir.path().join("roots.pem");
-    fs::write(&roots, authority().as_ref().pem()).expect("written");
-    let asked = format!("{url}?sslmode=require&sslrootcert={}", roots.display());
-    let refused = refusal(&asked).await;
+    let server = Server::start(false);
+    let refused = refusal(&server.trusting("localhost", "own.pem")).await;
     assert!(refused.contains("ssl = on"), "{refused}");
-    let ssl = sees.query_one("SHOW ssl", &[]).await.expect("an answer");
-    assert_eq!(
-        ssl.get::<_, &str>(0),
-        "off",
-        "the server of this test speaks no TLS"
-    );
+    let clear = server.url("localhost", "sslmode=disable");
+    PostgresStore::open(&clear)
+        .await
+        .expect("it opens where clear text is asked for");
 }
