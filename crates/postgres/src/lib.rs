@@ -81,15 +81,22 @@ pub struct Options {
     /// So long it is asked what became of a commit whose answer was lost, before the outcome is
     /// said to be unknown.
     pub patience: Duration,
+    /// A question of somebody who decides or writes that is not answered for so long is given up,
+    /// with its connection. Whoever looks waits longer, for an audit may take its time.
+    pub silence: Duration,
 }
 
+/// Whoever looks waits so many times longer than whoever writes.
+const LOOK_LONGER: u32 = 20;
+
 impl Default for Options {
-    /// Eight and four connections, and twenty seconds.
+    /// Eight and four connections, twenty seconds, and one minute.
     fn default() -> Self {
         Options {
             writers: 8,
             readers: 4,
             patience: Duration::from_secs(20),
+            silence: Duration::from_secs(60),
         }
     }
 }
@@ -121,8 +128,9 @@ impl PostgresStore {
     pub async fn open_with(url: &str, options: Options) -> Result<PostgresStore, Fault> {
         let address = Address::read(url)?;
         schema::migrate(&address).await?;
-        let readers = Connections::new(address.clone(), Use::Read, options.readers)?;
-        let writers = Connections::new(address, Use::Write, options.writers)?;
+        let longer = options.silence.saturating_mul(LOOK_LONGER);
+        let readers = Connections::new(address.clone(), Use::Read, options.readers, longer)?;
+        let writers = Connections::new(address, Use::Write, options.writers, options.silence)?;
         Ok(PostgresStore {
             books: Arc::new(Books::new(writers, options.patience)),
             readers,

@@ -14,7 +14,7 @@ pub use crate::reading::walk::{Misfit, Verified};
 use crate::address::Address;
 use crate::pool::{Connections, Session, Use};
 use crate::reading::walk::Walk;
-use crate::{SNAPSHOT, schema};
+use crate::{LOOK_LONGER, Options, SNAPSHOT, schema};
 
 /// One connection that only reads. Each question is answered as of one moment.
 pub struct Reading {
@@ -29,7 +29,8 @@ impl Reading {
     pub async fn open(url: &str) -> Result<Reading, Fault> {
         let address = Address::read(url)?;
         schema::migrate(&address).await?;
-        let connections = Connections::new(address, Use::Read, 1)?;
+        let silence = Options::default().silence.saturating_mul(LOOK_LONGER);
+        let connections = Connections::new(address, Use::Read, 1, silence)?;
         Ok(Reading { connections })
     }
 

@@ -191,9 +191,9 @@ impl<S: Store + Browse + Clone> Service<S> {
                     .await
             }
             Wish::Freeze(user, frozen) => {
-                let (user, frozen) = (user_id(user), *frozen);
-                self.plainly("freezing", Command::SetFrozen { user, frozen })
-                    .await
+                let (user, frozen, act) = (user_id(user), *frozen, None);
+                let command = Command::SetFrozen { user, frozen, act };
+                self.plainly("freezing", command).await
             }
             Wish::Cancel(name, payout) => self.plainly(name, Command::CancelPayout(*payout)).await,
             Wish::Act {
