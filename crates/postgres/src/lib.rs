@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
+mod alone;
 mod basis;
 mod bills;
 mod books;
@@ -19,10 +21,12 @@ mod people;
 mod pool;
 mod prefetch;
 mod read_out;
+pub mod reading;
 mod rows;
 mod schema;
 mod settle;
 mod tid;
+mod tls;
 mod turns;
 
 use std::sync::Arc;
@@ -44,6 +48,8 @@ use lingqian_io::store::{
     StatementLine, Store, Summary,
 };
 
+use crate::address::Address;
+pub use crate::alone::Alone;
 use crate::basis::Basis;
 use crate::codec::{payout_id, text};
 use crate::pool::{Connections, Session, Use};
@@ -104,7 +110,9 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects to `postgres://USER:PASSWORD@HOST:PORT/DATABASE` with the ordinary [`Options`],
-    /// makes the tables on first use, and brings them up to date.
+    /// makes the tables on first use, and brings them up to date. With `?sslmode=verify-full` it
+    /// speaks TLS, trusting the platform's authorities or those in the file `sslrootcert`; a
+    /// server on another machine is not spoken to without, unless `sslmode=disable` says so.
     ///
     /// # Errors
     /// [`Fault::Retry`] when nobody answers; [`Fault::Broken`] when the address does not read,
@@ -118,15 +126,31 @@ impl PostgresStore {
     /// # Errors
     /// As for [`PostgresStore::open`].
     pub async fn open_with(url: &str, options: Options) -> Result<PostgresStore, Fault> {
-        let config = pool::address(url)?;
-        schema::migrate(&config).await?;
+        let address = Address::read(url)?;
+        schema::migrate(&address).await?;
         let longer = options.silence.saturating_mul(LOOK_LONGER);
-        let readers = Connections::new(config.clone(), Use::Read, options.readers, longer)?;
-        let writers = Connections::new(config, Use::Write, options.writers, options.silence)?;
+        let readers = Connections::new(address.clone(), Use::Read, options.readers, longer)?;
+        let writers = Connections::new(address, Use::Write, options.writers, options.silence)?;
         Ok(PostgresStore {
             books: Arc::new(Books::new(writers, options.patience)),
             readers,
         })
+    }
+
+    /// Makes sure that this process may write, and goes on being one that does.
+    ///
+    /// # Errors
+    /// [`Fault::Held`] while another process copies the books.
+    pub async fn ready(&self) -> Result<(), Fault> {
+        self.books.writers.get().await.map(drop)
+    }
+
+    /// Keeps everybody from writing until it is dropped.
+    ///
+    /// # Errors
+    /// [`Fault::Held`] when another process, or this one, has a connection that may write.
+    pub async fn alone(&self) -> Result<Alone, Fault> {
+        Alone::take(&self.readers).await
     }
 
     /// Folds the deltas of system accounts into their balances. Every process does it by itself

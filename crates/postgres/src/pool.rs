@@ -2,7 +2,6 @@
 //! middle of a transaction.
 
 use std::pin::pin;
-use std::str::FromStr as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -11,20 +10,16 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, P
 use deadpool_postgres::{RecyclingMethod, Runtime, Timeouts};
 use futures_util::SinkExt as _;
 use lingqian_io::Fault;
-use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Config, Error, NoTls, Row, RowStream};
+use tokio_postgres::{Error, Row, RowStream};
 
+use crate::address::{Address, CONNECT_WAIT};
+use crate::alone::{COPIED, together};
 use crate::fault::fault;
 use crate::schema;
 
-/// A connection that is not made within this is not made.
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Whoever waits longer for a free connection is told to come again.
 const POOL_WAIT: Duration = Duration::from_secs(15);
-/// A server that acknowledges nothing for so long is gone.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
-
 /// A transaction that does not begin within this has a connection that leads nowhere.
 const BEGIN_WAIT: Duration = Duration::from_secs(10);
 
@@ -53,35 +48,6 @@ const READER: &str = "
 /// Any values, by reference.
 pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// Reads an address. Its words, a password among them, go no further than into the answer.
-pub(crate) fn address(url: &str) -> Result<Config, Fault> {
-    let refused = |words: &str| Fault::Broken(format!("the address of the store {words}"));
-    let mut config = Config::from_str(url)
-        .map_err(|_| refused("does not read; it is postgres://USER@HOST/DATABASE"))?;
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        return Err(refused("names no host"));
-    }
-    let local = |host: &Host| match host {
-        Host::Tcp(name) => matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
-        Host::Unix(_) => true,
-    };
-    if config.get_ssl_mode() == SslMode::Require && !config.get_hosts().iter().all(local) {
-        return Err(refused(
-            "asks for TLS, which this program does not speak to PostgreSQL yet",
-        ));
-    }
-    config.ssl_mode(SslMode::Disable);
-    if config.get_application_name().is_none() {
-        config.application_name("lingqian");
-    }
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_WAIT);
-    }
-    config.keepalives_idle(SILENCE_MAX);
-    config.tcp_user_timeout(SILENCE_MAX);
-    Ok(config)
-}
-
 /// What a pool's connections are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
@@ -101,7 +67,7 @@ pub(crate) struct Connections {
 impl Connections {
     /// Whoever asks on them waits for `silence` at most.
     pub(crate) fn new(
-        config: Config,
+        address: Address,
         purpose: Use,
         size: usize,
         silence: Duration,
@@ -109,7 +75,7 @@ impl Connections {
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let manager = Manager::from_config(config, NoTls, recycling);
+        let manager = Manager::from_config(address.config, address.tls, recycling);
         let settings = match purpose {
             Use::Write => WRITER,
             Use::Read => READER,
@@ -120,6 +86,9 @@ impl Connections {
                     .batch_execute(settings)
                     .await
                     .map_err(HookError::Backend)?;
+                if purpose == Use::Write && !together(client).await.map_err(HookError::Backend)? {
+                    return Err(HookError::message(COPIED));
+                }
                 // A newer program may have changed the tables since this one began.
                 match schema::refuse_newer(client).await {
                     Ok(()) => Ok(()),
@@ -148,9 +117,10 @@ impl Connections {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 fault(error)
             }
-            PoolError::PostCreateHook(HookError::Message(words)) => {
-                Fault::Broken(words.into_owned())
-            }
+            PoolError::PostCreateHook(HookError::Message(words)) => match words {
+                words if words == COPIED => Fault::Held(words.into_owned()),
+                words => Fault::Broken(words.into_owned()),
+            },
             PoolError::Timeout(_) => Fault::Retry("no connection to PostgreSQL is free".into()),
             PoolError::Closed | PoolError::NoRuntimeSpecified => {
                 Fault::Broken("the pool of connections is gone".into())
@@ -177,7 +147,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    fn client(&self) -> &Object {
+    pub(crate) fn client(&self) -> &Object {
         // It is taken away in `drop` alone.
         self.client.as_ref().expect("the connection is there")
     }
@@ -197,6 +167,13 @@ impl Session {
                 self.silent.store(true, Ordering::Relaxed);
                 Err(Error::__private_api_timeout())
             }
+        }
+    }
+
+    /// Ends the connection instead of giving it back.
+    pub(crate) fn close(mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
         }
     }
 
