@@ -5,9 +5,10 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use cryptoki::context::Function;
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, ObjectClass, ObjectHandle};
-use cryptoki::session::{Session, UserType};
+use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use lingqian_io::keys::KeyFault;
@@ -143,6 +144,11 @@ impl Seat {
         let found = self.session()?.find_objects(&wanted)?;
         let handle = match found.as_slice() {
             [handle] => *handle,
+            // Whoever was logged out by somebody else no longer sees private keys.
+            [] if !self.inside()? => {
+                let out = Error::Pkcs11(RvError::UserNotLoggedIn, Function::FindObjects);
+                return Err(Trouble::Token(out));
+            }
             [] => return Err(Trouble::Ours(KeyFault::Unknown(label.to_owned()))),
             _ => {
                 let words = format!("the token has several keys named {label}");
@@ -151,6 +157,11 @@ impl Seat {
         };
         self.handles.insert((kind, label.to_owned()), handle);
         Ok(handle)
+    }
+
+    fn inside(&self) -> Result<bool, Trouble> {
+        let state = self.session()?.get_session_info()?.session_state();
+        Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
     }
 
     /// Opens a session and logs in, unless both is done. One thread at a time, so that a wrong PIN
