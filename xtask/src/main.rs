@@ -3,6 +3,8 @@
 mod gates;
 mod needs;
 mod postgres;
+mod sim;
+mod system;
 mod test;
 mod tidy;
 
@@ -30,6 +32,10 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Run the simulator, plant mistakes that it must catch, or write down what it saw.
+    Sim(sim::Sim),
+    /// Run real processes under real faults and prove that they lose and double nothing.
+    System(system::System),
     /// Run the fast gates: tidy, format, clippy with warnings denied, documents.
     Gates,
     /// Check licences and advisories of dependencies with cargo-deny.
@@ -41,6 +47,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Tidy => tidy::run(&root),
         Task::Test { arguments } => test::run(&root, &arguments),
+        Task::Sim(options) => sim::run(&root, &options),
+        Task::System(options) => system::run(&root, &options),
         Task::Gates => gates::run(&root),
         Task::Deny => gates::deny(&root),
     };

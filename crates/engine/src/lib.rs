@@ -3,6 +3,7 @@
 pub mod assess;
 pub mod board;
 pub mod calendar;
+pub mod cases;
 pub mod copy;
 pub mod desk;
 pub mod dispatch;

@@ -141,8 +141,8 @@ async fn check<P: Ports>(
     }
 }
 
-/// The bill as a whole. A day without movement has the balance of the day before; before the
-/// first bill there is nothing to say about one.
+/// The bill as a whole. A day without movement has the balance of the day before; until that
+/// day's bill is closed there is nothing to say about it.
 async fn summary<P: Ports>(
     ports: &P,
     file: &BillFile,
@@ -161,8 +161,10 @@ async fn summary<P: Ports>(
             let earlier = bills
                 .iter()
                 .filter(|b| b.merchant == merchant && b.date < date);
+            // A bill that comes late may still move the balance, so a gap is not carried over.
             earlier
                 .max_by_key(|bill| bill.date)
+                .filter(|bill| bill.date.next() == date)
                 .map(|bill| (bill.closing, bill.closing))
         }
     };

@@ -93,11 +93,15 @@ impl KeyCache {
     }
 }
 
+/// Who calls: the public part of the API key.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(pub(crate) String);
+
 /// Lets a request through to its route if its key may.
 pub(crate) async fn guard<P: Ports>(
     State(doors): State<Doors<P>>,
     path: MatchedPath,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let Some(route) = find(request.method().as_str(), path.as_str()) else {
@@ -106,9 +110,11 @@ pub(crate) async fn guard<P: Ports>(
     if let Some(scope) = route.scope {
         let header = request.headers().get(header::AUTHORIZATION).cloned();
         let text = header.as_ref().and_then(|value| value.to_str().ok());
-        if let Err(problem) = admit(&doors, text, scope).await {
-            return problem.into_response();
-        }
+        let caller = match admit(&doors, text, scope).await {
+            Ok(caller) => caller,
+            Err(problem) => return problem.into_response(),
+        };
+        request.extensions_mut().insert(caller);
         if let Err(problem) = request::strict(request.uri(), route.parameters) {
             return problem.into_response();
         }
@@ -120,7 +126,7 @@ async fn admit<P: Ports>(
     doors: &Doors<P>,
     header: Option<&str>,
     scope: &str,
-) -> Result<(), Problem> {
+) -> Result<Caller, Problem> {
     let text = header
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"))
@@ -145,7 +151,7 @@ async fn admit<P: Ports>(
         .iter()
         .any(|allowed| allowed == "*" || allowed == scope)
     {
-        return Ok(());
+        return Ok(Caller(key.id.clone()));
     }
     Err(Problem::new(
         403,

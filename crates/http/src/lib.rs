@@ -121,6 +121,24 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/v1/payouts", get(api::payouts::list::<P>))
         .route("/v1/payouts/{id}", get(api::payouts::show::<P>))
         .route("/v1/payouts/{id}/cancel", post(api::payouts::cancel::<P>))
+        .route("/v1/payouts/{id}/approve", post(api::acts::approve::<P>))
+        .route("/v1/payouts/{id}/refuse", post(api::acts::refuse::<P>))
+        .route("/v1/payouts/{id}/resend", post(api::acts::resend::<P>))
+        .route(
+            "/v1/payouts/{id}/mark-paid",
+            post(api::acts::mark_paid::<P>),
+        )
+        .route(
+            "/v1/payouts/{id}/mark-unpaid",
+            post(api::acts::mark_unpaid::<P>),
+        )
+        .route(
+            "/v1/stops",
+            get(api::acts::stops::<P>).post(api::acts::stop::<P>),
+        )
+        .route("/v1/stops/lift", post(api::acts::lift::<P>))
+        .route("/v1/cases", get(api::acts::needs::<P>))
+        .route("/v1/deeds", get(api::acts::deeds::<P>))
         .route("/hooks/wechat/transfer", post(hook::transfer::<P>))
         .route("/v1/bills", get(api::books::bills::<P>))
         .route("/v1/breaks", get(api::books::breaks::<P>))

@@ -2,13 +2,15 @@
 //! here, so neither can drift from the other.
 
 /// What a key may be allowed to do.
-pub const SCOPES: [&str; 8] = [
+pub const SCOPES: [&str; 10] = [
     "users:read",
     "users:write",
     "events:write",
     "withdrawals:write",
     "payouts:read",
     "payouts:write",
+    "payouts:approve",
+    "payouts:operate",
     "books:read",
     "metrics:read",
 ];
@@ -74,7 +76,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 20] = [
+pub const ROUTES: [Route; 30] = [
     route(
         "POST",
         "/v1/users",
@@ -159,6 +161,84 @@ pub const ROUTES: [Route; 20] = [
         "Ask for a payout to be cancelled",
     )
     .answers(202, "Cancelling"),
+    route(
+        "POST",
+        "/v1/payouts/{id}/approve",
+        Some("payouts:approve"),
+        "Approve a payout that waits for people",
+    )
+    .takes("Why")
+    .answers(200, "Cancelling"),
+    route(
+        "POST",
+        "/v1/payouts/{id}/refuse",
+        Some("payouts:approve"),
+        "End a payout before anything is sent",
+    )
+    .takes("Why")
+    .answers(200, "Cancelling"),
+    route(
+        "POST",
+        "/v1/payouts/{id}/resend",
+        Some("payouts:operate"),
+        "Send the same order again now",
+    )
+    .takes("Why")
+    .answers(200, "Cancelling"),
+    route(
+        "POST",
+        "/v1/payouts/{id}/mark-paid",
+        Some("payouts:operate"),
+        "End a stuck payout that a bill shows",
+    )
+    .takes("Why")
+    .answers(200, "Cancelling"),
+    route(
+        "POST",
+        "/v1/payouts/{id}/mark-unpaid",
+        Some("payouts:operate"),
+        "End a stuck payout that no closed bill shows",
+    )
+    .takes("Why")
+    .answers(200, "Cancelling"),
+    route(
+        "GET",
+        "/v1/stops",
+        Some("payouts:read"),
+        "List what is stopped",
+    )
+    .answers(200, "Stops"),
+    route(
+        "POST",
+        "/v1/stops",
+        Some("payouts:operate"),
+        "Stop payouts: all, a merchant's, a scene's",
+    )
+    .takes("NewStop")
+    .answers(200, "Stops"),
+    route(
+        "POST",
+        "/v1/stops/lift",
+        Some("payouts:operate"),
+        "Lift a stop",
+    )
+    .takes("LiftedStop")
+    .answers(200, "Stops"),
+    route(
+        "GET",
+        "/v1/cases",
+        Some("payouts:read"),
+        "List what needs a person, the gravest first",
+    )
+    .answers(200, "Cases"),
+    route(
+        "GET",
+        "/v1/deeds",
+        Some("payouts:read"),
+        "List what was done by hand, newest first",
+    )
+    .answers(200, "Deeds")
+    .with(&["subject", "limit"]),
     route(
         "POST",
         "/hooks/wechat/transfer",

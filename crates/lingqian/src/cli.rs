@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::options::Bench;
 use crate::export::Format;
@@ -68,6 +68,21 @@ pub(crate) enum Command {
         /// The payout, such as `po_01J…`, or a business number, such as `LQ01J…01`.
         payout: String,
     },
+    /// Do something to a payout by hand; who and why is kept.
+    #[command(subcommand)]
+    Payout(PayoutAct),
+    /// List what needs a person, with what can be done about it.
+    Cases,
+    /// Stop payouts: all of them, a merchant's, or a scene's.
+    Stop(Stop),
+    /// Lift a stop.
+    Resume(Resume),
+    /// List what is stopped.
+    Stops,
+    /// List what was done by hand, newest first.
+    Deeds(Deeds),
+    /// Run one pass over what is due, once, as `serve` does all the time.
+    Pass(Pass),
     /// Compare a day's fund-flow bill with the books, in both directions.
     Reconcile(Reconcile),
     /// Derive every balance anew from the entries and check the invariants.
@@ -86,6 +101,9 @@ pub(crate) enum Command {
     /// Make, list and withdraw API keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Let the engine live through seeds of a pretend world with crashes, lost answers and other
+    /// faults, and look whether anything is ever paid twice or lost. `--data` is left alone.
+    Sim(Sim),
     /// Measure how fast the books and the doors are on this machine. `--data` is left alone.
     #[command(subcommand)]
     Bench(Bench),
@@ -120,6 +138,36 @@ pub(crate) struct Quickstart {
     /// Where the sandbox listens; a free port of this machine if not given.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub(crate) sandbox_listen: SocketAddr,
+}
+
+/// Options of `sim`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Sim {
+    /// The first seed.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How many seeds; 100, or as many as there is time for.
+    #[arg(long, value_name = "N")]
+    pub(crate) seeds: Option<u64>,
+    /// Actions of each seed.
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) steps: u64,
+    /// Begin no further seed after this, such as `30s` or `10m`.
+    #[arg(long, value_name = "SPAN", value_parser = lingqian_sim::command::read_until)]
+    pub(crate) until: Option<std::time::Duration>,
+    /// Print everything that happens.
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Play this story, or a script that a failing seed was made into.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) story: Option<PathBuf>,
+    /// Kill a process before and after every side effect of every flow instead.
+    #[arg(long, conflicts_with = "story")]
+    pub(crate) crash_points: bool,
+    /// Do not make a failing script smaller.
+    #[arg(long)]
+    pub(crate) no_shrink: bool,
 }
 
 /// Options of `serve`.
@@ -190,7 +238,7 @@ pub(crate) struct Withdraw {
 /// Options of `payouts`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Payouts {
-    /// Only in this state: requested, approved, sending, deferred, unknown, processing,
+    /// Only in this state: requested, review, approved, sending, deferred, unknown, processing,
     /// awaiting_user, cancelling, paid, failed, expired, cancelled, refused.
     #[arg(long)]
     pub(crate) state: Option<String>,
@@ -204,6 +252,129 @@ pub(crate) struct Payouts {
     #[arg(long, value_name = "N", default_value_t = 50)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) limit: u32,
+}
+
+/// Who does something by hand, and why.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Why {
+    /// Why, in words for those who read it later.
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) reason: String,
+    /// Who; your login name if not given. Where a server has the books its API key says who.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+}
+
+/// A payout, and who does something to it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OnPayout {
+    /// The payout, such as `po_01J…`, or a business number, such as `LQ01J…01`.
+    pub(crate) payout: String,
+    /// Who, and why.
+    #[command(flatten)]
+    pub(crate) why: Why,
+}
+
+/// What can be done to a payout by hand.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum PayoutAct {
+    /// Say yes to what risk wants looked at. From a limit on two different people must.
+    Approve(OnPayout),
+    /// End it before anything is sent; the money returns to the balance.
+    Refuse(OnPayout),
+    /// Stop it, as the app could.
+    Cancel(OnPayout),
+    /// Send the same order again now, under the same number; for three days from the first send.
+    Resend(OnPayout),
+    /// A bill shows it: it was paid.
+    MarkPaid(OnPayout),
+    /// Every bill that could show it is closed and none does: it was not paid.
+    MarkUnpaid(OnPayout),
+}
+
+/// Options of `stop`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Stop {
+    /// What: `all`, `merchant:MCHID` or `scene:NUMBER`.
+    #[arg(default_value = "all")]
+    pub(crate) scope: String,
+    /// Who, and why.
+    #[command(flatten)]
+    pub(crate) why: Why,
+}
+
+/// Options of `resume`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Resume {
+    /// What: `all`, `merchant:MCHID` or `scene:NUMBER`.
+    #[arg(default_value = "all")]
+    pub(crate) scope: String,
+    /// Whose stop: a person's, the one of an empty account (float), or the auditor's (audit).
+    #[arg(long, value_name = "CAUSE", default_value = "person")]
+    pub(crate) cause: String,
+    /// Who, and why.
+    #[command(flatten)]
+    pub(crate) why: Why,
+}
+
+/// Options of `deeds`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Deeds {
+    /// Only what was done to this payout, user or scope.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) subject: Option<String>,
+    /// At most so many.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+}
+
+/// Options of `pass`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Pass {
+    /// Which.
+    #[arg(value_enum)]
+    pub(crate) name: PassName,
+    /// Run until nothing is due and end. A pass has no other way to run.
+    #[arg(long, required = true)]
+    pub(crate) once: bool,
+}
+
+/// The passes, in the order in which money moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PassName {
+    /// Ask for withdrawals of balances above the threshold.
+    Sweep,
+    /// Let risk look at what was requested.
+    Assess,
+    /// End what nobody approved in time.
+    Expire,
+    /// Send what is due.
+    Dispatch,
+    /// Ask WeChat about what was silent for long enough.
+    Poll,
+    /// Ask WeChat to cancel what is unwanted.
+    Cancel,
+    /// Compare the bills of days that are over with the books.
+    Reconcile,
+    /// Audit all payouts and their users one by one, over live books.
+    Audit,
+}
+
+impl PassName {
+    /// The name.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            PassName::Sweep => "sweep",
+            PassName::Assess => "assess",
+            PassName::Expire => "expire",
+            PassName::Dispatch => "dispatch",
+            PassName::Poll => "poll",
+            PassName::Cancel => "cancel",
+            PassName::Reconcile => "reconcile",
+            PassName::Audit => "audit",
+        }
+    }
 }
 
 /// Options of `reconcile`.

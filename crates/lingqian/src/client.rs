@@ -38,11 +38,27 @@ impl Client {
         url: &str,
         key: Option<&str>,
     ) -> anyhow::Result<Answer> {
+        self.send(method, url, key, None).await
+    }
+
+    /// One request, with a JSON body where there is one.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
         let mut request = Request::builder().method(method).uri(url);
         if let Some(key) = key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let request = request.body(Full::new(Bytes::new()))?;
+        let mut bytes = Bytes::new();
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json");
+            bytes = Bytes::from(serde_json::to_vec(body)?);
+        }
+        let request = request.body(Full::new(bytes))?;
         let answer = self.client.request(request).await.context("no answer")?;
         let status = answer.status();
         let location = answer

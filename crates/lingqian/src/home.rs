@@ -119,6 +119,11 @@ impl Home {
         self.dir.join("api-key")
     }
 
+    /// Where a server of this directory says that it listens.
+    pub(crate) fn address(&self) -> PathBuf {
+        self.dir.join("address")
+    }
+
     /// Where the sandbox of this directory listens, by its own last word.
     pub(crate) fn sandbox_url(&self) -> String {
         let text = fs::read_to_string(self.sandbox().join("address")).unwrap_or_default();

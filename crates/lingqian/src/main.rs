@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod door;
 mod export;
 mod feed;
 mod home;
@@ -81,6 +82,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Withdraw(options) => commands::withdraw::run(&existing()?, &options, json).await,
         Command::Payouts(options) => commands::payouts::run(&existing()?, &options, json).await,
         Command::Explain { payout } => commands::explain::run(&existing()?, &payout, json).await,
+        Command::Payout(act) => commands::acts::payout(&existing()?, &act, json).await,
+        Command::Cases => commands::cases::run(&existing()?, json).await,
+        Command::Stop(options) => commands::acts::stop(&existing()?, &options, json).await,
+        Command::Resume(options) => commands::acts::resume(&existing()?, &options, json).await,
+        Command::Stops => commands::cases::stops(&existing()?, json).await,
+        Command::Deeds(options) => commands::cases::deeds(&existing()?, &options, json).await,
+        Command::Pass(options) => commands::pass::run(&existing()?, &options, json).await,
         Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
         Command::Audit => commands::audit::run(&existing()?, json).await,
         Command::Copy(options) => commands::copy::run(&options, json).await,
@@ -88,6 +96,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sql(options) => commands::sql::run(&existing()?, &options, json),
         Command::Export(command) => commands::export::run(&existing()?, &command, json),
         Command::Bench(options) => bench::run(&options, store.as_ref(), json).await,
+        Command::Sim(options) => commands::sim::run(options).await,
         Command::Keys(options) => commands::keys::run(&open()?, &options, json).await,
     }
 }

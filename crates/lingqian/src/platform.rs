@@ -63,6 +63,8 @@ impl Platform {
                 tracing::error!(%error, "the doors closed");
             }
         });
+        // Commands beside this process find it there.
+        write_whole(&home.address(), url.as_bytes())?;
         passes::spawn(&wire, &desk);
         Ok(Platform { wire, desk, url })
     }

@@ -398,8 +398,18 @@ impl Books {
     }
 
     /// Moves a transfer, with everything that comes with it: lines on the account, and a
-    /// notification at the end.
+    /// notification at the end. Whoever kills the sandbox finds all of it or nothing.
     pub(crate) fn advance(&mut self, number: &str, outcome: Outcome) {
+        if let Some(journal) = &mut self.journal {
+            journal.begin();
+        }
+        self.advance_gathered(number, outcome);
+        if let Some(journal) = &mut self.journal {
+            journal.end();
+        }
+    }
+
+    fn advance_gathered(&mut self, number: &str, outcome: Outcome) {
         let Some(transfer) = self.transfers.get(number) else {
             return;
         };

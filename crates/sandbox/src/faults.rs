@@ -30,6 +30,20 @@ pub(crate) enum Fault {
     NoticeProbe,
     /// A create waits a second before it is answered, so that the notification may be first.
     SlowAnswer,
+    /// Nothing is accepted and the answer is 403 NOT_ENOUGH.
+    NotEnough,
+    /// Nothing is accepted and the answer says that the merchant's quota of the day is spent.
+    QuotaSpent,
+    /// The transfer is accepted and the answer is 400 with a code that nobody knows.
+    UnknownCode,
+    /// The transfer is accepted and the answer says that the number exists with other data.
+    OtherData,
+    /// A query does not find what was accepted: it asks a copy that lags behind.
+    QueryBlind,
+    /// A query is answered by 500 SYSTEM_ERROR.
+    QueryError,
+    /// A cancel is accepted and the connection closed without an answer.
+    CancelLost,
 }
 
 /// What will go wrong.

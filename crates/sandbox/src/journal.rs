@@ -75,6 +75,8 @@ enum Message {
 pub(crate) struct Journal {
     lines: mpsc::Sender<Message>,
     written: u64,
+    /// Lines that are written together or not at all, while they gather.
+    gathered: Option<String>,
     durable: watch::Receiver<u64>,
 }
 
@@ -118,6 +120,7 @@ impl Journal {
             Journal {
                 lines,
                 written: 0,
+                gathered: None,
                 durable,
             },
             records,
@@ -128,8 +131,27 @@ impl Journal {
     pub(crate) fn append(&mut self, record: &Record) {
         self.written += 1;
         let line = serde_json::to_string(record).expect("records are plain data");
-        // A writer that is gone shows as a promise that is never kept.
-        let _ = self.lines.send(Message::Line(self.written, line));
+        match &mut self.gathered {
+            Some(gathered) if gathered.is_empty() => *gathered = line,
+            Some(gathered) => {
+                gathered.push('\n');
+                gathered.push_str(&line);
+            }
+            // A writer that is gone shows as a promise that is never kept.
+            None => drop(self.lines.send(Message::Line(self.written, line))),
+        }
+    }
+
+    /// From now on records gather, until [`Journal::end`].
+    pub(crate) fn begin(&mut self) {
+        self.gathered = Some(String::new());
+    }
+
+    /// What gathered is queued as one piece.
+    pub(crate) fn end(&mut self) {
+        if let Some(gathered) = self.gathered.take().filter(|lines| !lines.is_empty()) {
+            let _ = self.lines.send(Message::Line(self.written, gathered));
+        }
     }
 
     /// What was queued so far, to be waited for.

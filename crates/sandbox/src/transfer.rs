@@ -375,6 +375,28 @@ pub(crate) fn confirm(books: &mut Books, number: &str, receives: bool) -> Result
     Ok(())
 }
 
+/// Goes on with what a sandbox that was killed was about to do. Answers what is being cancelled.
+pub(crate) fn go_on(books: &mut Books) -> Vec<String> {
+    let mut cancelling = Vec::new();
+    let open: Vec<(String, Outcome)> = books
+        .transfers
+        .iter()
+        .map(|(number, transfer)| (number.clone(), transfer.outcome.clone()))
+        .collect();
+    for (number, outcome) in open {
+        match outcome {
+            Outcome::Accepted => books.advance(&number, Outcome::WaitUserConfirm),
+            Outcome::Transfering => books.advance(&number, Outcome::Success),
+            Outcome::Canceling => cancelling.push(number),
+            Outcome::WaitUserConfirm
+            | Outcome::Success
+            | Outcome::Fail { .. }
+            | Outcome::Cancelled => {}
+        }
+    }
+    cancelling
+}
+
 /// Ends what waits for a day, and what is being cancelled.
 pub(crate) fn close_due(books: &mut Books) {
     let now = books.now();

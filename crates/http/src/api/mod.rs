@@ -1,5 +1,6 @@
 //! One file per resource, in the order in which money moves.
 
+pub(crate) mod acts;
 pub(crate) mod books;
 pub(crate) mod events;
 pub(crate) mod payouts;

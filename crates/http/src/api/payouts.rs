@@ -1,17 +1,19 @@
 //! Payouts: list, story, cancel.
 
-use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use lingqian_core::Outcome;
 use lingqian_core::changes::HistoryLine;
-use lingqian_core::command::Command;
+use lingqian_core::command::{Command, Manual};
 use lingqian_core::id::{PayoutId, UserId};
-use lingqian_core::payout::State as PayoutState;
+use lingqian_core::payout::{Attempt, Review as PayoutReview, State as PayoutState};
 use lingqian_io::store::{PayoutFilter, PayoutRow};
 use lingqian_io::{Browse as _, Ports};
 use serde_json::{Value, json};
 
+use crate::api::acts::{self, Body};
+use crate::auth::Caller;
 use crate::request::{Query, id};
 use crate::wire::rfc3339;
 use crate::{Doors, Problem};
@@ -66,7 +68,7 @@ fn shown(row: &PayoutRow) -> Value {
         PayoutState::Deferred(_, code)
         | PayoutState::Unknown(_, code)
         | PayoutState::Failed(_, code) => Some(code.clone()),
-        PayoutState::Refused(reasons) => {
+        PayoutState::Review(PayoutReview { reasons, .. }) | PayoutState::Refused(reasons) => {
             let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
             Some(codes.join(","))
         }
@@ -98,6 +100,8 @@ fn shown(row: &PayoutRow) -> Value {
         "updated_at": rfc3339(payout.updated_at),
         "paid_at": paid_at,
         "version": payout.version,
+        "tries": payout.tries,
+        "approved_by": approved_by(&payout.state),
     })
 }
 
@@ -112,7 +116,42 @@ pub(crate) async fn show<P: Ports>(
     let mut value = shown(&story.row);
     let history: Vec<Value> = story.history.iter().map(happened).collect();
     value["history"] = json!(history);
+    let ended = story.attempts.iter().map(|ended| tried(ended, true));
+    let state = &story.row.payout.state;
+    let current = state.attempt();
+    let current = current.map(|attempt| tried(attempt, state.is_final()));
+    let attempts: Vec<Value> = ended.chain(current).collect();
+    value["attempts"] = json!(attempts);
+    let subject = Some(payout.to_string());
+    let deeds = doors.ports.store().deeds(subject, DEEDS_MAX).await?;
+    let deeds: Vec<Value> = deeds.iter().map(acts::done).collect();
+    value["deeds"] = json!(deeds);
     Ok(Json(value))
+}
+
+/// Deeds that one story tells.
+const DEEDS_MAX: u32 = 100;
+
+fn approved_by(state: &PayoutState) -> Vec<String> {
+    match state {
+        PayoutState::Review(review) => review.approvals.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// An attempt as it is shown, without the receiver.
+fn tried(attempt: &Attempt, ended: bool) -> Value {
+    json!({
+        "out_bill_no": attempt.number().to_string(),
+        "mchid": attempt.order.mchid.as_str(),
+        "sends": attempt.sends,
+        "asks": attempt.asks,
+        "in_doubt": attempt.doubt,
+        "first_sent_at": rfc3339(attempt.first_sent_at),
+        "last_sent_at": rfc3339(attempt.last_sent_at),
+        "transfer_bill_no": attempt.bill_no,
+        "ended": ended,
+    })
 }
 
 fn happened(line: &HistoryLine) -> Value {
@@ -128,11 +167,20 @@ fn happened(line: &HistoryLine) -> Value {
     })
 }
 
-/// Asks for a payout to be cancelled; whether it was shows in its state.
+/// Asks for a payout to be cancelled; whether it was shows in its state. With a reason it is on
+/// record who asked.
 pub(crate) async fn cancel<P: Ports>(
     State(doors): State<Doors<P>>,
+    Extension(caller): Extension<Caller>,
     Path(payout): Path<String>,
+    headers: HeaderMap,
+    body: Body,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
+    if body.as_ref().is_ok_and(|body| !body.is_empty()) {
+        let (what, by) = (Manual::Cancel, (caller, payout));
+        let done = acts::manual(doors, what, by, (headers, body)).await?;
+        return Ok((StatusCode::ACCEPTED, done));
+    }
     let payout = id("/id", &payout, PayoutId::parse)?;
     let outcome = doors.desk.submit(Command::CancelPayout(payout)).await??;
     let state = match outcome {

@@ -1,5 +1,6 @@
 //! The doors, driven as a caller drives them, over the twins.
 
+mod acts;
 mod auth;
 mod books;
 mod details;

@@ -9,6 +9,7 @@ use lingqian_core::Command;
 use lingqian_core::earning::{Kind, Terms};
 use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo};
 use lingqian_core::money::Micros;
+use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::{Finding, Merchant};
 use lingqian_engine::{Desk, DeskSettings, Limits, assess, dispatch, poll};
@@ -187,7 +188,16 @@ impl World {
         World::with(|_| {}).await
     }
 
+    /// A world under other limits.
+    pub(crate) async fn under(policy: Policy) -> World {
+        World::made(policy, |_| {}).await
+    }
+
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> World {
+        World::made(Policy::default(), change).await
+    }
+
+    async fn made(policy: Policy, change: impl FnOnce(&mut Settings)) -> World {
         let clock = Arc::new(ManualClock::new(NOON));
         let ports = TestPorts {
             store: MemoryStore::default(),
@@ -195,7 +205,11 @@ impl World {
             dice: Arc::new(SeededDice::new(7)),
             clock: Arc::clone(&clock),
         };
-        let (desk, work) = Desk::open(ports.store.clone(), clock, DeskSettings::default());
+        let desk = DeskSettings {
+            policy,
+            ..DeskSettings::default()
+        };
+        let (desk, work) = Desk::open(ports.store.clone(), clock, desk);
         tokio::spawn(work);
         let mut settings = Settings::new("https://pay.example.test/");
         change(&mut settings);

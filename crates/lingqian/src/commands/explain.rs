@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lingqian_core::id::{OutBillNo, PayoutId};
+use lingqian_core::control::Deed;
+use lingqian_core::payout::{Attempt, State};
 use lingqian_io::store::PayoutStory;
 use lingqian_io::{Browse as _, Ports as _};
 use serde::Serialize;
 
+use crate::commands::acts::payout_id;
+use crate::commands::cases::{deed_line, deed_value};
 use crate::commands::payouts::Row;
 use crate::home::Home;
 use crate::output::{account, beijing, rfc3339, show};
@@ -18,9 +21,39 @@ use crate::wire::Wire;
 struct Story {
     payout: Row,
     order: Option<String>,
+    attempts: Vec<Try>,
+    approved_by: Vec<String>,
+    deeds: Vec<serde_json::Value>,
     history: Vec<Line>,
     entries: Vec<Entry>,
     breaks: Vec<Break>,
+}
+
+#[derive(Debug, Serialize)]
+struct Try {
+    out_bill_no: String,
+    mchid: String,
+    sends: u32,
+    in_doubt: bool,
+    first_sent_at: String,
+    last_sent_at: String,
+    transfer_bill_no: Option<String>,
+    ended: bool,
+}
+
+impl Try {
+    fn new(attempt: &Attempt, ended: bool) -> Try {
+        Try {
+            out_bill_no: attempt.number().to_string(),
+            mchid: attempt.order.mchid.to_string(),
+            sends: attempt.sends,
+            in_doubt: attempt.doubt,
+            first_sent_at: rfc3339(attempt.first_sent_at),
+            last_sent_at: rfc3339(attempt.last_sent_at),
+            transfer_bill_no: attempt.bill_no.clone(),
+            ended,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -53,8 +86,8 @@ struct Break {
     closed_at: Option<String>,
 }
 
-impl From<&PayoutStory> for Story {
-    fn from(story: &PayoutStory) -> Self {
+impl Story {
+    fn new(story: &PayoutStory, deeds: &[Deed]) -> Self {
         let line = |line: &lingqian_core::changes::HistoryLine| Line {
             at: rfc3339(line.at),
             event: line.event.to_owned(),
@@ -90,10 +123,32 @@ impl From<&PayoutStory> for Story {
                 .state
                 .attempt()
                 .map(|attempt| attempt.order.canonical()),
+            attempts: tries(story),
+            approved_by: approved_by(story),
+            deeds: deeds.iter().map(deed_value).collect(),
             history: story.history.iter().map(line).collect(),
             entries: story.entries.iter().map(entry).collect(),
             breaks: story.breaks.iter().map(found).collect(),
         }
+    }
+}
+
+/// Deeds that one story tells.
+const DEEDS_MAX: u32 = 100;
+
+/// Every attempt, oldest first; the last one may still be under way.
+fn tries(story: &PayoutStory) -> Vec<Try> {
+    let state = &story.row.payout.state;
+    let earlier = story.attempts.iter().map(|attempt| Try::new(attempt, true));
+    let current = state.attempt();
+    let current = current.map(|attempt| Try::new(attempt, state.is_final()));
+    earlier.chain(current).collect()
+}
+
+fn approved_by(story: &PayoutStory) -> Vec<String> {
+    match &story.row.payout.state {
+        State::Review(review) => review.approvals.iter().map(ToString::to_string).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -102,16 +157,24 @@ impl From<&PayoutStory> for Story {
 /// # Errors
 /// When there is no such payout or the store cannot be read.
 pub(crate) async fn run(home: &Home, payout: &str, json: bool) -> anyhow::Result<ExitCode> {
-    let id = PayoutId::parse(payout)
-        .or_else(|_| OutBillNo::parse(payout).map(OutBillNo::payout))
-        .with_context(|| format!("{payout} is neither a payout (po_…) nor our number (LQ…)"))?;
+    let id = payout_id(payout)?;
     let wire = Wire::open_for(home, Purpose::Look).await?;
     let story = wire
         .store()
         .payout(id)
         .await?
         .with_context(|| format!("there is no {payout}"))?;
-    show(json, &Story::from(&story), |out| tell(out, &story))?;
+    let subject = story.row.payout.id.to_string();
+    let deeds = wire.store().deeds(Some(subject), DEEDS_MAX).await?;
+    show(json, &Story::new(&story, &deeds), |out| {
+        tell(out, &story)?;
+        if !deeds.is_empty() {
+            writeln!(out, "\ndone by hand, newest first")?;
+        }
+        deeds
+            .iter()
+            .try_for_each(|deed| writeln!(out, "  {}", deed_line(deed)))
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -128,9 +191,16 @@ fn tell(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()
         payout.state.name(),
         payout.reference
     )?;
-    if let Some(attempt) = payout.state.attempt() {
+    for attempt in story.attempts.iter().chain(payout.state.attempt()) {
         let theirs = attempt.bill_no.as_deref().unwrap_or("not known");
-        writeln!(out, "our number {}, WeChat's {theirs}", attempt.number())?;
+        let (number, sends) = (attempt.number(), attempt.sends);
+        writeln!(
+            out,
+            "our number {number}, WeChat's {theirs}, sent {sends} times"
+        )?;
+    }
+    for name in approved_by(story) {
+        writeln!(out, "approved by {name}; another person must, too")?;
     }
     writeln!(out, "\nwhat happened (Beijing time)")?;
     for line in &story.history {
@@ -157,6 +227,11 @@ fn tell(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()
             writeln!(out, "      {}", seen.body.replace('\n', " "))?;
         }
     }
+    entries(out, story)
+}
+
+/// The entries of a payout, and what bills say otherwise.
+fn entries(out: &mut dyn std::io::Write, story: &PayoutStory) -> std::io::Result<()> {
     writeln!(out, "\nentries")?;
     for (seq, entry) in &story.entries {
         writeln!(

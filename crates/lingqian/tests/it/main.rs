@@ -10,3 +10,5 @@ mod process;
 mod quickstart;
 mod server;
 mod shared;
+mod stories;
+mod system;

@@ -52,6 +52,39 @@ async fn everything_is_there_again_even_after_a_line_was_torn() {
     assert_eq!(again.state("J2").await, "SUCCESS");
 }
 
+#[test]
+fn a_cancel_that_was_accepted_goes_on_after_a_kill() {
+    let runtime = || tokio::runtime::Runtime::new().expect("a runtime");
+    // With its runtime everything of the first sandbox is gone at once.
+    let first = runtime();
+    let dir = first.block_on(async {
+        let world = World::new().await;
+        let order = world.transfer("J1", 500).await;
+        world.create(&order).await.expect("answers");
+        let path = "/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/J1/cancel";
+        let answer = world.ask("POST", path, "").await.expect("answers");
+        assert_eq!(answer.json()["state"], "CANCELING");
+        let World { dir, sandbox, .. } = world;
+        std::mem::forget(sandbox);
+        dir
+    });
+    first.shutdown_background();
+    runtime().block_on(async {
+        let settings = Settings {
+            data: dir.path().to_owned(),
+            ..Settings::default()
+        };
+        let again = World::open(dir, settings).await;
+        for _ in 0..100 {
+            if again.state("J1").await == "CANCELLED" {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("J1 is {} for ever", again.state("J1").await);
+    });
+}
+
 #[tokio::test]
 async fn a_damaged_line_in_the_middle_is_not_passed_over() {
     let world = World::new().await;

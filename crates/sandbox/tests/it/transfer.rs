@@ -206,6 +206,36 @@ async fn answers_go_wrong_as_they_are_told_to() {
         (answer.expect("answers").error(), after),
         ((429, "FREQUENCY_LIMITED".into()), 404)
     );
+    // What was answered, and whether it was accepted all the same.
+    for (fault, number, refusal, after) in [
+        ("not_enough", "G1", (403, "NOT_ENOUGH"), 404),
+        ("quota_spent", "G2", (400, "INVALID_REQUEST"), 404),
+        ("unknown_code", "G3", (400, "CODE_OF_TOMORROW"), 200),
+        ("other_data", "G4", (400, "INVALID_REQUEST"), 200),
+    ] {
+        let (answer, status) = once(fault, number).await;
+        let (code, word) = answer.expect("answers").error();
+        assert_eq!(((code, word.as_str()), status), (refusal, after), "{fault}");
+    }
+    for (fault, status) in [("query_blind", 404), ("query_error", 500)] {
+        let (answer, asked) = once(fault, fault.trim_start_matches("query_")).await;
+        assert_eq!(
+            (answer.expect("answers").status, asked),
+            (200, status),
+            "{fault}"
+        );
+    }
+    let faults = json!({ "times": { "cancel_lost": 1 } });
+    world.admin("POST", "faults", &faults).await;
+    let path = "/v3/fund-app/mch-transfer/transfer-bills/out-bill-no/F1/cancel";
+    assert!(
+        world.ask("POST", path, "").await.is_none(),
+        "no whole answer"
+    );
+    assert!(
+        world.state("F1").await.starts_with("CANCEL"),
+        "and yet accepted"
+    );
     for (fault, number) in [("unknown_key", "F5"), ("wrong_signature", "F6")] {
         let (answer, after) = once(fault, number).await;
         let answer = answer.expect("answers");

@@ -1,0 +1,202 @@
+//! After the faults have stopped: everything must come to its end within a bound, while days pass
+//! quickly.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::calls::payouts;
+use crate::history::{PayoutSeen, Recorder};
+use crate::stage::Stage;
+use crate::web::Web;
+
+/// A day and five hours: whoever was asked to confirm and did not, is too late after it.
+const A_DAY_S: u64 = 104_400;
+/// So many such days pass at most before every payout has ended.
+const DAYS_MAX: usize = 4;
+/// What can move without another day does so within this.
+const MOVE_WAIT: Duration = Duration::from_secs(45);
+/// How long a day lasts in which payouts wait for their users.
+const LINGER_WAIT: Duration = Duration::from_secs(2);
+/// Payouts of a page.
+const PAGE: u32 = 200;
+
+/// What the platform says about itself when nothing is broken.
+#[derive(Debug)]
+pub(crate) struct Calm<'s> {
+    pub(crate) stage: &'s mut Stage,
+    pub(crate) web: Web,
+    pub(crate) recorder: &'s Recorder,
+}
+
+impl Calm<'_> {
+    /// Everything is clear, alive and ready.
+    ///
+    /// # Errors
+    /// When it does not become so.
+    pub(crate) async fn make(&mut self) -> anyhow::Result<()> {
+        let robot = json!({
+            "confirm_per_mille": 850, "refuse_per_mille": 60, "delay_ms": 20, "seed": 5,
+        });
+        self.stage.wechat.behave(robot, json!({})).await?;
+        for process in 0..self.stage.platforms.count() {
+            let began = Instant::now();
+            while !self.is_ready(process).await {
+                if began.elapsed() > MOVE_WAIT {
+                    bail!(
+                        "process {process} is not ready {MOVE_WAIT:?} after everything is mended"
+                    );
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_ready(&self, process: usize) -> bool {
+        let ask = self.stage.places.direct(process, "GET", "/readyz");
+        self.web.ask(ask).await.status == Some(200)
+    }
+
+    /// So many seconds pass; every process ends as it is told and begins again.
+    ///
+    /// # Errors
+    /// When one does not end or does not begin.
+    pub(crate) async fn pass(&mut self, seconds: u64) -> anyhow::Result<()> {
+        for process in 0..self.stage.platforms.count() {
+            self.stage.platforms.end(process).await?;
+        }
+        self.stage.wechat.advance(seconds).await?;
+        for process in 0..self.stage.platforms.count() {
+            self.stage.platforms.start(process).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets days pass until every payout has ended and was seen on a bill. Answers how many.
+    ///
+    /// # Errors
+    /// When that does not come.
+    pub(crate) async fn settle(&mut self) -> anyhow::Result<usize> {
+        let mut days = 0;
+        loop {
+            days += 1;
+            self.pass(A_DAY_S).await?;
+            let last = days == DAYS_MAX;
+            let waits: &[&str] = if last { &[] } else { &["awaiting_user"] };
+            self.until("payouts that could move did", async |calm| {
+                calm.open(waits).await
+            })
+            .await?;
+            let Some(left) = self.lingering().await? else {
+                break;
+            };
+            self.recorder.struck("day", format!("{days}: {left}"));
+        }
+        // What was paid last is on the bill of a day that must be over.
+        self.pass(2 * A_DAY_S).await?;
+        self.until("every payout was seen on a bill", async |calm| {
+            calm.unbilled().await
+        })
+        .await?;
+        Ok(days)
+    }
+
+    /// What waits for its user, once those whose time is up were asked about.
+    async fn lingering(&self) -> anyhow::Result<Option<String>> {
+        let began = Instant::now();
+        loop {
+            let left = self.open(&[]).await?;
+            if left.is_none() || began.elapsed() > LINGER_WAIT {
+                return Ok(left);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn until<F>(&self, what: &str, mut left: F) -> anyhow::Result<()>
+    where
+        F: AsyncFnMut(&Self) -> anyhow::Result<Option<String>>,
+    {
+        let began = Instant::now();
+        loop {
+            let Some(left) = left(self).await? else {
+                return Ok(());
+            };
+            if began.elapsed() > MOVE_WAIT {
+                bail!("stuck: not within {MOVE_WAIT:?}: {what}: {left}");
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// A payout that has not ended and waits for none of these, as its story.
+    async fn open(&self, waits: &[&str]) -> anyhow::Result<Option<String>> {
+        let summary = self.api("/v1/summary").await?;
+        let ended = ["paid", "failed", "expired", "cancelled", "refused"];
+        let states = summary["payouts"].as_array().context("payouts by state")?;
+        let mut open = states
+            .iter()
+            .filter(|state| state["count"] != 0)
+            .filter_map(|state| state["state"].as_str())
+            .filter(|state| !ended.contains(state) && !waits.contains(state));
+        let Some(open) = open.next() else {
+            return Ok(None);
+        };
+        let list = self.api(&format!("/v1/payouts?state={open}")).await?;
+        let first = list["data"][0]["id"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if first.is_empty() {
+            return Ok(Some(format!("some are {open}")));
+        }
+        let story = self.api(&format!("/v1/payouts/{first}")).await?;
+        Ok(Some(format!("{story:#}")))
+    }
+
+    /// What was paid and is on no bill yet, and breaks that are open.
+    async fn unbilled(&self) -> anyhow::Result<Option<String>> {
+        let summary = self.api("/v1/summary").await?;
+        let accounts = summary["accounts"].as_array().context("accounts")?;
+        let clear = accounts.iter().all(|account| {
+            let name = account["account"].as_str().unwrap_or_default();
+            !name.starts_with("wechat:clearing") || account["balance_micros"] == 0
+        });
+        if clear && summary["open_breaks"] == 0 {
+            return Ok(None);
+        }
+        let (bills, breaks) = (self.api("/v1/bills").await?, self.api("/v1/breaks").await?);
+        let clock = self.stage.wechat.hand("GET", "clock", &Value::Null).await?;
+        Ok(Some(format!(
+            "at {clock} {accounts:?} bills {bills} breaks {breaks}"
+        )))
+    }
+
+    /// A whole answer of the first process.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn api(&self, path: &str) -> anyhow::Result<Value> {
+        let ask = self.stage.places.direct(0, "GET", path);
+        self.web.json(ask).await
+    }
+
+    /// Every payout there is.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub(crate) async fn payouts(&self) -> anyhow::Result<Vec<PayoutSeen>> {
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/v1/payouts?limit={PAGE}{cursor}");
+            let page = self.api(&path).await?;
+            all.extend(payouts(&page).context("a page of payouts")?);
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(all),
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What needs a person: reviews, payouts in doubt for longer than their number may be sent again,
+//! breaks between bills and books, and what the engine stopped by itself.
+
+use lingqian_core::control::StopCause;
+use lingqian_core::money::Fen;
+use lingqian_core::payout::{RESEND_WINDOW_MS, State};
+use lingqian_core::time::Timestamp;
+use lingqian_io::store::{PayoutFilter, PayoutRow};
+use lingqian_io::{Browse, Clock, Fault, Ports};
+
+/// So many payouts of a state are looked at.
+const ROWS_MAX: u32 = 1_000;
+
+/// Why a person is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The engine stopped something because the books or WeChat's word contradict themselves.
+    Contradiction,
+    /// A merchant's account at WeChat is empty.
+    FloatEmpty,
+    /// Nobody knows what became of a payout, and its number may not be sent again.
+    InDoubt,
+    /// Bill and books differ.
+    Break,
+    /// Risk wants people to look.
+    Review,
+}
+
+impl Kind {
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Contradiction => "contradiction",
+            Kind::FloatEmpty => "float_empty",
+            Kind::InDoubt => "in_doubt",
+            Kind::Break => "break",
+            Kind::Review => "review",
+        }
+    }
+
+    /// What can be done, as commands; `{}` stands for the subject.
+    #[must_use]
+    pub fn ways(self) -> &'static [&'static str] {
+        match self {
+            Kind::Contradiction => &[
+                "lingqian audit",
+                "lingqian resume {} --cause audit --reason \"…\"",
+            ],
+            Kind::FloatEmpty => &["top up the account; the next try lifts the stop by itself"],
+            Kind::InDoubt => &[
+                "lingqian explain {}",
+                "lingqian payout mark-paid {} --reason \"…\"    (a bill shows it)",
+                "lingqian payout mark-unpaid {} --reason \"…\"  (no closed bill shows it)",
+            ],
+            Kind::Break => &["lingqian explain {}"],
+            Kind::Review => &[
+                "lingqian payout approve {} --reason \"…\"",
+                "lingqian payout refuse {} --reason \"…\"",
+            ],
+        }
+    }
+}
+
+/// Something that needs a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Why.
+    pub kind: Kind,
+    /// The payout, the flow number of a bill, or the scope of a stop.
+    pub subject: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// How much it is about, where that is known.
+    pub amount: Option<Fen>,
+    /// More, in words.
+    pub words: String,
+}
+
+/// Everything that needs a person, the gravest first, then the oldest.
+///
+/// # Errors
+/// A fault when the books could not be read.
+pub async fn cases<P: Ports>(ports: &P) -> Result<Vec<Case>, Fault> {
+    let (store, now) = (ports.store(), ports.clock().business());
+    let mut cases = Vec::new();
+    for stop in store.stops().await? {
+        let kind = match stop.cause {
+            StopCause::Person => continue,
+            StopCause::Float => Kind::FloatEmpty,
+            StopCause::Audit => Kind::Contradiction,
+        };
+        cases.push(Case {
+            kind,
+            subject: stop.scope.to_string(),
+            since: stop.since,
+            amount: None,
+            words: stop.act.reason,
+        });
+    }
+    let doubt = of_state(ports, "unknown").await?.into_iter();
+    cases.extend(doubt.filter_map(|row| in_doubt(&row, now)));
+    let (_, breaks) = store.reconciled().await?;
+    let open = breaks.into_iter().filter(|found| found.closed_at.is_none());
+    cases.extend(open.map(|found| Case {
+        kind: Kind::Break,
+        subject: found.subject,
+        since: found.opened_at,
+        amount: Some(found.difference),
+        words: format!("{} on the bill of {}", found.kind.code(), found.date),
+    }));
+    let review = of_state(ports, "review").await?.into_iter();
+    cases.extend(review.filter_map(|row| reviewed(&row)));
+    cases.sort_by(|a, b| (a.kind, a.since, &a.subject).cmp(&(b.kind, b.since, &b.subject)));
+    Ok(cases)
+}
+
+async fn of_state<P: Ports>(ports: &P, state: &str) -> Result<Vec<PayoutRow>, Fault> {
+    let filter = PayoutFilter {
+        state: Some(state.to_owned()),
+        limit: ROWS_MAX,
+        ..PayoutFilter::default()
+    };
+    ports.store().payouts(filter).await
+}
+
+fn in_doubt(row: &PayoutRow, now: Timestamp) -> Option<Case> {
+    let State::Unknown(attempt, code) = &row.payout.state else {
+        return None;
+    };
+    let late = now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
+    late.then(|| Case {
+        kind: Kind::InDoubt,
+        subject: row.payout.id.to_string(),
+        since: attempt.first_sent_at,
+        amount: Some(row.payout.amount),
+        words: format!(
+            "{} as {}, last heard {code}",
+            row.payout.amount,
+            attempt.number()
+        ),
+    })
+}
+
+fn reviewed(row: &PayoutRow) -> Option<Case> {
+    let State::Review(review) = &row.payout.state else {
+        return None;
+    };
+    let reasons: Vec<&str> = review.reasons.iter().map(|reason| reason.code()).collect();
+    let approved = match review.approvals.len() {
+        0 => String::new(),
+        count => format!(", approved by {count}"),
+    };
+    Some(Case {
+        kind: Kind::Review,
+        subject: row.payout.id.to_string(),
+        since: row.payout.created_at,
+        amount: Some(row.payout.amount),
+        words: format!("{}: {}{approved}", row.payout.amount, reasons.join(", ")),
+    })
+}

@@ -1,0 +1,82 @@
+//! What arrives at WeChat and what WeChat does, against what was committed.
+
+use lingqian_core::id::OutBillNo;
+use lingqian_core::payout::State;
+use lingqian_core::transfer::TransferOrder;
+
+use super::Oracle;
+use crate::wechat::{News, Stand, Wechat};
+
+impl Oracle {
+    /// A create arrives: the books must have it, exactly so, since before it left.
+    pub(crate) fn arrives(&mut self, order: &TransferOrder) {
+        let durable = self.orders.get(&order.number) == Some(order);
+        self.check(durable, "durable_before_sent", || {
+            format!(
+                "{} arrives at WeChat and is not what is stored",
+                order.number
+            )
+        });
+    }
+
+    /// WeChat did something.
+    pub(crate) fn hears(&mut self, news: &News, wechat: &Wechat) {
+        match news {
+            News::Accepted(order) => self.accepted(order, wechat),
+            News::Moved(number, Stand::Success) => self.paid(*number, wechat),
+            News::Moved(..) | News::TooLate(_) => {}
+            News::Differs(number) => {
+                self.check(false, "order_never_changes", || {
+                    format!("{number} came to WeChat again with other data")
+                });
+            }
+        }
+    }
+
+    fn accepted(&mut self, order: &TransferOrder, wechat: &Wechat) {
+        let payout = order.number.payout();
+        let name = self.name_of(payout);
+        let state = self
+            .payouts
+            .get(&payout)
+            .map(|watched| watched.payout.state.clone());
+        let open = state.as_ref().is_some_and(|state| !state.is_final());
+        self.check(open, "unpaid_means_unpaid", || {
+            format!(
+                "WeChat accepts {name}, which is {:?}",
+                state.as_ref().map(State::name)
+            )
+        });
+        let alive = wechat
+            .of_payout(payout)
+            .filter(|other| other.order.number != order.number)
+            .filter(|other| !matches!(other.stand, Stand::Fail | Stand::Cancelled))
+            .count();
+        self.check(alive == 0, "one_number_at_a_time", || {
+            format!("{name} has a new number while {alive} others live")
+        });
+    }
+
+    fn paid(&mut self, number: OutBillNo, wechat: &Wechat) {
+        let payout = number.payout();
+        let name = self.name_of(payout);
+        let all = wechat.of_payout(payout);
+        let times = all
+            .filter(|transfer| transfer.stand == Stand::Success)
+            .count();
+        self.check(times == 1, "one_success", || {
+            format!("{name} was paid {times} times")
+        });
+        let state = self
+            .payouts
+            .get(&payout)
+            .map(|watched| watched.payout.state.clone());
+        let open = state.as_ref().is_some_and(|state| !state.is_final());
+        self.check(open, "unpaid_means_unpaid", || {
+            format!(
+                "WeChat pays {name}, which is {:?}",
+                state.as_ref().map(State::name)
+            )
+        });
+    }
+}

@@ -1,0 +1,189 @@
+//! Scripts: how a world is made, and what happens in it, line by line. A story is a script that
+//! a person wrote; a seed makes one too. What chance decides about a line hangs on the line.
+
+use std::fmt::{self, Write as _};
+
+use lingqian_core::money::Fen;
+use lingqian_core::risk::Policy;
+
+use crate::action::{self, Action};
+use crate::world::Settings;
+
+/// How the futures of all processes take turns after an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turns {
+    /// What the dice are made of.
+    pub salt: u32,
+    /// For how many polls; then the next action happens, whatever is under way.
+    pub polls: u16,
+}
+
+/// An action, and what follows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What happens.
+    pub action: Action,
+    /// Who goes on after it. Without this everybody takes turns until all wait.
+    pub turns: Option<Turns>,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.action)?;
+        match self.turns {
+            Some(Turns { salt, polls }) => write!(f, " ~{salt:x}:{polls}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A whole script.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// How the world is made.
+    pub settings: Settings,
+    /// What happens in it.
+    pub lines: Vec<Line>,
+}
+
+/// The settings that differ from those of a story.
+fn header(settings: &Settings) -> String {
+    let usual = Settings::default();
+    let mut text = String::from("world");
+    let mut say = |words: String| {
+        let _ = write!(text, " {words}");
+    };
+    if settings.seed != usual.seed {
+        say(format!("seed={}", settings.seed));
+    }
+    for (set, word) in [
+        (settings.lively, "lively"),
+        (settings.shows_locks, "shows-locks"),
+        (!settings.fast, "careful"),
+    ] {
+        if set {
+            say(word.to_owned());
+        }
+    }
+    let Policy {
+        user_day_count_max,
+        user_day_amount_max,
+        payout_max,
+        ..
+    } = &settings.policy;
+    if let Some(from) = settings.policy.review_from {
+        say(format!("review-from={}", from.0));
+    }
+    if let Some(from) = settings.policy.second_from {
+        say(format!("second-from={}", from.0));
+    }
+    if settings.policy.review_ms != usual.policy.review_ms {
+        say(format!("review-ms={}", settings.policy.review_ms));
+    }
+    if settings.policy.attempts_max != usual.policy.attempts_max {
+        say(format!("attempts={}", settings.policy.attempts_max));
+    }
+    if *user_day_count_max != usual.policy.user_day_count_max {
+        say(format!("day-count={user_day_count_max}"));
+    }
+    if *user_day_amount_max != usual.policy.user_day_amount_max {
+        say(format!("day-amount={}", user_day_amount_max.0));
+    }
+    if *payout_max != usual.policy.payout_max {
+        say(format!("payout-max={}", payout_max.0));
+    }
+    if settings.limits.claim_max != usual.limits.claim_max {
+        say(format!("claim={}", settings.limits.claim_max));
+    }
+    if settings.float != usual.float {
+        say(format!("float={}", settings.float));
+    }
+    text
+}
+
+fn read_header(text: &str) -> Result<Settings, String> {
+    let mut settings = Settings::default();
+    for word in text.split_whitespace().skip(1) {
+        let (name, value) = word.split_once('=').unwrap_or((word, "0"));
+        let number: i64 = value
+            .parse()
+            .map_err(|_| format!("`{word}` has no number"))?;
+        let count = u32::try_from(number).unwrap_or(u32::MAX);
+        match name {
+            "seed" => settings.seed = number.unsigned_abs(),
+            "lively" => settings.lively = true,
+            "shows-locks" => settings.shows_locks = true,
+            "careful" => settings.fast = false,
+            "review-from" => settings.policy.review_from = Some(Fen(number)),
+            "second-from" => settings.policy.second_from = Some(Fen(number)),
+            "review-ms" => settings.policy.review_ms = number,
+            "attempts" => {
+                settings.policy.attempts_max = u8::try_from(number).unwrap_or(u8::MAX);
+            }
+            "day-count" => settings.policy.user_day_count_max = count,
+            "day-amount" => settings.policy.user_day_amount_max = Fen(number),
+            "payout-max" => {
+                settings.policy.payout_max = Fen(number);
+                settings.policy.name_required_from =
+                    settings.policy.name_required_from.max(Fen(number + 1));
+            }
+            "claim" => settings.limits.claim_max = count,
+            "float" => settings.float = number,
+            _ => return Err(format!("`{word}` is no setting")),
+        }
+    }
+    Ok(settings)
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", header(&self.settings))?;
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl Script {
+    /// Reads a script. Empty lines and what follows `#` are for people.
+    ///
+    /// # Errors
+    /// The first line that is wrong, and why.
+    pub fn read(text: &str) -> Result<Script, String> {
+        let mut script = Script {
+            settings: Settings::default(),
+            lines: Vec::new(),
+        };
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            let wrong = |words: String| format!("line {number}: {words}");
+            if line.is_empty() {
+                continue;
+            }
+            if line == "world" || line.starts_with("world ") {
+                script.settings = read_header(line).map_err(wrong)?;
+                continue;
+            }
+            script.lines.push(read_line(line).map_err(wrong)?);
+        }
+        Ok(script)
+    }
+}
+
+fn read_line(line: &str) -> Result<Line, String> {
+    let (words, turns) = match line.rsplit_once(" ~") {
+        None => (line, None),
+        Some((words, turns)) => {
+            let parts = turns.split_once(':');
+            let turns = parts.and_then(|(salt, polls)| {
+                let salt = u32::from_str_radix(salt, 16).ok()?;
+                let polls = polls.parse().ok()?;
+                Some(Turns { salt, polls })
+            });
+            (
+                words,
+                Some(turns.ok_or_else(|| format!("`{line}` has no turns"))?),
+            )
+        }
+    };
+    let action = action::read(words)?;
+    Ok(Line { action, turns })
+}

@@ -1,0 +1,252 @@
+//! The rail to the simulated WeChat: what gets lost on the way in and on the way back.
+
+use std::sync::Arc;
+
+use lingqian_core::id::{MchId, OutBillNo};
+use lingqian_core::time::{BusinessDate, Timestamp};
+use lingqian_core::transfer::{Evidence, Finding, Origin, TransferOrder, TransferReport};
+use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
+use lingqian_io::twin::ManualClock;
+use lingqian_io::{Clock as _, Fault, Rail};
+use lingqian_wechat::transfer::{Answer, Call, report, silent};
+
+use super::Event;
+use super::answers::{Reply, error};
+use crate::dice::Dice;
+use crate::fault::{NoticeFault, WechatFault};
+use crate::scene::{Scene, Shared, give_way};
+
+/// A request whose signature is older or newer is refused.
+const SKEW_MS: i64 = 5 * 60_000;
+/// Polls for which an answer is held back behind a notification.
+const HELD_BACK: usize = 60;
+
+/// One process's way to WeChat.
+#[derive(Clone, Debug)]
+pub struct SimRail {
+    pub(crate) scene: Scene,
+    pub(crate) process: usize,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+/// What comes back.
+enum Heard {
+    Nothing,
+    Reply(Reply, Option<&'static str>),
+}
+
+impl Heard {
+    fn report(self, number: OutBillNo, call: Call) -> TransferReport {
+        match self {
+            Heard::Reply(Reply { status, body }, doubt) => {
+                let answer = Answer {
+                    status,
+                    request_id: None,
+                    body: body.into_bytes(),
+                    doubt,
+                };
+                report(number, call, &answer)
+            }
+            Heard::Nothing => {
+                let origin = if call == Call::Query {
+                    Origin::Query
+                } else {
+                    Origin::Answer
+                };
+                let code = "timeout".to_owned();
+                silent(
+                    number,
+                    origin,
+                    Finding::Unknown { code },
+                    Evidence::default(),
+                )
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn sent(&mut self, order: &TransferOrder, skewed: bool) -> Heard {
+        let now = self.now;
+        self.oracle.arrives(order);
+        let refused = |status, code| Heard::Reply(error(status, code, "…"), None);
+        let faults = &mut self.wechat.faults;
+        if skewed {
+            return refused(401, "SIGN_ERROR");
+        }
+        if faults.take(WechatFault::LosesRequest) {
+            return Heard::Nothing;
+        }
+        if faults.take(WechatFault::GetsItLate) {
+            let mut dice = Dice::of(7, &order.number.to_string());
+            let at = now.after_ms(dice.within(10_000, 40 * 60_000));
+            self.wechat
+                .schedule(at, Event::Arrive(Box::new(order.clone())));
+            return Heard::Nothing;
+        }
+        if faults.take(WechatFault::BreaksBefore) {
+            return refused(500, "SYSTEM_ERROR");
+        }
+        if faults.take(WechatFault::Throttles) {
+            return refused(429, "FREQUENCY_LIMITED");
+        }
+        if faults.take(WechatFault::WantsRight) {
+            return refused(403, "NO_AUTH");
+        }
+        if faults.take(WechatFault::ProxyRefuses) {
+            let reply = error(400, "PARAM_ERROR", "参数错误");
+            return Heard::Reply(reply, Some("signature_missing"));
+        }
+        let reply = self.wechat.create(now, order);
+        self.hear();
+        if reply.status != 200 {
+            return Heard::Reply(reply, None);
+        }
+        self.answered(reply)
+    }
+
+    /// The transfer was accepted; what the sender hears of it is another matter.
+    fn answered(&mut self, reply: Reply) -> Heard {
+        let faults = &mut self.wechat.faults;
+        if faults.take(WechatFault::LosesAnswer) {
+            return Heard::Nothing;
+        }
+        if faults.take(WechatFault::BreaksAfter) {
+            return Heard::Reply(error(500, "SYSTEM_ERROR", "系统异常，请稍后重试"), None);
+        }
+        if faults.take(WechatFault::UnknownCode) {
+            return Heard::Reply(error(400, "SOMETHING_NEW", "…"), None);
+        }
+        if faults.take(WechatFault::SeesConflict) {
+            let words = "单号已存在但信息不一致，请查单后比较确认";
+            return Heard::Reply(error(400, "INVALID_REQUEST", words), None);
+        }
+        let doubt = faults
+            .take(WechatFault::Unverifiable)
+            .then_some("signing_key_unknown");
+        Heard::Reply(reply, doubt)
+    }
+
+    fn asked(&mut self, number: OutBillNo, skewed: bool) -> Heard {
+        let faults = &mut self.wechat.faults;
+        if skewed {
+            return Heard::Reply(error(401, "SIGN_ERROR", "…"), None);
+        }
+        if faults.take(WechatFault::SilentToQuestion) {
+            return Heard::Nothing;
+        }
+        if faults.take(WechatFault::RefusesQuestion) {
+            return Heard::Reply(error(429, "FREQUENCY_LIMITED", "…"), None);
+        }
+        Heard::Reply(self.wechat.query(self.now, number), None)
+    }
+
+    fn unwanted(&mut self, number: OutBillNo, skewed: bool) -> Heard {
+        if skewed {
+            return Heard::Reply(error(401, "SIGN_ERROR", "…"), None);
+        }
+        if self.wechat.faults.take(WechatFault::LosesCancel) {
+            return Heard::Nothing;
+        }
+        let now = self.now;
+        let reply = self.wechat.cancel(now, number);
+        self.hear();
+        if self.wechat.faults.take(WechatFault::LosesCancelAnswer) {
+            return Heard::Nothing;
+        }
+        Heard::Reply(reply, None)
+    }
+}
+
+impl SimRail {
+    fn skewed(&self, now: Timestamp) -> bool {
+        self.clock.wire().since_ms(now).abs() > SKEW_MS
+    }
+
+    async fn call(
+        &self,
+        number: OutBillNo,
+        call: Call,
+        arrives: impl FnOnce(&mut Shared, bool) -> Heard + Send,
+    ) -> TransferReport {
+        self.scene.moment(self.process).await;
+        let (report, early) = {
+            let mut shared = self.scene.lock();
+            let skewed = self.skewed(shared.now);
+            let report = arrives(&mut shared, skewed).report(number, call);
+            if shared.trace.is_some() {
+                let name = shared.oracle.name_of(number.payout());
+                let words = match call {
+                    Call::Create => "sent",
+                    Call::Query => "asked about",
+                    Call::Cancel => "asked to cancel",
+                };
+                let heard = heard(&report.finding);
+                shared.tell(|| format!("  {name} is {words}: {heard}"));
+            }
+            let early = shared.wechat.notice_faults.take(NoticeFault::Early);
+            (report, early)
+        };
+        for _ in 0..if early { HELD_BACK } else { 0 } {
+            give_way().await;
+        }
+        self.scene.moment(self.process).await;
+        report
+    }
+}
+
+/// A finding in a few words.
+fn heard(finding: &Finding) -> String {
+    match finding {
+        Finding::Processing => "on its way".into(),
+        Finding::AwaitingUser { package: Some(_) } => "waits for the user, with a page".into(),
+        Finding::AwaitingUser { package: None } => "waits for the user".into(),
+        Finding::Cancelling => "being cancelled".into(),
+        Finding::Paid => "paid".into(),
+        Finding::Expired => "nobody confirmed".into(),
+        Finding::Cancelled => "cancelled".into(),
+        Finding::Failed { code, cure } => format!("failed, {code}, cure {cure:?}").to_lowercase(),
+        Finding::Refused { code, cure } => format!("refused, {code}, cure {cure:?}").to_lowercase(),
+        Finding::NotFound => "no record".into(),
+        Finding::Unknown { code } => format!("nobody knows, {code}"),
+    }
+}
+
+impl Rail for SimRail {
+    async fn send(&self, order: &TransferOrder) -> TransferReport {
+        self.call(order.number, Call::Create, |shared, skewed| {
+            shared.sent(order, skewed)
+        })
+        .await
+    }
+
+    async fn ask(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+        self.call(number, Call::Query, |shared, skewed| {
+            shared.asked(number, skewed)
+        })
+        .await
+    }
+
+    async fn cancel(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+        self.call(number, Call::Cancel, |shared, skewed| {
+            shared.unwanted(number, skewed)
+        })
+        .await
+    }
+
+    async fn open(&self, notification: &Notification) -> Result<Opened, Refusal> {
+        let wire = self.clock.wire();
+        self.scene.lock().wechat.open(&notification.body, wire)
+    }
+
+    async fn bill(&self, _mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
+        self.scene.moment(self.process).await;
+        let bill = {
+            let mut shared = self.scene.lock();
+            let now = shared.now;
+            shared.wechat.bill(now, date)
+        };
+        self.scene.moment(self.process).await;
+        bill
+    }
+}

@@ -1,0 +1,439 @@
+//! What a seed makes happen: an app and its users over a few days, processes that come and go,
+//! and faults. Each seed chooses which sorts of faults there are and how many, so that most runs
+//! have a character of their own.
+
+use lingqian_core::command::Manual;
+use lingqian_core::money::Fen;
+use lingqian_core::risk::Policy;
+use lingqian_engine::Limits;
+
+use crate::action::{Action, Pass};
+use crate::dice::Dice;
+use crate::fault::{BillFault, Forgery, NoticeFault, StoreFault, WechatFault};
+use crate::script::{Line, Script, Turns};
+use crate::world::Settings;
+
+/// How often, in a thousand actions, each sort of fault comes where a seed has it.
+struct Rates {
+    wechat: u32,
+    store: u32,
+    notice: u32,
+    forge: u32,
+    bill: u32,
+    crash: u32,
+    pause: u32,
+    clock: u32,
+    float: u32,
+}
+
+struct Workload {
+    dice: Dice,
+    users: u64,
+    processes: usize,
+    rates: Rates,
+    wechat: Vec<WechatFault>,
+    store: Vec<StoreFault>,
+    events: u64,
+    withdrawals: u64,
+    /// Whether there are users with very much money.
+    whales: bool,
+    /// Whether all processes are down for days at a time.
+    outages: bool,
+    /// How often, in a thousand actions, people do something by hand.
+    hands: u32,
+    lines: Vec<Line>,
+}
+
+/// The script of a seed, with about so many actions.
+#[must_use]
+pub fn script(seed: u64, steps: u64) -> Script {
+    let mut dice = Dice::of(seed, "workload");
+    let whales = dice.chance(120);
+    let processes = 1 + dice.place(3);
+    let mut settings = Settings {
+        seed,
+        lively: true,
+        shows_locks: dice.chance(400),
+        fast: dice.chance(100),
+        trace: false,
+        float: dice.within(20_000, 2_000_000),
+        policy: Policy {
+            user_day_count_max: *dice.pick(&[4, 10, 60, 60]),
+            user_day_amount_max: Fen(*dice.pick(&[3_000, 20_000, 200_000])),
+            ..Policy::default()
+        },
+        limits: Limits {
+            claim_max: *dice.pick(&[1, 4, 256]),
+            ..Limits::default()
+        },
+    };
+    if dice.chance(300) {
+        settings.policy.review_from = Some(Fen(dice.within(200, 600)));
+        settings.policy.second_from = dice.chance(600).then(|| Fen(dice.within(300, 700)));
+        settings.policy.review_ms = dice.within(3_600_000, 3 * 86_400_000);
+    }
+    settings.policy.attempts_max = *dice.pick(&[1, 3, 3, 5]);
+    let hands = if dice.chance(400) { 30 } else { 0 };
+    if whales {
+        let all = Fen(9_000_000_000);
+        settings.policy.payout_max = all;
+        settings.policy.user_day_amount_max = Fen(all.0 * 3);
+        settings.policy.name_required_from = Fen(all.0 + 1);
+        settings.float = all.0 * 10;
+    }
+    let mut workload = Workload {
+        users: 2 + dice.below(7),
+        processes,
+        rates: rates(&mut dice),
+        wechat: some_of(&mut dice, WechatFault::ALL),
+        store: some_of(&mut dice, StoreFault::ALL),
+        events: 0,
+        withdrawals: 0,
+        whales,
+        outages: dice.chance(100),
+        hands,
+        lines: Vec::new(),
+        dice,
+    };
+    workload.morning();
+    while (workload.lines.len() as u64) < steps {
+        workload.next();
+    }
+    Script {
+        settings,
+        lines: workload.lines,
+    }
+}
+
+fn rates(dice: &mut Dice) -> Rates {
+    let mut rate = |often: u32, max: i64| match dice.chance(often) {
+        true => u32::try_from(dice.within(1, max)).unwrap_or(1),
+        false => 0,
+    };
+    Rates {
+        wechat: rate(800, 120),
+        store: rate(600, 60),
+        notice: rate(500, 40),
+        forge: rate(300, 20),
+        bill: rate(300, 10),
+        crash: rate(700, 40),
+        pause: rate(400, 20),
+        clock: rate(300, 15),
+        float: rate(300, 20),
+    }
+}
+
+fn some_of<T: Copy>(dice: &mut Dice, all: &[T]) -> Vec<T> {
+    let often = *dice.pick(&[200, 500, 900]);
+    let mut some: Vec<T> = all.iter().copied().filter(|_| dice.chance(often)).collect();
+    if some.is_empty() {
+        some.push(*dice.pick(all));
+    }
+    some
+}
+
+impl Workload {
+    fn morning(&mut self) {
+        for no in 2..=self.processes {
+            self.add(Action::Start(no));
+        }
+        for user in 1..=self.users {
+            self.calmly(Action::User(format!("u{user}")));
+            let most = if self.whales {
+                90_000_000_000_000
+            } else {
+                40_000_000
+            };
+            let micros = self.dice.within(1_000_000, most);
+            self.earn(format!("u{user}"), micros);
+        }
+    }
+
+    fn add(&mut self, action: Action) {
+        let polls = match self.dice.below(10) {
+            0..2 => self.dice.within(0, 3),
+            2..7 => self.dice.within(3, 40),
+            _ => 2_000,
+        };
+        let turns = Turns {
+            salt: u32::try_from(self.dice.below(1 << 32)).unwrap_or(0),
+            polls: u16::try_from(polls).unwrap_or(0),
+        };
+        self.lines.push(Line {
+            action,
+            turns: Some(turns),
+        });
+    }
+
+    fn calmly(&mut self, action: Action) {
+        self.lines.push(Line {
+            action,
+            turns: None,
+        });
+    }
+
+    fn earn(&mut self, user: String, micros: i64) {
+        self.events += 1;
+        let event = format!("e{}", self.events);
+        self.add(Action::Earn {
+            event,
+            user,
+            micros,
+        });
+    }
+
+    fn user(&mut self) -> String {
+        format!("u{}", 1 + self.dice.below(self.users))
+    }
+
+    fn process(&mut self) -> usize {
+        1 + self.dice.place(self.processes)
+    }
+
+    /// A withdrawal that was asked for, lately more often than long ago.
+    fn name(&mut self) -> String {
+        let back = self.dice.below(8).min(self.withdrawals.saturating_sub(1));
+        let any = self.dice.below(self.withdrawals.max(1));
+        let place = if self.dice.chance(800) { back } else { any };
+        format!("w{}", self.withdrawals.saturating_sub(place))
+    }
+
+    fn next(&mut self) {
+        if self.fault() {
+            return;
+        }
+        if self.dice.chance(self.hands) {
+            self.by_hand();
+            return;
+        }
+        match self.dice.below(100) {
+            0..12 => {
+                let user = self.user();
+                let micros = self.dice.within(1, 12_000_000);
+                self.earn(user, micros);
+            }
+            12..34 => self.withdraw(),
+            34..72 => {
+                let passes = [
+                    Pass::Assess,
+                    Pass::Dispatch,
+                    Pass::Dispatch,
+                    Pass::Poll,
+                    Pass::Cancel,
+                ];
+                let (pass, no) = (*self.dice.pick(&passes), self.process());
+                self.add(Action::Run(pass, no));
+            }
+            72..78 => self.add(Action::Work),
+            78..90 => self.clock(),
+            90..94 => self.add(Action::Retry),
+            94..96 => {
+                let name = self.name();
+                self.add(Action::Cancel(name));
+            }
+            _ => self.seldom(),
+        }
+    }
+
+    fn seldom(&mut self) {
+        let user = self.user();
+        match self.dice.below(9) {
+            0 => self.add(Action::Freeze(user)),
+            1 | 2 => self.add(Action::Thaw(user)),
+            3 => {
+                let wallet = format!("o-{user}-{}", self.dice.below(3));
+                self.add(Action::Link(user, wallet));
+            }
+            4 => {
+                let no = self.process();
+                self.add(Action::Run(Pass::Sweep, no));
+            }
+            5 => {
+                let no = self.process();
+                self.add(Action::Run(Pass::Bills, no));
+            }
+            6 => {
+                self.events += 1;
+                let (event, to) = (format!("g{}", self.events), self.user());
+                let micros = self.dice.within(1, 3_000_000);
+                self.add(Action::Gift {
+                    event,
+                    from: user,
+                    to,
+                    micros,
+                });
+            }
+            7 => {
+                let of = format!("e{}", 1 + self.dice.below(self.events.max(1)));
+                let (event, micros) = (format!("c{of}"), Some(self.dice.within(1, 2_000_000)));
+                self.add(Action::TakeBack { event, of, micros });
+            }
+            // The same event again.
+            _ => {
+                let place = self.dice.place(self.lines.len());
+                let earlier = self.lines[place].action.clone();
+                if let Action::Earn { .. } = earlier {
+                    self.add(earlier);
+                }
+            }
+        }
+    }
+
+    fn withdraw(&mut self) {
+        let (user, amount) = (self.user(), self.amount());
+        if self.withdrawals == 0 || self.dice.chance(880) {
+            self.withdrawals += 1;
+            let name = format!("w{}", self.withdrawals);
+            self.add(Action::Withdraw { name, user, amount });
+            return;
+        }
+        // A key is used again, mostly by the same request.
+        let name = self.name();
+        let earlier = self.lines.iter().find_map(|line| match &line.action {
+            Action::Withdraw {
+                name: known,
+                user,
+                amount,
+            } if *known == name => Some((user.clone(), *amount)),
+            _ => None,
+        });
+        let other = self.dice.chance(250);
+        let (user, amount) = earlier.filter(|_| !other).unwrap_or((user, amount));
+        self.add(Action::Withdraw { name, user, amount });
+    }
+
+    fn amount(&mut self) -> Option<Fen> {
+        match self.dice.below(20) {
+            0 => None,
+            1 => Some(Fen(self.dice.within(1, 12))),
+            2 => Some(Fen(self.dice.within(1_000, 30_000))),
+            3..8 if self.whales => Some(Fen(self.dice.within(2_000_000_000, 5_000_000_000))),
+            _ => Some(Fen(self.dice.within(10, 700))),
+        }
+    }
+
+    fn clock(&mut self) {
+        let ms = match self.dice.below(100) {
+            0..50 => self.dice.within(100, 5_000),
+            50..80 => self.dice.within(5_000, 90_000),
+            80..95 => self.dice.within(60_000, 20 * 60_000),
+            95..99 => self.dice.within(3_600_000, 6 * 3_600_000),
+            _ => self.dice.within(20 * 3_600_000, 30 * 3_600_000),
+        };
+        self.add(Action::Clock(ms));
+    }
+
+    /// People act, and mostly lift again what they stopped.
+    fn by_hand(&mut self) {
+        let who = (*self.dice.pick(&["ann", "bob"])).to_owned();
+        if self.dice.chance(250) {
+            let scope = (*self.dice.pick(&["all", "merchant", "scene"])).to_owned();
+            self.add(Action::Stop(true, scope.clone(), who.clone()));
+            self.add(Action::Work);
+            self.clock();
+            self.add(Action::Work);
+            if self.dice.chance(800) {
+                self.add(Action::Stop(false, scope, who));
+            }
+            return;
+        }
+        let (name, twice) = (self.name(), self.dice.chance(500));
+        let what = if twice {
+            Manual::Approve
+        } else {
+            *self.dice.pick(&Manual::ALL)
+        };
+        self.add(Action::Act(what, name.clone(), who));
+        if twice {
+            let who = (*self.dice.pick(&["ann", "bob"])).to_owned();
+            self.add(Action::Act(what, name, who));
+        }
+    }
+
+    /// Something goes wrong, if the dice say so.
+    fn fault(&mut self) -> bool {
+        let Rates {
+            wechat,
+            store,
+            notice,
+            forge,
+            bill,
+            crash,
+            pause,
+            clock,
+            float,
+        } = self.rates;
+        if self.dice.chance(wechat) {
+            let fault = *self.dice.pick(&self.wechat);
+            self.add(Action::Wechat(fault));
+        } else if self.dice.chance(store) {
+            let fault = *self.dice.pick(&self.store);
+            self.add(Action::Store(fault));
+        } else if self.dice.chance(notice) {
+            let fault = *self.dice.pick(NoticeFault::ALL);
+            self.add(Action::Notice(fault));
+        } else if self.dice.chance(forge) {
+            let (forgery, name) = (*self.dice.pick(Forgery::ALL), self.name());
+            self.add(Action::Forge(forgery, name));
+        } else if self.dice.chance(bill) {
+            let (fault, no) = (*self.dice.pick(BillFault::ALL), self.process());
+            self.add(Action::Bill(fault));
+            self.add(Action::Run(Pass::Bills, no));
+        } else if self.dice.chance(crash) {
+            self.crash();
+        } else if self.dice.chance(pause) {
+            let no = self.process();
+            self.add(Action::Pause(no));
+            let ms = self.dice.within(1_000, 15 * 60_000);
+            self.add(Action::Clock(ms));
+            self.add(Action::Resume(no));
+        } else if self.dice.chance(clock) {
+            self.jump();
+        } else if self.dice.chance(float) {
+            let micros = self.dice.within(-4_000, 5_000) * 10_000;
+            self.add(Action::Float(micros));
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn crash(&mut self) {
+        let no = self.process();
+        if self.outages && self.dice.chance(150) {
+            (1..=self.processes).for_each(|no| self.add(Action::Crash(no)));
+            let ms = self.dice.within(3_600_000, 80 * 3_600_000);
+            self.add(Action::Clock(ms));
+            (1..=self.processes).for_each(|no| self.add(Action::Start(no)));
+            return;
+        }
+        if self.dice.chance(600) {
+            let moments = self.dice.below(12) + 1;
+            self.add(Action::CrashAfter(moments, no));
+            self.add(Action::Work);
+        } else {
+            self.add(Action::Crash(no));
+        }
+        if self.dice.chance(500) {
+            self.clock();
+        }
+        self.add(Action::Start(no));
+        self.add(Action::Retry);
+    }
+
+    fn jump(&mut self) {
+        let no = self.process();
+        let ms = match self.dice.below(3) {
+            0 => self.dice.within(-3_600_000, 0),
+            1 => self.dice.within(0, 3_600_000),
+            _ => self.dice.within(-400_000, 400_000),
+        };
+        if self.dice.chance(400) {
+            self.add(Action::WireJump(no, ms));
+            self.add(Action::Work);
+            self.add(Action::WireJump(no, -ms));
+        } else {
+            self.add(Action::Jump(no, ms));
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The pretend world: processes over one store, the app and its users, WeChat, and time. It does
+//! what the actions say and lets the futures of all processes take turns.
+
+mod acts;
+mod calm;
+mod passes;
+mod people;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lingqian_core::id::{MchId, PayoutId};
+use lingqian_core::risk::Policy;
+use lingqian_core::time::Timestamp;
+use lingqian_engine::{Desk, DeskSettings, Limits};
+use lingqian_io::twin::ManualClock;
+use lingqian_io::{Browse, Clock as _, Store};
+
+use crate::dice::{Dice, mix};
+use crate::faults::Pending;
+use crate::model::Model;
+use crate::oracle::{Oracle, Violation};
+use crate::ports::SimPorts;
+use crate::scene::{Life, Scene, Shared};
+use crate::store::SimStore;
+use crate::tasks::{Label, Tasks};
+use crate::wait::wait;
+use crate::wechat::{Event, Wechat};
+use requests::Request;
+pub(crate) use requests::Wish;
+
+/// 2026-03-02, noon in Beijing: the moment at which every world begins.
+pub const NOON: Timestamp = Timestamp(1_772_424_000_000);
+/// The merchant that pays.
+pub(crate) const MCHID: &str = "1900000109";
+/// The scene under which it pays.
+pub(crate) const SCENE: &str = "1000";
+/// No action keeps processes busy for longer than this many polls.
+const POLLS_MAX: usize = 200_000;
+
+/// How a world is made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where all chance comes from.
+    pub seed: u64,
+    /// The limits in force.
+    pub policy: Policy,
+    /// Whether users and WeChat act by themselves; in stories they do what they are told.
+    pub lively: bool,
+    /// Whether bills show money when it is locked rather than when it is paid.
+    pub shows_locks: bool,
+    /// Whether the store's own fast ways are taken.
+    pub fast: bool,
+    /// Whether somebody reads what happened.
+    pub trace: bool,
+    /// How much one run of a pass takes on.
+    pub limits: Limits,
+    /// What lies in the merchant's account at first, in fen.
+    pub float: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            seed: 0,
+            policy: Policy::default(),
+            lively: false,
+            shows_locks: false,
+            fast: true,
+            trace: true,
+            limits: Limits::default(),
+            float: 1_000_000,
+        }
+    }
+}
+
+struct Process<S> {
+    /// What a living process has.
+    alive: Option<(SimPorts<S>, Desk)>,
+    clock: Arc<ManualClock>,
+    paused: bool,
+    starts: u64,
+}
+
+/// What the world counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Payouts that were made.
+    pub payouts: u64,
+    /// Payouts by the state in which they ended.
+    pub ended: BTreeMap<&'static str, u64>,
+    /// Processes that died.
+    pub crashes: u64,
+    /// Faults by name, with how often each struck.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Checks of the oracle.
+    pub checks: u64,
+    /// Side effects before and after which a process could have died.
+    pub moments: u64,
+    /// Polls of futures.
+    pub polls: u64,
+    /// Actions that were carried out.
+    pub actions: u64,
+}
+
+/// The world over a store.
+pub struct World<S> {
+    pub(crate) settings: Settings,
+    pub(crate) scene: Scene,
+    tasks: Tasks,
+    processes: Vec<Process<S>>,
+    requests: Vec<Request>,
+    /// Payouts by the name that the app gave them, as far as the app knows.
+    known: BTreeMap<String, PayoutId>,
+    open: Box<dyn Fn() -> S>,
+    /// The store as the onlooker sees it: without faults.
+    pub(crate) books: S,
+    mchid: MchId,
+    pub(crate) tally: Tally,
+}
+
+impl<S: Store + Browse + Clone> World<S> {
+    /// A world whose processes open the store in this way. One process runs; a merchant and
+    /// kinds are defined.
+    pub fn new(settings: Settings, open: impl Fn() -> S + 'static) -> World<S> {
+        let Settings {
+            seed,
+            lively,
+            shows_locks,
+            ..
+        } = settings;
+        let mut wechat = Wechat::new(seed, lively, shows_locks);
+        wechat.top_up(NOON, settings.float);
+        let scene = Scene::new(Shared {
+            now: NOON,
+            wechat,
+            oracle: Oracle::new(settings.policy.clone(), !settings.fast),
+            model: Model::default(),
+            store_faults: Pending::default(),
+            lives: Vec::new(),
+            trace: settings.trace.then(Vec::new),
+            moments: 0,
+            inbox: Vec::new(),
+        });
+        let books = open();
+        let mut world = World {
+            settings,
+            scene,
+            tasks: Tasks::default(),
+            processes: Vec::new(),
+            requests: Vec::new(),
+            known: BTreeMap::new(),
+            open: Box::new(open),
+            books,
+            mchid: MchId::parse(MCHID).expect("a merchant number"),
+            tally: Tally::default(),
+        };
+        world.found();
+        world.start(0);
+        world
+    }
+
+    /// The first violation, if there was one.
+    #[must_use]
+    pub fn violation(&self) -> Option<Violation> {
+        self.scene.lock().oracle.violation.clone()
+    }
+
+    /// Takes the lines that were written since the last time.
+    pub(crate) fn lines(&mut self) -> Vec<String> {
+        self.scene
+            .lock()
+            .trace
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn start(&mut self, no: usize) {
+        while self.processes.len() <= no {
+            let now = self.scene.lock().now;
+            self.processes.push(Process {
+                alive: None,
+                clock: Arc::new(ManualClock::new(now)),
+                paused: false,
+                starts: 0,
+            });
+            self.scene.lock().lives.push(Life::default());
+        }
+        let process = &mut self.processes[no];
+        if process.alive.is_some() {
+            return;
+        }
+        process.starts += 1;
+        process.paused = false;
+        let name = mix(self.settings.seed, process.starts * 16 + no as u64);
+        let store = SimStore::new((self.open)(), self.scene.clone(), no, self.settings.fast);
+        let clock = Arc::clone(&process.clock);
+        let settings = DeskSettings {
+            policy: self.settings.policy.clone(),
+            ..DeskSettings::default()
+        };
+        let (desk, work) = Desk::open(store.clone(), Arc::clone(&clock), settings);
+        let ports = SimPorts::new(store, &self.scene, no, &clock, name);
+        process.alive = Some((ports, desk));
+        self.scene.lock().lives[no] = Life::default();
+        self.tasks.add(no, Label::Desk, work);
+    }
+
+    /// A process is gone, with everything that it had begun.
+    pub(crate) fn crash(&mut self, no: usize) {
+        let Some(process) = self.processes.get_mut(no) else {
+            return;
+        };
+        if process.alive.take().is_none() {
+            return;
+        }
+        process.paused = false;
+        self.tally.crashes += 1;
+        let killed = self.tasks.kill(no);
+        let mut shared = self.scene.lock();
+        shared.lives[no] = Life::default();
+        shared.tell(|| format!("  p{} dies", no + 1));
+        let now = shared.now;
+        for label in killed {
+            match label {
+                Label::Request(place) => self.requests[place].in_flight = false,
+                Label::Notice(id) => shared.wechat.not_taken(id, now),
+                Label::Desk | Label::Pass(_) => {}
+            }
+        }
+    }
+
+    /// Lets whoever can go on take turns: at most so many polls, or until all wait.
+    pub(crate) fn run(&mut self, mut dice: Option<&mut Dice>, polls_max: usize) {
+        for _ in 0..polls_max.min(POLLS_MAX) {
+            let processes = &self.processes;
+            let runs = |no: usize| processes.get(no).is_some_and(|process| !process.paused);
+            if !self.tasks.step(dice.as_deref_mut(), runs) {
+                return;
+            }
+            self.tally.polls += 1;
+            self.after_a_poll();
+        }
+    }
+
+    fn after_a_poll(&mut self) {
+        let (dying, happens) = {
+            let shared = self.scene.lock();
+            let dying = shared.lives.iter().position(|life| life.dying);
+            let due = shared
+                .wechat
+                .next_event()
+                .is_some_and(|at| at <= shared.now);
+            (dying, due || !shared.inbox.is_empty())
+        };
+        if let Some(no) = dying {
+            self.crash(no);
+        }
+        if happens {
+            self.hear();
+            let now = self.scene.lock().now;
+            self.happen(now);
+        }
+    }
+
+    /// Everything that WeChat and its users do up to a moment.
+    fn happen(&mut self, until: Timestamp) {
+        loop {
+            let due = {
+                let mut shared = self.scene.lock();
+                let Some((at, event)) = shared.wechat.due(until) else {
+                    return;
+                };
+                shared.now = shared.now.max(at);
+                if let Event::Arrive(order) = &event {
+                    shared.tell(|| {
+                        format!("  wechat: a late request arrives, {} fen", order.amount.0)
+                    });
+                    shared.oracle.arrives(order);
+                }
+                let now = shared.now;
+                let shown = match &event {
+                    Event::Confirm(number) => shared.is_shown(*number),
+                    _ => false,
+                };
+                shared.wechat.happens(now, &event, shown);
+                shared.hear();
+                event
+            };
+            if let Event::Deliver(id) = due {
+                self.deliver(id);
+            }
+        }
+    }
+
+    /// Time passes for everybody.
+    pub(crate) fn advance(&mut self, ms: i64) {
+        let target = self.scene.lock().now.after_ms(ms);
+        self.happen(target);
+        self.scene.lock().now = target;
+        for process in &self.processes {
+            process.clock.advance_ms(ms);
+        }
+    }
+
+    /// Every clock shows the true moment again.
+    fn set_clocks(&mut self) {
+        let now = self.scene.lock().now;
+        for process in &self.processes {
+            process.clock.set_business(now);
+            process.clock.set_wire(now);
+        }
+    }
+
+    /// Puts the clock of a process somewhere else.
+    pub(crate) fn jump(&mut self, no: usize, ms: i64, wire: bool) {
+        let Some(process) = self.processes.get(no) else {
+            return;
+        };
+        if wire {
+            process.clock.set_wire(process.clock.wire().after_ms(ms));
+        } else {
+            process
+                .clock
+                .set_business(process.clock.business().after_ms(ms));
+        }
+    }
+
+    /// The processes that are alive.
+    fn alive(&self) -> Vec<usize> {
+        let numbered = self.processes.iter().enumerate();
+        let alive = numbered.filter(|(_, process)| process.alive.is_some());
+        alive.map(|(no, _)| no).collect()
+    }
+
+    /// The store's audit and a user's wallet, against what was committed.
+    pub(crate) fn milestone(&mut self) {
+        self.look_at_all(false);
+    }
+
+    /// The same; once every day is closed the bills count as well.
+    fn look_at_all(&mut self, closed: bool) {
+        let audited = wait(self.books.audit());
+        let wallets = self.wallets();
+        let mut shared = self.scene.lock();
+        let oracle = &mut shared.oracle;
+        match audited {
+            Ok(audited) => oracle.audited(&audited, closed),
+            Err(fault) => oracle.check(false, "nothing_is_broken", || fault.to_string()),
+        }
+        for wallet in wallets {
+            oracle.wallet(&wallet);
+        }
+    }
+}
+
+impl Shared {
+    /// Whether the app can show the page that WeChat waits for.
+    pub(crate) fn is_shown(&self, number: lingqian_core::id::OutBillNo) -> bool {
+        let package = self.oracle.package_of(number.payout());
+        let transfer = self.wechat.transfers().get(&number);
+        package.is_some() && package == transfer.map(|transfer| transfer.package.as_str())
+    }
+}
