@@ -15,6 +15,7 @@ mod options;
 mod page;
 mod payouts;
 mod prefetch;
+mod proof;
 mod read_out;
 mod reading;
 mod record;
@@ -55,6 +56,7 @@ use crate::ledger::Ledger;
 use crate::lock::Lock;
 pub use crate::options::Options;
 use crate::prefetch::cached;
+use crate::proof::Damage;
 pub use crate::reading::Reading;
 pub use crate::relations::entry::{Cell, Column, ENTRY_COLUMNS, Holds};
 pub use crate::relations::export::{Exported, Stopped, Take, Wanted};
@@ -91,8 +93,8 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`Fault::Held`] when another process has it open for writing; [`Fault::Broken`] when the
-    /// file cannot be opened, is none of ours, has a newer schema, or when a page that must be
-    /// read again is damaged.
+    /// file cannot be opened, is none of ours, has a newer schema, or when a page among
+    /// those that are proved at the start is damaged.
     pub fn open(path: &Path) -> Result<SqliteStore, Fault> {
         SqliteStore::open_with(path, &Options::default())
     }
@@ -102,11 +104,12 @@ impl SqliteStore {
     /// # Errors
     /// As for [`SqliteStore::open`].
     pub fn open_with(path: &Path, options: &Options) -> Result<SqliteStore, Fault> {
-        SqliteStore::start(path, options, Ok(Lock::take(path)?))
+        SqliteStore::start(path, options, Ok(Lock::take(path)?), true)
     }
 
     /// Opens the file for somebody who looks at it: beside another process that writes to it, if
-    /// need be. What would change something is answered [`Fault::Held`] then.
+    /// need be. What would change something is answered [`Fault::Held`] then. Of the pages only
+    /// those are proved that must be read again.
     ///
     /// # Errors
     /// As for [`SqliteStore::open`].
@@ -115,18 +118,23 @@ impl SqliteStore {
             Err(fault @ Fault::Held(_)) => Err(fault),
             other => Ok(other?),
         };
-        SqliteStore::start(path, &Options::default(), lock)
+        SqliteStore::start(path, &Options::default(), lock, false)
     }
 
     fn start(
         path: &Path,
         options: &Options,
         lock: Result<Lock, Fault>,
+        proves: bool,
     ) -> Result<SqliteStore, Fault> {
         let connection = match &lock {
             Ok(_) => schema::open_writer(path, options)?,
             Err(_) => schema::open_beside(path, options)?,
         };
+        let damage = Arc::new(Damage::new());
+        if proves {
+            proof::begin(schema::open_reader(path, options)?, options, &damage)?;
+        }
         let readers: Result<Vec<Reader>, Fault> = (0..options.readers.max(1))
             .map(|_| schema::open_reader(path, options).map(Reader))
             .collect();
@@ -135,7 +143,7 @@ impl SqliteStore {
         let carrier = schema::open_carrier(path)?;
         let log = Log::start(carrier, options.checkpoint_pages)?;
         let foreign = Arc::new(AtomicBool::new(false));
-        let scribe = Scribe::new((connection, lock), log, told, Arc::clone(&foreign));
+        let scribe = Scribe::new((connection, lock, damage), log, told, Arc::clone(&foreign));
         let thread = std::thread::Builder::new().name("sqlite-scribe".into());
         thread
             .spawn(move || scribe.work(&taken))

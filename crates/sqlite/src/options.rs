@@ -12,16 +12,23 @@ pub struct Options {
     /// So many 8 KiB pages gather in the log before they are carried into the file. A page that
     /// changed often is carried once, so more is faster; a crash is followed by reading so many.
     pub checkpoint_pages: u32,
+    /// So many bytes of pages are proved before the store opens, the newest first.
+    pub proved_at_start: u64,
+    /// How fast the other pages are proved afterwards, in bytes.
+    pub scrub_bytes_per_second: u64,
 }
 
 impl Default for Options {
-    /// Three readers, 16 and 4 MiB of cache, and a log of 128 MiB.
+    /// Three readers, 16 and 4 MiB of cache, and a log of 128 MiB; 256 MiB are proved at the start,
+    /// and then 16 MiB a second.
     fn default() -> Self {
         Options {
             readers: 3,
             writer_cache_kib: 16_384,
             reader_cache_kib: 4_096,
             checkpoint_pages: 16_000,
+            proved_at_start: 256 << 20,
+            scrub_bytes_per_second: 16 << 20,
         }
     }
 }

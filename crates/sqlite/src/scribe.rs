@@ -19,6 +19,7 @@ use crate::ledger::{Batch, Ledger};
 use crate::lock::Lock;
 use crate::page::{Hash, NO_HASH, last};
 use crate::prefetch::cached;
+use crate::proof::Damage;
 use crate::teller::{Pending, Told};
 
 /// What else a batch writes, in the same transaction.
@@ -91,6 +92,8 @@ pub(crate) struct Scribe {
     connection: Connection,
     /// The right to write, or why there is none.
     lock: Result<Lock, Fault>,
+    /// Why nobody may write any more, once there is a reason.
+    damage: Arc<Damage>,
     hash: Hash,
     /// SQLite's `data_version`, which changes with every commit of somebody else.
     version: u32,
@@ -111,7 +114,7 @@ fn data_version(connection: &Connection) -> Result<u32, Fault> {
 impl Scribe {
     /// A scribe who has read nothing yet.
     pub(crate) fn new(
-        (connection, lock): (Connection, Result<Lock, Fault>),
+        (connection, lock, damage): (Connection, Result<Lock, Fault>, Arc<Damage>),
         log: Log,
         notes: mpsc::Sender<Note>,
         foreign: Arc<AtomicBool>,
@@ -119,6 +122,7 @@ impl Scribe {
         Scribe {
             connection,
             lock,
+            damage,
             hash: NO_HASH,
             version: 0,
             merger: Merger::default(),
@@ -170,6 +174,9 @@ impl Scribe {
     }
 
     fn may_write(&self) -> Result<(), Fault> {
+        if let Some(found) = self.damage.get() {
+            return Err(found.clone());
+        }
         self.lock.as_ref().map(|_| ()).map_err(Fault::clone)
     }
 

@@ -14,14 +14,14 @@ use lingqian_io::{Browse, Fault, Store};
 use lingqian_sqlite::SqliteStore;
 
 /// 2026-03-02, noon in Beijing.
-const NOON: Timestamp = Timestamp(1_772_424_000_000);
+pub(crate) const NOON: Timestamp = Timestamp(1_772_424_000_000);
 
-fn user_id(no: i64) -> UserId {
+pub(crate) fn user_id(no: i64) -> UserId {
     UserId::parse(&format!("user-{no}")).expect("an id")
 }
 
 /// Books with one kind and so many users.
-async fn opened(path: &Path, users: i64) -> SqliteStore {
+pub(crate) async fn opened(path: &Path, users: i64) -> SqliteStore {
     let store = SqliteStore::open(path).expect("opens");
     let kind = Kind {
         no: KindNo(1),
@@ -49,7 +49,7 @@ async fn opened(path: &Path, users: i64) -> SqliteStore {
 }
 
 /// Events `e<from>` to `e<to - 1>` of one micro-yuan each, dealt to users in turn.
-async fn earn(
+pub(crate) async fn earn(
     store: &SqliteStore,
     numbers: std::ops::Range<i64>,
     users: i64,
@@ -73,12 +73,12 @@ async fn earn(
     store.earn(NOON, batch).await
 }
 
-fn credited(answers: &[EventAnswer]) -> usize {
+pub(crate) fn credited(answers: &[EventAnswer]) -> usize {
     let now = |answer: &&EventAnswer| matches!(answer, Ok(Credited::Now(_)));
     answers.iter().filter(now).count()
 }
 
-async fn is_sound(store: &SqliteStore, events: u64) {
+pub(crate) async fn is_sound(store: &SqliteStore, events: u64) {
     let audited = store.audit().await.expect("reads");
     assert_eq!((audited.findings, audited.earnings), (vec![], events));
 }

@@ -98,6 +98,8 @@ async fn small_options_serve_as_well() {
         writer_cache_kib: 64,
         reader_cache_kib: 64,
         checkpoint_pages: 1,
+        proved_at_start: 0,
+        scrub_bytes_per_second: 0,
     };
     let store = SqliteStore::open_with(&path, &options).expect("opens");
     assert_eq!(store.audit().await.expect("reads").findings, []);

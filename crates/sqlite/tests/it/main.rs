@@ -6,6 +6,7 @@ mod file;
 mod moved;
 mod payouts;
 mod relations;
+mod scrub;
 mod verify;
 mod withdrawals;
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::lived;
 
 /// Books of one life, and what is changed in them behind the store's back.
-async fn with(change: &str) -> (TempDir, PathBuf) {
+pub(crate) async fn with(change: &str) -> (TempDir, PathBuf) {
     let (dir, path) = lived().await;
     let books = Connection::open(&path).expect("opens");
     books
@@ -19,13 +19,13 @@ async fn with(change: &str) -> (TempDir, PathBuf) {
     (dir, path)
 }
 
-fn verified(path: &Path) -> Verified {
+pub(crate) fn verified(path: &Path) -> Verified {
     let mut books = Reading::open(path).expect("damaged books open, too");
     books.verify(None, |_| ()).expect("it reads")
 }
 
 /// First and last entry of every page.
-fn pages(path: &Path) -> Vec<(u64, u64)> {
+pub(crate) fn pages(path: &Path) -> Vec<(u64, u64)> {
     let books = Connection::open(path).expect("opens");
     let query = "SELECT first_seq, first_seq + count - 1 FROM pages ORDER BY 1";
     let mut query = books.prepare(query).expect("a query");
@@ -86,7 +86,7 @@ async fn a_flipped_bit_is_found_wherever_it_is() {
 }
 
 /// Flips the lowest bit of one byte; a negative place counts from the end.
-fn flip(path: &Path, column: &str, place: i64, first: u64) {
+pub(crate) fn flip(path: &Path, column: &str, place: i64, first: u64) {
     let books = Connection::open(path).expect("opens");
     let query = format!("SELECT {column} FROM pages WHERE first_seq = ?1");
     let read = books.query_row(&query, [first.cast_signed()], |row| row.get(0));
