@@ -13,7 +13,10 @@ pub enum KeyFault {
     /// What was sealed was changed, or was sealed for another purpose.
     #[error("the sealed value was changed or is for another purpose")]
     Tampered,
-    /// The key store failed.
+    /// The key store is not there or does not answer; later it may be. Nothing was signed.
+    #[error("the key store does not answer now: {0}")]
+    Away(String),
+    /// The key store failed, and will until a person looks.
     #[error("the key store failed: {0}")]
     Broken(String),
 }
@@ -26,7 +29,8 @@ pub trait Signer: Send + Sync + 'static {
     /// The RSA PKCS#1 v1.5 signature with SHA-256 of a message.
     ///
     /// # Errors
-    /// [`KeyFault::Broken`] when the key store failed.
+    /// [`KeyFault::Away`] when the key store does not answer now, [`KeyFault::Broken`] when it
+    /// failed.
     fn sign(&self, message: &[u8]) -> impl Future<Output = Result<Vec<u8>, KeyFault>> + Send;
 
     /// Opens what the other side encrypted to this key with RSA-OAEP (SHA-1, MGF1-SHA-1).

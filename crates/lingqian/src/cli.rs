@@ -460,9 +460,53 @@ pub(crate) enum Keys {
     },
     /// List the keys, never their secrets.
     List,
+    /// Keys of the merchant and for sealing, in the PKCS#11 token of the configuration.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Withdraw a key; it stops working within seconds.
     Revoke {
         /// The public part of the key.
         id: String,
+    },
+}
+
+/// What can be done with the token. Its PIN is in the file or the variable that the configuration
+/// names, never on the command line.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Prepare a blank token under the label of the configuration.
+    Init {
+        /// The file with the security officer's PIN.
+        #[arg(long, value_name = "FILE")]
+        officer_pin_file: PathBuf,
+    },
+    /// Say what the token is, whether it lets us in, and which keys are in it.
+    Status,
+    /// Make an RSA key of 2,048 bits that never leaves the token.
+    Generate {
+        /// Its label, if not the one of the configuration.
+        #[arg(long)]
+        label: Option<String>,
+        /// Make the AES key that seals fields at rest instead.
+        #[arg(long)]
+        sealing: bool,
+    },
+    /// Print the public half of a key in PEM.
+    Public {
+        /// Its label, if not the one of the configuration.
+        #[arg(long)]
+        label: Option<String>,
+    },
+    /// Print a certificate request for the merchant platform, signed in the token.
+    Csr {
+        /// Its label, if not the one of the configuration.
+        #[arg(long)]
+        label: Option<String>,
+        /// The merchant's number.
+        #[arg(long)]
+        mchid: String,
+        /// The merchant's registered name.
+        #[arg(long)]
+        organization: Option<String>,
     },
 }

@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) store: Store,
     /// Which WeChat.
     pub(crate) wechat: Wechat,
+    /// The PKCS#11 token, where one is used.
+    pub(crate) token: TokenPlace,
     /// What transfers say.
     pub(crate) merchant: Merchant,
     /// The limits.
@@ -58,6 +60,7 @@ impl Default for Config {
             server: Server::default(),
             store: Store::default(),
             wechat: Wechat::default(),
+            token: TokenPlace::default(),
             merchant: Merchant::default(),
             policy: Limits::default(),
             sweep: Sweep::default(),
@@ -199,6 +202,10 @@ pub(crate) struct Wechat {
     pub(crate) mode: Mode,
     /// The directory with `credentials.json` and the keys, below the data directory.
     pub(crate) credentials: String,
+    /// Where the merchant's key is.
+    pub(crate) signer: KeyPlace,
+    /// Where the key is that seals fields at rest.
+    pub(crate) sealer: KeyPlace,
     /// WeChat Pay, when live.
     pub(crate) pay_url: String,
     /// The authorization page, when live.
@@ -212,6 +219,8 @@ impl Default for Wechat {
         Wechat {
             mode: Mode::Sandbox,
             credentials: "wechat".into(),
+            signer: KeyPlace::Software,
+            sealer: KeyPlace::Software,
             pay_url: "https://api.mch.weixin.qq.com".into(),
             page_url: "https://open.weixin.qq.com".into(),
             api_url: "https://api.weixin.qq.com".into(),
@@ -227,6 +236,50 @@ pub(crate) enum Mode {
     Sandbox,
     /// The real one. Money moves.
     Live,
+}
+
+/// Where a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum KeyPlace {
+    /// In a file, and in memory.
+    Software,
+    /// In the token.
+    Pkcs11,
+}
+
+/// A PKCS#11 token. Its PIN is never here.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TokenPlace {
+    /// The vendor's library.
+    pub(crate) module: String,
+    /// The token's label.
+    pub(crate) label: String,
+    /// The label of the merchant's key.
+    pub(crate) key: String,
+    /// The label of the key that follows it, named in `credentials.json` under `next`.
+    pub(crate) next_key: String,
+    /// The label of the sealing key.
+    pub(crate) sealing_key: String,
+    /// The file with the PIN; empty: the variable `LINGQIAN_TOKEN_PIN`.
+    pub(crate) pin_file: String,
+    /// Threads with a session each.
+    pub(crate) sessions: usize,
+}
+
+impl Default for TokenPlace {
+    fn default() -> Self {
+        TokenPlace {
+            module: "/usr/lib/softhsm/libsofthsm2.so".into(),
+            label: "lingqian".into(),
+            key: "merchant".into(),
+            next_key: "merchant-next".into(),
+            sealing_key: "sealing".into(),
+            pin_file: String::new(),
+            sessions: 4,
+        }
+    }
 }
 
 /// What every transfer says.

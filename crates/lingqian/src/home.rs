@@ -109,6 +109,11 @@ impl Home {
         self.dir.join(&config.wechat.credentials)
     }
 
+    /// A file that the configuration names, below this directory unless it is named whole.
+    pub(crate) fn below(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
     /// The sandbox's own directory.
     pub(crate) fn sandbox(&self) -> PathBuf {
         self.dir.join("sandbox")

@@ -17,6 +17,7 @@ mod progress;
 mod quickstart;
 mod store;
 mod table;
+mod vault;
 mod wire;
 mod world;
 

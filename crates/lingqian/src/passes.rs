@@ -30,6 +30,9 @@ const FLOAT_REST: Duration = Duration::from_secs(60);
 /// How often it is looked whether a sweep of the calendar is due.
 const SCHEDULE_REST: Duration = Duration::from_secs(20);
 
+/// How often it is looked whether WeChat's certificates are due.
+const CERTIFICATES_REST: Duration = Duration::from_secs(30);
+
 /// Runs every pass in the background, until the process ends.
 pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
@@ -40,6 +43,7 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
         tokio::spawn(forever("expire", wire.clone(), desk.clone())),
         tokio::spawn(bills(wire.clone(), desk.clone())),
         tokio::spawn(floats(wire.clone())),
+        tokio::spawn(certificates(wire.clone())),
     ];
     if wire.config().audit.every_seconds > 0 {
         tasks.push(tokio::spawn(audits(wire.clone(), desk.clone())));
@@ -114,6 +118,15 @@ pub(crate) async fn sweep_all(wire: &Wire, desk: &Desk, plan: &Plan) -> Result<P
         cursor = next;
     }
     Ok(all)
+}
+
+/// Looks at WeChat's list of certificates when it is due.
+async fn certificates(wire: Wire) {
+    loop {
+        // What went wrong was said, and the next look is put off by the rail itself.
+        let _ = wire.rail().keep_certificates().await;
+        tokio::time::sleep(CERTIFICATES_REST).await;
+    }
 }
 
 /// Audits the books while they are in use.

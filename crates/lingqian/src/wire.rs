@@ -11,7 +11,7 @@ use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
-use lingqian_keys::{EnvelopeSealer, Keyring, SoftwareSigner};
+use lingqian_keys::{EnvelopeSealer, MerchantKey};
 use lingqian_sandbox::Credentials;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
@@ -22,12 +22,13 @@ use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
 use crate::store::{AnyStore, Purpose};
+use crate::vault::{Next, Vault};
 use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-type Pay = WechatPay<SoftwareSigner, EnvelopeSealer, RealClock, RealDice>;
+type Pay = WechatPay<MerchantKey, EnvelopeSealer, RealClock, RealDice>;
 type Oauth = WechatOauth<EnvelopeSealer, RealClock>;
 
 /// All ports of this process. Clones share them.
@@ -60,6 +61,7 @@ struct Account {
     merchant_serial: String,
     apiv3_key: String,
     public_key_id: Option<String>,
+    next: Option<Next>,
 }
 
 impl Ports for Wire {
@@ -131,7 +133,8 @@ impl Wire {
             parsed(&account.mchid, MchId::parse, "mchid")?,
             parsed(&account.appid, AppId::parse, "appid")?,
         );
-        let sealer = EnvelopeSealer::new(Keyring::load_or_generate(&home.keyring())?);
+        let vault = Vault::open(home, &config)?;
+        let sealer = vault.sealer(home)?;
         let (clock, dice) = (RealClock::default(), RealDice);
         let url = |live: &str| sandbox_url.clone().unwrap_or_else(|| live.to_owned());
         let oauth = OauthSettings {
@@ -158,21 +161,23 @@ impl Wire {
                 None => Rates::default(),
             },
         };
-        let key = read(&dir, "apiclient_key.pem")?;
-        let signer = SoftwareSigner::from_pem(&key, &account.merchant_serial)?;
         let stand = Stand {
-            signer,
+            signer: vault.merchant(&dir, &account.merchant_serial)?,
             sealer: sealer.clone(),
             clock: clock.clone(),
             dice,
         };
-        let trust = Arc::new(trust(&dir, &account)?);
+        let mut rail = WechatPay::new(pay, Arc::new(trust(&dir, &account)?), stand);
+        if let Some(next) = &account.next {
+            let (key, from) = vault.next(&dir, next)?;
+            rail = rail.followed_by(key, from);
+        }
         let url = home.store().unwrap_or(&config.store.url);
         let store = AnyStore::open(home, url, purpose).await?;
         Ok(Wire {
             parts: Arc::new(Parts {
                 store,
-                rail: WechatPay::new(pay, trust, stand),
+                rail,
                 identity: WechatOauth::new(oauth, sealer.clone(), clock.clone()),
                 sealer,
                 clock,
@@ -249,7 +254,7 @@ pub(crate) fn public_url(config: &Config, listen: std::net::SocketAddr) -> Strin
     }
 }
 
-fn read(dir: &Path, name: &str) -> anyhow::Result<String> {
+pub(crate) fn read(dir: &Path, name: &str) -> anyhow::Result<String> {
     let path = dir.join(name);
     fs::read_to_string(&path).with_context(|| {
         format!(
@@ -274,7 +279,8 @@ fn parsed<T>(text: &str, parse: fn(&str) -> Result<T, IdFault>, name: &str) -> a
     parse(text).with_context(|| format!("{name} in credentials.json is wrong: it"))
 }
 
-/// WeChat's keys: a platform certificate, a public key, or both.
+/// WeChat's keys: a platform certificate, a public key, or both. Certificates that are not here
+/// are fetched: the APIv3 key proves them.
 fn trust(dir: &Path, account: &Account) -> anyhow::Result<Trust> {
     let trust = Trust::default();
     if dir.join("platform_cert.pem").exists() {
@@ -285,10 +291,5 @@ fn trust(dir: &Path, account: &Account) -> anyhow::Result<Trust> {
     {
         trust.add_public_key(id, &read(dir, "pub_key.pem")?)?;
     }
-    anyhow::ensure!(
-        trust.sealing_key().is_some(),
-        "{} has neither platform_cert.pem nor pub_key.pem with a public_key_id",
-        dir.display()
-    );
     Ok(trust)
 }

@@ -106,17 +106,16 @@ pub(crate) fn check(world: &World, request: Incoming<'_>) -> Result<(), Refused>
     if mchid != credentials.mchid {
         return Err(sign_error("商户号不存在"));
     }
-    if !serial.eq_ignore_ascii_case(&credentials.merchant_serial) {
-        return Err(sign_error(
-            "商户证书序列号有误。请使用签名私钥匹配的证书序列号",
-        ));
-    }
+    let spki = world
+        .certs()
+        .merchant(serial)
+        .ok_or_else(|| sign_error("商户证书序列号有误。请使用签名私钥匹配的证书序列号"))?;
     let head = format!(
         "{}\n{}\n{timestamp}\n{nonce}\n",
         request.method, request.path
     );
     let message = [head.as_bytes(), request.body, b"\n"].concat();
-    if verify(&world.merchant_spki, &message, signature) {
+    if verify(&spki, &message, signature) {
         return Ok(());
     }
     Err(wrong_signature(request, &message))
@@ -159,16 +158,18 @@ pub(crate) fn proof(world: &World, public_key: bool, body: &[u8]) -> [(&'static 
     let (timestamp, nonce) = ((wire_now() / 1_000).to_string(), random_text(32));
     let message = [format!("{timestamp}\n{nonce}\n").as_bytes(), body, b"\n"].concat();
     let credentials = &world.provision.credentials;
-    let (key, serial) = if public_key {
-        (&world.public_key, &credentials.public_key_id)
+    let (signature, serial) = if public_key {
+        let id = credentials.public_key_id.clone();
+        (world.public_key.sign(&message), id)
     } else {
-        (&world.platform_key, &credentials.platform_serial)
+        let (key, serial) = world.certs().signing();
+        (key.sign(&message), serial)
     };
     [
-        ("Wechatpay-Serial", serial.clone()),
+        ("Wechatpay-Serial", serial),
         ("Wechatpay-Timestamp", timestamp),
         ("Wechatpay-Nonce", nonce),
-        ("Wechatpay-Signature", key.sign(&message)),
+        ("Wechatpay-Signature", signature),
         (
             "Wechatpay-Signature-Type",
             "WECHATPAY2-SHA256-RSA2048".to_owned(),

@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod bill;
 mod books;
+mod certs;
 mod crypto;
 mod faults;
 mod journal;

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use rcgen::{
-    CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize,
-    SerialNumber,
+    CertificateParams, CertificateSigningRequestParams, DnType, Issuer, KeyPair, PKCS_RSA_SHA256,
+    PublicKeyData as _, RsaKeySize, SerialNumber,
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,28 +63,71 @@ pub(crate) struct Provision {
     pub(crate) secret: String,
 }
 
-struct Made {
-    serial: String,
-    key_pem: String,
-    cert_pem: String,
-    public_pem: String,
+/// A key and its certificate.
+pub(crate) struct Made {
+    pub(crate) serial: String,
+    pub(crate) key_pem: String,
+    pub(crate) cert_pem: String,
+    pub(crate) public_pem: String,
+}
+
+/// A certificate of the merchant for its own request, as WeChat's authority issues it.
+pub(crate) struct Issued {
+    pub(crate) serial: String,
+    pub(crate) cert_pem: String,
+    pub(crate) public_pem: String,
+}
+
+/// Issues a certificate for a request whose signature proves that the sender has the key.
+pub(crate) fn issue(request: &str) -> anyhow::Result<Issued> {
+    let mut wanted = CertificateSigningRequestParams::from_pem(request)
+        .context("that is no certificate request")?;
+    let (serial, number) = new_serial();
+    wanted.params.serial_number = Some(number);
+    let authority = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Tenpay.com Root CA");
+    let public = pem::Pem::new("PUBLIC KEY", wanted.public_key.subject_public_key_info());
+    let certificate = wanted.signed_by(&Issuer::new(params, authority))?;
+    Ok(Issued {
+        serial,
+        cert_pem: certificate.pem(),
+        public_pem: pem::encode(&public),
+    })
+}
+
+fn new_serial() -> (String, SerialNumber) {
+    let mut serial = sha256(random_text(32).as_bytes());
+    serial.truncate(20);
+    // Between 0x10 and 0x7f, so that the number is positive and has forty digits.
+    serial[0] = (serial[0] & 0x6f) | 0x10;
+    let number = SerialNumber::from_slice(&serial);
+    (hex(&serial).to_ascii_uppercase(), number)
 }
 
 fn make(common_name: &str) -> anyhow::Result<Made> {
+    make_between(common_name, None)
+}
+
+/// The same, valid between two moments in Unix seconds.
+pub(crate) fn make_between(common_name: &str, valid: Option<(i64, i64)>) -> anyhow::Result<Made> {
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?;
     let mut params = CertificateParams::default();
     params
         .distinguished_name
         .push(DnType::CommonName, common_name);
-    let mut serial = sha256(random_text(32).as_bytes());
-    serial.truncate(20);
-    // Between 0x10 and 0x7f, so that the number is positive and has forty digits.
-    serial[0] = (serial[0] & 0x6f) | 0x10;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    let (serial, number) = new_serial();
+    params.serial_number = Some(number);
+    if let Some((from, until)) = valid {
+        params.not_before = time::OffsetDateTime::from_unix_timestamp(from)?;
+        params.not_after = time::OffsetDateTime::from_unix_timestamp(until)?;
+    }
     let certificate = params.self_signed(&key)?;
     let public = pem::Pem::new("PUBLIC KEY", key.subject_public_key_info());
     Ok(Made {
-        serial: hex(&serial).to_ascii_uppercase(),
+        serial,
         key_pem: key.serialize_pem(),
         cert_pem: certificate.pem(),
         public_pem: pem::encode(&public),
@@ -155,7 +198,8 @@ fn new_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-fn private_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+/// Writes a file whole; only its owner may read it.
+pub(crate) fn private_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let part = path.with_extension(format!("part-{}", random_text(8)));
     let write = || -> std::io::Result<()> {
         let mut options = fs::OpenOptions::new();

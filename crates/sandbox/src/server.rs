@@ -18,14 +18,15 @@ use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::auth::{Incoming, Refused, Signing, answer, check};
-use crate::books::{Books, rfc3339};
-use crate::crypto::{PrivateKey, seal};
+use crate::books::Books;
+use crate::certs::{self, Certs};
+use crate::crypto::PrivateKey;
 use crate::faults::{Fault, Faults};
 use crate::journal::{Journal, Record};
 use crate::provision::{Credentials, Provision};
@@ -42,10 +43,9 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) provision: Arc<Provision>,
     pub(crate) url: String,
-    pub(crate) merchant_spki: Vec<u8>,
-    pub(crate) platform_key: PrivateKey,
     pub(crate) public_key: PrivateKey,
     pub(crate) client: Client<HttpConnector, Full<bytes::Bytes>>,
+    certs: Mutex<Certs>,
     books: Mutex<Books>,
     faults: Mutex<Faults>,
     robot: Mutex<Robot>,
@@ -69,6 +69,11 @@ impl World {
     /// The books; never held over a wait.
     pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         lock(&self.books)
+    }
+
+    /// The certificates; never held over a wait.
+    pub(crate) fn certs(&self) -> MutexGuard<'_, Certs> {
+        lock(&self.certs)
     }
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
@@ -151,12 +156,9 @@ impl Sandbox {
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let addr = listener.local_addr()?;
-        let block = pem::parse(&credentials.merchant_cert_pem)?;
-        let (_, certificate) = x509_parser::parse_x509_certificate(block.contents())?;
         let world = Arc::new(World {
             url: format!("http://{addr}"),
-            merchant_spki: certificate.public_key().raw.to_vec(),
-            platform_key: PrivateKey::from_pem(&provision.platform_key_pem)?,
+            certs: Mutex::new(Certs::open(&settings.data, &provision)?),
             public_key: PrivateKey::from_pem(&provision.public_key_private_pem)?,
             client: Client::builder(TokioExecutor::new())
                 .pool_max_idle_per_host(32)
@@ -290,6 +292,10 @@ fn routes(world: Arc<World>) -> Router {
         .route(
             "/_sandbox/faults",
             get(admin::faults).post(admin::set_faults),
+        )
+        .route(
+            "/_sandbox/certificates",
+            get(certs::certificates).post(certs::change),
         )
         .route("/_sandbox/notifications", get(admin::notifications))
         .route("/_sandbox/notifications/{id}", post(admin::redeliver))
@@ -535,7 +541,8 @@ fn call(world: &World, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
     let path = uri.path();
     let query = uri.query().unwrap_or_default();
     if path == "/v3/certificates" {
-        return Ok(certificates(world));
+        let key = &world.provision.credentials.apiv3_key;
+        return world.certs().list(key);
     }
     if path == "/v3/bill/fundflowbill" {
         return bill::apply(world, books, query);
@@ -546,23 +553,6 @@ fn call(world: &World, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
         [.., kind, number] => transfer::query(books, number, *kind == "transfer-bill-no"),
         _ => Err(Refused::new(404, "RESOURCE_NOT_EXISTS", "没有该接口")),
     }
-}
-
-fn certificates(world: &World) -> Value {
-    let credentials = &world.provision.credentials;
-    let plain = credentials.platform_cert_pem.as_bytes();
-    let (nonce, ciphertext) = seal(&credentials.apiv3_key, "certificate", plain);
-    json!({ "data": [{
-        "serial_no": credentials.platform_serial,
-        "effective_time": rfc3339(0),
-        "expire_time": rfc3339(4_102_444_800_000),
-        "encrypt_certificate": {
-            "algorithm": "AEAD_AES_256_GCM",
-            "nonce": nonce,
-            "associated_data": "certificate",
-            "ciphertext": ciphertext,
-        },
-    }] })
 }
 
 /// The file itself; it is not signed.

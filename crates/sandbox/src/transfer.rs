@@ -172,7 +172,7 @@ fn real_name(world: &World, create: &Create) -> Result<Option<String>, Refused> 
         ));
     }
     let opened = world
-        .platform_key
+        .certs()
         .decrypt(sealed)
         .or_else(|| world.public_key.decrypt(sealed));
     opened

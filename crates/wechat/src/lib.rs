@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bill;
+pub mod certificates;
 pub mod cipher;
 pub mod classify;
 pub mod notify;
@@ -12,8 +13,10 @@ pub mod sign;
 pub mod socket;
 pub mod transfer;
 pub mod trust;
+pub mod turnover;
 
 pub use oauth::WechatOauth;
 pub use pay::WechatPay;
 pub use settings::{OauthSettings, PaySettings};
 pub use trust::Trust;
+pub use turnover::Turnover;

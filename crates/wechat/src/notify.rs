@@ -1,14 +1,12 @@
-//! Notifications: the signature over the raw bytes first, then the seal, then the meaning.
+//! Notifications: after the signature over the raw bytes the seal, then the meaning.
 
 use lingqian_core::id::OutBillNo;
-use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::{Evidence, Origin};
-use lingqian_io::rail::{Notification, Opened, Refusal};
+use lingqian_io::rail::{Opened, Refusal};
 use serde::Deserialize;
 
 use crate::cipher::{self, Resource};
 use crate::transfer::{Bill, redact, told};
-use crate::trust::Trust;
 
 /// The event that announces the end of a transfer.
 const FINISHED: &str = "MCHTRANSFER.BILL.FINISHED";
@@ -20,20 +18,14 @@ struct Envelope {
     resource: Resource,
 }
 
-/// Proves and reads a notification. Whether it comes twice does not matter here: its end is a
-/// report that changes nothing the second time.
+/// Reads a notification whose signature was proved. Whether it comes twice does not matter here:
+/// its end is a report that changes nothing the second time.
 ///
 /// # Errors
-/// The first proof that fails; it must have no effect then.
-pub fn open(
-    trust: &Trust,
-    apiv3_key: &[u8],
-    notification: &Notification,
-    now: Timestamp,
-) -> Result<Opened, Refusal> {
-    trust.verify(&notification.headers, &notification.body, now)?;
-    let envelope: Envelope = serde_json::from_slice(&notification.body)
-        .map_err(|_| Refusal::Malformed("the envelope"))?;
+/// Why it does not open or read; it must have no effect then.
+pub fn read(apiv3_key: &[u8], body: &[u8]) -> Result<Opened, Refusal> {
+    let envelope: Envelope =
+        serde_json::from_slice(body).map_err(|_| Refusal::Malformed("the envelope"))?;
     let plain = cipher::open(apiv3_key, &envelope.resource)?;
     if envelope.event_type != FINISHED {
         return Ok(Opened::Other {

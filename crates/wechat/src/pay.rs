@@ -7,19 +7,22 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use lingqian_core::id::{MchId, OutBillNo};
-use lingqian_core::time::BusinessDate;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
+use lingqian_io::keys::KeyFault;
 use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
 use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
 use serde::Deserialize;
 
+use crate::certificates::{self, Certificates, Looked};
 use crate::cipher;
 use crate::pace::Pace;
 use crate::settings::PaySettings;
 use crate::sign;
 use crate::socket::{ANSWER_MAX, Answered, FILE_MAX, Socket};
 use crate::transfer::{self, Answer, CREATE_PATH, Call, silent};
-use crate::trust::Trust;
+use crate::trust::{self, Trust};
+use crate::turnover::Turnover;
 use crate::{bill, notify};
 
 /// The purpose that users' real names are sealed for.
@@ -27,6 +30,12 @@ pub const NAME_PURPOSE: &str = "name";
 
 /// The order names a merchant that this client does not act for.
 const WRONG_MERCHANT: &str = "wrong_merchant";
+
+/// The merchant's key is away; nothing went out.
+const KEY_AWAY: &str = "key_away";
+
+/// The merchant's key does not sign before a person has looked; nothing went out.
+const KEY_BROKEN: &str = "key_broken";
 
 /// What the path of a download has in it and that of a call has not.
 const FILES: &str = "download";
@@ -38,11 +47,12 @@ const BILL_MAX: u64 = 2 * 1024 * 1024 * 1024;
 #[derive(Debug)]
 pub struct WechatPay<S, K, C, D> {
     settings: PaySettings,
-    signer: S,
+    signer: Turnover<S>,
     sealer: K,
     clock: C,
     dice: D,
     trust: Arc<Trust>,
+    certificates: Certificates,
     socket: Socket,
     create: Pace,
     query: Pace,
@@ -94,22 +104,100 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             cancel: Pace::per_second(rates.cancel),
             bill: Pace::per_second(rates.bill),
             settings,
-            signer,
+            signer: Turnover::one(signer),
             sealer,
             clock,
             dice,
             trust,
+            certificates: Certificates::default(),
         }
     }
 
-    /// Signs and sends. `path` is what is signed and what is sent.
+    /// The same merchant with a second key that takes over at a moment of the wire's clock.
+    #[must_use]
+    pub fn followed_by(self, signer: S, from: Timestamp) -> Self {
+        WechatPay {
+            signer: self.signer.followed_by(signer, from),
+            ..self
+        }
+    }
+
+    /// Looks at WeChat's list of certificates if that is due; a pass calls it now and then.
+    ///
+    /// # Errors
+    /// When there is no list, or none that can be proved. What is held stays.
+    pub async fn keep_certificates(&self) -> Result<Looked, Fault> {
+        if !self.certificates.due(self.clock.wire()).await {
+            return Ok(Looked::TooSoon);
+        }
+        self.look().await
+    }
+
+    async fn look(&self) -> Result<Looked, Fault> {
+        let now = self.clock.wire();
+        let with = (&self.trust, &self.settings.apiv3_key[..]);
+        let ask = self.call("GET", certificates::PATH, Vec::new());
+        let looked = self.certificates.look(now, with, ask).await;
+        match &looked {
+            Ok(Looked::Came(new)) if *new > 0 => {
+                tracing::info!(new, "new platform certificates came");
+            }
+            Ok(_) => {}
+            Err(fault) => tracing::error!(%fault, "WeChat's certificates were not refreshed"),
+        }
+        looked
+    }
+
+    /// Proves a message; one that is signed with a key that is not held makes us look once.
+    async fn verified(&self, headers: &[(String, String)], body: &[u8]) -> Result<(), Refusal> {
+        let proved = self.trust.verify(headers, body, self.clock.wire());
+        let serial = headers.iter().find(|(name, _)| name == "wechatpay-serial");
+        let listed = serial.is_some_and(|(_, serial)| !serial.starts_with(trust::PUBLIC_KEY));
+        if proved != Err(Refusal::SerialUnknown) || !listed || self.look().await.is_err() {
+            return proved;
+        }
+        self.trust.verify(headers, body, self.clock.wire())
+    }
+
+    /// Signs and sends. `path` is what is signed and what is sent. Where the key of the moment is
+    /// refused and there is another one, the same request goes out once more under that.
     async fn call(
         &self,
         method: &str,
         path: &str,
         body: Vec<u8>,
     ) -> Result<Answered, &'static str> {
-        let seconds = self.clock.wire().0.div_euclid(1_000);
+        let (key, other) = self.signer.at(self.clock.wire());
+        let Some(other) = other else {
+            return self.call_by(key, (method, path), body).await;
+        };
+        let answered = self.call_by(key, (method, path), body.clone()).await?;
+        if !sign_error(&answered) {
+            return Ok(answered);
+        }
+        let again = self.call_by(other, (method, path), body).await?;
+        if sign_error(&again) {
+            return Ok(again);
+        }
+        if self.signer.swap(self.clock.wire()) {
+            tracing::error!(
+                refused = key.serial(),
+                accepted = other.serial(),
+                "WeChat refused a key of the merchant and accepted the other: look at the merchant \
+                 platform"
+            );
+        }
+        Ok(again)
+    }
+
+    async fn call_by(
+        &self,
+        signer: &S,
+        (method, path): (&str, &str),
+        body: Vec<u8>,
+    ) -> Result<Answered, &'static str> {
+        let now = self.clock.wire();
+        let seconds = now.0.div_euclid(1_000);
         let nonce = format!("{:032X}", self.dice.roll());
         let signed = sign::Request {
             method,
@@ -117,14 +205,18 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             body: &body,
         };
         let mchid = &self.settings.mchid;
-        let authorization = sign::authorization(&self.signer, mchid, seconds, &nonce, signed).await;
+        let authorization = sign::authorization(signer, mchid, seconds, &nonce, signed).await;
+        let authorization = authorization.map_err(|fault| {
+            tracing::error!(%fault, serial = signer.serial(), "a request was not signed");
+            match fault {
+                KeyFault::Away(_) => KEY_AWAY,
+                _ => KEY_BROKEN,
+            }
+        })?;
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.settings.base_url))
-            .header(
-                "authorization",
-                authorization.map_err(|_| "signing_failed")?,
-            )
+            .header("authorization", authorization)
             .header("accept", "application/json")
             .header(
                 "user-agent",
@@ -133,7 +225,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         if !body.is_empty() {
             request = request.header("content-type", "application/json");
         }
-        if let Some((serial, _)) = self.trust.sealing_key() {
+        if let Some((serial, _)) = self.trust.sealing_key(now) {
             request = request.header("wechatpay-serial", serial);
         }
         let request = request
@@ -160,18 +252,13 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             Origin::Answer
         };
         match self.call(method, path, body).await {
-            Err(word) => {
-                let finding = Finding::Unknown { code: word.into() };
-                silent(number, origin, finding, Evidence::default())
-            }
-            Ok(answered) => transfer::report(number, call, &self.proved(answered)),
+            Err(word) => silent(number, origin, unanswered(word, call), Evidence::default()),
+            Ok(answered) => transfer::report(number, call, &self.proved(answered).await),
         }
     }
 
-    fn proved(&self, answered: Answered) -> Answer {
-        let verified = self
-            .trust
-            .verify(&answered.headers, &answered.body, self.clock.wire());
+    async fn proved(&self, answered: Answered) -> Answer {
+        let verified = self.verified(&answered.headers, &answered.body).await;
         Answer {
             status: answered.status,
             request_id: answered.header("request-id").map(str::to_owned),
@@ -190,7 +277,10 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             .open(NAME_PURPOSE, sealed)
             .await
             .map_err(broken)?;
-        let key = self.trust.sealing_key();
+        if self.trust.sealing_key(self.clock.wire()).is_none() {
+            self.look().await?;
+        }
+        let key = self.trust.sealing_key(self.clock.wire());
         let (_, spki) = key.ok_or_else(|| Fault::Broken("no key of WeChat is here".into()))?;
         cipher::seal_field(&spki, &name).map(Some)
     }
@@ -212,6 +302,29 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         bill::check_hash(&raw, &answer.hash_value)?;
         bill::parse(&raw, &answer.hash_value).map(FetchedBill::Ready)
     }
+}
+
+/// What it means that no answer came. What was never signed never went out: it waits.
+fn unanswered(word: &str, call: Call) -> Finding {
+    let cure = match word {
+        KEY_AWAY => Cure::Later,
+        KEY_BROKEN => Cure::Person,
+        _ => return Finding::Unknown { code: word.into() },
+    };
+    let code = word.into();
+    match call {
+        Call::Create => Finding::Refused { code, cure },
+        Call::Cancel | Call::Query => Finding::Unknown { code },
+    }
+}
+
+/// Whether WeChat says that our signature is not right.
+fn sign_error(answered: &Answered) -> bool {
+    let error: ErrorCode = match answered.status {
+        401 => serde_json::from_slice(&answered.body).unwrap_or_default(),
+        _ => return false,
+    };
+    error.code == "SIGN_ERROR"
 }
 
 /// What another merchant's WeChat says about a number proves nothing.
@@ -301,8 +414,9 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
     }
 
     async fn open(&self, notification: &Notification) -> Result<Opened, Refusal> {
-        let now = self.clock.wire();
-        notify::open(&self.trust, &self.settings.apiv3_key, notification, now)
+        self.verified(&notification.headers, &notification.body)
+            .await?;
+        notify::read(&self.settings.apiv3_key, &notification.body)
     }
 
     /// Payouts are on the bill of the operation account where there is one, else on the basic
@@ -318,7 +432,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
             let path = bill::apply_path(date, account);
             let answered = self.call("GET", &path, Vec::new()).await.map_err(retry)?;
             if answered.status == 200 {
-                let answer = self.proved(answered);
+                let answer = self.proved(answered).await;
                 if let Some(doubt) = answer.doubt {
                     return Err(retry(doubt));
                 }

@@ -1,5 +1,7 @@
 //! Keys against the `openssl` command line, and sealing against tampering.
 
+mod token;
+
 use std::path::Path;
 use std::process::Command;
 

@@ -19,6 +19,9 @@ use crate::wire::Wire;
 /// # Errors
 /// When a scope or key is not known, or the store fails.
 pub(crate) async fn run(home: &Home, options: &Keys, json: bool) -> anyhow::Result<ExitCode> {
+    if let Keys::Token(command) = options {
+        return super::token::run(home, command, json).await;
+    }
     let purpose = match options {
         Keys::List => Purpose::Look,
         _ => Purpose::Write,
@@ -41,6 +44,7 @@ pub(crate) async fn run(home: &Home, options: &Keys, json: bool) -> anyhow::Resu
             let value = json!({ "id": id, "key": minted.text, "scopes": scopes });
             show(json, &value, |out| writeln!(out, "{}", minted.text))?;
         }
+        Keys::Token(_) => {}
         Keys::List => {
             let keys = wire.store().api_keys().await?;
             let shown = keys.iter().map(|key| {

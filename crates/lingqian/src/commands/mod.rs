@@ -16,4 +16,5 @@ pub(crate) mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod sim;
 pub(crate) mod sql;
+pub(crate) mod token;
 pub(crate) mod withdraw;
