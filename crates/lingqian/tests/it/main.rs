@@ -12,3 +12,4 @@ mod server;
 mod shared;
 mod stories;
 mod system;
+mod tokens;
