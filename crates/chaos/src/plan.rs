@@ -30,6 +30,9 @@ const NOTICES: [&str; 4] = [
     "notice_probe",
 ];
 
+/// A run of so many seconds is long.
+const LONG_RUN_S: u64 = 200;
+
 /// One blow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strike {
@@ -165,7 +168,7 @@ impl Plan {
             Some(Strike::Cut {
                 way: *pick(rng, &ways)?,
                 weather: *pick(rng, &Weather::BAD)?,
-                ms: rng.u64(300..2_500),
+                ms: lasts(rng, settings),
             })
         });
         let wechat = track(&mut rng, settings, (100, 700), |rng| wechat(rng, settings));
@@ -199,6 +202,16 @@ fn track(
         all.push((rest, strike));
     }
     all
+}
+
+/// How long a way is cut, in milliseconds. In a long run some cuts are longer than anybody waits.
+fn lasts(rng: &mut Rng, settings: &Settings) -> u64 {
+    let long = rng.u8(0..10) == 0 && settings.seconds >= LONG_RUN_S;
+    if long {
+        rng.u64(5_000..75_000)
+    } else {
+        rng.u64(300..2_500)
+    }
 }
 
 fn kill(rng: &mut Rng, count: usize) -> Strike {

@@ -14,11 +14,11 @@ use crate::web::Web;
 /// A day and five hours: whoever was asked to confirm and did not, is too late after it.
 const A_DAY_S: u64 = 104_400;
 /// So many such days pass at most before every payout has ended.
-const DAYS_MAX: usize = 4;
+const DAYS_MAX: usize = 5;
 /// What can move without another day does so within this.
 const MOVE_WAIT: Duration = Duration::from_secs(45);
-/// How long a day lasts in which payouts wait for their users.
-const LINGER_WAIT: Duration = Duration::from_secs(2);
+/// A day in which nothing moves for so long is over.
+const STILL_WAIT: Duration = Duration::from_millis(2_500);
 /// Payouts of a page.
 const PAGE: u32 = 200;
 
@@ -83,15 +83,12 @@ impl Calm<'_> {
         loop {
             days += 1;
             self.pass(A_DAY_S).await?;
-            let last = days == DAYS_MAX;
-            let waits: &[&str] = if last { &[] } else { &["awaiting_user"] };
-            self.until("payouts that could move did", async |calm| {
-                calm.open(waits).await
-            })
-            .await?;
-            let Some(left) = self.lingering().await? else {
+            let Some(left) = self.a_day().await? else {
                 break;
             };
+            if days == DAYS_MAX {
+                bail!("stuck: not within {DAYS_MAX} quiet days: {left}");
+            }
             self.recorder.struck("day", format!("{days}: {left}"));
         }
         // What was paid last is on the bill of a day that must be over.
@@ -103,15 +100,22 @@ impl Calm<'_> {
         Ok(days)
     }
 
-    /// What waits for its user, once those whose time is up were asked about.
-    async fn lingering(&self) -> anyhow::Result<Option<String>> {
-        let began = Instant::now();
+    /// A quiet day: as long as payouts move, and a moment for those that wait for their users or
+    /// for a later hour. Answers one that has not ended.
+    async fn a_day(&self) -> anyhow::Result<Option<String>> {
+        let (mut still, mut before) = (Instant::now(), String::new());
         loop {
-            let left = self.open(&[]).await?;
-            if left.is_none() || began.elapsed() > LINGER_WAIT {
-                return Ok(left);
+            let Some(left) = self.open().await? else {
+                return Ok(None);
+            };
+            let states = self.api("/v1/summary").await?["payouts"].to_string();
+            if states != before {
+                (still, before) = (Instant::now(), states);
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            if still.elapsed() > STILL_WAIT {
+                return Ok(Some(left));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -131,8 +135,8 @@ impl Calm<'_> {
         }
     }
 
-    /// A payout that has not ended and waits for none of these, as its story.
-    async fn open(&self, waits: &[&str]) -> anyhow::Result<Option<String>> {
+    /// A payout that has not ended, as its story.
+    async fn open(&self) -> anyhow::Result<Option<String>> {
         let summary = self.api("/v1/summary").await?;
         let ended = ["paid", "failed", "expired", "cancelled", "refused"];
         let states = summary["payouts"].as_array().context("payouts by state")?;
@@ -140,7 +144,7 @@ impl Calm<'_> {
             .iter()
             .filter(|state| state["count"] != 0)
             .filter_map(|state| state["state"].as_str())
-            .filter(|state| !ended.contains(state) && !waits.contains(state));
+            .filter(|state| !ended.contains(state));
         let Some(open) = open.next() else {
             return Ok(None);
         };
@@ -153,7 +157,7 @@ impl Calm<'_> {
             return Ok(Some(format!("some are {open}")));
         }
         let story = self.api(&format!("/v1/payouts/{first}")).await?;
-        Ok(Some(format!("{story:#}")))
+        Ok(Some(story.to_string()))
     }
 
     /// What was paid and is on no bill yet, and breaks that are open.

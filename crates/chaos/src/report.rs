@@ -9,8 +9,8 @@ use crate::evidence::Evidence;
 use crate::history::Fate;
 use crate::settings::Settings;
 
-/// Findings that are told one by one; the rest are counted.
-const TOLD_MAX: usize = 12;
+/// Findings of one check that are told; all of them are in the report that is kept.
+const TOLD_MAX: usize = 4;
 
 /// A run in numbers.
 #[derive(Clone, Debug)]
@@ -103,8 +103,13 @@ impl Report {
                 self.seconds,
                 self.store
             );
-            for finding in findings.iter().take(TOLD_MAX) {
-                let _ = writeln!(text, "  {finding}");
+            let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+            for finding in findings {
+                let count = told.entry(finding.check).or_default();
+                *count += 1;
+                if *count <= TOLD_MAX {
+                    let _ = writeln!(text, "  {finding}");
+                }
             }
         }
         let counted = |name: &str| {
@@ -129,7 +134,8 @@ impl Report {
 
     pub(crate) fn write(&self, dir: &Path, findings: &[Finding]) -> anyhow::Result<()> {
         let mut text = self.account(findings);
-        for finding in findings.iter().skip(TOLD_MAX) {
+        let _ = writeln!(text);
+        for finding in findings {
             let _ = writeln!(text, "  {finding}");
         }
         Ok(std::fs::write(dir.join("report.txt"), text)?)

@@ -72,6 +72,8 @@ pub enum Command {
         user: UserId,
         /// Whether to stop.
         frozen: bool,
+        /// Who did it and why, where a person did.
+        act: Option<Act>,
     },
     /// Hands out a single-use state for the authorization page.
     StartLink {

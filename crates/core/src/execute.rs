@@ -44,7 +44,9 @@ pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decisio
             ..Changes::default()
         }),
         Command::RegisterUser { user, name } => user::register(moment, user, name.as_ref(), facts),
-        Command::SetFrozen { user, frozen } => user::set_frozen(user, *frozen, facts),
+        Command::SetFrozen { user, frozen, act } => {
+            user::set_frozen(moment, (user, *frozen), act.as_ref(), facts)
+        }
         Command::StartLink { user, state } => link::start(moment, user, *state, facts),
         Command::RedeemState { state } => link::redeem(moment, *state, facts),
         Command::CompleteLink { state, identity } => {

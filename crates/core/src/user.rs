@@ -2,6 +2,7 @@
 
 use crate::changes::Changes;
 use crate::command::{Outcome, Rejection};
+use crate::control::{Act, Deed};
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::{UserId, UserNo};
@@ -80,21 +81,34 @@ pub(crate) fn register(
 ///
 /// # Errors
 /// [`Rejection::UnknownUser`].
-pub(crate) fn set_frozen(id: &UserId, frozen: bool, facts: &Facts) -> Decision {
+pub(crate) fn set_frozen(
+    moment: &Moment<'_>,
+    (id, frozen): (&UserId, bool),
+    act: Option<&Act>,
+    facts: &Facts,
+) -> Decision {
     let user = facts.user(id).ok_or(Rejection::UnknownUser)?;
-    let users = if user.frozen == frozen {
-        Vec::new()
-    } else {
-        vec![User {
-            frozen,
-            ..user.clone()
-        }]
+    if user.frozen == frozen {
+        return Ok((Changes::default(), Outcome::Done));
+    }
+    let word = |frozen: bool| if frozen { "frozen" } else { "free" };
+    let deed = act.map(|act| Deed {
+        at: moment.now,
+        actor: act.actor.clone(),
+        what: if frozen { "freeze" } else { "unfreeze" }.to_owned(),
+        subject: id.to_string(),
+        reason: act.reason.clone(),
+        before: word(!frozen).to_owned(),
+        after: word(frozen).to_owned(),
+    });
+    let user = User {
+        frozen,
+        ..user.clone()
     };
-    Ok((
-        Changes {
-            users,
-            ..Changes::default()
-        },
-        Outcome::Done,
-    ))
+    let changes = Changes {
+        users: vec![user],
+        deeds: deed.into_iter().collect(),
+        ..Changes::default()
+    };
+    Ok((changes, Outcome::Done))
 }

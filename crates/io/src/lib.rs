@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod columns;
 pub mod conformance;
 pub mod fault;
 pub mod keys;

@@ -91,7 +91,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Deeds(options) => commands::cases::deeds(&existing()?, &options, json).await,
         Command::Pass(options) => commands::pass::run(&existing()?, &options, json).await,
         Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
-        Command::Audit => commands::audit::run(&existing()?, json).await,
+        Command::Audit => commands::audit::run(&existing()?, json),
         Command::Copy(options) => commands::copy::run(&options, json).await,
         Command::Ledger(command) => commands::ledger::run(&existing()?, &command, json),
         Command::Sql(options) => commands::sql::run(&existing()?, &options, json),

@@ -22,7 +22,7 @@ use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
     StatementLine, Store, Summary, WithdrawalAnswer,
 };
-use lingqian_postgres::PostgresStore;
+use lingqian_postgres::{Alone, PostgresStore};
 use lingqian_sqlite::SqliteStore;
 use serde::Deserialize;
 
@@ -43,6 +43,20 @@ impl StoreUrl {
     /// Whether it means the file of the data directory.
     pub(crate) fn is_file(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The address of a database.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn shared(&self) -> anyhow::Result<&str> {
+        match self.place()? {
+            Place::Postgres(_) => Ok(&self.0),
+            Place::File(_) => anyhow::bail!(
+                "the store must be postgres://USER@HOST/DATABASE, or left out for a file in the \
+                 data directory"
+            ),
+        }
     }
 
     /// As a value of a configuration, which is the one place where it is written.
@@ -157,10 +171,14 @@ impl AnyStore {
         let scheme = url.0.split_once("://").map(|(scheme, _)| scheme);
         match scheme {
             Some("postgres" | "postgresql") => {
-                let store = PostgresStore::open(&url.0).await;
-                store
-                    .map(AnyStore::Postgres)
-                    .context("the store in PostgreSQL")
+                let open = async {
+                    let store = PostgresStore::open(&url.0).await?;
+                    if purpose == Purpose::Write {
+                        store.ready().await?;
+                    }
+                    Ok::<_, Fault>(AnyStore::Postgres(store))
+                };
+                open.await.context("the store in PostgreSQL")
             }
             None if url.is_empty() => {
                 let file = home.database();
@@ -174,6 +192,20 @@ impl AnyStore {
                 "the store must be postgres://USER@HOST/DATABASE, or left out for a file in the \
                  data directory"
             ),
+        }
+    }
+}
+
+impl AnyStore {
+    /// Keeps everybody from writing until what is told is dropped. A file needs nothing of the
+    /// kind: whoever opened it is alone already.
+    ///
+    /// # Errors
+    /// When somebody writes.
+    pub(crate) async fn alone(&self) -> Result<Option<Alone>, Fault> {
+        match self {
+            AnyStore::Sqlite(_) => Ok(None),
+            AnyStore::Postgres(store) => store.alone().await.map(Some),
         }
     }
 }

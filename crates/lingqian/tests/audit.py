@@ -240,7 +240,10 @@ if len(sys.argv) > 2:
             states[record["number"]] = record["outcome"]["state"]
     theirs = {number: asked[number] for number, state in states.items() if state == "SUCCESS"}
     ours = dict(
-        rows("SELECT a.number, p.amount_fen FROM payouts p JOIN attempts a USING (payout) WHERE p.state = 'paid'")
+        rows(
+            "SELECT a.number, p.amount_fen FROM payouts p JOIN attempts a USING (payout) "
+            "WHERE p.state = 'paid' AND CAST(substr(a.number, 29) AS INTEGER) = p.tries + 1"
+        )
     )
     must("P2 money", theirs == ours, set(theirs.items()) ^ set(ours.items()))
 

@@ -1,7 +1,7 @@
 //! The whole books, fed to the auditor from one snapshot, and the chain of batches computed
 //! again beside it.
 
-mod chains;
+pub(crate) mod chains;
 mod events;
 
 use std::pin::pin;

@@ -1,28 +1,12 @@
 //! Rows as types. Text that does not read back is a damaged store, never a panic.
 
-use lingqian_core::id::{IdFault, PayoutId};
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::{Fen, Micros};
-use lingqian_core::payout::Queue;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
-use lingqian_io::text::read_report;
+pub(crate) use lingqian_io::columns::{damaged, digest, id, payout_id, queue, report};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSqlOwned;
-
-/// A value in `place` that does not read back.
-pub(crate) fn damaged(place: &str) -> Fault {
-    Fault::Broken(format!("{place} holds something that was never written"))
-}
-
-/// Reads a typed id from text.
-pub(crate) fn id<T>(
-    text: &str,
-    parse: fn(&str) -> Result<T, IdFault>,
-    place: &str,
-) -> Result<T, Fault> {
-    parse(text).map_err(|_| damaged(place))
-}
 
 /// A column by its position.
 pub(crate) fn get<T: FromSqlOwned>(row: &Row, index: usize) -> Result<T, Fault> {
@@ -47,11 +31,6 @@ pub(crate) fn number<T: TryFrom<i64>>(row: &Row, index: usize) -> Result<T, Faul
         .map_err(|_| damaged(column.map_or("a column", |column| column.name())))
 }
 
-/// Digests are 32 bytes.
-pub(crate) fn digest(bytes: &[u8], place: &str) -> Result<[u8; 32], Fault> {
-    bytes.try_into().map_err(|_| damaged(place))
-}
-
 /// A moment.
 pub(crate) fn moment(row: &Row, index: usize) -> Result<Timestamp, Fault> {
     Ok(Timestamp(get(row, index)?))
@@ -70,16 +49,6 @@ pub(crate) fn day(row: &Row, index: usize) -> Result<BusinessDate, Fault> {
 /// Fen in a column.
 pub(crate) fn fen(row: &Row, index: usize) -> Result<Fen, Fault> {
     Ok(Fen(get(row, index)?))
-}
-
-/// A queue from its name.
-pub(crate) fn queue(name: &str) -> Result<Queue, Fault> {
-    Queue::from_name(name).ok_or_else(|| damaged("work.queue"))
-}
-
-/// A payout's name.
-pub(crate) fn payout_id(text: &str) -> Result<PayoutId, Fault> {
-    id(text, PayoutId::parse, "a payout's name")
 }
 
 /// An account from its class and its owner.
@@ -114,9 +83,4 @@ pub(crate) fn entry(row: &Row, first: usize) -> Result<(i64, Entry), Fault> {
     let at = moment(row, first + 8)?;
     let entry = Entry::new(sides, Micros(get(row, first + 5)?), cause, payout, at);
     Ok((get(row, first)?, entry.ok_or_else(|| damaged("entries"))?))
-}
-
-/// The pairs of a scene's report.
-pub(crate) fn report(text: &str) -> Result<Vec<(String, String)>, Fault> {
-    read_report(text).ok_or_else(|| damaged("a scene report"))
 }

@@ -8,6 +8,8 @@ use lingqian_io::Fault;
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
+use crate::tls;
+
 /// What our triggers raise; see the first migration.
 const OUR_REFUSAL: &str = "LQ001";
 
@@ -41,6 +43,9 @@ pub(crate) fn commit_was_refused(error: &Error) -> bool {
 pub(crate) fn fault(error: Error) -> Fault {
     if let Some(db) = error.as_db_error() {
         return of_server(db);
+    }
+    if let Some(words) = tls::refusal(&error) {
+        return Fault::Broken(words);
     }
     // Whatever has no cause of its own is a connection that is closed or a time that ran out.
     let silent = error

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
+mod alone;
 mod basis;
 mod bills;
 mod books;
@@ -19,10 +21,12 @@ mod people;
 mod pool;
 mod prefetch;
 mod read_out;
+pub mod reading;
 mod rows;
 mod schema;
 mod settle;
 mod tid;
+mod tls;
 mod turns;
 
 use std::sync::Arc;
@@ -44,6 +48,8 @@ use lingqian_io::store::{
     StatementLine, Store, Summary,
 };
 
+use crate::address::Address;
+pub use crate::alone::Alone;
 use crate::basis::Basis;
 use crate::codec::{payout_id, text};
 use crate::pool::{Connections, Session, Use};
@@ -75,15 +81,22 @@ pub struct Options {
     /// So long it is asked what became of a commit whose answer was lost, before the outcome is
     /// said to be unknown.
     pub patience: Duration,
+    /// A question of somebody who decides or writes that is not answered for so long is given up,
+    /// with its connection. Whoever looks waits longer, for an audit may take its time.
+    pub silence: Duration,
 }
 
+/// Whoever looks waits so many times longer than whoever writes.
+const LOOK_LONGER: u32 = 20;
+
 impl Default for Options {
-    /// Eight and four connections, and twenty seconds.
+    /// Eight and four connections, twenty seconds, and one minute.
     fn default() -> Self {
         Options {
             writers: 8,
             readers: 4,
             patience: Duration::from_secs(20),
+            silence: Duration::from_secs(60),
         }
     }
 }
@@ -97,7 +110,9 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects to `postgres://USER:PASSWORD@HOST:PORT/DATABASE` with the ordinary [`Options`],
-    /// makes the tables on first use, and brings them up to date.
+    /// makes the tables on first use, and brings them up to date. With `?sslmode=verify-full` it
+    /// speaks TLS, trusting the platform's authorities or those in the file `sslrootcert`; a
+    /// server on another machine is not spoken to without, unless `sslmode=disable` says so.
     ///
     /// # Errors
     /// [`Fault::Retry`] when nobody answers; [`Fault::Broken`] when the address does not read,
@@ -111,14 +126,31 @@ impl PostgresStore {
     /// # Errors
     /// As for [`PostgresStore::open`].
     pub async fn open_with(url: &str, options: Options) -> Result<PostgresStore, Fault> {
-        let config = pool::address(url)?;
-        schema::migrate(&config).await?;
-        let readers = Connections::new(config.clone(), Use::Read, options.readers)?;
-        let writers = Connections::new(config, Use::Write, options.writers)?;
+        let address = Address::read(url)?;
+        schema::migrate(&address).await?;
+        let longer = options.silence.saturating_mul(LOOK_LONGER);
+        let readers = Connections::new(address.clone(), Use::Read, options.readers, longer)?;
+        let writers = Connections::new(address, Use::Write, options.writers, options.silence)?;
         Ok(PostgresStore {
             books: Arc::new(Books::new(writers, options.patience)),
             readers,
         })
+    }
+
+    /// Makes sure that this process may write, and goes on being one that does.
+    ///
+    /// # Errors
+    /// [`Fault::Held`] while another process copies the books.
+    pub async fn ready(&self) -> Result<(), Fault> {
+        self.books.writers.get().await.map(drop)
+    }
+
+    /// Keeps everybody from writing until it is dropped.
+    ///
+    /// # Errors
+    /// [`Fault::Held`] when another process, or this one, has a connection that may write.
+    pub async fn alone(&self) -> Result<Alone, Fault> {
+        Alone::take(&self.readers).await
     }
 
     /// Folds the deltas of system accounts into their balances. Every process does it by itself

@@ -1,18 +1,18 @@
 //! Payouts as rows: the state's name, and its data in columns that the schema ties to it.
 
 use lingqian_core::id::{AppId, MchId, MerchantNo, OpenId, OutBillNo, Reference, UserId, UserNo};
-use lingqian_core::payout::{Asked, Attempt, Payout, Review, State};
-use lingqian_core::risk::Reason;
+use lingqian_core::payout::{Asked, Attempt, Payout, State};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::TransferOrder;
 use lingqian_core::user::Sealed;
 use lingqian_io::Fault;
+use lingqian_io::columns::{StateData, earlier_numbers};
 use lingqian_io::store::PayoutRow;
-use lingqian_io::text::{actors_text, read_actors, report_text};
+use lingqian_io::text::report_text;
 use tokio_postgres::Row;
 
 use crate::browse::all;
-use crate::codec::{damaged, fen, get, id, moment, number, payout_id, report, text};
+use crate::codec::{damaged, fen, get, id, moment, moment_maybe, number, payout_id, report, text};
 use crate::commit::{Refused, unless};
 use crate::pool::Session;
 use crate::sql;
@@ -48,41 +48,13 @@ fn payout(row: &Row) -> Result<Payout, Fault> {
 }
 
 fn state(row: &Row) -> Result<State, Fault> {
-    let attempt = attempt(row, 15)?;
-    let approvals: Option<String> = get(row, 32)?;
-    let code: Option<String> = get(row, 12)?;
-    let package: Option<String> = get(row, 13)?;
-    let paid_at: Option<i64> = get(row, 14)?;
-    let lacking = || damaged("payouts, a state without its data,");
-    let code = || code.clone().ok_or_else(lacking);
-    let begun = || attempt.clone().ok_or_else(lacking);
-    Ok(match text(row, 11)? {
-        "requested" => State::Requested,
-        "review" => State::Review(Review {
-            reasons: reasons(&code()?)?,
-            approvals: approvals
-                .and_then(|names| read_actors(&names))
-                .ok_or_else(lacking)?,
-        }),
-        "approved" => State::Approved,
-        "sending" => State::Sending(begun()?),
-        "deferred" => State::Deferred(begun()?, code()?),
-        "unknown" => State::Unknown(begun()?, code()?),
-        "processing" => State::Processing(begun()?),
-        "awaiting_user" => State::AwaitingUser(begun()?, package),
-        "cancelling" => State::Cancelling(begun()?),
-        "paid" => State::Paid(begun()?, Timestamp(paid_at.ok_or_else(lacking)?)),
-        "failed" => State::Failed(begun()?, code()?),
-        "expired" => State::Expired(begun()?),
-        "cancelled" => State::Cancelled(attempt),
-        "refused" => State::Refused(reasons(&code()?)?),
-        _ => return Err(damaged("payouts.state")),
-    })
-}
-
-fn reasons(codes: &str) -> Result<Vec<Reason>, Fault> {
-    let reason = |code| Reason::from_code(code).ok_or_else(|| damaged("payouts.code"));
-    codes.split(',').map(reason).collect()
+    let data = StateData {
+        code: get(row, 12)?,
+        package: get(row, 13)?,
+        paid_at: moment_maybe(row, 14)?,
+        approvals: get(row, 32)?,
+    };
+    data.state(text(row, 11)?, attempt(row, 15)?)
 }
 
 /// An attempt from its fifteen columns, beginning at `at`.
@@ -114,9 +86,7 @@ fn attempt(row: &Row, at: usize) -> Result<Option<Attempt>, Fault> {
 
 /// Attempts of a payout that ended while it went on, oldest first.
 pub(crate) async fn earlier(session: &Session, payout: &Payout) -> Result<Vec<Attempt>, Fault> {
-    let stem = OutBillNo::new(payout.id, 1).to_string();
-    let stem = stem.trim_end_matches("01");
-    let end = format!("{stem}{:02}", payout.tries.saturating_add(1));
+    let (stem, end) = earlier_numbers(payout);
     let read = |row: &Row| attempt(row, 0);
     let found = all(session, sql!("attempts_of"), &[&stem, &end], read).await?;
     Ok(found.into_iter().flatten().collect())
@@ -166,13 +136,14 @@ async fn upsert_payouts(session: &Session, payouts: &[&Payout]) -> Result<(), Re
     let asked: Vec<&str> = payouts.iter().map(|p| p.asked.name()).collect();
     let counted: Vec<Option<i32>> = payouts.iter().map(|p| p.counted_on.map(|d| d.0)).collect();
     let states: Vec<&str> = payouts.iter().map(|p| p.state.name()).collect();
-    let approvals: Vec<Option<String>> = payouts.iter().map(|p| approvals(&p.state)).collect();
-    let data: Vec<_> = payouts.iter().map(|p| data(&p.state)).collect();
-    let codes: Vec<Option<&str>> = data.iter().map(|(code, ..)| code.as_deref()).collect();
-    let packages: Vec<Option<&str>> = data.iter().map(|(_, package, _)| *package).collect();
-    let paid_at: Vec<Option<i64>> = data.iter().map(|(.., at)| at.map(|at| at.0)).collect();
-    let paid_on = |at: &Option<Timestamp>| at.map(|at| at.business_date().0);
-    let paid_on: Vec<Option<i32>> = data.iter().map(|(.., at)| paid_on(at)).collect();
+    let data: Vec<StateData> = payouts.iter().map(|p| StateData::from(&p.state)).collect();
+    let codes: Vec<Option<&str>> = data.iter().map(|data| data.code.as_deref()).collect();
+    let packages: Vec<Option<&str>> = data.iter().map(|data| data.package.as_deref()).collect();
+    let approvals: Vec<Option<&str>> = data.iter().map(|data| data.approvals.as_deref()).collect();
+    let paid = data.iter().map(|data| data.paid_at);
+    let paid_at: Vec<Option<i64>> = paid.clone().map(|at| at.map(|at| at.0)).collect();
+    let paid_on = |at: Option<Timestamp>| at.map(|at| at.business_date().0);
+    let paid_on: Vec<Option<i32>> = paid.map(paid_on).collect();
     session
         .run(
             sql!("upsert_payouts"),
@@ -199,34 +170,6 @@ async fn upsert_payouts(session: &Session, payouts: &[&Payout]) -> Result<(), Re
         )
         .await?;
     Ok(())
-}
-
-fn approvals(state: &State) -> Option<String> {
-    match state {
-        State::Review(review) => Some(actors_text(&review.approvals)),
-        _ => None,
-    }
-}
-
-fn data(state: &State) -> (Option<String>, Option<&str>, Option<Timestamp>) {
-    match state {
-        State::Deferred(_, code) | State::Unknown(_, code) | State::Failed(_, code) => {
-            (Some(code.clone()), None, None)
-        }
-        State::Review(Review { reasons, .. }) | State::Refused(reasons) => {
-            let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
-            (Some(codes.join(",")), None, None)
-        }
-        State::AwaitingUser(_, package) => (None, package.as_deref(), None),
-        State::Paid(_, at) => (None, None, Some(*at)),
-        State::Requested
-        | State::Approved
-        | State::Sending(_)
-        | State::Processing(_)
-        | State::Cancelling(_)
-        | State::Expired(_)
-        | State::Cancelled(_) => (None, None, None),
-    }
 }
 
 async fn upsert_attempts(session: &Session, begun: &[&Attempt]) -> Result<(), Refused> {

@@ -2,7 +2,7 @@
 //! middle of a transaction.
 
 use std::pin::pin;
-use std::str::FromStr as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,19 +10,18 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, P
 use deadpool_postgres::{RecyclingMethod, Runtime, Timeouts};
 use futures_util::SinkExt as _;
 use lingqian_io::Fault;
-use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Config, NoTls, Row, RowStream};
+use tokio_postgres::{Error, Row, RowStream};
 
+use crate::address::{Address, CONNECT_WAIT};
+use crate::alone::{COPIED, together};
 use crate::fault::fault;
 use crate::schema;
 
-/// A connection that is not made within this is not made.
-const CONNECT_WAIT: Duration = Duration::from_secs(5);
 /// Whoever waits longer for a free connection is told to come again.
 const POOL_WAIT: Duration = Duration::from_secs(15);
-/// A server that acknowledges nothing for so long is gone.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// A transaction that does not begin within this has a connection that leads nowhere.
+const BEGIN_WAIT: Duration = Duration::from_secs(10);
 
 /// For those who decide and write. Durability is not left to the server's configuration. Plans
 /// are made for many rows in big tables, whatever the tables hold when a plan is made. A process
@@ -49,35 +48,6 @@ const READER: &str = "
 /// Any values, by reference.
 pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// Reads an address. Its words, a password among them, go no further than into the answer.
-pub(crate) fn address(url: &str) -> Result<Config, Fault> {
-    let refused = |words: &str| Fault::Broken(format!("the address of the store {words}"));
-    let mut config = Config::from_str(url)
-        .map_err(|_| refused("does not read; it is postgres://USER@HOST/DATABASE"))?;
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        return Err(refused("names no host"));
-    }
-    let local = |host: &Host| match host {
-        Host::Tcp(name) => matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
-        Host::Unix(_) => true,
-    };
-    if config.get_ssl_mode() == SslMode::Require && !config.get_hosts().iter().all(local) {
-        return Err(refused(
-            "asks for TLS, which this program does not speak to PostgreSQL yet",
-        ));
-    }
-    config.ssl_mode(SslMode::Disable);
-    if config.get_application_name().is_none() {
-        config.application_name("lingqian");
-    }
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_WAIT);
-    }
-    config.keepalives_idle(SILENCE_MAX);
-    config.tcp_user_timeout(SILENCE_MAX);
-    Ok(config)
-}
-
 /// What a pool's connections are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
@@ -91,14 +61,21 @@ pub(crate) enum Use {
 #[derive(Clone)]
 pub(crate) struct Connections {
     pool: Pool,
+    silence: Duration,
 }
 
 impl Connections {
-    pub(crate) fn new(config: Config, purpose: Use, size: usize) -> Result<Connections, Fault> {
+    /// Whoever asks on them waits for `silence` at most.
+    pub(crate) fn new(
+        address: Address,
+        purpose: Use,
+        size: usize,
+        silence: Duration,
+    ) -> Result<Connections, Fault> {
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let manager = Manager::from_config(config, NoTls, recycling);
+        let manager = Manager::from_config(address.config, address.tls, recycling);
         let settings = match purpose {
             Use::Write => WRITER,
             Use::Read => READER,
@@ -109,6 +86,9 @@ impl Connections {
                     .batch_execute(settings)
                     .await
                     .map_err(HookError::Backend)?;
+                if purpose == Use::Write && !together(client).await.map_err(HookError::Backend)? {
+                    return Err(HookError::message(COPIED));
+                }
                 // A newer program may have changed the tables since this one began.
                 match schema::refuse_newer(client).await {
                     Ok(()) => Ok(()),
@@ -128,7 +108,7 @@ impl Connections {
             .post_create(prepare)
             .build()
             .map_err(|_| Fault::Broken("no pool of connections".into()))?;
-        Ok(Connections { pool })
+        Ok(Connections { pool, silence })
     }
 
     /// A connection of one's own.
@@ -137,9 +117,10 @@ impl Connections {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => {
                 fault(error)
             }
-            PoolError::PostCreateHook(HookError::Message(words)) => {
-                Fault::Broken(words.into_owned())
-            }
+            PoolError::PostCreateHook(HookError::Message(words)) => match words {
+                words if words == COPIED => Fault::Held(words.into_owned()),
+                words => Fault::Broken(words.into_owned()),
+            },
             PoolError::Timeout(_) => Fault::Retry("no connection to PostgreSQL is free".into()),
             PoolError::Closed | PoolError::NoRuntimeSpecified => {
                 Fault::Broken("the pool of connections is gone".into())
@@ -148,42 +129,75 @@ impl Connections {
         Ok(Session {
             client: Some(client),
             begun: false,
+            silence: self.silence,
+            silent: AtomicBool::new(false),
         })
     }
 }
 
 /// A connection on loan. One that is dropped inside a transaction, whatever the reason, is
 /// closed and not given back, so that the server ends the transaction and nobody else is in it.
+/// So is one that did not answer: what stands between us and the server may acknowledge every
+/// byte and pass none on, which no socket notices.
 pub(crate) struct Session {
     client: Option<Object>,
     begun: bool,
+    silence: Duration,
+    silent: AtomicBool,
 }
 
 impl Session {
-    fn client(&self) -> &Object {
+    pub(crate) fn client(&self) -> &Object {
         // It is taken away in `drop` alone.
         self.client.as_ref().expect("the connection is there")
+    }
+
+    /// What is answered in time.
+    async fn within<T>(
+        &self,
+        wait: Duration,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        if self.silent.load(Ordering::Relaxed) {
+            return Err(Error::__private_api_timeout());
+        }
+        match tokio::time::timeout(wait, answer).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                self.silent.store(true, Ordering::Relaxed);
+                Err(Error::__private_api_timeout())
+            }
+        }
+    }
+
+    /// Ends the connection instead of giving it back.
+    pub(crate) fn close(mut self) {
+        if let Some(client) = self.client.take() {
+            drop(Object::take(client));
+        }
     }
 
     /// Begins a transaction.
     pub(crate) async fn begin(&mut self, how: &'static str) -> Result<(), Fault> {
         self.begun = true;
-        self.client().batch_execute(how).await.map_err(fault)
+        let wait = self.silence.min(BEGIN_WAIT);
+        let begun = self.within(wait, self.client().batch_execute(how)).await;
+        begun.map_err(fault)
     }
 
     /// Ends a transaction that only read, or wrote nothing that matters.
     pub(crate) async fn end(&mut self) -> Result<(), Fault> {
-        self.client()
-            .batch_execute("ROLLBACK")
-            .await
-            .map_err(fault)?;
+        let wait = self.silence.min(BEGIN_WAIT);
+        let ended = self.client().batch_execute("ROLLBACK");
+        self.within(wait, ended).await.map_err(fault)?;
         self.begun = false;
         Ok(())
     }
 
     /// Makes a transaction durable. From here on an error may mean either.
-    pub(crate) async fn commit(&mut self) -> Result<(), tokio_postgres::Error> {
-        self.client().batch_execute("COMMIT").await?;
+    pub(crate) async fn commit(&mut self) -> Result<(), Error> {
+        let committed = self.client().batch_execute("COMMIT");
+        self.within(self.silence, committed).await?;
         self.begun = false;
         Ok(())
     }
@@ -202,9 +216,12 @@ impl Session {
         &self,
         query: &'static str,
         values: Values<'_>,
-    ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let statement = self.client().prepare_cached(query).await?;
-        self.client().query(&statement, values).await
+    ) -> Result<Vec<Row>, Error> {
+        let rows = async {
+            let statement = self.client().prepare_cached(query).await?;
+            self.client().query(&statement, values).await
+        };
+        self.within(self.silence, rows).await
     }
 
     /// The first row of a query.
@@ -222,40 +239,38 @@ impl Session {
         query: &'static str,
         values: &[&i64],
     ) -> Result<RowStream, Fault> {
-        let statement = self.client().prepare_cached(query).await.map_err(fault)?;
-        let rows = self
-            .client()
-            .query_raw(&statement, values.iter().copied())
-            .await;
-        rows.map_err(fault)
+        let rows = async {
+            let statement = self.client().prepare_cached(query).await?;
+            let values = values.iter().copied();
+            self.client().query_raw(&statement, values).await
+        };
+        self.within(self.silence, rows).await.map_err(fault)
     }
 
     /// Hands in rows in the binary form of `COPY`.
-    pub(crate) async fn copy(
-        &self,
-        query: &'static str,
-        rows: Bytes,
-    ) -> Result<u64, tokio_postgres::Error> {
-        let statement = self.client().prepare_cached(query).await?;
-        let mut sink = pin!(self.client().copy_in(&statement).await?);
-        sink.send(rows).await?;
-        sink.finish().await
+    pub(crate) async fn copy(&self, query: &'static str, rows: Bytes) -> Result<u64, Error> {
+        let copied = async {
+            let statement = self.client().prepare_cached(query).await?;
+            let mut sink = pin!(self.client().copy_in(&statement).await?);
+            sink.send(rows).await?;
+            sink.finish().await
+        };
+        self.within(self.silence, copied).await
     }
 
     /// Changes rows and tells how many.
-    pub(crate) async fn run(
-        &self,
-        query: &'static str,
-        values: Values<'_>,
-    ) -> Result<u64, tokio_postgres::Error> {
-        let statement = self.client().prepare_cached(query).await?;
-        self.client().execute(&statement, values).await
+    pub(crate) async fn run(&self, query: &'static str, values: Values<'_>) -> Result<u64, Error> {
+        let changed = async {
+            let statement = self.client().prepare_cached(query).await?;
+            self.client().execute(&statement, values).await
+        };
+        self.within(self.silence, changed).await
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if self.begun
+        if (self.begun || *self.silent.get_mut())
             && let Some(client) = self.client.take()
         {
             drop(Object::take(client));

@@ -6,8 +6,9 @@
 
 use deadpool_postgres::ClientWrapper;
 use lingqian_io::Fault;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::Client;
 
+use crate::address::Address;
 use crate::fault::fault;
 use crate::sql;
 
@@ -19,7 +20,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -31,6 +32,12 @@ const MIGRATIONS: [Migration; 2] = [
         sql: include_str!("../migrations/0002_attempts_and_stops.sql"),
         needs: 2,
     },
+    // It only adds what people read.
+    Migration {
+        name: "0003_views",
+        sql: include_str!("../migrations/0003_views.sql"),
+        needs: 2,
+    },
 ];
 
 /// How many migrations this program knows.
@@ -40,8 +47,9 @@ const KNOWN: i32 = MIGRATIONS.len() as i32;
 const LOCK: i64 = 0x6c69_6e67_7169_616e;
 
 /// Brings the schema up to date. Processes that start at once wait for each other.
-pub(crate) async fn migrate(config: &Config) -> Result<(), Fault> {
-    let (client, connection) = config.connect(NoTls).await.map_err(fault)?;
+pub(crate) async fn migrate(address: &Address) -> Result<(), Fault> {
+    let tls = address.tls.clone();
+    let (client, connection) = address.config.connect(tls).await.map_err(fault)?;
     let served = tokio::spawn(connection);
     let done = migrate_with(&client).await;
     drop(client);

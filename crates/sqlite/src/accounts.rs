@@ -23,6 +23,37 @@ const ACCOUNT_BYTES: usize = 32;
 const KIND_DAY_BYTES: usize = 22;
 const COOLING_BYTES: usize = 14;
 
+/// On so many later days something must have been booked before a day is over for good.
+const DAYS_SEEN: usize = 7;
+
+/// The newest days on which something was booked, as the clock told them.
+///
+/// One look at the clock proves nothing: it may be years ahead, and what were forgotten then
+/// would be missing when it is set right. A clock that is ahead adds one day here, however far
+/// ahead it is, and that day is struck out when an earlier one follows.
+#[derive(Debug, Default)]
+struct Days(BTreeSet<BusinessDate>);
+
+impl Days {
+    fn see(&mut self, today: BusinessDate) {
+        // A batch without entries has no day.
+        if today == BusinessDate::default() || self.0.last() == Some(&today) {
+            return;
+        }
+        self.0.split_off(&today);
+        self.0.insert(today);
+        if self.0.len() > DAYS_SEEN {
+            self.0.pop_first();
+        }
+    }
+
+    /// The newest day that is over whatever the clock says next.
+    fn over(&self) -> Option<BusinessDate> {
+        let oldest = self.0.first().filter(|_| self.0.len() == DAYS_SEEN);
+        oldest.copied()
+    }
+}
+
 /// The three accounts of a user, and the newest entry that touched one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -56,11 +87,13 @@ impl Chunk {
         }
     }
 
-    /// The row's body. What cannot matter any more is left out.
-    fn body(&mut self, today: BusinessDate) -> Vec<u8> {
-        self.kind_days.retain(|_, totals| totals.day >= today);
+    /// The row's body. What was over on the day `over`, if there is one, is left out.
+    fn body(&mut self, over: Option<BusinessDate>) -> Vec<u8> {
+        let is_over = |day: BusinessDate| over.is_some_and(|over| day <= over);
+        self.kind_days
+            .retain(|_, totals| over.is_none_or(|over| totals.day >= over));
         self.cooling
-            .retain(|(_, day), amount| *day > today && *amount > 0);
+            .retain(|(_, day), amount| !is_over(*day) && *amount > 0);
         let tail = self.kind_days.len() * KIND_DAY_BYTES + self.cooling.len() * COOLING_BYTES;
         let mut body = Vec::with_capacity(CHUNK_USERS * ACCOUNT_BYTES + 8 + tail);
         for account in &self.accounts {
@@ -157,6 +190,7 @@ pub(crate) struct Accounts {
     due: BTreeSet<usize>,
     /// Entries times chunks that are not yet worth carrying a chunk.
     saved: u64,
+    days: Days,
 }
 
 /// A user's number split into chunk and place.
@@ -175,6 +209,7 @@ impl Accounts {
             turn_began: stored_to,
             due: BTreeSet::new(),
             saved: 0,
+            days: Days::default(),
         }
     }
 
@@ -309,8 +344,14 @@ impl Accounts {
         self.due.extend(place(user).map(|(chunk, _)| chunk));
     }
 
+    /// Something was booked on this day.
+    pub(crate) fn see(&mut self, today: BusinessDate) {
+        self.days.see(today);
+    }
+
     /// Takes a chunk to its row, unless its row has all of it.
-    fn store(&mut self, number: usize, last: u64, today: BusinessDate) -> Option<StoredChunk> {
+    fn store(&mut self, number: usize, last: u64) -> Option<StoredChunk> {
+        let over = self.days.over();
         let chunk = self.chunks.get_mut(number)?.as_mut()?;
         if !chunk.dirty {
             return None;
@@ -320,7 +361,7 @@ impl Accounts {
         Some(StoredChunk {
             number: number as u64,
             stored_to: last,
-            body: chunk.body(today),
+            body: chunk.body(over),
         })
     }
 
@@ -332,7 +373,6 @@ impl Accounts {
         last: u64,
         entries: u64,
         turn_entries: u64,
-        today: BusinessDate,
     ) -> (Vec<StoredChunk>, Option<u64>) {
         let chunks = self.chunks.len() as u64;
         self.saved += entries * chunks;
@@ -340,14 +380,14 @@ impl Accounts {
         self.saved %= turn_entries.max(1);
         let (mut carried, mut ended) = (Vec::new(), None);
         for number in std::mem::take(&mut self.due) {
-            carried.extend(self.store(number, last, today));
+            carried.extend(self.store(number, last));
         }
         for _ in 0..share.min(chunks) {
             if self.turn >= self.chunks.len() {
                 ended = Some(self.turn_began);
                 (self.turn, self.turn_began) = (0, last);
             }
-            carried.extend(self.store(self.turn, last, today));
+            carried.extend(self.store(self.turn, last));
             self.turn += 1;
         }
         (carried, ended)
@@ -403,35 +443,4 @@ pub(crate) fn each_stored(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_chunk_reads_back_and_forgets_what_is_over() {
-        let today = BusinessDate(100);
-        let mut chunk = Chunk::empty();
-        chunk.accounts[255] = Account {
-            available: i64::MAX,
-            held: 1,
-            owed: 2,
-            newest: 1 << 40,
-        };
-        let totals = |day| KindDay {
-            day: BusinessDate(day),
-            count: 3,
-            amount: Micros(4),
-        };
-        chunk.kind_days.insert((255, 7), totals(100));
-        chunk.kind_days.insert((0, 7), totals(99));
-        chunk.cooling.insert((1, BusinessDate(101)), 5);
-        chunk.cooling.insert((1, BusinessDate(100)), 5);
-        chunk.cooling.insert((1, BusinessDate(102)), 0);
-        let body = chunk.body(today);
-        let read = Chunk::read(9, &body).expect("it reads back");
-        assert_eq!(read.accounts, chunk.accounts);
-        assert_eq!(read.stored_to, 9);
-        assert_eq!(read.kind_days, BTreeMap::from([((255, 7), totals(100))]));
-        assert_eq!(read.cooling, BTreeMap::from([((1, BusinessDate(101)), 5)]));
-        assert!(Chunk::read(9, &body[1..]).is_none());
-    }
-}
+mod tests;

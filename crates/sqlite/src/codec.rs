@@ -1,12 +1,10 @@
 //! Rows as types. Text that does not read back is a damaged store, never a panic.
 
-use lingqian_core::id::{IdFault, PayoutId};
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::{Fen, Micros};
-use lingqian_core::payout::Queue;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
-use lingqian_io::text::read_report;
+pub(crate) use lingqian_io::columns::{damaged, digest, id, payout_id, queue, report};
 use rusqlite::{Error, ErrorCode, Row};
 
 /// What SQLite's errors mean before a commit. Its messages name tables, columns and
@@ -37,20 +35,6 @@ pub(crate) fn in_doubt(error: Error) -> Fault {
     }
 }
 
-/// A value in `place` that does not read back.
-pub(crate) fn damaged(place: &str) -> Fault {
-    Fault::Broken(format!("{place} holds something that was never written"))
-}
-
-/// Reads a typed id from text.
-pub(crate) fn id<T>(
-    text: &str,
-    parse: fn(&str) -> Result<T, IdFault>,
-    place: &str,
-) -> Result<T, Fault> {
-    parse(text).map_err(|_| damaged(place))
-}
-
 /// A column by its position.
 pub(crate) fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> Result<T, Fault> {
     row.get(index).map_err(|error| {
@@ -63,31 +47,11 @@ pub(crate) fn get<T: rusqlite::types::FromSql>(row: &Row<'_>, index: usize) -> R
     })
 }
 
-/// Digests are 32 bytes.
-pub(crate) fn digest(bytes: &[u8], place: &str) -> Result<[u8; 32], Fault> {
-    bytes.try_into().map_err(|_| damaged(place))
-}
-
 /// A day from its number.
 pub(crate) fn day(number: i64) -> Result<BusinessDate, Fault> {
     i32::try_from(number)
         .map(BusinessDate)
         .map_err(|_| damaged("a day"))
-}
-
-/// A queue from its name.
-pub(crate) fn queue(name: &str) -> Result<Queue, Fault> {
-    Queue::from_name(name).ok_or_else(|| damaged("work.queue"))
-}
-
-/// A payout's name.
-pub(crate) fn payout_id(text: &str) -> Result<PayoutId, Fault> {
-    id(text, PayoutId::parse, "a payout's name")
-}
-
-/// The pairs of a scene's report.
-pub(crate) fn report(text: &str) -> Result<Vec<(String, String)>, Fault> {
-    read_report(text).ok_or_else(|| damaged("a scene report"))
 }
 
 /// The nine columns of an entry that was a row, beginning with its number at `first`.

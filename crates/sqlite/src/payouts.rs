@@ -2,15 +2,15 @@
 
 use lingqian_core::changes::Work;
 use lingqian_core::id::{AppId, MchId, MerchantNo, OpenId, OutBillNo, Reference, UserId, UserNo};
-use lingqian_core::payout::{Asked, Attempt, Payout, Review, State};
-use lingqian_core::risk::Reason;
+use lingqian_core::payout::{Asked, Attempt, Payout, State};
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::TransferOrder;
 use lingqian_core::user::Sealed;
 use lingqian_core::withdrawal::{Held, Withdrawal};
 use lingqian_io::Fault;
+use lingqian_io::columns::{StateData, earlier_numbers};
 use lingqian_io::store::PayoutRow;
-use lingqian_io::text::{actors_text, read_actors, report_text};
+use lingqian_io::text::report_text;
 use rusqlite::{Connection, Row, params};
 
 use crate::codec::{damaged, day, fault, fen, get, id, payout_id, report, rows};
@@ -54,41 +54,13 @@ fn payout(row: &Row<'_>) -> Result<Payout, Fault> {
 
 fn state(row: &Row<'_>) -> Result<State, Fault> {
     let name: String = get(row, 11)?;
-    let attempt = attempt(row, 15)?;
-    let approvals: Option<String> = get(row, 32)?;
-    let code: Option<String> = get(row, 12)?;
-    let package: Option<String> = get(row, 13)?;
-    let paid_at: Option<i64> = get(row, 14)?;
-    let lacking = || damaged("payouts, a state without its data,");
-    let code = || code.clone().ok_or_else(lacking);
-    let begun = || attempt.clone().ok_or_else(lacking);
-    Ok(match name.as_str() {
-        "requested" => State::Requested,
-        "review" => State::Review(Review {
-            reasons: reasons(&code()?)?,
-            approvals: approvals
-                .and_then(|names| read_actors(&names))
-                .ok_or_else(lacking)?,
-        }),
-        "approved" => State::Approved,
-        "sending" => State::Sending(begun()?),
-        "deferred" => State::Deferred(begun()?, code()?),
-        "unknown" => State::Unknown(begun()?, code()?),
-        "processing" => State::Processing(begun()?),
-        "awaiting_user" => State::AwaitingUser(begun()?, package),
-        "cancelling" => State::Cancelling(begun()?),
-        "paid" => State::Paid(begun()?, Timestamp(paid_at.ok_or_else(lacking)?)),
-        "failed" => State::Failed(begun()?, code()?),
-        "expired" => State::Expired(begun()?),
-        "cancelled" => State::Cancelled(attempt),
-        "refused" => State::Refused(reasons(&code()?)?),
-        _ => return Err(damaged("payouts.state")),
-    })
-}
-
-fn reasons(codes: &str) -> Result<Vec<Reason>, Fault> {
-    let reason = |code| Reason::from_code(code).ok_or_else(|| damaged("payouts.code"));
-    codes.split(',').map(reason).collect()
+    let data = StateData {
+        code: get(row, 12)?,
+        package: get(row, 13)?,
+        paid_at: get::<Option<i64>>(row, 14)?.map(Timestamp),
+        approvals: get(row, 32)?,
+    };
+    data.state(&name, attempt(row, 15)?)
 }
 
 /// An attempt from its fifteen columns, beginning at `at`.
@@ -160,8 +132,12 @@ pub(crate) fn write(
     payout: &Payout,
     work: Option<&Work>,
 ) -> Result<(), Fault> {
-    let (code, package, paid_at) = data(&payout.state);
-    let approvals = approvals(&payout.state);
+    let StateData {
+        code,
+        package,
+        paid_at,
+        approvals,
+    } = StateData::from(&payout.state);
     let waits_anew = work.is_some() || payout.state.is_final();
     let name = payout.id.to_string();
     connection
@@ -198,41 +174,11 @@ pub(crate) fn write(
     }
 }
 
-fn data(state: &State) -> (Option<String>, Option<&str>, Option<Timestamp>) {
-    match state {
-        State::Deferred(_, code) | State::Unknown(_, code) | State::Failed(_, code) => {
-            (Some(code.clone()), None, None)
-        }
-        State::Review(Review { reasons, .. }) | State::Refused(reasons) => {
-            let codes: Vec<&str> = reasons.iter().map(|reason| reason.code()).collect();
-            (Some(codes.join(",")), None, None)
-        }
-        State::AwaitingUser(_, package) => (None, package.as_deref(), None),
-        State::Paid(_, at) => (None, None, Some(*at)),
-        State::Requested
-        | State::Approved
-        | State::Sending(_)
-        | State::Processing(_)
-        | State::Cancelling(_)
-        | State::Expired(_)
-        | State::Cancelled(_) => (None, None, None),
-    }
-}
-
-fn approvals(state: &State) -> Option<String> {
-    match state {
-        State::Review(review) => Some(actors_text(&review.approvals)),
-        _ => None,
-    }
-}
-
 /// Attempts of a payout that ended while it went on, oldest first.
 pub(crate) fn earlier(connection: &Connection, payout: &Payout) -> Result<Vec<Attempt>, Fault> {
-    let stem = OutBillNo::new(payout.id, 1).to_string();
-    let stem = stem.trim_end_matches("01");
-    let end = format!("{stem}{:02}", payout.tries.saturating_add(1));
+    let (stem, end) = earlier_numbers(payout);
     let mut query = cached(connection, sql!("attempts_of"))?;
-    let found = rows(&mut query, [stem, &end], |row| attempt(row, 0))?;
+    let found = rows(&mut query, [&stem, &end], |row| attempt(row, 0))?;
     Ok(found.into_iter().flatten().collect())
 }
 

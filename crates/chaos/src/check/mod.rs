@@ -64,11 +64,11 @@ impl Found {
 #[must_use]
 pub fn check(evidence: &Evidence) -> Vec<Finding> {
     let all = [
-        books::check(evidence),
         earnings::check(evidence),
         payouts::requests(evidence),
-        payouts::money(evidence),
         payouts::paid_once(evidence),
+        books::check(evidence),
+        payouts::money(evidence),
         reads::versions(evidence),
         reads::balances(evidence),
         reads::statements(evidence),

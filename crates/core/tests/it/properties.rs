@@ -195,7 +195,11 @@ fn act(world: &mut World, rail: &mut Rail, act: Act, step: usize) {
         Act::Progress { no, chance } => rail.progress(no, chance),
         Act::Freeze(frozen) => {
             let user = user("alice");
-            world.must(Command::SetFrozen { user, frozen });
+            world.must(Command::SetFrozen {
+                user,
+                frozen,
+                act: None,
+            });
         }
         Act::Wait(ms) => world.now = world.now.after_ms(i64::from(ms)),
     }

@@ -127,6 +127,7 @@ fn nothing_can_be_done_for_or_with_what_is_not_there() {
         Command::SetFrozen {
             user: stranger(),
             frozen: true,
+            act: None,
         },
         Command::StartLink {
             user: stranger(),

@@ -12,7 +12,11 @@ use crate::world::{DAY_MS, NOON, World, po, request, unknown, user};
 
 fn freeze(world: &mut World, frozen: bool) {
     let user = user("alice");
-    world.must(Command::SetFrozen { user, frozen });
+    world.must(Command::SetFrozen {
+        user,
+        frozen,
+        act: None,
+    });
 }
 
 fn counted(world: &World, day: BusinessDate) -> (u32, i64) {

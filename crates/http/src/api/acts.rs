@@ -45,7 +45,7 @@ struct LiftBody {
 }
 
 /// Who acts, and why.
-fn act(caller: &Caller, reason: &str) -> Result<Act, Problem> {
+pub(crate) fn act(caller: &Caller, reason: &str) -> Result<Act, Problem> {
     let actor = Actor::parse(&format!("key:{}", caller.0));
     let actor = actor.map_err(|fault| Fault::Broken(format!("the name of a key {fault}")))?;
     Act::new(actor, reason).map_err(|fault| {

@@ -1,10 +1,10 @@
 //! Users: register, show, freeze, statement.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
 use lingqian_core::command::Command;
 use lingqian_core::id::{UserId, UserNo};
 use lingqian_core::ledger::Account;
@@ -13,6 +13,8 @@ use lingqian_io::{Browse as _, Clock as _, Fault, Ports, Sealer as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::acts;
+use crate::auth::Caller;
 use crate::request::{self, Query, id};
 use crate::wire::rfc3339;
 use crate::{Doors, Problem};
@@ -102,22 +104,29 @@ async fn shown<P: Ports>(doors: &Doors<P>, user: &UserId) -> Result<Json<Value>,
 #[serde(deny_unknown_fields)]
 pub(crate) struct UserChange {
     frozen: bool,
+    reason: Option<String>,
 }
 
-/// Freezes or unfreezes a user.
+/// Freezes or unfreezes a user; with a reason it is on record who did.
 pub(crate) async fn change<P: Ports>(
     State(doors): State<Doors<P>>,
+    Extension(caller): Extension<Caller>,
     Path(user): Path<String>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let user = id("/id", &user, UserId::parse)?;
-    let UserChange { frozen } = request::json(&headers, &request::body(body)?)?;
+    let change: UserChange = request::json(&headers, &request::body(body)?)?;
+    let UserChange { frozen, reason } = change;
+    let act = reason
+        .map(|reason| acts::act(&caller, &reason))
+        .transpose()?;
     doors
         .desk
         .submit(Command::SetFrozen {
             user: user.clone(),
             frozen,
+            act,
         })
         .await??;
     shown(&doors, &user).await

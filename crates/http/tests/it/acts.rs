@@ -201,6 +201,31 @@ async fn a_cancel_with_a_reason_is_on_record_and_one_without_is_the_apps() {
     assert_eq!((data.len(), &data[0]["subject"]), (1, &json!(mine)));
 }
 
+#[tokio::test]
+async fn a_freeze_with_a_reason_is_on_record_once() {
+    let world = World::new().await;
+    world.user("u1").await;
+    let change = async |body: Value| {
+        let ask = Ask::new("PATCH", "/v1/users/u1").json(&body);
+        world.send(ask).await
+    };
+    let wrong = change(json!({ "frozen": true, "reason": "" })).await;
+    assert_eq!(
+        wrong.problem(),
+        is(400, "reason_malformed", Some("/reason"))
+    );
+    for _ in 0..2 {
+        let frozen = change(json!({ "frozen": true, "reason": "looks odd" })).await;
+        assert_eq!(frozen.json()["frozen"], true);
+    }
+    let free = change(json!({ "frozen": false })).await;
+    assert_eq!(free.json()["frozen"], false);
+    let deeds = world.get("/v1/deeds?subject=u1").await.json();
+    let data = deeds["data"].as_array().expect("a list");
+    assert_eq!((data.len(), &data[0]["what"]), (1, &json!("freeze")));
+    assert_eq!(data[0]["after"], "frozen");
+}
+
 impl World {
     /// Lets risk look.
     async fn assess(&self) {

@@ -3,14 +3,12 @@
 use std::process::ExitCode;
 
 use lingqian_core::audit::Invariant;
-use lingqian_io::Store as _;
 use lingqian_io::store::Audited;
 use serde::Serialize;
 
 use crate::books::Books;
 use crate::output::show;
 use crate::progress::{Stage, grouped};
-use crate::store::{AnyStore, Purpose};
 use crate::{NEEDS_A_PERSON, home::Home};
 
 /// An audit as JSON.
@@ -56,17 +54,9 @@ impl From<Audited> for Report {
 ///
 /// # Errors
 /// When the books cannot be read.
-pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
     let stage = Stage::begin("audit", "entries", None);
-    let audited = match home.shared_store()? {
-        Some(url) => {
-            AnyStore::open(home, &url, Purpose::Look)
-                .await?
-                .audit()
-                .await?
-        }
-        None => Books::open(home)?.audit()?,
-    };
+    let audited = Books::open(home)?.audit()?;
     stage.at(audited.entries);
     stage.end();
     let report = Report::from(audited);

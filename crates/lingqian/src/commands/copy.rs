@@ -13,6 +13,7 @@ use lingqian_engine::copy::{Compared, Comparison, begins_alike, entries, give, i
 use lingqian_io::read_out::{Cursor, Part, Piece};
 use lingqian_io::store::{Audited, Summary};
 use lingqian_io::{Browse as _, Fault, ReadOut as _, Store as _};
+use lingqian_postgres::Alone;
 use serde::Serialize;
 
 use notes::Notes;
@@ -31,6 +32,8 @@ const PIECE_ROWS: u32 = 4_000;
 const NOTE_EVERY: Duration = Duration::from_millis(250);
 /// How long a store that does not answer is asked again,
 const PATIENCE: Duration = Duration::from_secs(60);
+/// how long somebody who was killed may take to be gone from a server,
+const LEAVING: Duration = Duration::from_secs(3);
 /// and after how long each time.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -81,6 +84,9 @@ pub(crate) async fn run(options: &Copy, json: bool) -> anyhow::Result<ExitCode> 
         to: to.open().await?,
         notes,
     };
+    // What is copied stands still meanwhile.
+    let alone = ends.alone().await;
+    let alone = alone.with_context(|| format!("the store {from}"))?;
     let mut report = Report {
         from: from.to_string(),
         to: to.to_string(),
@@ -91,6 +97,12 @@ pub(crate) async fn run(options: &Copy, json: bool) -> anyhow::Result<ExitCode> 
     if audited.findings.is_empty() {
         report.rate = ends.copy(&mut report).await?;
         ends.compare(&mut report, &audited).await?;
+    }
+    if let Some(alone) = &alone
+        && !alone.is_held().await
+    {
+        let words = "the connection that kept writers away was lost: compare once more";
+        report.findings.push(format!("{from}: {words}"));
     }
     report.alike = report.findings.is_empty();
     if report.alike {
@@ -172,6 +184,19 @@ async fn audit(name: &'static str, store: &AnyStore) -> anyhow::Result<Audited> 
 }
 
 impl Ends {
+    /// Keeps writers from the source. A server needs a moment to notice that one was killed.
+    async fn alone(&self) -> Result<Option<Alone>, Fault> {
+        let began = Instant::now();
+        loop {
+            match self.from.alone().await {
+                Err(Fault::Held(_)) if began.elapsed() < LEAVING => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Moves everything that has not arrived yet.
     async fn copy(&self, report: &mut Report) -> anyhow::Result<Rate> {
         let mut next = self.begin(report).await?;

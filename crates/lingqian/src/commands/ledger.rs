@@ -1,22 +1,21 @@
-//! `lingqian ledger verify`: the chain of hashes from the first page to the last.
+//! `lingqian ledger verify`: the chain of hashes from its first link to the last.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use lingqian_sqlite::Verified;
 use serde::Serialize;
 
 use crate::NEEDS_A_PERSON;
-use crate::books::Books;
+use crate::books::{Books, Proved};
 use crate::cli::Ledger;
 use crate::home::Home;
 use crate::output::show;
 use crate::progress::{Stage, grouped};
 
-/// What to do about a page that does not fit.
+/// What to do about a link that does not fit.
 const ADVICE: &str = "Everything before it is proved, nothing after it. Stop what writes to the \
-                      file and keep the file as it is. Take the newest copy in which `lingqian \
+                      books and keep them as they are. Take the newest copy in which `lingqian \
                       ledger verify --head HASH` still meets the head that you noted, and import \
                       again what came after it.";
 
@@ -24,6 +23,7 @@ const ADVICE: &str = "Everything before it is proved, nothing after it. Stop wha
 struct Report {
     whole: bool,
     entries: u64,
+    /// Links of the chain: pages of a file, batches of a database.
     pages: u64,
     head: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,9 +71,10 @@ pub(crate) fn run(home: &Home, command: &Ledger, json: bool) -> anyhow::Result<E
         }
         writeln!(
             out,
-            "{} entries in {} pages {}, head {}",
+            "{} entries in {} {} {}, head {}",
             grouped(report.entries),
             grouped(report.pages),
+            verified.link,
             if report.misfit.is_none() {
                 "are whole"
             } else {
@@ -89,7 +90,7 @@ pub(crate) fn run(home: &Home, command: &Ledger, json: bool) -> anyhow::Result<E
     })
 }
 
-fn report(verified: &Verified, asked: bool) -> Report {
+fn report(verified: &Proved, asked: bool) -> Report {
     let noted = asked.then_some(Noted {
         met: verified.noted_at.is_some(),
         last_entry: verified.noted_at,
@@ -97,13 +98,13 @@ fn report(verified: &Verified, asked: bool) -> Report {
     let misfit = verified.misfit.as_ref().map(|misfit| Misfit {
         first_entry: misfit.first,
         last_entry: misfit.last,
-        words: misfit.to_string(),
+        words: misfit.words.clone(),
         advice: ADVICE,
     });
     Report {
         whole: misfit.is_none() && noted.as_ref().is_none_or(|noted| noted.met),
         entries: verified.entries,
-        pages: verified.pages,
+        pages: verified.links,
         head: hex(&verified.head),
         noted,
         misfit,

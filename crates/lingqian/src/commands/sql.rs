@@ -4,9 +4,9 @@ use std::io::{BufRead as _, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use anyhow::bail;
-use lingqian_sqlite::{Refused, Shell};
+use lingqian_sqlite::Refused;
 
-use crate::books::Books;
+use crate::books::{Asked, Books};
 use crate::cli::Sql;
 use crate::home::Home;
 use crate::table::{Csv, Json, Plain};
@@ -52,7 +52,7 @@ pub(crate) fn run(home: &Home, options: &Sql, json: bool) -> anyhow::Result<Exit
 }
 
 /// Reads statements until the input ends. A refused one ends nothing, but the exit code tells.
-fn talk(shell: &Shell, form: Form) -> anyhow::Result<ExitCode> {
+fn talk(shell: &Asked, form: Form) -> anyhow::Result<ExitCode> {
     let person = std::io::stdin().is_terminal();
     let mut statements = Statements::default();
     let (mut line, mut code) = (String::new(), ExitCode::SUCCESS);
@@ -104,18 +104,18 @@ fn talk(shell: &Shell, form: Form) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn dot(shell: &Shell, line: &str) -> anyhow::Result<()> {
+fn dot(shell: &Asked, line: &str) -> anyhow::Result<()> {
     let (word, name) = line.split_once(' ').unwrap_or((line, ""));
     match word {
         ".help" => quietly(write!(std::io::stdout(), "{HELP}")),
         ".tables" => {
-            let lines = shell.tables().into_iter();
+            let lines = shell.tables()?.into_iter();
             let text: String = lines
                 .map(|(name, words)| format!("{name:<16}{words}\n"))
                 .collect();
             quietly(write!(std::io::stdout(), "{text}"))
         }
-        ".schema" => match shell.schema(name.trim()) {
+        ".schema" => match shell.schema(name.trim())? {
             Some(text) => quietly(write!(std::io::stdout(), "{text}")),
             None => bail!("there is no relation {}; `.tables` lists them", name.trim()),
         },
@@ -131,7 +131,7 @@ fn quietly(written: std::io::Result<()>) -> anyhow::Result<()> {
     }
 }
 
-fn answer(shell: &Shell, form: Form, statement: &str) -> anyhow::Result<()> {
+fn answer(shell: &Asked, form: Form, statement: &str) -> anyhow::Result<()> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let asked = match form {
         Form::Plain => {

@@ -6,6 +6,7 @@ mod books;
 mod commands;
 mod copied;
 mod killed;
+mod looked_at;
 mod process;
 mod quickstart;
 mod server;

@@ -18,9 +18,9 @@ use crate::sql;
 /// A batch as it is stored.
 pub(crate) struct Batch {
     pub(crate) batch_no: i64,
-    first_seq: i64,
-    entries: i64,
-    hash: [u8; 32],
+    pub(crate) first_seq: i64,
+    pub(crate) entries: i64,
+    pub(crate) hash: [u8; 32],
 }
 
 impl Batch {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lingqian_core::earning::Credited;
 use lingqian_core::money::Micros;
-use lingqian_io::{Fault, Store as _};
+use lingqian_io::{Browse as _, Fault, Store as _};
 use lingqian_postgres::{Options, PostgresStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +25,8 @@ struct Wire {
     stays_away: Arc<AtomicBool>,
     /// Nobody gets through.
     dead: Arc<AtomicBool>,
+    /// Every byte is acknowledged and none arrives.
+    swallows: Arc<AtomicBool>,
 }
 
 /// Stands between a store and its server; tells the address to use instead.
@@ -53,6 +55,9 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, wire: Wire) {
         tokio::select! {
             read = client.read(&mut up) => {
                 let Ok(length @ 1..) = read else { return };
+                if wire.swallows.load(Ordering::SeqCst) {
+                    continue;
+                }
                 let is_commit = up[..length].windows(7).any(|word| word == b"COMMIT\0");
                 if is_commit && wire.cut_before.swap(false, Ordering::SeqCst) {
                     return;
@@ -70,6 +75,9 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, wire: Wire) {
             }
             read = server.read(&mut down) => {
                 let Ok(length @ 1..) = read else { return };
+                if wire.swallows.load(Ordering::SeqCst) {
+                    continue;
+                }
                 if client.write_all(&down[..length]).await.is_err() {
                     return;
                 }
@@ -81,6 +89,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, wire: Wire) {
 async fn beside(url: &str, wire: &Wire) -> PostgresStore {
     let options = Options {
         patience: Duration::from_secs(1),
+        silence: Duration::from_secs(1),
         ..Options::default()
     };
     let address = between(url, wire.clone()).await;
@@ -145,6 +154,37 @@ async fn only_a_server_that_stays_away_makes_the_outcome_unknown() {
     wire.dead.store(false, Ordering::SeqCst);
     let again = store.earn(NOON, one("e")).await;
     assert_eq!(again, Ok(vec![Ok(Credited::Before)]), "it had been written");
+}
+
+/// No socket notices it: what stands between acknowledges every byte.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_swallows_everything_is_given_up_and_holds_nobody() {
+    let (_other, _, url) = pair(1).await;
+    let wire = Wire::default();
+    let store = beside(&url, &wire).await;
+    assert_eq!(store.earn(NOON, one("before")).await, Ok(vec![NOW]));
+    wire.swallows.store(true, Ordering::SeqCst);
+    let patience = Duration::from_secs(30);
+    let earned = tokio::time::timeout(patience, store.earn(NOON, one("e"))).await;
+    let earned = earned.expect("it is answered");
+    assert!(
+        matches!(earned, Err(Fault::Retry(_) | Fault::Unknown(_))),
+        "{earned:?}"
+    );
+    let read = tokio::time::timeout(patience, store.merchants()).await;
+    assert!(
+        read.expect("it is answered").is_err(),
+        "nothing could be read"
+    );
+    wire.swallows.store(false, Ordering::SeqCst);
+    let again = tokio::time::timeout(patience, store.earn(NOON, one("e"))).await;
+    assert_eq!(
+        again.expect("it is answered"),
+        Ok(vec![NOW]),
+        "by a new connection"
+    );
+    let read = tokio::time::timeout(patience, store.merchants()).await;
+    assert!(read.expect("it is answered").is_ok(), "by a new connection");
 }
 
 /// The server ends the connection while it commits.

@@ -6,6 +6,7 @@ mod lost;
 mod room;
 mod schema;
 mod shared;
+mod tls;
 mod world;
 
 use lingqian_io::conformance;

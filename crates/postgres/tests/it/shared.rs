@@ -364,3 +364,44 @@ async fn a_statement_does_not_lose_its_way_in_a_long_chain() {
         [100, 98]
     );
 }
+
+#[tokio::test]
+async fn who_copies_and_who_writes_keep_each_other_out() {
+    let (first, second, _) = pair(1).await;
+    // The first has written, so that it may write again at any time.
+    let refused = second.alone().await.map(drop);
+    assert!(
+        matches!(&refused, Err(Fault::Held(words)) if words.contains("stop")),
+        "{refused:?}"
+    );
+    drop(first);
+    let mut waited = 0;
+    let alone = loop {
+        match second.alone().await {
+            Ok(alone) => break alone,
+            Err(fault) if waited > 100 => panic!("{fault:?}"),
+            Err(_) => waited += 1,
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let refused = second.ready().await;
+    assert!(
+        matches!(&refused, Err(Fault::Held(words)) if words.contains("copies")),
+        "{refused:?}"
+    );
+    assert_eq!(
+        second
+            .user(&user(1).id, NOON.business_date())
+            .await
+            .map(|u| u.is_some()),
+        Ok(true)
+    );
+    assert!(alone.is_held().await);
+    drop(alone);
+    let mut waited = 0;
+    while let Err(fault) = second.ready().await {
+        assert!(waited < 100, "{fault:?}");
+        waited += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

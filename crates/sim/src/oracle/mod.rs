@@ -3,6 +3,7 @@
 
 mod clients;
 mod commits;
+mod ends;
 mod quiet;
 mod rail;
 

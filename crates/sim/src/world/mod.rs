@@ -6,6 +6,7 @@ mod calm;
 mod passes;
 mod people;
 mod requests;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

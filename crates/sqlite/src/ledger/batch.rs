@@ -56,7 +56,8 @@ impl Ledger {
         let entries = self.last - self.batch_began;
         self.batch_began = self.last;
         let turn = (self.accounts.users() as u64).clamp(TURN_ENTRIES_MIN, TURN_ENTRIES_MAX);
-        let (chunks, ended) = self.accounts.carry(self.last, entries, turn, today);
+        self.accounts.see(today);
+        let (chunks, ended) = self.accounts.carry(self.last, entries, turn);
         if let Some(held) = ended {
             self.state.replay_from = held;
         }

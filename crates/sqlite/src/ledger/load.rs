@@ -103,6 +103,7 @@ impl Ledger {
 
     fn replay(&mut self, connection: &Connection, line: &Line<'_>) -> Result<(), Fault> {
         let record = &line.record;
+        self.accounts.see(record.at.business_date());
         let (mut fresh, mut touched) = ([None; 2], 0);
         for user in users(record.debit, record.credit) {
             self.accounts.load(connection, user)?;

@@ -21,6 +21,17 @@ pub struct Wanted {
     pub to_seq: Option<u64>,
 }
 
+impl Wanted {
+    /// Whether this entry, recorded on this business day, is among them.
+    #[must_use]
+    pub fn fits(&self, seq: u64, day: BusinessDate) -> bool {
+        self.from_seq.is_none_or(|from| seq >= from)
+            && self.to_seq.is_none_or(|to| seq <= to)
+            && self.from.is_none_or(|from| day >= from)
+            && self.to.is_none_or(|to| day <= to)
+    }
+}
+
 /// What was exported, and what ties it to the chain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
@@ -81,7 +92,7 @@ pub(crate) fn export<T: Take>(
         }
         for line in page.lines() {
             let line = line?;
-            if !fits(wanted, line.seq, line.record.at.business_date()) {
+            if !wanted.fits(line.seq, line.record.at.business_date()) {
                 continue;
             }
             let row = EntryRow::of(page, &line);
@@ -109,13 +120,6 @@ pub(crate) fn export<T: Take>(
 /// What ends a walk whose rest nobody wants.
 fn enough() -> Fault {
     Fault::Broken("nobody wants more entries".into())
-}
-
-fn fits(wanted: &Wanted, seq: u64, day: BusinessDate) -> bool {
-    wanted.from_seq.is_none_or(|from| seq >= from)
-        && wanted.to_seq.is_none_or(|to| seq <= to)
-        && wanted.from.is_none_or(|from| day >= from)
-        && wanted.to.is_none_or(|to| day <= to)
 }
 
 impl Exported {

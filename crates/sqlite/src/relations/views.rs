@@ -55,7 +55,7 @@ const fn view(name: &'static str, words: &'static str, select: &'static str) -> 
 }
 
 /// Everything that has columns of its own to show, in the order of the help.
-pub(crate) const VIEWS: [View; 15] = [
+pub(crate) const VIEWS: [View; 18] = [
     View {
         name: "entries",
         words: "every movement of money; `user_id = '...'` asks for all of a user's, newest first",
@@ -109,7 +109,7 @@ pub(crate) const VIEWS: [View; 15] = [
     ),
     view(
         "payouts",
-        "every payout with its state and its one business number",
+        "every payout with its state and the business number of its present attempt",
         concat!(
             "SELECT p.payout, u.user_id, p.amount_fen, p.state, p.code, p.reference, p.asked, ",
             iso!("p.created_at", "created_at"),
@@ -119,13 +119,14 @@ pub(crate) const VIEWS: [View; 15] = [
             iso!("p.paid_at", "paid_at"),
             ", ",
             day!("p.paid_on", "paid_on"),
-            ", p.billed_fen, a.number, a.bill_no, p.user_no, p.merchant_no FROM main.payouts p
-             JOIN main.users u USING (user_no) LEFT JOIN main.attempts a USING (payout)"
+            ", p.billed_fen, a.number, a.bill_no, p.tries, p.approvals, p.user_no, p.merchant_no
+             FROM main.payouts p JOIN main.users u USING (user_no) LEFT JOIN main.attempts a
+             ON a.number = 'LQ' || substr(p.payout, 4) || printf('%02d', p.tries + 1)"
         ),
     ),
     view(
         "attempts",
-        "the orders to WeChat, without the receiver",
+        "the orders to WeChat, one for each attempt, without the receiver",
         concat!(
             "SELECT payout, number, mchid, app, amount_fen, scene, remark, sends, asks, doubt, ",
             iso!("first_sent_at", "first_sent_at"),
@@ -161,6 +162,37 @@ pub(crate) const VIEWS: [View; 15] = [
             ", ",
             iso!("lease_until", "lease_until"),
             " FROM main.payouts WHERE queue IS NOT NULL"
+        ),
+    ),
+    view(
+        "stops",
+        "what keeps or kept payouts from leaving",
+        concat!(
+            "SELECT scope, cause, actor, reason, ",
+            iso!("since", "since"),
+            ", ",
+            iso!("probe_at", "tried_again_at"),
+            ", probes AS tries, ",
+            iso!("lifted_at", "lifted_at"),
+            " FROM main.stops"
+        ),
+    ),
+    view(
+        "deeds",
+        "what was done by hand, by whom and why",
+        concat!(
+            "SELECT deed, ",
+            iso!("at", "at"),
+            ", actor, what, subject, reason, before, after FROM main.deeds"
+        ),
+    ),
+    view(
+        "merchant_days",
+        "what each merchant was told to pay in a day",
+        concat!(
+            "SELECT merchant_no, ",
+            day!("day", "day"),
+            ", amount_fen FROM main.merchant_days"
         ),
     ),
     view(

@@ -150,6 +150,32 @@ fn shell(path: &std::path::Path) -> Shell {
 }
 
 #[tokio::test]
+async fn a_payout_with_several_attempts_is_told_once_and_what_people_did_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("books.db");
+    let store = SqliteStore::open(&path).expect("opens");
+    let store = lingqian_io::conformance::full_books(store).await;
+    let shell = shell(&path);
+    let twice = "SELECT payout FROM payouts GROUP BY payout HAVING count(*) > 1";
+    assert_eq!(rows(&shell, twice), [] as [Vec<String>; 0]);
+    let tried = "SELECT count(*), max(number IS NULL) FROM payouts WHERE tries = 1";
+    assert_eq!(
+        rows(&shell, tried),
+        [["1", "1"]],
+        "its next order is not made"
+    );
+    let review = "SELECT count(*) FROM payouts WHERE state = 'review' AND approvals <> ''";
+    assert_eq!(numbers(&shell, review), [1]);
+    let stops = store.stops().await.expect("reads").len() as i64;
+    let in_force = "SELECT count(*) FROM stops WHERE lifted_at IS NULL";
+    assert_eq!(numbers(&shell, in_force), [stops]);
+    let deeds = store.deeds(None, 99).await.expect("reads").len() as i64;
+    assert_eq!(numbers(&shell, "SELECT count(*) FROM deeds"), [deeds]);
+    let paid = "SELECT sum(amount_fen) FROM merchant_days";
+    assert_eq!(numbers(&shell, paid), [200]);
+}
+
+#[tokio::test]
 async fn sql_tells_what_the_store_tells() {
     let (_dir, path, store) = busy().await;
     let shell = shell(&path);

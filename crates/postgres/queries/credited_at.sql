@@ -1,0 +1,1 @@
+SELECT seq FROM credited WHERE event = $1

@@ -1,0 +1,93 @@
+//! What a chunk keeps, and for how long.
+
+use super::*;
+
+#[test]
+fn a_chunk_reads_back_and_forgets_what_is_over() {
+    let today = BusinessDate(100);
+    let mut chunk = Chunk::empty();
+    chunk.accounts[255] = Account {
+        available: i64::MAX,
+        held: 1,
+        owed: 2,
+        newest: 1 << 40,
+    };
+    let totals = |day| KindDay {
+        day: BusinessDate(day),
+        count: 3,
+        amount: Micros(4),
+    };
+    chunk.kind_days.insert((255, 7), totals(100));
+    chunk.kind_days.insert((0, 7), totals(99));
+    chunk.cooling.insert((1, BusinessDate(101)), 5);
+    chunk.cooling.insert((1, BusinessDate(100)), 5);
+    chunk.cooling.insert((1, BusinessDate(102)), 0);
+    let body = chunk.body(Some(today));
+    let read = Chunk::read(9, &body).expect("it reads back");
+    assert_eq!(read.accounts, chunk.accounts);
+    assert_eq!(read.stored_to, 9);
+    assert_eq!(read.kind_days, BTreeMap::from([((255, 7), totals(100))]));
+    assert_eq!(read.cooling, BTreeMap::from([((1, BusinessDate(101)), 5)]));
+    assert!(Chunk::read(9, &body[1..]).is_none());
+}
+
+fn days(told: &[i32]) -> Option<BusinessDate> {
+    let mut days = Days::default();
+    told.iter().for_each(|day| days.see(BusinessDate(*day)));
+    days.over()
+}
+
+#[test]
+fn a_day_is_over_after_seven_later_ones_and_never_by_one_look_at_the_clock() {
+    assert_eq!(days(&[100, 101, 102, 103, 104, 105]), None);
+    let seven = Some(BusinessDate(100));
+    assert_eq!(days(&[100, 101, 102, 103, 104, 105, 106]), seven);
+    // Years ahead for one day, and set right.
+    assert_eq!(days(&[100, 101, 102, 103, 104, 105, 9_000, 106]), seven);
+    // Again: the day that made room for the false one is not known any more.
+    let told = [100, 101, 102, 103, 104, 105, 106, 9_500];
+    assert_eq!(days(&told), Some(BusinessDate(101)));
+    assert_eq!(days(&[&told[..], &[106]].concat()), None);
+    // Back by more than was seen: all of it is in doubt.
+    assert_eq!(days(&[100, 101, 102, 103, 104, 105, 106, 99]), None);
+    assert_eq!(days(&[0; 9]), None, "no entry, no day");
+}
+
+#[test]
+fn what_cools_off_outlives_a_clock_that_was_years_ahead() {
+    let (user, until) = (UserNo(3), BusinessDate(120));
+    let mut accounts = Accounts::new(0);
+    accounts.chunks.push(Some(Box::new(Chunk::empty())));
+    accounts.set_cooling(user, until, Micros(5));
+    let mut last = 0;
+    let mut carried_on = |accounts: &mut Accounts, day: i32| {
+        last += 1;
+        accounts.see(BusinessDate(day));
+        accounts.carry_next(user);
+        accounts.cool(user, BusinessDate(day + 20), 0);
+        let (chunks, _) = accounts.carry(last, 1, 1 << 16);
+        Chunk::read(last, &chunks[0].body).expect("it reads back")
+    };
+    for day in (90..100).chain([9_000]) {
+        let row = carried_on(&mut accounts, day);
+        assert_eq!(row.cooling, BTreeMap::from([((3, until), 5)]), "day {day}");
+    }
+    let ahead = accounts.purse(user, BusinessDate(9_000));
+    assert_eq!(
+        ahead.cooling,
+        Micros::ZERO,
+        "by that clock it has cooled off"
+    );
+    carried_on(&mut accounts, 100);
+    assert_eq!(accounts.purse(user, BusinessDate(100)).cooling, Micros(5));
+    for day in 101..140 {
+        carried_on(&mut accounts, day);
+    }
+    assert!(
+        accounts.chunks[0]
+            .as_ref()
+            .expect("it is")
+            .cooling
+            .is_empty()
+    );
+}
