@@ -7,10 +7,11 @@ use anyhow::bail;
 use crate::{call, has, postgres};
 
 /// A program that tests call, how to ask whether it is there, and its Debian package.
-const NEEDS: [(&str, &str, &str); 3] = [
+const NEEDS: [(&str, &str, &str); 4] = [
     ("openssl", "version", "openssl"),
     ("sqlite3", "--version", "sqlite3"),
     ("python3", "--version", "python3"),
+    ("softhsm2-util", "--version", "softhsm2"),
 ];
 
 /// Installs what is missing through apt when root, otherwise says what to install.

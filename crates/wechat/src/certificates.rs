@@ -40,6 +40,15 @@ struct Item {
     encrypt_certificate: Resource,
 }
 
+/// Why the list is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It was not for a long time.
+    Due,
+    /// A message is signed with a key that is not held.
+    Unknown,
+}
+
 /// What a look at the list brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Looked {
@@ -65,13 +74,15 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Looks, unless somebody did a moment ago. `ask` sends the signed request.
+    /// Looks, unless somebody did a moment ago. `ask` sends the signed request. Only a look that a
+    /// stranger's message caused holds up the next one: what is due holds up nothing.
     ///
     /// # Errors
     /// When there is no answer, or none that can be proved; what was held stays.
     pub async fn look<F>(
         &self,
         now: Timestamp,
+        cause: Cause,
         (trust, apiv3_key): (&Arc<Trust>, &[u8]),
         ask: F,
     ) -> Result<Looked, Fault>
@@ -90,7 +101,10 @@ impl Certificates {
             Ok(_) => {
                 looks.failures = 0;
                 looks.due_at = Some(now.after_ms(DUE_MS));
-                LOOK_EVERY_MS
+                match cause {
+                    Cause::Due => 0,
+                    Cause::Unknown => LOOK_EVERY_MS,
+                }
             }
             Err(_) => {
                 looks.failures = looks.failures.saturating_add(1);

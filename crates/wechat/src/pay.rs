@@ -14,7 +14,7 @@ use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
 use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
 use serde::Deserialize;
 
-use crate::certificates::{self, Certificates, Looked};
+use crate::certificates::{self, Cause, Certificates, Looked};
 use crate::cipher;
 use crate::pace::Pace;
 use crate::settings::PaySettings;
@@ -130,14 +130,14 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         if !self.certificates.due(self.clock.wire()).await {
             return Ok(Looked::TooSoon);
         }
-        self.look().await
+        self.look(Cause::Due).await
     }
 
-    async fn look(&self) -> Result<Looked, Fault> {
+    async fn look(&self, cause: Cause) -> Result<Looked, Fault> {
         let now = self.clock.wire();
         let with = (&self.trust, &self.settings.apiv3_key[..]);
         let ask = self.call("GET", certificates::PATH, Vec::new());
-        let looked = self.certificates.look(now, with, ask).await;
+        let looked = self.certificates.look(now, cause, with, ask).await;
         match &looked {
             Ok(Looked::Came(new)) if *new > 0 => {
                 tracing::info!(new, "new platform certificates came");
@@ -153,7 +153,10 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         let proved = self.trust.verify(headers, body, self.clock.wire());
         let serial = headers.iter().find(|(name, _)| name == "wechatpay-serial");
         let listed = serial.is_some_and(|(_, serial)| !serial.starts_with(trust::PUBLIC_KEY));
-        if proved != Err(Refusal::SerialUnknown) || !listed || self.look().await.is_err() {
+        if proved != Err(Refusal::SerialUnknown)
+            || !listed
+            || self.look(Cause::Unknown).await.is_err()
+        {
             return proved;
         }
         self.trust.verify(headers, body, self.clock.wire())
@@ -278,7 +281,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             .await
             .map_err(broken)?;
         if self.trust.sealing_key(self.clock.wire()).is_none() {
-            self.look().await?;
+            self.look(Cause::Unknown).await?;
         }
         let key = self.trust.sealing_key(self.clock.wire());
         let (_, spki) = key.ok_or_else(|| Fault::Broken("no key of WeChat is here".into()))?;

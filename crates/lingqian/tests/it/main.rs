@@ -13,3 +13,4 @@ mod server;
 mod shared;
 mod stories;
 mod system;
+mod tokens;

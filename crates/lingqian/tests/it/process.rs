@@ -66,11 +66,13 @@ pub(crate) struct Running {
 impl Running {
     /// Starts something that prints where it listens, with `http://` before it.
     pub(crate) fn start(data: &Path, arguments: &[&str]) -> Running {
-        let mut child = lingqian(data, arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("it starts");
+        let mut command = lingqian(data, arguments);
+        Running::of(command.stdout(Stdio::piped()).stderr(Stdio::null()))
+    }
+
+    /// The same of a command whose output is piped.
+    pub(crate) fn of(command: &mut Command) -> Running {
+        let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout)
@@ -78,7 +80,7 @@ impl Running {
             .expect("it says where it listens");
         let word = line.split(' ').find(|word| word.starts_with("http://"));
         let url = word
-            .unwrap_or_else(|| panic!("{arguments:?} said: {line}"))
+            .unwrap_or_else(|| panic!("{command:?} said: {line}"))
             .trim()
             .to_owned();
         Running { child, url }

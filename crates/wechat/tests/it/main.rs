@@ -2,6 +2,7 @@
 
 mod bill;
 mod calls;
+mod certificates;
 mod classify;
 mod notify;
 mod oauth;

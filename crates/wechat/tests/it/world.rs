@@ -35,6 +35,10 @@ pub(crate) struct Key {
 impl Key {
     pub(crate) fn new() -> Key {
         let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key");
+        Key::of(&key)
+    }
+
+    pub(crate) fn of(key: &KeyPair) -> Key {
         let public = pem::Pem::new("PUBLIC KEY", key.subject_public_key_info());
         let pair = RsaKeyPair::from_pkcs8(key.serialized_der()).expect("RSA");
         Key {
