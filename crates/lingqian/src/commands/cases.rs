@@ -110,6 +110,8 @@ pub(crate) fn deed_line(deed: &Deed) -> String {
 /// When the books cannot be read.
 pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
     let wire = Wire::open_for(home, Purpose::Look).await?;
+    // How long something has been in doubt is a question to the business clock.
+    wire.follow_sandbox_clock().await;
     let found = cases(&wire).await?;
     let values: Vec<Value> = found.iter().map(case_value).collect();
     show(json, &values, |out| {

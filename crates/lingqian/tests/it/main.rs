@@ -1,6 +1,7 @@
 //! The executable as its user has it: real processes, a real file, a sandbox over HTTP, and
 //! `kill -9` at any moment.
 
+mod acts;
 mod bench;
 mod books;
 mod commands;
