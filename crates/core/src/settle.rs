@@ -147,6 +147,11 @@ pub(crate) fn report(
     };
     if report.number.attempt() <= payout.tries {
         // An attempt that provably ended unpaid: whatever else is said of it changes nothing.
+        let amount = report.claims.amount;
+        if amount.is_some_and(|amount| amount != payout.amount) {
+            let field = "transfer_amount";
+            return Err(Rejection::ClaimMismatch { field });
+        }
         let paid = report.finding == Finding::Paid;
         return Ok(if paid {
             contradicted(moment, payout, report, note, facts)

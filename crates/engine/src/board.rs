@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::ages::Ages;
 use crate::float::Float;
 use crate::watch::Watched;
 
@@ -24,6 +25,8 @@ pub struct Seen {
     pub audit_findings: u64,
     /// The money at WeChat as it was last reckoned up.
     pub float: Option<Float>,
+    /// How old the oldest of what should not grow old was then.
+    pub ages: Ages,
 }
 
 impl Board {
@@ -37,9 +40,10 @@ impl Board {
     }
 
     /// The money at WeChat was reckoned up.
-    pub fn reckoned(&self, float: &Float) {
+    pub fn reckoned(&self, float: &Float, ages: Ages) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.float = Some(float.clone());
+        seen.ages = ages;
     }
 
     /// All of it.

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod ages;
 pub mod assess;
 pub mod board;
 pub mod calendar;

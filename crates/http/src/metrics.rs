@@ -225,6 +225,14 @@ fn passes(seen: &Seen) -> Vec<(&'static str, i64)> {
         ("audit_rounds", seen.audit_rounds.cast_signed()),
         ("audit_findings", seen.audit_findings.cast_signed()),
     ];
+    let ages = [
+        ("oldest_unknown_seconds", seen.ages.unknown_ms),
+        ("oldest_review_seconds", seen.ages.review_ms),
+        ("clearing_age_seconds", seen.ages.clearing_ms),
+    ];
+    for (name, ms) in ages {
+        all.push((name, ms.unwrap_or(0) / 1_000));
+    }
     if let Some(float) = &seen.float {
         all.push(("float_in_flight_fen", float.in_flight.0));
         all.push(("float_hourly_fen", float.hourly.0));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
+use lingqian_engine::ages::ages;
 use lingqian_engine::float::float;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::watch::{WatchCursor, watch};
@@ -162,7 +163,10 @@ async fn floats(wire: Wire) {
                         "the money at WeChat is running out: top it up"
                     );
                 }
-                wire.board().reckoned(&float);
+                match ages(&wire, &Limits::default()).await {
+                    Ok(ages) => wire.board().reckoned(&float, ages),
+                    Err(fault) => tracing::error!(%fault, "nobody knows how old things are"),
+                }
             }
             Err(fault) => tracing::error!(%fault, "the money at WeChat was not reckoned up"),
         }

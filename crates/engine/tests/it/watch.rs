@@ -8,6 +8,7 @@ use lingqian_core::payout::{Payout, Queue, State};
 use lingqian_core::reconcile::Bill;
 use lingqian_core::risk::Policy;
 use lingqian_core::{Keys, Outcome};
+use lingqian_engine::ages::{Ages, ages};
 use lingqian_engine::float::float;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::watch::{WatchCursor, watch};
@@ -148,6 +149,28 @@ async fn what_is_left_at_wechat_is_what_bills_say_less_what_left_since() {
     // ¥7 left in twelve hours of the day: 58 fen an hour.
     assert_eq!(paid.hourly, Fen(58));
     assert_eq!(paid.lasts_ms().map(|ms| ms / 3_600_000), Some(74));
+}
+
+#[tokio::test]
+async fn the_oldest_of_what_waits_tells_its_age() {
+    let world = World::new().await;
+    let none = ages(&world, &LIMITS).await.expect("no fault");
+    assert_eq!(none, Ages::default());
+    world.wechat.lose_answers(1);
+    world
+        .live(async |desk| {
+            let _ = desk.submit(withdrawal(1, "alice", 100)).await;
+            assess::assess(&world, &desk, &LIMITS)
+                .await
+                .expect("no fault");
+            dispatch::dispatch(&world, &desk, &LIMITS)
+                .await
+                .expect("no fault");
+        })
+        .await;
+    world.clock.advance_ms(90_000);
+    let seen = ages(&world, &LIMITS).await.expect("no fault");
+    assert_eq!((seen.unknown_ms, seen.review_ms), (Some(90_000), None));
 }
 
 #[tokio::test]
