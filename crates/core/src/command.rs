@@ -259,6 +259,20 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Where an act by hand left the payout.
+    #[must_use]
+    pub fn state_by_hand(&self) -> &'static str {
+        if let Outcome::Payout { state, .. } = self {
+            state
+        } else if *self == (Outcome::Assessed { passed: true }) {
+            "approved"
+        } else {
+            "refused"
+        }
+    }
+}
+
 /// Why a command changes nothing. The codes are stable; nobody matches on the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {

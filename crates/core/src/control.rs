@@ -11,56 +11,26 @@ use crate::changes::Changes;
 use crate::command::{Outcome, Rejection};
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
-use crate::id::{IdFault, MchId};
-use crate::time::Timestamp;
+use crate::id::{IdFault, MchId, checked, text_id};
+use crate::time::{Timestamp, stepped};
 
 /// A stopped payout is looked at again after this, in milliseconds.
 pub const STOP_WAIT_MS: i64 = 60_000;
 /// The longest reason, in bytes.
 const REASON_MAX: usize = 400;
-/// The longest name of an actor, in bytes.
-const ACTOR_MAX: usize = 80;
 
-/// Who acts: an API key, a person at the command line, or the engine itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Actor(String);
+text_id!(
+    /// Who acts: an API key such as `key:7f3a…`, a person at the command line such as `cli:wang`,
+    /// or the engine itself.
+    Actor,
+    80
+);
 
 impl Actor {
-    /// Reads a name such as `key:lk_7Q…` or `cli:wang`: letters, digits and `:._@-`, 1 to 80.
-    ///
-    /// # Errors
-    /// The rule that it breaks.
-    pub fn parse(text: &str) -> Result<Actor, IdFault> {
-        if text.is_empty() {
-            return Err(IdFault::Empty);
-        }
-        if text.len() > ACTOR_MAX {
-            return Err(IdFault::TooLong(ACTOR_MAX));
-        }
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b":._@-".contains(&byte);
-        if text.bytes().all(allowed) {
-            Ok(Actor(text.to_owned()))
-        } else {
-            Err(IdFault::Alphabet)
-        }
-    }
-
     /// The engine, where nobody asked it to.
     #[must_use]
     pub fn engine() -> Actor {
         Actor("engine".to_owned())
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Actor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -273,9 +243,7 @@ impl FromIterator<Stop> for Stops {
 const PROBE_WAITS_MS: [i64; 4] = [30_000, 60_000, 5 * 60_000, 10 * 60_000];
 
 fn probe_due(now: Timestamp, probes: u32) -> Timestamp {
-    let index = usize::try_from(probes).unwrap_or(usize::MAX);
-    let wait = PROBE_WAITS_MS.get(index).copied().unwrap_or(10 * 60_000);
-    now.after_ms(wait)
+    now.after_ms(stepped(&PROBE_WAITS_MS, probes))
 }
 
 /// The merchant's account is empty: nothing of it is sent but one payout now and then.

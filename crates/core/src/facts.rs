@@ -349,11 +349,7 @@ impl Facts {
     /// Whether the line was booked.
     #[must_use]
     pub fn bill_line_known(&self, merchant: MerchantNo, flow_no: &str) -> bool {
-        let mchid = self
-            .merchants
-            .values()
-            .find(|m| m.no == merchant)
-            .map(|m| m.mchid.clone());
+        let mchid = self.merchant_of(merchant).map(|m| m.mchid.clone());
         let key = (mchid.expect("the merchant is known"), flow_no.to_owned());
         *self
             .bill_lines
@@ -444,7 +440,7 @@ impl Facts {
             self.answers.insert(key.clone(), Some(answer.clone()));
         }
         for (booked, entry) in &changes.bill_lines {
-            let mchid = self.merchants.values().find(|m| m.no == booked.merchant);
+            let mchid = self.merchant_of(booked.merchant);
             if let Some(mchid) = mchid.map(|m| m.mchid.clone()) {
                 self.bill_lines
                     .insert((mchid, booked.line.flow_no.clone()), true);

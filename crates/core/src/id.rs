@@ -61,10 +61,12 @@ pub(crate) fn check(text: &str, length_max: usize) -> Result<(), IdFault> {
     }
 }
 
-fn checked(text: &str, length_max: usize) -> Result<String, IdFault> {
+/// The text, if it is an id of at most so many bytes.
+pub(crate) fn checked(text: &str, length_max: usize) -> Result<String, IdFault> {
     check(text, length_max).map(|()| text.to_owned())
 }
 
+/// A type of names that are checked once; `checked` and `fmt` must be in scope.
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $length_max:expr) => {
         $(#[$doc])*
@@ -97,6 +99,8 @@ macro_rules! text_id {
         }
     };
 }
+
+pub(crate) use text_id;
 
 text_id!(
     /// The app's own name for one of its users.

@@ -28,8 +28,7 @@ pub(crate) fn manual(
         Manual::Refuse => (payout::given_up(state, Reason::ByPerson), "refused"),
         Manual::Cancel => (payout::cancelled(state, moment.now), "cancel_asked"),
         Manual::Resend => {
-            let late =
-                |attempt: &Attempt| moment.now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
+            let late = |attempt: &Attempt| !attempt.may_go_again(moment.now);
             if payout.state.attempt().is_some_and(late) && !payout.state.is_final() {
                 return Err(Rejection::ResendTooLate);
             }

@@ -7,7 +7,7 @@ use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::OutBillNo;
 use crate::money::Fen;
-use crate::payout::{self, Attempt, Payout, Queue, RESEND_WINDOW_MS, State};
+use crate::payout::{self, Attempt, Payout, Queue, State};
 use crate::risk::Reason;
 use crate::route::{self, Route};
 use crate::settle::{Note, moved, told};
@@ -53,10 +53,9 @@ pub(crate) fn begin(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
 /// The same order again, of the same merchant.
 fn send_again(moment: &Moment<'_>, payout: &Payout, attempt: &Attempt, facts: &Facts) -> Decision {
     let order = &attempt.order;
-    let late = moment.now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
     // What waits for the user was accepted, whenever it was first sent, and must get its page.
     let accepted = matches!(payout.state, State::AwaitingUser(..));
-    if late && !accepted && !payout::unsent(&payout.state) {
+    if !attempt.may_go_again(moment.now) && !accepted && !payout::unsent(&payout.state) {
         // WeChat may not take the number for the same any more.
         let due = payout::ask_due(moment.now, attempt.asks);
         return Ok(put_off(payout, Queue::Ask, due));

@@ -105,6 +105,12 @@ impl Attempt {
     pub fn number(&self) -> OutBillNo {
         self.order.number
     }
+
+    /// Whether WeChat still takes the number for the same.
+    #[must_use]
+    pub fn may_go_again(&self, now: Timestamp) -> bool {
+        now.since_ms(self.first_sent_at) < RESEND_WINDOW_MS
+    }
 }
 
 /// What risk wants people to look at, and who said yes so far.

@@ -2,6 +2,7 @@
 //! of its reasons at once.
 
 use crate::money::Fen;
+use crate::time::DAY_MS;
 use crate::user::DayTotals;
 
 /// The limits in force. They are facts of the moment of a decision, not of the payout.
@@ -60,8 +61,6 @@ impl Policy {
         }
     }
 }
-
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// What a decision looks at.
 #[derive(Clone, Copy, Debug)]

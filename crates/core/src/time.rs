@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-const MS_PER_DAY: i64 = 86_400_000;
+/// A day, in milliseconds.
+pub const DAY_MS: i64 = 86_400_000;
 /// Beijing is eight hours ahead of UTC and keeps no summer time.
 const SHANGHAI_OFFSET_MS: i64 = 8 * 3_600_000;
 
@@ -26,12 +27,16 @@ impl Timestamp {
     /// The calendar day in Asia/Shanghai, by which limits and bills count.
     #[must_use]
     pub fn business_date(self) -> BusinessDate {
-        let days = self
-            .0
-            .saturating_add(SHANGHAI_OFFSET_MS)
-            .div_euclid(MS_PER_DAY);
+        let days = self.0.saturating_add(SHANGHAI_OFFSET_MS).div_euclid(DAY_MS);
         BusinessDate(i32::try_from(days).unwrap_or(i32::MAX))
     }
+}
+
+/// Of waits in milliseconds the one after so many of them; the last one repeats.
+pub(crate) fn stepped(waits: &[i64], done: u32) -> i64 {
+    let place = usize::try_from(done).unwrap_or(usize::MAX);
+    let wait = waits.get(place).or(waits.last());
+    wait.copied().unwrap_or(0)
 }
 
 /// A calendar day in Asia/Shanghai, as days since 1970-01-01.
@@ -42,7 +47,7 @@ impl BusinessDate {
     /// The first moment of the day.
     #[must_use]
     pub fn start(self) -> Timestamp {
-        let ms = i64::from(self.0).saturating_mul(MS_PER_DAY);
+        let ms = i64::from(self.0).saturating_mul(DAY_MS);
         Timestamp(ms.saturating_sub(SHANGHAI_OFFSET_MS))
     }
 

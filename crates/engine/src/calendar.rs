@@ -1,9 +1,7 @@
 //! When a sweep that runs by the calendar is due: every day, a day of the week or a day of the
 //! month, at a time of Beijing's day.
 
-use lingqian_core::time::{BusinessDate, Timestamp};
-
-const DAY_MS: i64 = 24 * 3_600_000;
+use lingqian_core::time::{BusinessDate, DAY_MS, Timestamp};
 
 /// Which days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

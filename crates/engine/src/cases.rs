@@ -3,7 +3,7 @@
 
 use lingqian_core::control::StopCause;
 use lingqian_core::money::Fen;
-use lingqian_core::payout::{RESEND_WINDOW_MS, State};
+use lingqian_core::payout::State;
 use lingqian_core::time::Timestamp;
 use lingqian_io::store::{PayoutFilter, PayoutRow};
 use lingqian_io::{Browse, Clock, Fault, Ports};
@@ -128,8 +128,7 @@ fn in_doubt(row: &PayoutRow, now: Timestamp) -> Option<Case> {
     let State::Unknown(attempt, code) = &row.payout.state else {
         return None;
     };
-    let late = now.since_ms(attempt.first_sent_at) >= RESEND_WINDOW_MS;
-    late.then(|| Case {
+    (!attempt.may_go_again(now)).then(|| Case {
         kind: Kind::InDoubt,
         subject: row.payout.id.to_string(),
         since: attempt.first_sent_at,

@@ -9,6 +9,7 @@ use lingqian_core::earning::{self, COOLING_DAYS_MAX, Terms};
 use lingqian_core::id::{KindCode, KindNo};
 use lingqian_core::money::{AMOUNT_MAX, Fen, Micros};
 use lingqian_core::risk::Policy;
+use lingqian_core::time::DAY_MS;
 use lingqian_engine::calendar::Schedule;
 use serde::Deserialize;
 
@@ -309,8 +310,6 @@ impl Default for Merchant {
         }
     }
 }
-
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// An amount of the configuration, where zero means none.
 pub(crate) fn some_fen(fen: i64) -> Option<Fen> {

@@ -79,12 +79,7 @@ impl Door {
             Door::Books(desk) => {
                 let act = why.act()?;
                 let command = Command::Manual { payout, what, act };
-                let outcome = submit(desk, command).await?;
-                let state = match outcome {
-                    Outcome::Payout { state, .. } => state,
-                    Outcome::Assessed { passed: true } => "approved",
-                    _ => "refused",
-                };
+                let state = submit(desk, command).await?.state_by_hand();
                 Ok(json!({ "id": payout.to_string(), "state": state }))
             }
             Door::Server { .. } => {

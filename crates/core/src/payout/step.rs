@@ -2,7 +2,7 @@
 
 use super::{Attempt, Queue, Review, State};
 use crate::risk::{Reason, Verdict};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, stepped};
 use crate::transfer::{Cure, Finding, Origin, TransferOrder, TransferReport};
 
 /// An answer that has not come after this time is asked for.
@@ -93,9 +93,7 @@ impl Effect {
 /// When the next question is due after `asks` questions without news.
 #[must_use]
 pub fn ask_due(now: Timestamp, asks: u32) -> Timestamp {
-    let index = usize::try_from(asks).unwrap_or(usize::MAX);
-    let last = 3_600_000;
-    now.after_ms(ASK_WAITS_MS.get(index).copied().unwrap_or(last))
+    now.after_ms(stepped(&ASK_WAITS_MS, asks))
 }
 
 /// Risk has looked. People who are asked have so many milliseconds.
@@ -176,7 +174,7 @@ pub fn given_up(state: State, reason: Reason) -> Option<Step> {
 #[must_use]
 pub fn resent(state: State, now: Timestamp) -> Option<Step> {
     let attempt = state.attempt()?;
-    let allowed = now.since_ms(attempt.first_sent_at) < RESEND_WINDOW_MS;
+    let allowed = attempt.may_go_again(now);
     match state {
         State::Deferred(..) | State::Unknown(..) if allowed => {
             Some(Step::waits(state, Queue::Send, now))
@@ -277,17 +275,18 @@ pub fn begun(state: State, order: TransferOrder, now: Timestamp) -> Option<Step>
 /// unknown, the user has confirmed, or it is over.
 #[must_use]
 pub fn cancelled(state: State, now: Timestamp) -> Option<Step> {
+    if unsent(&state) {
+        let ends = State::Cancelled(state.attempt().cloned());
+        return Some(Step::ends(ends, Money::Returns));
+    }
     match state {
-        State::Requested | State::Review(_) | State::Approved => {
-            Some(Step::ends(State::Cancelled(None), Money::Returns))
-        }
-        State::Deferred(attempt, _) if !attempt.doubt => {
-            Some(Step::ends(State::Cancelled(Some(attempt)), Money::Returns))
-        }
         State::AwaitingUser(attempt, _) => {
             Some(Step::waits(State::Cancelling(attempt), Queue::Cancel, now))
         }
-        State::Deferred(..)
+        State::Requested
+        | State::Review(_)
+        | State::Approved
+        | State::Deferred(..)
         | State::Sending(_)
         | State::Unknown(..)
         | State::Processing(_)
@@ -489,7 +488,7 @@ fn refused(state: &State, attempt: Attempt, code: &str, cure: Cure, now: Timesta
 fn not_found(state: &State, attempt: Attempt, now: Timestamp) -> Effect {
     if let State::Sending(_) | State::Unknown(..) = state {
         let settled = now.since_ms(attempt.last_sent_at) >= NOT_FOUND_WAIT_MS;
-        let allowed = now.since_ms(attempt.first_sent_at) < RESEND_WINDOW_MS;
+        let allowed = attempt.may_go_again(now);
         let mut step = in_doubt(attempt, "not_found", now);
         if settled && allowed {
             step.wait = Some((Queue::Send, now));

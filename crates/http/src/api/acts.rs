@@ -5,7 +5,6 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
-use lingqian_core::Outcome;
 use lingqian_core::command::{Command, Manual};
 use lingqian_core::control::{Act, Actor, Deed, Scope, Stop, StopCause};
 use lingqian_core::id::{IdFault, PayoutId};
@@ -68,11 +67,7 @@ pub(crate) async fn manual<P: Ports>(
     let Why { reason } = request::json(&headers, &request::body(body)?)?;
     let act = act(&caller, &reason)?;
     let command = Command::Manual { payout, what, act };
-    let state = match doors.desk.submit(command).await?? {
-        Outcome::Payout { state, .. } => state,
-        Outcome::Assessed { passed: true } => "approved",
-        _ => "refused",
-    };
+    let state = doors.desk.submit(command).await??.state_by_hand();
     Ok(Json(json!({ "id": payout.to_string(), "state": state })))
 }
 

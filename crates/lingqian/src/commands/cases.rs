@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::payout::RESEND_WINDOW_MS;
+use lingqian_core::time::DAY_MS;
 use lingqian_engine::cases::{Case, cases};
 use lingqian_io::{Browse as _, Ports as _};
 use serde_json::{Value, json};
@@ -129,7 +130,7 @@ pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
             }
         }
         if found.is_empty() {
-            let days = RESEND_WINDOW_MS / 86_400_000;
+            let days = RESEND_WINDOW_MS / DAY_MS;
             writeln!(
                 out,
                 "nothing needs a person: no review, no break, no stop of the engine's own, and no \
