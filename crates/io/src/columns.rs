@@ -150,19 +150,45 @@ fn reasons(codes: &str) -> Result<Vec<Reason>, Fault> {
     codes.split(',').map(reason).collect()
 }
 
-/// Between which texts the numbers of a payout's earlier attempts are: above the first, and below
-/// the second.
+/// The first and the last number of a payout's attempts that ended while it went on; nothing
+/// where there are none.
 #[must_use]
-pub fn earlier_numbers(payout: &Payout) -> (String, String) {
-    let first = OutBillNo::new(payout.id, 1).to_string();
-    let stem = first.trim_end_matches("01");
-    let end = format!("{stem}{:02}", payout.tries.saturating_add(1));
-    (stem.to_owned(), end)
+pub fn earlier_numbers(payout: &Payout) -> Option<(String, String)> {
+    let number = |attempt| OutBillNo::new(payout.id, attempt).to_string();
+    (payout.tries > 0).then(|| (number(1), number(payout.tries)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lingqian_core::id::{MerchantNo, PayoutId, Reference, UserNo};
+    use lingqian_core::money::Fen;
+    use lingqian_core::payout::Asked;
+    use lingqian_core::time::Timestamp;
+
+    #[test]
+    fn earlier_numbers_are_of_this_payout_alone() {
+        // A name that ends as its first number does must not lend its end to the number.
+        let payout = |tries| Payout {
+            id: PayoutId::from_bits((7 << 80) | 1),
+            user: UserNo(1),
+            merchant: MerchantNo(1),
+            amount: Fen(1),
+            reference: Reference::parse("r").expect("an id"),
+            asked: Asked::ByRequest,
+            created_at: Timestamp(7),
+            updated_at: Timestamp(7),
+            version: 1,
+            counted_on: None,
+            billed: Fen::ZERO,
+            tries,
+            state: State::Approved,
+        };
+        assert_eq!(earlier_numbers(&payout(0)), None);
+        let (first, last) = earlier_numbers(&payout(2)).expect("two ended");
+        assert!(first.ends_with("0101") && last.ends_with("0102"));
+        assert_eq!((first.len(), last.len()), (30, 30));
+    }
 
     #[test]
     fn a_state_without_its_data_or_of_no_name_is_damage() {

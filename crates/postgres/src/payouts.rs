@@ -86,9 +86,11 @@ fn attempt(row: &Row, at: usize) -> Result<Option<Attempt>, Fault> {
 
 /// Attempts of a payout that ended while it went on, oldest first.
 pub(crate) async fn earlier(session: &Session, payout: &Payout) -> Result<Vec<Attempt>, Fault> {
-    let (stem, end) = earlier_numbers(payout);
+    let Some((first, last)) = earlier_numbers(payout) else {
+        return Ok(Vec::new());
+    };
     let read = |row: &Row| attempt(row, 0);
-    let found = all(session, sql!("attempts_of"), &[&stem, &end], read).await?;
+    let found = all(session, sql!("attempts_of"), &[&first, &last], read).await?;
     Ok(found.into_iter().flatten().collect())
 }
 

@@ -124,7 +124,7 @@ async fn some_payouts(session: &Session, from: &Cursor, limit: u32) -> Result<Ro
     let names: Vec<String> = found.iter().map(|(p, _)| p.id.to_string()).collect();
     let happened = |row: &Row| browse::history(payout_id(text(row, 8)?)?, row);
     let mut attempts = Vec::new();
-    for (payout, _) in found.iter().filter(|(payout, _)| payout.tries > 0) {
+    for (payout, _) in &found {
         attempts.append(&mut payouts::earlier(session, payout).await?);
     }
     let changes = Changes {

@@ -176,9 +176,11 @@ pub(crate) fn write(
 
 /// Attempts of a payout that ended while it went on, oldest first.
 pub(crate) fn earlier(connection: &Connection, payout: &Payout) -> Result<Vec<Attempt>, Fault> {
-    let (stem, end) = earlier_numbers(payout);
+    let Some((first, last)) = earlier_numbers(payout) else {
+        return Ok(Vec::new());
+    };
     let mut query = cached(connection, sql!("attempts_of"))?;
-    let found = rows(&mut query, [&stem, &end], |row| attempt(row, 0))?;
+    let found = rows(&mut query, [&first, &last], |row| attempt(row, 0))?;
     Ok(found.into_iter().flatten().collect())
 }
 
