@@ -7,6 +7,7 @@ use lingqian_io::store::{PayoutFilter, PayoutRow};
 use lingqian_io::{Browse, Clock, Fault, Ports};
 
 use crate::Limits;
+use crate::float::Float;
 
 /// So many pages of a state are looked at; more of them is a figure that is too low, and a number
 /// of payouts in that state that says enough.
@@ -23,18 +24,17 @@ pub struct Ages {
     pub clearing_ms: Option<i64>,
 }
 
-/// Looks for the oldest.
+/// Looks for the oldest; how far bills are closed is known from the money at WeChat.
 ///
 /// # Errors
 /// A fault when the books could not be read.
-pub async fn ages<P: Ports>(ports: &P, limits: &Limits) -> Result<Ages, Fault> {
+pub async fn ages<P: Ports>(ports: &P, limits: &Limits, float: &Float) -> Result<Ages, Fault> {
     let now = ports.clock().business();
     let sent = |row: &PayoutRow| match &row.payout.state {
         State::Unknown(attempt, _) => attempt.first_sent_at,
         _ => row.payout.created_at,
     };
-    let (bills, _) = ports.store().reconciled().await?;
-    let closed = bills.iter().map(|bill| bill.date).max();
+    let closed = float.merchants.iter().filter_map(|m| m.billed_on).max();
     let age = |since: Option<Timestamp>| since.map(|since| now.since_ms(since).max(0));
     Ok(Ages {
         unknown_ms: age(oldest(ports, limits, "unknown", sent).await?),

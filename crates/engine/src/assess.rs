@@ -3,9 +3,9 @@
 use lingqian_core::Outcome;
 use lingqian_core::command::Command;
 use lingqian_core::payout::Queue;
-use lingqian_io::store::Claim;
-use lingqian_io::{Clock, Fault, Ports, Store};
+use lingqian_io::{Fault, Ports};
 
+use crate::due::decide;
 use crate::{Desk, Limits, Progress};
 
 /// Assesses what is due.
@@ -13,26 +13,7 @@ use crate::{Desk, Limits, Progress};
 /// # Errors
 /// A fault; what was not decided is due again when its lease ends.
 pub async fn assess<P: Ports>(ports: &P, desk: &Desk, limits: &Limits) -> Result<Progress, Fault> {
-    let now = ports.clock().business();
-    let claim = Claim {
-        queue: Queue::Assess,
-        now,
-        lease_until: limits.lease_until(now),
-        limit: limits.page_max,
-    };
-    let payouts = ports.store().claim(claim).await?;
-    let commands: Vec<Command> = payouts.into_iter().map(Command::Assess).collect();
-    let mut progress = Progress {
-        taken: commands.len() as u64,
-        moved: 0,
-    };
-    for answer in desk.submit_all(commands).await? {
-        match answer {
-            Ok(Outcome::Assessed { passed: true }) => progress.moved += 1,
-            Ok(_) => {}
-            // Somebody else was quicker: the work row is gone with the state.
-            Err(rejection) => tracing::debug!(code = rejection.code(), "not assessed"),
-        }
-    }
-    Ok(progress)
+    let passed = |outcome: &Outcome| *outcome == Outcome::Assessed { passed: true };
+    let what = (Queue::Assess, Command::Assess as fn(_) -> _);
+    decide(ports, desk, limits, what, passed).await
 }

@@ -5,7 +5,6 @@ use lingqian_core::Outcome;
 use lingqian_core::command::Command;
 use lingqian_core::payout::Queue;
 use lingqian_core::transfer::TransferOrder;
-use lingqian_io::store::Claim;
 use lingqian_io::{Clock, Fault, Ports, Rail, Store};
 
 use crate::receive::report;
@@ -22,13 +21,7 @@ pub async fn dispatch<P: Ports>(
     limits: &Limits,
 ) -> Result<Progress, Fault> {
     let now = ports.clock().business();
-    let lease_until = limits.lease_until(now);
-    let claim = Claim {
-        queue: Queue::Send,
-        now,
-        lease_until,
-        limit: limits.claim_max,
-    };
+    let claim = limits.claim(Queue::Send, now, limits.claim_max);
     let payouts = ports.store().claim(claim).await?;
     let taken = payouts.len() as u64;
     let orders = begin(

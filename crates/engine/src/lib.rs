@@ -8,6 +8,7 @@ pub mod cases;
 pub mod copy;
 pub mod desk;
 pub mod dispatch;
+mod due;
 pub mod expire;
 pub mod float;
 pub mod ingest;
@@ -20,7 +21,9 @@ pub mod watch;
 
 pub use desk::{Desk, DeskSettings};
 
+use lingqian_core::payout::Queue;
 use lingqian_core::time::Timestamp;
+use lingqian_io::store::Claim;
 
 /// How much one run of a pass takes on. Everything has a limit with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +53,15 @@ impl Default for Limits {
 }
 
 impl Limits {
-    fn lease_until(&self, now: Timestamp) -> Timestamp {
-        now.after_ms(self.lease_ms)
+    /// A wish for what is due in a queue, leased to whoever makes it.
+    fn claim(&self, queue: Queue, now: Timestamp, limit: u32) -> Claim {
+        let lease_until = now.after_ms(self.lease_ms);
+        Claim {
+            queue,
+            now,
+            lease_until,
+            limit,
+        }
     }
 }
 

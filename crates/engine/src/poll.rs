@@ -6,7 +6,6 @@ use futures_util::{StreamExt, stream};
 use lingqian_core::id::{MchId, OutBillNo, PayoutId};
 use lingqian_core::payout::Queue;
 use lingqian_core::time::Timestamp;
-use lingqian_io::store::Claim;
 use lingqian_io::{Browse, Clock, Fault, Ports, Rail, Store};
 
 use crate::receive::report;
@@ -35,13 +34,7 @@ async fn call<P: Ports>(
     queue: Queue,
 ) -> Result<Progress, Fault> {
     let now: Timestamp = ports.clock().business();
-    let lease_until = limits.lease_until(now);
-    let claim = Claim {
-        queue,
-        now,
-        lease_until,
-        limit: limits.claim_max,
-    };
+    let claim = limits.claim(queue, now, limits.claim_max);
     let payouts = ports.store().claim(claim).await?;
     let taken = payouts.len() as u64;
     let numbers = numbers(ports, &payouts).await?;

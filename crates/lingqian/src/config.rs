@@ -9,8 +9,9 @@ use lingqian_core::earning::{self, COOLING_DAYS_MAX, Terms};
 use lingqian_core::id::{KindCode, KindNo};
 use lingqian_core::money::{AMOUNT_MAX, Fen, Micros};
 use lingqian_core::risk::Policy;
-use lingqian_core::time::DAY_MS;
+use lingqian_core::time::{DAY_MS, Timestamp};
 use lingqian_engine::calendar::Schedule;
+use lingqian_engine::sweep::Plan;
 use serde::Deserialize;
 
 use crate::store::StoreUrl;
@@ -396,6 +397,20 @@ impl Sweep {
     /// The schedule, where there is one.
     pub(crate) fn schedule(&self) -> Option<Schedule> {
         Schedule::parse(&self.schedule)
+    }
+
+    /// The sweep that is due now; `most` is the largest payout. Without a schedule it is that of
+    /// the day.
+    pub(crate) fn plan(&self, now: Timestamp, most: Fen) -> Option<Plan> {
+        let run = match self.schedule() {
+            Some(schedule) => schedule.due(now)?,
+            None => now.business_date(),
+        };
+        Some(Plan {
+            threshold: Fen(self.threshold_fen),
+            run,
+            split: self.split.then_some(most),
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use lingqian_core::ledger::Account;
 use lingqian_core::time::Timestamp;
+pub(crate) use lingqian_http::wire::rfc3339;
 use serde::Serialize;
 
 /// Prints a value as JSON, or lets `text` print it for people.
@@ -42,13 +43,6 @@ pub(crate) fn beijing(at: Timestamp) -> String {
                 .to_string()
         },
     )
-}
-
-/// A moment in RFC 3339, for programs.
-pub(crate) fn rfc3339(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.0)
-        .unwrap_or_default()
-        .to_string()
 }
 
 /// An account of the chart by its name: `available`, `funding:3`, `wechat:clearing:1`.

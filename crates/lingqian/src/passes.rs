@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
 use lingqian_engine::float::float;
@@ -80,30 +79,21 @@ async fn forever(name: &'static str, wire: Wire, desk: Desk) {
 /// Sweeps every so many minutes, or when the calendar says so.
 async fn sweeps(wire: Wire, desk: Desk) {
     let config = &wire.config().sweep;
-    let schedule = config.schedule();
+    let scheduled = config.schedule().is_some();
     let every = Duration::from_secs(config.every_minutes.saturating_mul(60));
     let most = wire.config().policy.policy().payout_max;
     let mut last: Option<BusinessDate> = None;
     loop {
-        let rest = if schedule.is_some() {
-            SCHEDULE_REST
-        } else {
-            every
-        };
+        let rest = if scheduled { SCHEDULE_REST } else { every };
         tokio::time::sleep(rest).await;
         let now = wire.clock().business();
-        let run = match schedule {
-            Some(schedule) => schedule.due(now).filter(|due| last != Some(*due)),
-            None => Some(now.business_date()),
-        };
-        let Some(run) = run else { continue };
-        let plan = Plan {
-            threshold: Fen(config.threshold_fen),
-            run,
-            split: config.split.then_some(most),
+        let plan = config.plan(now, most);
+        let done = |plan: &Plan| scheduled && last == Some(plan.run);
+        let Some(plan) = plan.filter(|plan| !done(plan)) else {
+            continue;
         };
         match sweep_all(&wire, &desk, &plan).await {
-            Ok(_) => last = Some(run),
+            Ok(_) => last = Some(plan.run),
             Err(fault) => tracing::error!(%fault, "a sweep failed; the next one goes on"),
         }
     }
@@ -163,7 +153,7 @@ async fn floats(wire: Wire) {
                         "the money at WeChat is running out: top it up"
                     );
                 }
-                match ages(&wire, &Limits::default()).await {
+                match ages(&wire, &Limits::default(), &float).await {
                     Ok(ages) => wire.board().reckoned(&float, ages),
                     Err(fault) => tracing::error!(%fault, "nobody knows how old things are"),
                 }

@@ -9,7 +9,7 @@ use lingqian_core::reconcile::Bill;
 use lingqian_core::risk::Policy;
 use lingqian_core::{Keys, Outcome};
 use lingqian_engine::ages::{Ages, ages};
-use lingqian_engine::float::float;
+use lingqian_engine::float::{Float, float};
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, assess, dispatch, expire};
@@ -154,7 +154,9 @@ async fn what_is_left_at_wechat_is_what_bills_say_less_what_left_since() {
 #[tokio::test]
 async fn the_oldest_of_what_waits_tells_its_age() {
     let world = World::new().await;
-    let none = ages(&world, &LIMITS).await.expect("no fault");
+    let none = ages(&world, &LIMITS, &Float::default())
+        .await
+        .expect("no fault");
     assert_eq!(none, Ages::default());
     world.wechat.lose_answers(1);
     world
@@ -169,7 +171,9 @@ async fn the_oldest_of_what_waits_tells_its_age() {
         })
         .await;
     world.clock.advance_ms(90_000);
-    let seen = ages(&world, &LIMITS).await.expect("no fault");
+    let seen = ages(&world, &LIMITS, &Float::default())
+        .await
+        .expect("no fault");
     assert_eq!((seen.unknown_ms, seen.review_ms), (Some(90_000), None));
 }
 

@@ -6,7 +6,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use lingqian_core::command::{Command, Manual};
-use lingqian_core::control::{Act, Actor, Deed, Scope, Stop, StopCause};
+use lingqian_core::control::{Act, Actor, Scope, StopCause};
 use lingqian_core::id::{IdFault, PayoutId};
 use lingqian_engine::cases::{Case, cases};
 use lingqian_io::{Browse as _, Fault, Ports};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::auth::Caller;
 use crate::request::{self, Query, id};
-use crate::wire::rfc3339;
+use crate::wire::{control, rfc3339};
 use crate::{Doors, Problem};
 
 /// A body that may say why.
@@ -124,20 +124,8 @@ async fn set<P: Ports>(
 
 async fn listed<P: Ports>(doors: &Doors<P>) -> Result<Json<Value>, Problem> {
     let stops = doors.ports.store().stops().await?;
-    let data: Vec<Value> = stops.iter().map(shown).collect();
+    let data: Vec<Value> = stops.iter().map(control::stop).collect();
     Ok(Json(json!({ "data": data })))
-}
-
-fn shown(stop: &Stop) -> Value {
-    json!({
-        "scope": stop.scope.to_string(),
-        "cause": stop.cause.name(),
-        "actor": stop.act.actor.as_str(),
-        "reason": stop.act.reason,
-        "since": rfc3339(stop.since),
-        "tried_again_at": stop.probe_at.map(rfc3339),
-        "tries": stop.probes,
-    })
 }
 
 /// Lists what is stopped.
@@ -184,21 +172,8 @@ pub(crate) async fn deeds<P: Ports>(
     let query = Query::parse(query.as_deref(), &["subject", "limit"])?;
     let subject = query.get("subject").map(str::to_owned);
     let deeds = doors.ports.store().deeds(subject, query.limit()?).await?;
-    let data: Vec<Value> = deeds.iter().map(done).collect();
+    let data: Vec<Value> = deeds.iter().map(control::deed).collect();
     Ok(Json(json!({ "data": data })))
-}
-
-/// A deed as it is shown.
-pub(crate) fn done(deed: &Deed) -> Value {
-    json!({
-        "at": rfc3339(deed.at),
-        "actor": deed.actor.as_str(),
-        "what": deed.what,
-        "subject": deed.subject,
-        "reason": deed.reason,
-        "before": deed.before,
-        "after": deed.after,
-    })
 }
 
 /// Lists what needs a person, the gravest first.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::api::acts::{self, Body};
 use crate::auth::Caller;
 use crate::request::{Query, id};
-use crate::wire::rfc3339;
+use crate::wire::{control, rfc3339};
 use crate::{Doors, Problem};
 
 /// Lists payouts, newest first.
@@ -124,7 +124,7 @@ pub(crate) async fn show<P: Ports>(
     value["attempts"] = json!(attempts);
     let subject = Some(payout.to_string());
     let deeds = doors.ports.store().deeds(subject, DEEDS_MAX).await?;
-    let deeds: Vec<Value> = deeds.iter().map(acts::done).collect();
+    let deeds: Vec<Value> = deeds.iter().map(control::deed).collect();
     value["deeds"] = json!(deeds);
     Ok(Json(value))
 }

@@ -1,5 +1,6 @@
 //! Texts that cross the wire, in both directions.
 
+pub mod control;
 pub mod event;
 pub mod lines;
 pub(crate) mod result;

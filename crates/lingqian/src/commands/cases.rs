@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use lingqian_core::control::{Deed, Stop};
+use lingqian_core::control::Deed;
 use lingqian_core::payout::RESEND_WINDOW_MS;
 use lingqian_core::time::DAY_MS;
 use lingqian_engine::cases::{Case, cases};
+use lingqian_http::wire::control;
 use lingqian_io::{Browse as _, Ports as _};
 use serde_json::{Value, json};
 
@@ -16,19 +17,6 @@ use crate::output::{beijing, rfc3339, show};
 use crate::store::Purpose;
 use crate::wire::Wire;
 
-/// A stop as JSON.
-fn stop_value(stop: &Stop) -> Value {
-    json!({
-        "scope": stop.scope.to_string(),
-        "cause": stop.cause.name(),
-        "actor": stop.act.actor.as_str(),
-        "reason": stop.act.reason,
-        "since": rfc3339(stop.since),
-        "tried_again_at": stop.probe_at.map(rfc3339),
-        "tries": stop.probes,
-    })
-}
-
 /// Runs `lingqian stops`.
 ///
 /// # Errors
@@ -36,7 +24,7 @@ fn stop_value(stop: &Stop) -> Value {
 pub(crate) async fn stops(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
     let wire = Wire::open_for(home, Purpose::Look).await?;
     let stops = wire.store().stops().await?;
-    let values: Vec<Value> = stops.iter().map(stop_value).collect();
+    let values: Vec<Value> = stops.iter().map(control::stop).collect();
     show(json, &values, |out| {
         for stop in &stops {
             writeln!(
@@ -65,7 +53,7 @@ pub(crate) async fn deeds(home: &Home, options: &Deeds, json: bool) -> anyhow::R
     let wire = Wire::open_for(home, Purpose::Look).await?;
     let subject = options.subject.clone();
     let deeds = wire.store().deeds(subject, options.limit).await?;
-    let values: Vec<Value> = deeds.iter().map(deed_value).collect();
+    let values: Vec<Value> = deeds.iter().map(control::deed).collect();
     show(json, &values, |out| {
         for deed in &deeds {
             writeln!(out, "{}", deed_line(deed))?;
@@ -76,19 +64,6 @@ pub(crate) async fn deeds(home: &Home, options: &Deeds, json: bool) -> anyhow::R
         Ok(())
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A deed as JSON.
-pub(crate) fn deed_value(deed: &Deed) -> Value {
-    json!({
-        "at": rfc3339(deed.at),
-        "actor": deed.actor.as_str(),
-        "what": deed.what,
-        "subject": deed.subject,
-        "reason": deed.reason,
-        "before": deed.before,
-        "after": deed.after,
-    })
 }
 
 /// A deed in one line.

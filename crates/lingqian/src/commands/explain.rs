@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use lingqian_core::control::Deed;
 use lingqian_core::payout::{Attempt, State};
+use lingqian_http::wire::control;
 use lingqian_io::store::PayoutStory;
 use lingqian_io::{Browse as _, Ports as _};
 use serde::Serialize;
 
 use crate::commands::acts::payout_id;
-use crate::commands::cases::{deed_line, deed_value};
+use crate::commands::cases::deed_line;
 use crate::commands::payouts::Row;
 use crate::home::Home;
 use crate::output::{account, beijing, rfc3339, show};
@@ -125,7 +126,7 @@ impl Story {
                 .map(|attempt| attempt.order.canonical()),
             attempts: tries(story),
             approved_by: approved_by(story),
-            deeds: deeds.iter().map(deed_value).collect(),
+            deeds: deeds.iter().map(control::deed).collect(),
             history: story.history.iter().map(line).collect(),
             entries: story.entries.iter().map(entry).collect(),
             breaks: story.breaks.iter().map(found).collect(),

@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use lingqian_core::money::Fen;
-use lingqian_engine::sweep::Plan;
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
 use lingqian_engine::{assess, dispatch, expire, poll, reconcile};
@@ -85,19 +83,9 @@ async fn swept(wire: &Wire, desk: &Desk) -> anyhow::Result<Progress> {
         "lingqian.toml sets no sweep.threshold_fen; `lingqian withdraw --sweep-fen N` sweeps \
          without it"
     );
-    let now = wire.clock().business();
-    let today = now.business_date();
-    let schedule = config.sweep.schedule();
-    let Some(run) = schedule.map_or(Some(today), |schedule| schedule.due(now)) else {
+    let most = config.policy.policy().payout_max;
+    let Some(plan) = config.sweep.plan(wire.clock().business(), most) else {
         return Ok(Progress::default());
-    };
-    let plan = Plan {
-        threshold: Fen(config.sweep.threshold_fen),
-        run,
-        split: config
-            .sweep
-            .split
-            .then_some(config.policy.policy().payout_max),
     };
     Ok(sweep_all(wire, desk, &plan).await?)
 }

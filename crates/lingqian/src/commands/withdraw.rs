@@ -3,18 +3,19 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use lingqian_core::Outcome;
 use lingqian_core::command::Command;
 use lingqian_core::id::{PayoutId, Reference, UserId};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::Asked;
 use lingqian_core::withdrawal::{Wanted, Withdrawal};
-use lingqian_core::{Outcome, Rejection};
 use lingqian_engine::Desk;
 use lingqian_engine::sweep::Plan;
 use lingqian_io::{Clock as _, Dice as _, Ports as _};
 use serde_json::json;
 
 use crate::cli::Withdraw;
+use crate::door::submit;
 use crate::home::Home;
 use crate::output::show;
 use crate::passes::sweep_all;
@@ -45,8 +46,8 @@ pub(crate) async fn run(home: &Home, options: &Withdraw, json: bool) -> anyhow::
         asked: Asked::ByRequest,
         key: None,
     };
-    let answer = desk.submit(Command::Withdraw(Box::new(withdrawal))).await?;
-    let Outcome::Withdrawn { payout, amount, .. } = answer.map_err(refused)? else {
+    let answer = submit(&desk, Command::Withdraw(Box::new(withdrawal))).await?;
+    let Outcome::Withdrawn { payout, amount, .. } = answer else {
         anyhow::bail!("a withdrawal was answered with something else");
     };
     let value = json!({ "payout": payout.to_string(), "amount_fen": amount.0, "user": user });
@@ -54,11 +55,6 @@ pub(crate) async fn run(home: &Home, options: &Withdraw, json: bool) -> anyhow::
         writeln!(out, "{payout}: {amount} held; `lingqian serve` sends it")
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn refused(rejection: Rejection) -> anyhow::Error {
-    let code = rejection.code();
-    anyhow::Error::new(rejection).context(format!("refused ({code}), nothing changed"))
 }
 
 async fn sweep_now(
