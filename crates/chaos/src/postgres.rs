@@ -107,7 +107,11 @@ impl Server {
         self.wait_until_ready()
     }
 
-    fn wait_until_ready(&self) -> anyhow::Result<()> {
+    /// Waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub fn wait_until_ready(&self) -> anyhow::Result<()> {
         let (began, port) = (Instant::now(), self.port.to_string());
         loop {
             let ready = Command::new(self.programs.join("pg_isready"))

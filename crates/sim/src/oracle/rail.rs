@@ -1,6 +1,6 @@
 //! What arrives at WeChat and what WeChat does, against what was committed.
 
-use lingqian_core::id::OutBillNo;
+use lingqian_core::id::{OutBillNo, PayoutId};
 use lingqian_core::payout::State;
 use lingqian_core::transfer::TransferOrder;
 
@@ -36,17 +36,7 @@ impl Oracle {
     fn accepted(&mut self, order: &TransferOrder, wechat: &Wechat) {
         let payout = order.number.payout();
         let name = self.name_of(payout);
-        let state = self
-            .payouts
-            .get(&payout)
-            .map(|watched| watched.payout.state.clone());
-        let open = state.as_ref().is_some_and(|state| !state.is_final());
-        self.check(open, "unpaid_means_unpaid", || {
-            format!(
-                "WeChat accepts {name}, which is {:?}",
-                state.as_ref().map(State::name)
-            )
-        });
+        self.is_open(payout, "accepts");
         let alive = wechat
             .of_payout(payout)
             .filter(|other| other.order.number != order.number)
@@ -67,6 +57,12 @@ impl Oracle {
         self.check(times == 1, "one_success", || {
             format!("{name} was paid {times} times")
         });
+        self.is_open(payout, "pays");
+    }
+
+    /// What WeChat does is done to a payout that has not ended.
+    fn is_open(&mut self, payout: PayoutId, does: &str) {
+        let name = self.name_of(payout);
         let state = self
             .payouts
             .get(&payout)
@@ -74,7 +70,7 @@ impl Oracle {
         let open = state.as_ref().is_some_and(|state| !state.is_final());
         self.check(open, "unpaid_means_unpaid", || {
             format!(
-                "WeChat pays {name}, which is {:?}",
+                "WeChat {does} {name}, which is {:?}",
                 state.as_ref().map(State::name)
             )
         });
