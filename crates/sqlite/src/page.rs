@@ -1,5 +1,5 @@
-//! Pages: entries in their order, about ninety in one row, hash-chained from the first page to the
-//! last. A page is written once and never changed.
+//! Pages: entries in their order, some two hundred in one row, hash-chained from the first page to
+//! the last. A page is written once and never changed.
 
 use lingqian_core::ledger::Entry;
 use lingqian_io::Fault;
@@ -7,14 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params};
 
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
-use crate::record::{Names, RECORD_BYTES, Record, read_names, text_place};
+use crate::record::{Names, Record, dense, fixed};
 use crate::sql;
 
 /// The most bytes of a page's body: what fills one of SQLite's own pages, so that any entry is
 /// read with one read of the file.
 const BODY_BYTES_MAX: usize = 8_100;
-/// The most bytes that an entry's text takes, unless it names an idempotency key.
-const TEXT_BYTES_MAX: usize = 112;
 
 /// What a page's hash is made of: the page before, its numbers and its body.
 pub(crate) type Hash = [u8; 32];
@@ -29,7 +27,7 @@ pub(crate) struct Page {
     pub(crate) first: u64,
     /// How many entries.
     pub(crate) count: usize,
-    /// The records, then their texts.
+    /// The entries, in one of the two forms.
     pub(crate) body: Vec<u8>,
 }
 
@@ -67,15 +65,12 @@ impl Page {
         let place = seq.checked_sub(self.first);
         let place = place.and_then(|place| usize::try_from(place).ok());
         let place = place.filter(|place| *place < self.count);
-        let found = place.and_then(|place| {
-            let rest = self.body.get(place * RECORD_BYTES..)?;
-            let bytes = rest.first_chunk::<RECORD_BYTES>()?;
-            let texts = self.body.get(self.count * RECORD_BYTES..)?;
-            let record = Record::read(bytes)?;
-            let names = read_names(bytes, texts.get(text_place(bytes)..)?)?;
-            Some(Line { seq, record, names })
+        let found = place.and_then(|place| match self.body.first() {
+            Some(&dense::MARK) => dense::line(&self.body, self.first, self.count, place),
+            _ => fixed::line(&self.body, self.count, place),
         });
-        found.ok_or_else(|| damaged(seq))
+        let line = found.map(|(record, names)| Line { seq, record, names });
+        line.ok_or_else(|| damaged(seq))
     }
 
     /// Every entry in its order.
@@ -95,11 +90,10 @@ impl Page {
 }
 
 /// A page that is being filled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Draft {
     first: u64,
-    records: Vec<u8>,
-    texts: Vec<u8>,
+    entries: dense::Writer,
 }
 
 impl Draft {
@@ -107,20 +101,18 @@ impl Draft {
     pub(crate) fn new(first: u64) -> Draft {
         Draft {
             first,
-            records: Vec::with_capacity(BODY_BYTES_MAX),
-            texts: Vec::with_capacity(BODY_BYTES_MAX / 2),
+            entries: dense::Writer::with_room(BODY_BYTES_MAX),
         }
     }
 
     /// Whether another entry might not find room.
     pub(crate) fn is_full(&self) -> bool {
-        let used = self.records.len() + self.texts.len();
-        used + RECORD_BYTES + TEXT_BYTES_MAX > BODY_BYTES_MAX
+        self.entries.bytes_after_next() > BODY_BYTES_MAX || self.entries.has_all_shapes()
     }
 
     /// How many entries it has.
     pub(crate) fn count(&self) -> usize {
-        self.records.len() / RECORD_BYTES
+        self.entries.count()
     }
 
     /// Adds an entry.
@@ -128,29 +120,31 @@ impl Draft {
     /// # Errors
     /// When it has no room in a record.
     pub(crate) fn push(&mut self, record: &Record, names: &Names<'_>) -> Result<(), Fault> {
-        record.write(names, &mut self.records, &mut self.texts)
+        let seq = self.first + self.count() as u64;
+        self.entries.push(seq, record, names)
     }
 
     /// The entry of that number, while the page is not finished.
     pub(crate) fn line(&self, seq: u64) -> Option<Line<'_>> {
         let place = usize::try_from(seq.checked_sub(self.first)?).ok()?;
-        let rest = self.records.get(place.checked_mul(RECORD_BYTES)?..)?;
-        let bytes = rest.first_chunk::<RECORD_BYTES>()?;
-        let record = Record::read(bytes)?;
-        let names = read_names(bytes, self.texts.get(text_place(bytes)..)?)?;
+        let (record, names) = self.entries.line(self.first, place)?;
         Some(Line { seq, record, names })
     }
 
-    /// The finished page.
-    pub(crate) fn finish(self) -> Page {
+    /// The finished page, if it has entries; it begins anew after it.
+    pub(crate) fn finish(&mut self) -> Option<Page> {
         let count = self.count();
-        let mut body = self.records;
-        body.extend_from_slice(&self.texts);
-        Page {
+        if count == 0 {
+            return None;
+        }
+        let page = Page {
             first: self.first,
             count,
-            body,
-        }
+            body: self.entries.finish(),
+        };
+        self.first += count as u64;
+        self.entries.clear();
+        Some(page)
     }
 }
 
