@@ -72,7 +72,7 @@ pub(crate) struct Account {
 /// The accounts of users with consecutive numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
-    accounts: Vec<Account>,
+    accounts: [Account; CHUNK_USERS],
     /// By user within the chunk and kind.
     kind_days: BTreeMap<(u8, u32), KindDay>,
     /// By user within the chunk and day.
@@ -85,7 +85,7 @@ pub(crate) struct Chunk {
 impl Chunk {
     fn empty() -> Chunk {
         Chunk {
-            accounts: vec![Account::default(); CHUNK_USERS],
+            accounts: [Account::default(); CHUNK_USERS],
             kind_days: BTreeMap::new(),
             cooling: BTreeMap::new(),
             stored_to: 0,
@@ -434,7 +434,7 @@ fn chunk(row: &Row<'_>, first: usize) -> Result<Chunk, Fault> {
 
 /// The accounts of a chunk's users as its row holds them.
 pub(crate) fn stored(connection: &Connection, number: usize) -> Result<Vec<Account>, Fault> {
-    Ok(read(connection, number)?.accounts)
+    Ok(read(connection, number)?.accounts.to_vec())
 }
 
 /// Hands over every stored account with its user and the entry up to which it holds.

@@ -24,7 +24,7 @@ use rusqlite::Connection;
 use crate::accounts::Accounts;
 use crate::ids::Ids;
 use crate::names::{Key, Names};
-use crate::page::{Draft, Line, Page, of};
+use crate::page::{self, Draft, Line, Page};
 use crate::record::{self, Record};
 
 pub(crate) use batch::{Batch, State};
@@ -204,7 +204,7 @@ impl Ledger {
         if let Some(page) = near.into_iter().find(holds) {
             return look(&page.line(seq)?);
         }
-        look(&of(connection, seq)?.line(seq)?)
+        page::with_line(connection, seq, look)
     }
 
     /// The kind of that code.

@@ -62,15 +62,7 @@ impl Page {
 
     /// The entry of that number.
     pub(crate) fn line(&self, seq: u64) -> Result<Line<'_>, Fault> {
-        let place = seq.checked_sub(self.first);
-        let place = place.and_then(|place| usize::try_from(place).ok());
-        let place = place.filter(|place| *place < self.count);
-        let found = place.and_then(|place| match self.body.first() {
-            Some(&dense::MARK) => dense::line(&self.body, self.first, self.count, place),
-            _ => fixed::line(&self.body, self.count, place),
-        });
-        let line = found.map(|(record, names)| Line { seq, record, names });
-        line.ok_or_else(|| damaged(seq))
+        line((self.first, self.count), &self.body, seq)
     }
 
     /// Every entry in its order.
@@ -87,6 +79,19 @@ impl Page {
         hasher.update(&self.body);
         *hasher.finalize().as_bytes()
     }
+}
+
+/// An entry of a page that begins with entry `first` and has `count` of them.
+fn line((first, count): (u64, usize), body: &[u8], seq: u64) -> Result<Line<'_>, Fault> {
+    let place = seq.checked_sub(first);
+    let place = place.and_then(|place| usize::try_from(place).ok());
+    let place = place.filter(|place| *place < count);
+    let found = place.and_then(|place| match body.first() {
+        Some(&dense::MARK) => dense::line(body, first, count, place),
+        _ => fixed::line(body, count, place),
+    });
+    let line = found.map(|(record, names)| Line { seq, record, names });
+    line.ok_or_else(|| damaged(seq))
 }
 
 /// A page that is being filled.
@@ -195,6 +200,23 @@ pub(crate) fn of(connection: &Connection, seq: u64) -> Result<Page, Fault> {
         Some(found) => Ok(row(found)?.0),
         None => Err(damaged(seq)),
     }
+}
+
+/// Lets somebody look at an entry in the file. Its page is not copied.
+pub(crate) fn with_line<R>(
+    connection: &Connection,
+    seq: u64,
+    look: impl FnOnce(&Line<'_>) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    let lost = || damaged(seq);
+    let mut query = cached(connection, sql!("page_of"))?;
+    let mut rows = query.query([seq.cast_signed()]).map_err(fault)?;
+    let row = rows.next().map_err(fault)?.ok_or_else(lost)?;
+    let (first, count): (i64, i64) = (get(row, 0)?, get(row, 1)?);
+    let body = row.get_ref(3).map_err(fault)?.as_blob();
+    let count = usize::try_from(count).map_err(|_| lost())?;
+    let body = body.map_err(|_| lost())?;
+    look(&line((first.unsigned_abs(), count), body, seq)?)
 }
 
 /// Hands over every page from that of entry `from` on, each with its hash, having checked that

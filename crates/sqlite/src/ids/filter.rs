@@ -67,6 +67,12 @@ impl Filter {
         }
     }
 
+    /// One word of those that a question about the fingerprint looks at. Whoever has many
+    /// questions touches them first, and the memory answers many at a time.
+    pub(crate) fn touch(&self, fingerprint: u64) -> u64 {
+        self.words[self.block(fingerprint, spread(fingerprint))][0]
+    }
+
     /// Whether the fingerprint may have been added.
     pub(crate) fn may_hold(&self, fingerprint: u64) -> bool {
         let mixed = spread(fingerprint);

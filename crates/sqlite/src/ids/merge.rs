@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::Id;
 use super::filter::{Filter, bucket};
-use super::run::{Run, clear, ids_of, read_bucket, write_bucket};
+use super::run::{Run, clear, ids_of, with_bucket, write_bucket};
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
 use crate::sql;
@@ -189,9 +189,12 @@ impl Merge {
     fn step(&mut self, connection: &Connection) -> Result<u64, Fault> {
         let mut ids: Vec<Id> = Vec::with_capacity(FAN_IN * 512);
         for run in &self.inputs {
-            ids.extend(ids_of(&read_bucket(connection, run.number, self.next)?));
+            with_bucket(connection, run.number, self.next, |body| {
+                ids.extend(ids_of(body));
+            })?;
         }
-        ids.sort_unstable();
+        // A sort that finds what is in order already.
+        ids.sort();
         ids.iter().for_each(|id| self.filter.add(id.0));
         let mut rest = ids.as_slice();
         for number in self.next * FAN_IN..(self.next + 1) * FAN_IN {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lingqian_io::Fault;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::Id;
 use super::filter::{Filter, bucket};
@@ -50,9 +50,10 @@ impl Run {
         fingerprint: u64,
         found: &mut Vec<u64>,
     ) -> Result<(), Fault> {
-        let body = read_bucket(connection, self.number, bucket(fingerprint, self.bits))?;
-        find_in(&body, fingerprint, found);
-        Ok(())
+        let bucket = bucket(fingerprint, self.bits);
+        with_bucket(connection, self.number, bucket, |body| {
+            find_in(body, fingerprint, found);
+        })
     }
 
     /// Notes that the run is whole.
@@ -173,17 +174,20 @@ pub(crate) fn write_bucket(
     written.map(|_| ()).map_err(fault)
 }
 
-/// The ids of a bucket, as they are stored.
-pub(crate) fn read_bucket(
+/// Lets somebody look at the ids of a bucket, as they are stored.
+pub(crate) fn with_bucket<R>(
     connection: &Connection,
     run: u64,
     bucket: usize,
-) -> Result<Vec<u8>, Fault> {
+    look: impl FnOnce(&[u8]) -> R,
+) -> Result<R, Fault> {
+    let lost = || damaged("id_buckets");
     let mut query = cached(connection, sql!("id_bucket"))?;
-    let found = query.query_row([slot(run, bucket)], |row| row.get(0));
-    let body: Option<Vec<u8>> = found.optional().map_err(fault)?;
-    let body = body.filter(|body| body.len() % ID_BYTES == 0);
-    body.ok_or_else(|| damaged("id_buckets"))
+    let mut rows = query.query([slot(run, bucket)]).map_err(fault)?;
+    let row = rows.next().map_err(fault)?.ok_or_else(lost)?;
+    let body = row.get_ref(0).map_err(fault)?.as_blob();
+    let body = body.ok().filter(|body| body.len() % ID_BYTES == 0);
+    body.map(look).ok_or_else(lost)
 }
 
 fn read_id(bytes: &[u8]) -> Id {
@@ -259,8 +263,9 @@ fn load_filter(
             return Err(damaged("id_buckets"));
         }
         if part.len() == EARLIER_PART_BYTES {
-            let ids = read_bucket(connection, run, bucket)?;
-            ids_of(&ids).for_each(|id| filter.add(id.0));
+            with_bucket(connection, run, bucket, |ids| {
+                ids_of(ids).for_each(|id| filter.add(id.0));
+            })?;
         } else if !filter.restore(bucket, &part) {
             return Err(damaged("id_buckets"));
         }
