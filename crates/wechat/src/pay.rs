@@ -122,6 +122,18 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         }
     }
 
+    /// Which merchant it is.
+    #[must_use]
+    pub fn mchid(&self) -> &MchId {
+        &self.settings.mchid
+    }
+
+    /// Whether messages that name this key can be proved without looking anywhere.
+    #[must_use]
+    pub fn holds(&self, serial: &str) -> bool {
+        self.trust.holds(serial)
+    }
+
     /// Looks at WeChat's list of certificates if that is due; a pass calls it now and then.
     ///
     /// # Errors
@@ -338,6 +350,19 @@ fn foreign(number: OutBillNo, origin: Origin) -> TransferReport {
     silent(number, origin, finding, Evidence::default())
 }
 
+/// Whoever holds one merchant's keys speaks for that merchant alone, whatever the message says.
+fn vouched(opened: Opened, mchid: &MchId) -> Result<Opened, Refusal> {
+    let Opened::Transfer(mut report) = opened else {
+        return Ok(opened);
+    };
+    match report.claims.mchid.as_deref() {
+        Some(named) if named != mchid.as_str() => return Err(Refusal::OtherMerchant),
+        Some(_) => {}
+        None => report.claims.mchid = Some(mchid.to_string()),
+    }
+    Ok(Opened::Transfer(report))
+}
+
 fn retry(word: &str) -> Fault {
     Fault::Retry(word.to_owned())
 }
@@ -419,7 +444,8 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
     async fn open(&self, notification: &Notification) -> Result<Opened, Refusal> {
         self.verified(&notification.headers, &notification.body)
             .await?;
-        notify::read(&self.settings.apiv3_key, &notification.body)
+        let opened = notify::read(&self.settings.apiv3_key, &notification.body)?;
+        vouched(opened, &self.settings.mchid)
     }
 
     /// Payouts are on the bill of the operation account where there is one, else on the basic
