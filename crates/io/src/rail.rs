@@ -124,6 +124,14 @@ pub trait Rail: Send + Sync + 'static {
         notification: &Notification,
     ) -> impl Future<Output = Result<Opened, Refusal>> + Send;
 
+    /// What the merchant can spend now, where WeChat tells this merchant: few may ask.
+    ///
+    /// # Errors
+    /// A fault when there is no answer.
+    fn balance(&self, _mchid: &MchId) -> impl Future<Output = Result<Option<Fen>, Fault>> + Send {
+        async { Ok(None) }
+    }
+
     /// Fetches the fund-flow bill of one day.
     ///
     /// # Errors

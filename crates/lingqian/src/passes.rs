@@ -143,16 +143,19 @@ async fn floats(wire: Wire) {
     loop {
         match float(&wire).await {
             Ok(float) => {
-                let left_hours = float.lasts_ms().map(|ms| ms / 3_600_000);
-                if left_hours.is_some_and(|left| left < hours) {
-                    let left = float.left.map_or(0, |left| left.0);
-                    let hourly = float.hourly.0;
-                    tracing::warn!(
-                        left_fen = left,
-                        hourly_fen = hourly,
-                        left_hours,
-                        "the money at WeChat is running out: top it up"
-                    );
+                for merchant in &float.merchants {
+                    let left_hours = merchant.lasts_ms().map(|ms| ms / 3_600_000);
+                    if left_hours.is_some_and(|left| left < hours) {
+                        let left_fen = merchant.left().map_or(0, |left| left.0);
+                        let hourly_fen = merchant.hourly.0;
+                        tracing::warn!(
+                            mchid = %merchant.mchid,
+                            left_fen,
+                            hourly_fen,
+                            left_hours,
+                            "the money at WeChat is running out: top it up"
+                        );
+                    }
                 }
                 match ages(&wire, &Limits::default(), &float).await {
                     Ok(ages) => wire.board().reckoned(&float, ages),

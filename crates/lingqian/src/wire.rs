@@ -28,7 +28,7 @@ use crate::world::{RealClock, RealDice};
 /// An answer of WeChat that has not come after this is unknown.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-type Pay = WechatMerchants<MerchantKey, EnvelopeSealer, RealClock, RealDice>;
+type Pay = WechatMerchants<WechatPay<MerchantKey, EnvelopeSealer, RealClock, RealDice>>;
 type Oauth = WechatApps<EnvelopeSealer, RealClock>;
 
 /// All ports of this process. Clones share them.

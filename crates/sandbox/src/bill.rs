@@ -75,6 +75,16 @@ pub(crate) fn apply(
     }))
 }
 
+/// What a merchant can spend, and what is locked.
+pub(crate) fn balance(member: &Member, books: &Books, account: &str) -> Result<Value, Refused> {
+    if account != ACCOUNT {
+        return Err(Refused::invalid("输入账户类型未开通"));
+    }
+    let locked = books.account(member.mchid()).locked;
+    let available = books.free_balance(member.mchid());
+    Ok(json!({ "available_amount": available, "pending_amount": locked }))
+}
+
 fn mac(member: &Member, day: i64, expires: i64) -> String {
     let text = format!("{}/{day}/{expires}", member.provision.secret);
     hex(&sha256(text.as_bytes()))

@@ -190,6 +190,7 @@ fn routes(world: Arc<World>) -> Router {
             &format!("{TRANSFERS}/out-bill-no/{{number}}/cancel"),
             post(v3),
         )
+        .route("/v3/merchant/fund/balance/{account}", get(v3))
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
         .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
@@ -463,6 +464,9 @@ fn call(world: &World, member: &Member, books: &mut Books, uri: &Uri) -> Result<
     }
     if path == "/v3/bill/fundflowbill" {
         return bill::apply(world, member, books, query);
+    }
+    if let Some(account) = path.strip_prefix("/v3/merchant/fund/balance/") {
+        return bill::balance(member, books, account);
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {

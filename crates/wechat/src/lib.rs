@@ -16,7 +16,7 @@ pub mod transfer;
 pub mod trust;
 pub mod turnover;
 
-pub use merchants::{WechatApps, WechatMerchants};
+pub use merchants::{OneMerchant, WechatApps, WechatMerchants};
 pub use oauth::WechatOauth;
 pub use pay::WechatPay;
 pub use settings::{OauthSettings, PaySettings};

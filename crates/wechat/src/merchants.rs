@@ -5,9 +5,11 @@
 //! waits for a person, and what may have been sent before stays in doubt.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 
 use lingqian_core::id::{AppId, MchId, OutBillNo};
 use lingqian_core::link::Identity;
+use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
@@ -20,16 +22,43 @@ use crate::transfer::silent;
 /// No keys of that merchant are here.
 const NO_MERCHANT: &str = "merchant_not_configured";
 
-/// The merchants of one installation.
-#[derive(Debug)]
-pub struct WechatMerchants<S, K, C, D> {
-    by: BTreeMap<MchId, WechatPay<S, K, C, D>>,
+/// A rail that is one merchant's.
+pub trait OneMerchant: Rail {
+    /// Whose.
+    fn mchid(&self) -> &MchId;
+
+    /// Whether messages that name this key can be proved without looking anywhere.
+    fn holds(&self, serial: &str) -> bool;
+
+    /// Looks at WeChat's list of certificates if that is due.
+    fn keep_certificates(&self) -> impl Future<Output = ()> + Send;
 }
 
-impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatMerchants<S, K, C, D> {
+impl<S: Signer, K: Sealer, C: Clock, D: Dice> OneMerchant for WechatPay<S, K, C, D> {
+    fn mchid(&self) -> &MchId {
+        WechatPay::mchid(self)
+    }
+
+    fn holds(&self, serial: &str) -> bool {
+        WechatPay::holds(self, serial)
+    }
+
+    async fn keep_certificates(&self) {
+        // What went wrong was said, and the next look is put off.
+        let _ = WechatPay::keep_certificates(self).await;
+    }
+}
+
+/// The merchants of one installation.
+#[derive(Debug)]
+pub struct WechatMerchants<R> {
+    by: BTreeMap<MchId, R>,
+}
+
+impl<R: OneMerchant> WechatMerchants<R> {
     /// These merchants; of two with the same number the later one counts.
     #[must_use]
-    pub fn new(merchants: impl IntoIterator<Item = WechatPay<S, K, C, D>>) -> Self {
+    pub fn new(merchants: impl IntoIterator<Item = R>) -> Self {
         let named = merchants.into_iter().map(|one| (one.mchid().clone(), one));
         WechatMerchants {
             by: named.collect(),
@@ -45,8 +74,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatMerchants<S, K, C, D> {
     /// Looks at WeChat's lists of certificates where that is due; a pass calls it now and then.
     pub async fn keep_certificates(&self) {
         for merchant in self.by.values() {
-            // What went wrong was said, and the next look is put off by the merchant itself.
-            let _ = merchant.keep_certificates().await;
+            merchant.keep_certificates().await;
         }
     }
 }
@@ -64,7 +92,7 @@ fn nobody(number: OutBillNo, origin: Origin, sends: bool) -> TransferReport {
     silent(number, origin, finding, Evidence::default())
 }
 
-impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatMerchants<S, K, C, D> {
+impl<R: OneMerchant> Rail for WechatMerchants<R> {
     async fn send(&self, order: &TransferOrder) -> TransferReport {
         match self.by.get(&order.mchid) {
             Some(merchant) => merchant.send(order).await,
@@ -111,6 +139,13 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatMerchants<S, K, C, 
             };
         }
         Err(refusal)
+    }
+
+    async fn balance(&self, mchid: &MchId) -> Result<Option<Fen>, Fault> {
+        match self.by.get(mchid) {
+            Some(merchant) => merchant.balance(mchid).await,
+            None => Ok(None),
+        }
     }
 
     async fn bill(&self, mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use lingqian_core::id::{MchId, OutBillNo};
+use lingqian_core::money::Fen;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_io::keys::KeyFault;
@@ -39,6 +40,9 @@ const KEY_BROKEN: &str = "key_broken";
 
 /// What the path of a download has in it and that of a call has not.
 const FILES: &str = "download";
+
+/// The accounts that payouts may leave, in the order in which they are asked for.
+const ACCOUNTS: [&str; 2] = ["OPERATION", "BASIC"];
 
 /// The largest bill that is unpacked, in bytes.
 const BILL_MAX: u64 = 2 * 1024 * 1024 * 1024;
@@ -78,6 +82,11 @@ struct BillAnswer {
     hash_type: String,
     hash_value: String,
     download_url: String,
+}
+
+#[derive(Deserialize)]
+struct BalanceAnswer {
+    available_amount: i64,
 }
 
 #[derive(Deserialize, Default)]
@@ -448,6 +457,32 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
         vouched(opened, &self.settings.mchid)
     }
 
+    /// Payouts leave the operation account where there is one, else the basic one. WeChat lets few
+    /// merchants ask; a refusal says nothing about the money.
+    async fn balance(&self, mchid: &MchId) -> Result<Option<Fen>, Fault> {
+        if *mchid != self.settings.mchid {
+            return Ok(None);
+        }
+        for account in ACCOUNTS {
+            self.bill.turn().await;
+            let path = format!("/v3/merchant/fund/balance/{account}");
+            let answered = self.call("GET", &path, Vec::new()).await.map_err(retry)?;
+            match answered.status {
+                200 => {}
+                400 | 403 | 404 => continue,
+                status => return Err(Fault::Retry(format!("no balance was told: {status}"))),
+            }
+            let answer = self.proved(answered).await;
+            if let Some(doubt) = answer.doubt {
+                return Err(retry(doubt));
+            }
+            let balance: BalanceAnswer = serde_json::from_slice(&answer.body)
+                .map_err(|_| retry("the answer about the balance does not read"))?;
+            return Ok(Some(Fen(balance.available_amount)));
+        }
+        Ok(None)
+    }
+
     /// Payouts are on the bill of the operation account where there is one, else on the basic
     /// one; the two are asked for in this order.
     async fn bill(&self, mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
@@ -456,7 +491,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
                 "the bill of another merchant was asked for".into(),
             ));
         }
-        for account in ["OPERATION", "BASIC"] {
+        for account in ACCOUNTS {
             self.bill.turn().await;
             let path = bill::apply_path(date, account);
             let answered = self.call("GET", &path, Vec::new()).await.map_err(retry)?;

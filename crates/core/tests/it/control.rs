@@ -2,12 +2,12 @@
 
 use lingqian_core::command::{Command, Manual, Outcome, Rejection};
 use lingqian_core::control::{Act, Actor, STOP_WAIT_MS, Scope, StopCause};
-use lingqian_core::id::{MchId, MerchantNo, OutBillNo};
+use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Queue, RESEND_WINDOW_MS, State};
 use lingqian_core::reconcile::Direction;
 use lingqian_core::risk::Reason;
-use lingqian_core::transfer::{Cure, Finding, Merchant, Origin};
+use lingqian_core::transfer::{Cure, Finding, Origin};
 
 use crate::world::{DAY_MS, NOON, World, line, mchid, merchant, po, report, request, unknown};
 

@@ -4,17 +4,14 @@ use lingqian_core::id::MchId;
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::{Cure, Finding};
 use lingqian_io::rail::{Notification, Opened, Refusal};
-use lingqian_io::twin::SeededDice;
 use lingqian_io::{Fault, Rail as _};
 use lingqian_wechat::WechatMerchants;
 use serde_json::{Value, json};
 
 use crate::notify::{FINISHED, envelope, paid, sealed};
-use crate::world::{
-    APIV3_KEY, Key, Listener, NOW, Plain, SERIAL, Say, Time, merchant, number, order,
-};
+use crate::world::{APIV3_KEY, Key, Listener, NOW, Pay, SERIAL, Say, merchant, number, order};
 
-type Merchants = WechatMerchants<Plain, Plain, Time, SeededDice>;
+type Merchants = WechatMerchants<Pay>;
 
 const A: &str = "1900000109";
 const B: &str = "1900000110";
