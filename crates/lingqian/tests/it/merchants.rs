@@ -311,7 +311,7 @@ async fn a_pool_splits_by_weight_quota_and_app_and_each_bill_is_reconciled_on_it
 async fn an_empty_account_stops_its_merchant_only_and_a_top_up_cures_it() {
     let world = World::start(150, "", "").await;
     let platform = world.serve();
-    for no in 0..16 {
+    for no in 0..24 {
         platform.user(&format!("u{no}"), None, 100).await;
         platform.withdraw(&format!("u{no}"), 100).await;
     }
@@ -321,7 +321,7 @@ async fn an_empty_account_stops_its_merchant_only_and_a_top_up_cures_it() {
         let (_, summary) = platform.call("GET", "/v1/summary", &Value::Null).await;
         waits = in_states(&summary, &["deferred"]);
         let done = in_states(&summary, &["paid"]) + waits;
-        (waits == 0 || done < 16).then(|| summary["payouts"].to_string())
+        (waits == 0 || done < 24).then(|| summary["payouts"].to_string())
     })
     .await;
     assert_eq!(
@@ -329,7 +329,7 @@ async fn an_empty_account_stops_its_merchant_only_and_a_top_up_cures_it() {
         100,
         "that is all it had for whole payouts"
     );
-    let first = 1_500 - 100 * i64::try_from(waits).expect("few");
+    let first = 2_300 - 100 * i64::try_from(waits).expect("few");
     assert_eq!(world.paid_fen(1).await, first);
     let (_, stops) = platform.call("GET", "/v1/stops", &Value::Null).await;
     let text = stops.to_string();
@@ -344,7 +344,7 @@ async fn an_empty_account_stops_its_merchant_only_and_a_top_up_cures_it() {
     assert!(!text.contains("\"all\""), "{text}");
     platform.user("late", None, 100).await;
     platform.withdraw("late", 100).await;
-    platform.paid(17 - waits).await;
+    platform.paid(25 - waits).await;
     assert_eq!(
         world.paid_fen(1).await,
         first + 100,
@@ -357,8 +357,8 @@ async fn an_empty_account_stops_its_merchant_only_and_a_top_up_cures_it() {
         .tell("clock", &json!({ "advance_seconds": 900 }))
         .await;
     let platform = world.serve();
-    platform.paid(17).await;
-    let second = 1_600 - first;
+    platform.paid(25).await;
+    let second = 2_400 - first;
     assert_eq!(
         (world.paid_fen(1).await, world.paid_fen(2).await),
         (first + 100, second)
