@@ -208,6 +208,51 @@ impl Books {
     fn apply(&mut self, record: Record) {
         match record {
             Record::Clock { offset_ms } => self.offset_ms = offset_ms,
+            record @ (Record::User { .. } | Record::Code { .. } | Record::Tokens { .. }) => {
+                self.apply_person(record);
+            }
+            Record::Created { transfer } => self.created(*transfer),
+            Record::Moved {
+                mchid,
+                number,
+                outcome,
+                at,
+            } => self.moved(&Id::new(&self.merchant(mchid), &number), outcome, at),
+            Record::Flow { mut line } => {
+                line.mchid = self.merchant(line.mchid);
+                let account = self.account_mut(&line.mchid);
+                account.balance = line.balance;
+                account.flow.push(line);
+            }
+            Record::Notify {
+                id,
+                mchid,
+                number,
+                due_at,
+            } => self.notify(id, Id::new(&self.merchant(mchid), &number), due_at),
+            Record::Bound {
+                mchid,
+                appid,
+                bound,
+            } => {
+                let binding = (mchid, appid);
+                if bound {
+                    self.bindings.insert(binding);
+                } else {
+                    self.bindings.remove(&binding);
+                }
+            }
+            Record::Notified {
+                id,
+                delivered,
+                next_due_at,
+            } => self.notified(id, delivered, next_due_at),
+        }
+    }
+
+    /// A person, and what was handed out in their name.
+    fn apply_person(&mut self, record: Record) {
+        match record {
             Record::User {
                 name,
                 real_name,
@@ -259,42 +304,7 @@ impl Books {
                 };
                 self.granted(code, grant, (access, refresh));
             }
-            Record::Created { transfer } => self.created(*transfer),
-            Record::Moved {
-                mchid,
-                number,
-                outcome,
-                at,
-            } => self.moved(&Id::new(&self.merchant(mchid), &number), outcome, at),
-            Record::Flow { mut line } => {
-                line.mchid = self.merchant(line.mchid);
-                let account = self.account_mut(&line.mchid);
-                account.balance = line.balance;
-                account.flow.push(line);
-            }
-            Record::Notify {
-                id,
-                mchid,
-                number,
-                due_at,
-            } => self.notify(id, Id::new(&self.merchant(mchid), &number), due_at),
-            Record::Bound {
-                mchid,
-                appid,
-                bound,
-            } => {
-                let binding = (mchid, appid);
-                if bound {
-                    self.bindings.insert(binding);
-                } else {
-                    self.bindings.remove(&binding);
-                }
-            }
-            Record::Notified {
-                id,
-                delivered,
-                next_due_at,
-            } => self.notified(id, delivered, next_due_at),
+            _ => {}
         }
     }
 

@@ -459,6 +459,10 @@ async fn a_merchant_that_is_taken_out_begins_nothing_and_what_it_began_is_safe()
     assert!(spent <= 1_300, "nobody was paid twice: {spent}");
 }
 
+/// Two merchants whose files are all that is said of them.
+const TWO: &str = "[[merchants]]\nno = 1\ncredentials = \"merchant-1\"\n\
+                   [[merchants]]\nno = 2\ncredentials = \"merchant-2\"\n";
+
 #[test]
 fn a_configuration_that_cannot_work_says_which_merchant_and_what_to_do() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -477,8 +481,7 @@ fn a_configuration_that_cannot_work_says_which_merchant_and_what_to_do() {
         let file = data.join(format!("merchant-{no}/credentials.json"));
         read(&file)["mchid"].as_str().expect("text").to_owned()
     };
-    let two = "[[merchants]]\nno = 1\ncredentials = \"merchant-1\"\n\
-               [[merchants]]\nno = 2\ncredentials = \"merchant-2\"\n";
+    let two = TWO;
     let refused = |config: &str| {
         std::fs::write(data.join("lingqian.toml"), config).expect("written");
         let output = run(&data, &["pass", "assess", "--once"]);
