@@ -24,12 +24,12 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Three readers, 16 and 4 MiB of cache, a log of 128 MiB, and 458,752 recent ids; 256 MiB are
+    /// Three readers, 8 and 4 MiB of cache, a log of 128 MiB, and 458,752 recent ids; 256 MiB are
     /// proved at the start, and then 16 MiB a second.
     fn default() -> Self {
         Options {
             readers: 3,
-            writer_cache_kib: 16_384,
+            writer_cache_kib: 8_192,
             reader_cache_kib: 4_096,
             checkpoint_pages: 16_000,
             recent_ids: RECENT_IDS,
