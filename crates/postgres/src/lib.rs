@@ -15,6 +15,7 @@ mod earn;
 mod events;
 mod fault;
 mod journal;
+mod lane;
 mod names;
 mod payouts;
 mod people;
@@ -28,6 +29,7 @@ mod settle;
 mod tid;
 mod tls;
 mod turns;
+mod withdraw;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,22 +40,26 @@ use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
+use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
-    StatementLine, Store, Summary,
+    StatementLine, Store, Summary, WithdrawalAnswer,
 };
 
 use crate::address::Address;
 pub use crate::alone::Alone;
 use crate::basis::Basis;
 use crate::codec::{payout_id, text};
+use crate::earn::Asked;
 use crate::pool::{Connections, Session, Use};
 use crate::settle::{Books, apart};
+use crate::withdraw::Requests;
 
 /// A query of the `queries` folder.
 macro_rules! sql {
@@ -115,8 +121,8 @@ impl PostgresStore {
     /// server on another machine is not spoken to without, unless `sslmode=disable` says so.
     ///
     /// # Errors
-    /// [`Fault::Retry`] when nobody answers; [`Fault::Broken`] when the address does not read,
-    /// the server refuses us, or the tables were made by a newer program.
+    /// [`Fault::Retry`] when nobody answers; [`Fault::Broken`] when the address does not read or
+    /// the server refuses us; [`Fault::Newer`] when the tables need a newer program.
     pub async fn open(url: &str) -> Result<PostgresStore, Fault> {
         PostgresStore::open_with(url, Options::default()).await
     }
@@ -203,9 +209,29 @@ impl Store for PostgresStore {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let asked = Asked { now, batch: events };
         let books = Arc::clone(&self.books);
         let turn = books.turns.take().await;
-        apart(async move { earn::earn(&books, turn, now, &events).await }).await
+        apart(async move { lane::settle(&books, turn, &asked).await }).await
+    }
+
+    async fn withdraw(
+        &self,
+        now: Timestamp,
+        policy: &Policy,
+        requests: Vec<Withdrawal>,
+    ) -> Result<Vec<WithdrawalAnswer>, Fault> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = Requests {
+            now,
+            policy: policy.clone(),
+            all: requests,
+        };
+        let books = Arc::clone(&self.books);
+        let turn = books.turns.take().await;
+        apart(async move { lane::settle(&books, turn, &asked).await }).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {

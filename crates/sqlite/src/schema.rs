@@ -157,7 +157,7 @@ fn applied(connection: &Connection) -> Result<usize, Fault> {
     let known = MIGRATIONS.len();
     match usize::try_from(version) {
         Ok(applied) if applied <= known => Ok(applied),
-        _ => Err(Fault::Broken(format!(
+        _ => Err(Fault::Newer(format!(
             "the database has schema {version} and this program knows up to {known}; use a newer \
              program"
         ))),
