@@ -459,12 +459,23 @@ impl Config {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Config = toml::from_str(&text)
+        let config = Config::parse(&text)
             .with_context(|| format!("{} is not a valid configuration", path.display()))?;
         config
             .check()
             .with_context(|| format!("{} cannot work", path.display()))?;
         Ok(config)
+    }
+
+    /// Reads the text. What is wrong is told with its line and without the line's words, which may
+    /// be a secret in the wrong place.
+    fn parse(text: &str) -> anyhow::Result<Config> {
+        toml::from_str(text).map_err(|error| {
+            let begin = error.span().map_or(0, |span| span.start);
+            let before = text.get(..begin).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            anyhow::anyhow!("line {line}: {}", error.message())
+        })
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -505,12 +516,11 @@ mod tests {
 
     #[test]
     fn a_misspelt_setting_is_an_error_that_names_it() {
-        let error = toml::from_str::<Config>("[policy]\npayout_maximum_fen = 1\n");
+        let error = Config::parse("[policy]\npayout_maximum_fen = 1\n").expect_err("unknown");
+        let error = error.to_string();
         assert!(
-            error
-                .expect_err("unknown")
-                .to_string()
-                .contains("payout_maximum_fen")
+            error.starts_with("line 2: ") && error.contains("payout_maximum_fen"),
+            "{error}"
         );
     }
 

@@ -350,7 +350,7 @@ mod tests {
     /// What is wrong with a configuration of two merchants and this besides.
     fn wrong(more: &str) -> String {
         let text = format!("{TWO}{more}");
-        let config: Config = match toml::from_str(&text) {
+        let config = match Config::parse(&text) {
             Ok(config) => config,
             Err(error) => return error.to_string(),
         };
