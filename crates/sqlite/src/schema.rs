@@ -12,7 +12,7 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -31,6 +31,7 @@ const MIGRATIONS: [(&str, &str); 6] = [
         "0006_attempts_and_stops",
         include_str!("../migrations/0006_attempts_and_stops.sql"),
     ),
+    ("0007_outbox", include_str!("../migrations/0007_outbox.sql")),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
