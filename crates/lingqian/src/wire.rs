@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use lingqian_core::id::{AppId, IdFault, MchId};
 use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
+use lingqian_hooks::{HttpCourier, Reach};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
 use lingqian_keys::{EnvelopeSealer, MerchantKey};
@@ -48,6 +49,7 @@ struct Parts {
     mchid: MchId,
     app: AppId,
     board: Arc<Board>,
+    courier: HttpCourier,
     /// Of the sandbox, where there is one.
     sandbox_url: Option<String>,
 }
@@ -174,6 +176,12 @@ impl Wire {
         }
         let url = home.store().unwrap_or(&config.store.url);
         let store = AnyStore::open(home, url, purpose).await?;
+        let reach = if config.webhooks.allow_private {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        };
+        let courier = HttpCourier::new(reach, config.webhooks.timeout());
         Ok(Wire {
             parts: Arc::new(Parts {
                 store,
@@ -186,6 +194,7 @@ impl Wire {
                 mchid,
                 app,
                 board: Arc::default(),
+                courier,
                 sandbox_url,
             }),
         })
@@ -211,6 +220,11 @@ impl Wire {
     /// What the passes saw last.
     pub(crate) fn board(&self) -> &Arc<Board> {
         &self.parts.board
+    }
+
+    /// Who carries messages to endpoints.
+    pub(crate) fn courier(&self) -> &HttpCourier {
+        &self.parts.courier
     }
 
     /// The merchant that pays.

@@ -15,3 +15,4 @@ mod shared;
 mod stories;
 mod system;
 mod tokens;
+mod webhooks;
