@@ -31,7 +31,7 @@ const MIGRATIONS: [(&str, &str); 7] = [
         "0006_attempts_and_stops",
         include_str!("../migrations/0006_attempts_and_stops.sql"),
     ),
-    ("0007_outbox", include_str!("../migrations/0007_outbox.sql")),
+    ("0008_outbox", include_str!("../migrations/0008_outbox.sql")),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
