@@ -58,7 +58,9 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         Command::SetFrozen { user, frozen, act } => {
             user::set_frozen(moment, (user, *frozen), act.as_ref(), facts)
         }
-        Command::StartLink { user, state } => link::start(moment, user, *state, facts),
+        Command::StartLink { user, app, state } => {
+            link::start(moment, (user, app.as_ref()), *state, facts)
+        }
         Command::RedeemState { state } => link::redeem(moment, *state, facts),
         Command::CompleteLink { state, identity } => {
             link::complete(moment, *state, identity, facts)
@@ -92,12 +94,15 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
             let merchant = merchant(mchid, facts)?.no;
             reconcile::record_line(moment, (merchant, *date), line, facts)
         }
-        Command::CheckEnded { payout, date } => Ok(reconcile::check_ended(
-            moment,
-            *date,
-            known(*payout, facts)?,
-            facts,
-        )),
+        Command::CheckEnded {
+            mchid,
+            payout,
+            date,
+        } => {
+            let merchant = merchant(mchid, facts)?.no;
+            let payout = known(*payout, facts)?;
+            reconcile::check_ended(moment, (merchant, *date), payout, facts)
+        }
         Command::CloseBill { mchid, bill } => {
             let bill = Bill {
                 merchant: merchant(mchid, facts)?.no,
