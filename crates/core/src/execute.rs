@@ -103,17 +103,19 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
             let payout = known(*payout, facts)?;
             reconcile::check_ended(moment, (merchant, *date), payout, facts)
         }
-        Command::CloseBill { mchid, bill } => {
-            let bill = Bill {
-                merchant: merchant(mchid, facts)?.no,
-                ..bill.clone()
-            };
-            done(Changes {
-                bills: vec![bill],
-                ..Changes::default()
-            })
-        }
+        Command::CloseBill { mchid, bill } => close_bill(mchid, bill, facts),
     }
+}
+
+fn close_bill(mchid: &MchId, bill: &Bill, facts: &Facts) -> Decision {
+    let bill = Bill {
+        merchant: merchant(mchid, facts)?.no,
+        ..bill.clone()
+    };
+    done(Changes {
+        bills: vec![bill],
+        ..Changes::default()
+    })
 }
 
 fn done(changes: Changes) -> Decision {

@@ -218,9 +218,10 @@ fn about_payout(now: Timestamp, event: Event, payout: &Payout, facts: &Facts) ->
 /// told to those who ask for it.
 fn payout_row(payout: &Payout, user: &UserId) -> String {
     let attempt = payout.state.attempt();
-    let paid_at = match &payout.state {
-        State::Paid(_, at) => Some(*at),
-        _ => None,
+    let paid_at = if let State::Paid(_, at) = &payout.state {
+        Some(*at)
+    } else {
+        None
     };
     Object::new()
         .text("id", &payout.id.to_string())
