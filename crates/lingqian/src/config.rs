@@ -5,6 +5,7 @@ pub(crate) mod merchants;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lingqian_core::earning::{self, COOLING_DAYS_MAX, Terms};
@@ -48,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) audit: Audit,
     /// The money at WeChat.
     pub(crate) float: Float,
+    /// Messages to endpoints.
+    pub(crate) webhooks: Webhooks,
     /// The catalogue of earnings.
     pub(crate) kinds: Vec<Kind>,
 }
@@ -77,6 +80,7 @@ impl Default for Config {
             sweep: Sweep::default(),
             audit: Audit::default(),
             float: Float::default(),
+            webhooks: Webhooks::default(),
             kinds: vec![
                 kind(1, "ad_view", None, "incidental"),
                 kind(2, "sign_in", Some(2_500), "incidental"),
@@ -448,6 +452,32 @@ pub(crate) struct Float {
 impl Default for Float {
     fn default() -> Self {
         Float { alert_hours: 12 }
+    }
+}
+
+/// Messages to endpoints of webhooks.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Webhooks {
+    /// Whether messages may go to machines of this network, and in clear text.
+    pub(crate) allow_private: bool,
+    /// How long an answer may take.
+    pub(crate) timeout_seconds: u64,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Webhooks {
+            allow_private: false,
+            timeout_seconds: 15,
+        }
+    }
+}
+
+impl Webhooks {
+    /// Shorter than a lease, so that nobody else sends the same meanwhile.
+    pub(crate) fn timeout(self) -> Duration {
+        Duration::from_secs(self.timeout_seconds.clamp(1, 60))
     }
 }
 

@@ -7,6 +7,7 @@ use lingqian_core::id::{AppId, MchId};
 use lingqian_core::transfer::Merchant;
 use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
+use lingqian_hooks::{HttpCourier, Reach};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
 use lingqian_keys::{EnvelopeSealer, MerchantKey};
@@ -47,6 +48,7 @@ struct Parts {
     config: Config,
     merchants: Vec<Merchant>,
     board: Arc<Board>,
+    courier: HttpCourier,
     /// Of the sandbox, where there is one.
     sandbox_url: Option<String>,
 }
@@ -146,6 +148,12 @@ impl Wire {
         }
         let url = home.store().unwrap_or(&config.store.url);
         let store = AnyStore::open(home, url, purpose).await?;
+        let reach = if config.webhooks.allow_private {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        };
+        let courier = HttpCourier::new(reach, config.webhooks.timeout());
         Ok(Wire {
             parts: Arc::new(Parts {
                 store,
@@ -157,6 +165,7 @@ impl Wire {
                 config,
                 merchants,
                 board: Arc::default(),
+                courier,
                 sandbox_url,
             }),
         })
@@ -182,6 +191,11 @@ impl Wire {
     /// What the passes saw last.
     pub(crate) fn board(&self) -> &Arc<Board> {
         &self.parts.board
+    }
+
+    /// Who carries messages to endpoints.
+    pub(crate) fn courier(&self) -> &HttpCourier {
+        &self.parts.courier
     }
 
     /// The merchants of the configuration, by their numbers in the books.

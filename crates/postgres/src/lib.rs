@@ -17,6 +17,7 @@ mod fault;
 mod journal;
 mod lane;
 mod names;
+mod outbox;
 mod payouts;
 mod people;
 mod pool;
@@ -36,9 +37,11 @@ use std::time::Duration;
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
+use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::money::{Fen, Micros};
+use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -46,6 +49,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
@@ -359,6 +363,70 @@ impl Browse for PostgresStore {
         let session = self.look().await?;
         let summary = browse::summary(&session).await?;
         Self::seen(session, summary).await
+    }
+}
+
+impl Outbox for PostgresStore {
+    async fn notices(&self, after: i64, limit: u32) -> Result<Vec<Told>, Fault> {
+        let session = self.look().await?;
+        let told = outbox::notices(&session, after, limit).await?;
+        Self::seen(session, told).await
+    }
+
+    async fn newest_notice(&self) -> Result<i64, Fault> {
+        let session = self.look().await?;
+        let newest = outbox::newest(&session).await?;
+        Self::seen(session, newest).await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<(Endpoint, Health)>, Fault> {
+        let session = self.look().await?;
+        let endpoints = outbox::endpoints(&session).await?;
+        Self::seen(session, endpoints).await
+    }
+
+    async fn deliveries(
+        &self,
+        endpoint: &EndpointId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<DeliveryLine>, Fault> {
+        let session = self.look().await?;
+        let lines = outbox::deliveries(&session, endpoint, after, limit).await?;
+        Self::seen(session, lines).await
+    }
+
+    async fn plan(&self, now: Timestamp, limit: u32) -> Result<u64, Fault> {
+        let mut session = self.books.writers.get().await?;
+        session.begin(settle::BEGIN).await?;
+        let looked = outbox::plan(&session, now, limit).await?;
+        session.commit().await.map_err(fault::fault)?;
+        Ok(looked)
+    }
+
+    async fn claim_deliveries(&self, wish: Wish) -> Result<Vec<Delivery>, Fault> {
+        let session = self.books.writers.get().await?;
+        outbox::claim(&session, wish).await
+    }
+
+    async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
+        let mut session = self.books.writers.get().await?;
+        session.begin(settle::BEGIN).await?;
+        outbox::report(&session, reports).await?;
+        session.commit().await.map_err(fault::fault)
+    }
+
+    async fn replay(
+        &self,
+        endpoint: &EndpointId,
+        numbers: (i64, i64),
+        now: Timestamp,
+    ) -> Result<u64, Fault> {
+        let mut session = self.books.writers.get().await?;
+        session.begin(settle::BEGIN).await?;
+        let made = outbox::replay(&session, endpoint, numbers, now).await?;
+        session.commit().await.map_err(fault::fault)?;
+        Ok(made)
     }
 }
 

@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -39,6 +39,12 @@ const MIGRATIONS: [Migration; 3] = [
         name: "0003_views",
         sql: include_str!("../migrations/0003_views.sql"),
         needs: 2,
+    },
+    // Who does not know of notices would change payouts and tell nobody.
+    Migration {
+        name: "0004_outbox",
+        sql: include_str!("../migrations/0004_outbox.sql"),
+        needs: 4,
     },
 ];
 
