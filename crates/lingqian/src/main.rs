@@ -15,6 +15,7 @@ mod passes;
 mod platform;
 mod progress;
 mod quickstart;
+mod rail;
 mod store;
 mod table;
 mod vault;

@@ -89,7 +89,7 @@ async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
         no: MerchantNo(1),
         mchid: wire.mchid().clone(),
         app: wire.app().clone(),
-        scene: texts.scene.clone(),
+        scene: texts.rail.first().scene(&texts.scene),
         scene_report: texts.scene_report.clone(),
         remark: texts.remark.clone(),
         weight: 1,

@@ -11,7 +11,7 @@ use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
-use lingqian_keys::{EnvelopeSealer, MerchantKey};
+use lingqian_keys::EnvelopeSealer;
 use lingqian_sandbox::Credentials;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
@@ -21,14 +21,14 @@ use serde::Deserialize;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
+use crate::rail::{self, OldAccount, Pay, Place};
 use crate::store::{AnyStore, Purpose};
 use crate::vault::{Next, Vault};
 use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
-const ANSWER_WAIT: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-type Pay = WechatPay<MerchantKey, EnvelopeSealer, RealClock, RealDice>;
 type Oauth = WechatOauth<EnvelopeSealer, RealClock>;
 
 /// All ports of this process. Clones share them.
@@ -62,6 +62,8 @@ struct Account {
     apiv3_key: String,
     public_key_id: Option<String>,
     next: Option<Next>,
+    #[serde(flatten)]
+    old: OldAccount,
 }
 
 impl Ports for Wire {
@@ -167,7 +169,14 @@ impl Wire {
             clock: clock.clone(),
             dice,
         };
-        let mut rail = WechatPay::new(pay, Arc::new(trust(&dir, &account)?), stand);
+        let pay = WechatPay::new(pay, Arc::new(trust(&dir, &account)?), stand);
+        let place = Place {
+            dir: &dir,
+            base_url: url(&config.wechat.pay_url),
+            mchid: &mchid,
+            app: &app,
+        };
+        let mut rail = rail::rails(pay, &config.merchant.rail, &account.old, &place)?;
         if let Some(next) = &account.next {
             let (key, from) = vault.next(&dir, next)?;
             rail = rail.followed_by(key, from);

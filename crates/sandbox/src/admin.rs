@@ -10,9 +10,11 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::batch::ItemStatus;
 use crate::books::{Books, Outcome, rfc3339};
 use crate::faults::Faults;
 use crate::journal::Record;
+use crate::old::Status;
 use crate::robot::ask_user;
 use crate::server::World;
 use crate::settings::Robot;
@@ -71,6 +73,24 @@ pub(crate) async fn summary(State(world): Shared) -> Json<Value> {
             *paid.entry(transfer.openid.as_str()).or_default() += transfer.amount;
         }
     }
+    let mut items: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+    for item in books.batches.values().flat_map(|batch| &batch.items) {
+        let sum = items.entry(item.status.word()).or_default();
+        sum.0 += 1;
+        sum.1 += item.amount;
+        if item.status == ItemStatus::Success {
+            *paid.entry(item.openid.as_str()).or_default() += item.amount;
+        }
+    }
+    let mut payments: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+    for payment in books.payments.values() {
+        let sum = payments.entry(payment.status.word()).or_default();
+        sum.0 += 1;
+        sum.1 += payment.amount;
+        if payment.status == Status::Success {
+            *paid.entry(payment.openid.as_str()).or_default() += payment.amount;
+        }
+    }
     let came_in: i64 = books
         .flow
         .iter()
@@ -87,11 +107,15 @@ pub(crate) async fn summary(State(world): Shared) -> Json<Value> {
         (word.to_owned(), json!({ "count": count, "fen": fen }))
     };
     let states: serde_json::Map<String, Value> = states.into_iter().map(word).collect();
+    let items: serde_json::Map<String, Value> = items.into_iter().map(word).collect();
+    let payments: serde_json::Map<String, Value> = payments.into_iter().map(word).collect();
     Json(json!({
         "came_in_fen": came_in,
         "out_fen": out,
         "balance_fen": books.balance,
         "transfers": states,
+        "batch_items": items,
+        "payments": payments,
         "paid_people": paid.len(),
         "paid_fen": paid.values().sum::<i64>(),
         "paid_per_openid_fen": paid,
@@ -257,13 +281,11 @@ pub(crate) async fn redeliver(State(world): Shared, Path(id): Path<u64>) -> Resp
     let found = {
         let books = world.books();
         let notice = books.notices.get(&id);
-        notice
-            .and_then(|notice| books.transfers.get(&notice.number))
-            .cloned()
+        notice.and_then(|notice| notify::message(&books, &notice.number))
     };
-    let Some(transfer) = found else {
+    let Some(message) = found else {
         return bad("there is no such notification");
     };
-    let delivered = notify::post(&world, &transfer, id, false).await;
+    let delivered = notify::post(&world, &message, id, false).await;
     Json(json!({ "id": id, "delivered": delivered })).into_response()
 }

@@ -6,8 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Batch;
 use crate::crypto::{base64, sha256};
 use crate::journal::{Journal, Promise, Record};
+use crate::old::Payment;
 use crate::settings::Booking;
 
 /// Milliseconds that Beijing is ahead of UTC.
@@ -146,6 +148,14 @@ pub(crate) struct Books {
     pub(crate) by_bill_no: BTreeMap<String, String>,
     /// Transfers that wait for their user, by the time of their making.
     pub(crate) waiting: BTreeSet<(i64, String)>,
+    /// Batches, and those that move on by themselves, by the time when they do.
+    pub(crate) batches: BTreeMap<String, Batch>,
+    pub(crate) batches_due: BTreeSet<(i64, String)>,
+    /// Payments of the old API, how often and how much each openid was paid by them on a day, and
+    /// the sum of what is under way, batches among it.
+    pub(crate) payments: BTreeMap<String, Payment>,
+    pub(crate) paid_days: BTreeMap<(String, i64), (u32, i64)>,
+    pub(crate) paying: i64,
     pub(crate) flow: Vec<FlowLine>,
     pub(crate) balance: i64,
     /// The sum of what waits for users.
@@ -203,6 +213,11 @@ impl Books {
             transfers: BTreeMap::new(),
             by_bill_no: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            batches: BTreeMap::new(),
+            batches_due: BTreeSet::new(),
+            payments: BTreeMap::new(),
+            paid_days: BTreeMap::new(),
+            paying: 0,
             flow: Vec::new(),
             balance: 0,
             locked: 0,
@@ -287,6 +302,8 @@ impl Books {
                 outcome,
                 at,
             } => self.moved(number, outcome, at),
+            Record::Batch { batch } => self.batched(*batch),
+            Record::Payment { payment } => self.paid(*payment),
             Record::Flow { line } => {
                 self.balance = line.balance;
                 self.flow.push(line);
@@ -370,10 +387,11 @@ impl Books {
 
     /// What can still be locked: the account's balance without what is locked for others.
     pub(crate) fn free_balance(&self) -> i64 {
-        match self.booking {
+        let free = match self.booking {
             Booking::AtLock => self.balance,
             Booking::AtSuccess => self.balance - self.locked,
-        }
+        };
+        free - self.paying
     }
 
     /// Books a movement on the merchant's account, now.
@@ -400,10 +418,15 @@ impl Books {
     /// Moves a transfer, with everything that comes with it: lines on the account, and a
     /// notification at the end. Whoever kills the sandbox finds all of it or nothing.
     pub(crate) fn advance(&mut self, number: &str, outcome: Outcome) {
+        self.together(|books| books.advance_gathered(number, outcome));
+    }
+
+    /// What is recorded meanwhile is written together or not at all.
+    pub(crate) fn together(&mut self, change: impl FnOnce(&mut Books)) {
         if let Some(journal) = &mut self.journal {
             journal.begin();
         }
-        self.advance_gathered(number, outcome);
+        change(self);
         if let Some(journal) = &mut self.journal {
             journal.end();
         }
@@ -433,12 +456,15 @@ impl Books {
             at,
         });
         if notify {
-            let id = self.notices.len() as u64 + 1;
-            self.record(Record::Notify {
-                id,
-                number: number.to_owned(),
-                due_at: at,
-            });
+            self.announce(number.to_owned());
         }
+    }
+
+    /// Something ended and is to be announced: a transfer by its number, other things by their
+    /// kind, a slash and their number.
+    pub(crate) fn announce(&mut self, number: String) {
+        let id = self.notices.len() as u64 + 1;
+        let due_at = self.now();
+        self.record(Record::Notify { id, number, due_at });
     }
 }

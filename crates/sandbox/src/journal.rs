@@ -10,7 +10,9 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::batch::Batch;
 use crate::books::{FlowLine, Outcome, Transfer};
+use crate::old::Payment;
 
 /// One thing that happened.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -49,6 +51,10 @@ pub(crate) enum Record {
         outcome: Outcome,
         at: i64,
     },
+    /// A batch, as it stands now.
+    Batch { batch: Box<Batch> },
+    /// A payment of the old API, as it stands now.
+    Payment { payment: Box<Payment> },
     /// Money moved on the merchant's account.
     Flow { line: FlowLine },
     /// A notification is due.

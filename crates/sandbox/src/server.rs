@@ -14,6 +14,7 @@ use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener as _;
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -32,7 +33,11 @@ use crate::journal::{Journal, Record};
 use crate::provision::{Credentials, Provision};
 use crate::robot::{ask_user, finish_cancel};
 use crate::settings::{Robot, Settings};
-use crate::{admin, bill, notify, oauth, transfer};
+use crate::tls::{self, Peer};
+use crate::{admin, batch, bill, notify, oauth, old, transfer};
+
+/// Where batches are.
+const BATCHES: &str = "/v3/transfer/batches";
 
 /// The largest request, in bytes.
 const BODY_MAX: usize = 1_048_576;
@@ -110,7 +115,7 @@ impl World {
             let mut books = self.books();
             let offset_ms = books.offset_ms + ms;
             books.record(Record::Clock { offset_ms });
-            transfer::close_due(&mut books);
+            pass(self, &mut books);
             books.promise()
         };
         if let Some(promise) = promise {
@@ -125,6 +130,7 @@ impl World {
 pub struct Sandbox {
     world: Arc<World>,
     addr: SocketAddr,
+    over_tls: Option<(SocketAddr, String)>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -151,7 +157,6 @@ impl Sandbox {
             );
         }
         let cancelling = transfer::go_on(&mut books);
-        transfer::close_due(&mut books);
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
@@ -172,6 +177,7 @@ impl Sandbox {
             by_public_key: Mutex::new(true),
             wake: Notify::new(),
         });
+        pass(&world, &mut world.books());
         let waiting: Vec<String> = world
             .books()
             .waiting
@@ -185,14 +191,21 @@ impl Sandbox {
             finish_cancel(&world, number);
         }
         let (stop, stopped) = watch::channel(false);
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(serve(listener, Arc::clone(&world), stopped)),
             tokio::spawn(notify::run(Arc::clone(&world))),
             tokio::spawn(tick(Arc::clone(&world))),
         ];
+        let mut over_tls = None;
+        if let Some(at) = world.settings.tls {
+            let (listener, authority) = tls::listen(&world.settings.data, at).await?;
+            over_tls = Some((listener.local_addr()?, authority));
+            tasks.push(tokio::spawn(serve_tls(listener, Arc::clone(&world))));
+        }
         Ok(Sandbox {
             world,
             addr,
+            over_tls,
             stop,
             tasks,
         })
@@ -208,6 +221,14 @@ impl Sandbox {
     #[must_use]
     pub fn url(&self) -> String {
         self.world.url.clone()
+    }
+
+    /// `https://` and the address with TLS, and the certificate in PEM of the authority that it
+    /// rests on; nothing where no such address was asked for.
+    #[must_use]
+    pub fn tls(&self) -> Option<(String, &str)> {
+        let (addr, authority) = self.over_tls.as_ref()?;
+        Some((format!("https://{addr}"), authority))
     }
 
     /// What a client needs.
@@ -258,11 +279,25 @@ async fn serve(listener: TcpListener, world: Arc<World>, mut stopped: watch::Rec
     }
 }
 
+async fn serve_tls(listener: tls::TlsListener, world: Arc<World>) {
+    let routes = routes(world).into_make_service_with_connect_info::<Peer>();
+    if let Err(error) = axum::serve(listener, routes).await {
+        tracing::error!(%error, "the sandbox stopped serving over TLS");
+    }
+}
+
+/// What is due by the business clock happens.
+fn pass(world: &World, books: &mut Books) {
+    transfer::close_due(books);
+    batch::pass(world, books);
+    old::pass(books);
+}
+
 /// Time passes: what waits for a day ends.
 async fn tick(world: Arc<World>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        transfer::close_due(&mut world.books());
+        pass(&world, &mut world.books());
         world.wake_notifier();
     }
 }
@@ -274,11 +309,21 @@ fn routes(world: Arc<World>) -> Router {
         .route("/sns/{*call}", get(sns))
         .route("/v3/certificates", get(v3))
         .route(TRANSFERS, post(create))
+        .route("/v3/transfer/batches", post(create))
+        .route("/v3/transfer/batches/{*number}", get(v3))
         .route(&format!("{TRANSFERS}/out-bill-no/{{number}}"), get(v3))
         .route(&format!("{TRANSFERS}/transfer-bill-no/{{number}}"), get(v3))
         .route(
             &format!("{TRANSFERS}/out-bill-no/{{number}}/cancel"),
             post(v3),
+        )
+        .route(
+            "/mmpaymkttransfers/promotion/transfers",
+            post(old::transfers),
+        )
+        .route(
+            "/mmpaymkttransfers/gettransferinfo",
+            post(old::transfer_info),
         )
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
@@ -376,10 +421,13 @@ async fn create(
         return answer(&world, &headers, Err(refused), Signing::Right);
     }
     let wanted: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let number = wanted["out_bill_no"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let is_batch = path.starts_with(BATCHES);
+    let named = if is_batch {
+        "out_batch_no"
+    } else {
+        "out_bill_no"
+    };
+    let number = wanted[named].as_str().unwrap_or_default().to_owned();
     let strikes = |fault| world.faults().strikes(fault, &number);
     if let Some(refused) = refused_before(&world, &number) {
         return answer(&world, &headers, Err(refused), Signing::Right);
@@ -388,7 +436,11 @@ async fn create(
     let (result, fresh, promise) = {
         let mut books = world.books();
         let known = books.transfers.contains_key(&number);
-        let result = transfer::create(&world, &mut books, &body);
+        let result = if is_batch {
+            batch::create(&world, &mut books, &body)
+        } else {
+            transfer::create(&world, &mut books, &body)
+        };
         (result, !known, books.promise())
     };
     let kept = match promise {
@@ -398,7 +450,7 @@ async fn create(
     if kept.is_err() {
         return answer(&world, &headers, Err(system_error()), Signing::Right);
     }
-    if result.is_ok() && fresh {
+    if result.is_ok() && fresh && !is_batch {
         ask_user(&world, number.clone());
         world.wake_notifier();
     }
@@ -462,7 +514,7 @@ fn denied_after(world: &World, number: &str) -> Option<Refused> {
 }
 
 /// A body that breaks off closes the connection before an answer can be read.
-fn lost() -> Response {
+pub(crate) fn lost() -> Response {
     Response::builder()
         .header(header::CONTENT_LENGTH, 1_000)
         .body(Body::new(Broken))
@@ -522,7 +574,8 @@ async fn v3(
 /// Why a question about a transfer is not answered truly, if it is not. What happens to so many of
 /// a thousand happens to other ones every quarter of an hour, or they would never be found.
 fn blind_query(world: &World, method: &Method, path: &str) -> Result<(), Refused> {
-    if method != Method::GET || !path.contains("/transfer-bills/") {
+    let asks = path.contains("/transfer-bills/") || path.starts_with(BATCHES);
+    if method != Method::GET || !asks {
         return Ok(());
     }
     let quarter = world.books().now() / 900_000;
@@ -549,6 +602,14 @@ fn call(world: &World, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
+        [.., "batches", kind, number] => {
+            let number = batch::own_number(books, kind, number);
+            batch::query(books, &number, query)
+        }
+        [.., "batches", kind, number, "details", item_kind, item] => {
+            let number = batch::own_number(books, kind, number);
+            batch::detail(books, &number, (item_kind, item))
+        }
         [.., number, "cancel"] => transfer::cancel(books, number),
         [.., kind, number] => transfer::query(books, number, *kind == "transfer-bill-no"),
         _ => Err(Refused::new(404, "RESOURCE_NOT_EXISTS", "没有该接口")),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::auth::Refused;
 use crate::books::{Books, DAY_MS, Outcome, Transfer, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
+use crate::fields::{digits_and_letters, length, missing, opened_name, parsed};
 use crate::server::World;
 
 /// Scenes with the reports that each needs, exactly.
@@ -50,54 +51,9 @@ struct Info {
     info_content: String,
 }
 
-fn missing(field: &str, words: &str) -> Refused {
-    Refused::field(
-        field,
-        format!("输入源“/body/{field}”映射到字段“{words}”必填性规则校验失败，此字段为必填项"),
-    )
-}
-
-fn length(field: &str, text: &str, max: usize) -> Result<(), Refused> {
-    if text.is_empty() {
-        return Err(missing(field, field));
-    }
-    if text.chars().count() > max || text.chars().any(|letter| letter.len_utf8() > 3) {
-        let message = format!("输入源“/body/{field}”字符串规则校验失败，最大长度{max}");
-        return Err(Refused::field(field, message));
-    }
-    Ok(())
-}
-
 fn read(body: &[u8]) -> Result<Create, Refused> {
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|_| Refused::new(400, "PARAM_ERROR", "请求体不是合法的JSON"))?;
-    let null = value
-        .as_object()
-        .and_then(|map| map.iter().find(|(_, value)| value.is_null()));
-    if let Some((field, _)) = null {
-        return Err(Refused::field(field, "字段值不能为null"));
-    }
-    let create: Create = serde_json::from_value(value).map_err(|error| {
-        let text = error.to_string();
-        let words = if text.contains("unknown field") {
-            "请求中含有未在API文档中定义的参数"
-        } else {
-            "参数错误"
-        };
-        let field = text.split('`').nth(1).unwrap_or_default().to_owned();
-        Refused::field(&field, words)
-    })?;
-    length("out_bill_no", &create.out_bill_no, 32)?;
-    if !create
-        .out_bill_no
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric())
-    {
-        return Err(Refused::field(
-            "out_bill_no",
-            "商户单号只能由数字、大小写字母组成",
-        ));
-    }
+    let create: Create = parsed(body)?;
+    digits_and_letters("out_bill_no", &create.out_bill_no)?;
     length("openid", &create.openid, 64)?;
     length("transfer_remark", &create.transfer_remark, 32)?;
     if let Some(url) = &create.notify_url {
@@ -171,13 +127,7 @@ fn real_name(world: &World, create: &Create) -> Result<Option<String>, Refused> 
             "转账金额低于0.3元时不允许填写收款用户姓名",
         ));
     }
-    let opened = world
-        .certs()
-        .decrypt(sealed)
-        .or_else(|| world.public_key.decrypt(sealed));
-    opened
-        .map(Some)
-        .ok_or_else(|| Refused::field("user_name", "敏感字段解密失败"))
+    opened_name(world, sealed).map(Some)
 }
 
 /// Accepts a transfer, or answers how one of that number stands.

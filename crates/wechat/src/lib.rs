@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod batch;
 pub mod bill;
 pub mod certificates;
 pub mod cipher;
@@ -8,15 +9,19 @@ pub mod notify;
 pub mod oauth;
 pub mod pace;
 pub mod pay;
+pub mod rails;
 pub mod settings;
 pub mod sign;
 pub mod socket;
+pub mod tables;
 pub mod transfer;
 pub mod trust;
 pub mod turnover;
+pub mod v2;
 
 pub use oauth::WechatOauth;
 pub use pay::WechatPay;
+pub use rails::Rails;
 pub use settings::{OauthSettings, PaySettings};
 pub use trust::Trust;
 pub use turnover::Turnover;
