@@ -188,6 +188,9 @@ pub(crate) struct Sandbox {
     /// Where to listen.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7071")]
     pub(crate) listen: SocketAddr,
+    /// Where to listen besides with TLS and client certificates, as the old API (v2) has it.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen_tls: Option<SocketAddr>,
 }
 
 /// What else the sandbox can do.

@@ -27,6 +27,8 @@ pub(crate) struct OldAccount {
     v2_key: Option<String>,
     /// The address that its messages name as the caller's.
     caller_ip: Option<String>,
+    /// Who sends red packets, as the user reads it.
+    red_packet_sender: Option<String>,
 }
 
 /// Whose rails, and where their files are.
@@ -63,6 +65,7 @@ pub(crate) fn rails(
         key,
         method: Method::Md5,
         ip: account.caller_ip.clone().unwrap_or("127.0.0.1".into()),
+        sender: account.red_packet_sender.clone().unwrap_or("零钱".into()),
         timeout: ANSWER_WAIT,
         rate: OLD_RATE,
         // A sandbox on this machine wants none; to WeChat no door opens without it.

@@ -14,11 +14,11 @@ use crate::batch::ItemStatus;
 use crate::books::{Books, Outcome, rfc3339};
 use crate::faults::Faults;
 use crate::journal::Record;
-use crate::old::Status;
+use crate::old::{PacketStatus, Status};
 use crate::robot::ask_user;
 use crate::server::World;
 use crate::settings::Robot;
-use crate::{notify, transfer};
+use crate::{notify, old, transfer};
 
 type Shared = State<Arc<World>>;
 
@@ -91,6 +91,15 @@ pub(crate) async fn summary(State(world): Shared) -> Json<Value> {
             *paid.entry(payment.openid.as_str()).or_default() += payment.amount;
         }
     }
+    let mut packets: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+    for packet in books.packets.values() {
+        let sum = packets.entry(packet.status.word()).or_default();
+        sum.0 += 1;
+        sum.1 += packet.amount;
+        if packet.status == PacketStatus::Received {
+            *paid.entry(packet.openid.as_str()).or_default() += packet.amount;
+        }
+    }
     let came_in: i64 = books
         .flow
         .iter()
@@ -107,6 +116,7 @@ pub(crate) async fn summary(State(world): Shared) -> Json<Value> {
         (word.to_owned(), json!({ "count": count, "fen": fen }))
     };
     let states: serde_json::Map<String, Value> = states.into_iter().map(word).collect();
+    let packets: serde_json::Map<String, Value> = packets.into_iter().map(word).collect();
     let items: serde_json::Map<String, Value> = items.into_iter().map(word).collect();
     let payments: serde_json::Map<String, Value> = payments.into_iter().map(word).collect();
     Json(json!({
@@ -116,6 +126,7 @@ pub(crate) async fn summary(State(world): Shared) -> Json<Value> {
         "transfers": states,
         "batch_items": items,
         "payments": payments,
+        "packets": packets,
         "paid_people": paid.len(),
         "paid_fen": paid.values().sum::<i64>(),
         "paid_per_openid_fen": paid,
@@ -258,6 +269,37 @@ pub(crate) async fn confirm(
         Ok(()) => Json(json!({ "out_bill_no": number })).into_response(),
         Err(refused) => bad(&refused.message),
     }
+}
+
+/// The user opens a red packet.
+pub(crate) async fn open_packet(State(world): Shared, Path(number): Path<String>) -> Response {
+    let mut result = Ok(());
+    durable(&world, |books| result = old::open(books, &number)).await;
+    match result {
+        Ok(()) => Json(json!({ "mch_billno": number })).into_response(),
+        Err(refused) => bad(&refused.message),
+    }
+}
+
+/// The user grants or revokes an authorization.
+pub(crate) async fn authorization(
+    State(world): Shared,
+    Path((number, deed)): Path<(String, String)>,
+) -> Response {
+    let mut done = false;
+    durable(&world, |books| {
+        done = match deed.as_str() {
+            "confirm" => books.grant_authorization(&number),
+            "revoke" => books.close_authorization(&number, "USER_CLOSE"),
+            _ => false,
+        };
+    })
+    .await;
+    world.wake_notifier();
+    if !done {
+        return bad("there is nothing to confirm or to revoke under this number");
+    }
+    Json(json!({ "out_authorization_no": number })).into_response()
 }
 
 /// Notifications with how often they were tried and acknowledged.

@@ -6,10 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::authorization::Authorization;
 use crate::batch::Batch;
 use crate::crypto::{base64, sha256};
 use crate::journal::{Journal, Promise, Record};
-use crate::old::Payment;
+use crate::old::{Packet, Payment};
 use crate::settings::Booking;
 
 /// Milliseconds that Beijing is ahead of UTC.
@@ -36,6 +37,12 @@ pub(crate) struct Transfer {
     pub(crate) updated_at: i64,
     /// Whether money is locked for it.
     pub(crate) locked: bool,
+    /// The authorization that it asks for, or that it rests on.
+    #[serde(default)]
+    pub(crate) authorization: Option<String>,
+    /// Whether nobody confirms it.
+    #[serde(default)]
+    pub(crate) direct: bool,
 }
 
 /// Where a transfer stands.
@@ -148,6 +155,8 @@ pub(crate) struct Books {
     pub(crate) by_bill_no: BTreeMap<String, String>,
     /// Transfers that wait for their user, by the time of their making.
     pub(crate) waiting: BTreeSet<(i64, String)>,
+    /// Authorizations by their numbers.
+    pub(crate) authorizations: BTreeMap<String, Authorization>,
     /// Batches, and those that move on by themselves, by the time when they do.
     pub(crate) batches: BTreeMap<String, Batch>,
     pub(crate) batches_due: BTreeSet<(i64, String)>,
@@ -156,6 +165,9 @@ pub(crate) struct Books {
     pub(crate) payments: BTreeMap<String, Payment>,
     pub(crate) paid_days: BTreeMap<(String, i64), (u32, i64)>,
     pub(crate) paying: i64,
+    /// Red packets, and those that nobody opened yet, by the time when they come back.
+    pub(crate) packets: BTreeMap<String, Packet>,
+    pub(crate) packets_due: BTreeSet<(i64, String)>,
     pub(crate) flow: Vec<FlowLine>,
     pub(crate) balance: i64,
     /// The sum of what waits for users.
@@ -213,8 +225,11 @@ impl Books {
             transfers: BTreeMap::new(),
             by_bill_no: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            authorizations: BTreeMap::new(),
             batches: BTreeMap::new(),
             batches_due: BTreeSet::new(),
+            packets: BTreeMap::new(),
+            packets_due: BTreeSet::new(),
             payments: BTreeMap::new(),
             paid_days: BTreeMap::new(),
             paying: 0,
@@ -302,7 +317,12 @@ impl Books {
                 outcome,
                 at,
             } => self.moved(number, outcome, at),
+            Record::Authorization { authorization } => {
+                let number = authorization.number.clone();
+                self.authorizations.insert(number, *authorization);
+            }
             Record::Batch { batch } => self.batched(*batch),
+            Record::Packet { packet } => self.packed(*packet),
             Record::Payment { payment } => self.paid(*payment),
             Record::Flow { line } => {
                 self.balance = line.balance;
@@ -443,6 +463,9 @@ impl Books {
         match (&outcome, self.booking) {
             (Outcome::WaitUserConfirm, Booking::AtLock)
             | (Outcome::Success, Booking::AtSuccess) => {
+                self.book(false, amount, "商家转账", bill);
+            }
+            (Outcome::Success, Booking::AtLock) if !was_locked => {
                 self.book(false, amount, "商家转账", bill);
             }
             (Outcome::Fail { .. } | Outcome::Cancelled, Booking::AtLock) if was_locked => {

@@ -10,9 +10,10 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::authorization::Authorization;
 use crate::batch::Batch;
 use crate::books::{FlowLine, Outcome, Transfer};
-use crate::old::Payment;
+use crate::old::{Packet, Payment};
 
 /// One thing that happened.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -51,8 +52,12 @@ pub(crate) enum Record {
         outcome: Outcome,
         at: i64,
     },
+    /// An authorization, as it stands now.
+    Authorization { authorization: Box<Authorization> },
     /// A batch, as it stands now.
     Batch { batch: Box<Batch> },
+    /// A red packet, as it stands now.
+    Packet { packet: Box<Packet> },
     /// A payment of the old API, as it stands now.
     Payment { payment: Box<Payment> },
     /// Money moved on the merchant's account.

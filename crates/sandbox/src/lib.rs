@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod authorization;
 mod batch;
 mod bill;
 mod books;

@@ -10,6 +10,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::auth::proof;
+use crate::authorization::{self, State};
 use crate::books::{Books, rfc3339};
 use crate::crypto::seal;
 use crate::faults::Fault;
@@ -149,6 +150,22 @@ pub(crate) fn message(books: &Books, number: &str) -> Option<Message> {
                 summary: "商家转账批次终态通知",
                 at: batch.updated_at,
                 resource: batch.announced(&books.mchid),
+            })
+        }
+        "authorization" => {
+            let found = books.authorizations.get(name)?;
+            let closed = matches!(found.state, State::Closed { .. });
+            Some(Message {
+                number: name.to_owned(),
+                url: found.notify_url.clone(),
+                event: if closed {
+                    "MCHTRANSFER.AUTHORIZATION.CLOSED"
+                } else {
+                    "MCHTRANSFER.AUTHORIZATION.CONFIRMED"
+                },
+                summary: "商家转账免确认收款授权通知",
+                at: books.now(),
+                resource: authorization::shown(found),
             })
         }
         _ => {

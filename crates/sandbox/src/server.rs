@@ -34,7 +34,11 @@ use crate::provision::{Credentials, Provision};
 use crate::robot::{ask_user, finish_cancel};
 use crate::settings::{Robot, Settings};
 use crate::tls::{self, Peer};
-use crate::{admin, batch, bill, notify, oauth, old, transfer};
+use crate::{admin, authorization, batch, bill, notify, oauth, old, transfer};
+
+/// Where authorizations are, and the transfer that asks for one beside the money.
+const AUTHORIZATIONS: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
+const PRE_TRANSFER: &str = "pre-transfer-with-authorization";
 
 /// Where batches are.
 const BATCHES: &str = "/v3/transfer/batches";
@@ -289,6 +293,7 @@ async fn serve_tls(listener: tls::TlsListener, world: Arc<World>) {
 /// What is due by the business clock happens.
 fn pass(world: &World, books: &mut Books) {
     transfer::close_due(books);
+    authorization::pass(books);
     batch::pass(world, books);
     old::pass(books);
 }
@@ -309,6 +314,14 @@ fn routes(world: Arc<World>) -> Router {
         .route("/sns/{*call}", get(sns))
         .route("/v3/certificates", get(v3))
         .route(TRANSFERS, post(create))
+        .route(&format!("{TRANSFERS}/{PRE_TRANSFER}"), post(create))
+        .route(&format!("{TRANSFERS}/transfer"), post(create))
+        .route(AUTHORIZATIONS, post(v3))
+        .route(&format!("{AUTHORIZATIONS}/{{*number}}"), get(v3).post(v3))
+        .route(
+            "/_sandbox/authorizations/{number}/{deed}",
+            post(admin::authorization),
+        )
         .route("/v3/transfer/batches", post(create))
         .route("/v3/transfer/batches/{*number}", get(v3))
         .route(&format!("{TRANSFERS}/out-bill-no/{{number}}"), get(v3))
@@ -325,6 +338,9 @@ fn routes(world: Arc<World>) -> Router {
             "/mmpaymkttransfers/gettransferinfo",
             post(old::transfer_info),
         )
+        .route("/mmpaymkttransfers/sendredpack", post(old::send_packet))
+        .route("/mmpaymkttransfers/gethbinfo", post(old::packet_info))
+        .route("/_sandbox/packets/{number}/open", post(admin::open_packet))
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
         .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
@@ -436,10 +452,11 @@ async fn create(
     let (result, fresh, promise) = {
         let mut books = world.books();
         let known = books.transfers.contains_key(&number);
-        let result = if is_batch {
-            batch::create(&world, &mut books, &body)
-        } else {
-            transfer::create(&world, &mut books, &body)
+        let result = match path.rsplit('/').next() {
+            _ if is_batch => batch::create(&world, &mut books, &body),
+            Some(PRE_TRANSFER) => transfer::pre_transfer(&world, &mut books, &body),
+            Some("transfer") => transfer::direct(&world, &mut books, &body),
+            _ => transfer::create(&world, &mut books, &body),
         };
         (result, !known, books.promise())
     };
@@ -554,7 +571,7 @@ async fn v3(
         Err(refused) => (Err(refused), None),
         Ok(()) => {
             let mut books = world.books();
-            let result = call(&world, &mut books, &uri);
+            let result = call(&world, &mut books, &uri, &body);
             (result, books.promise())
         }
     };
@@ -590,7 +607,7 @@ fn blind_query(world: &World, method: &Method, path: &str) -> Result<(), Refused
     }
 }
 
-fn call(world: &World, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
+fn call(world: &World, books: &mut Books, uri: &Uri, body: &[u8]) -> Result<Value, Refused> {
     let path = uri.path();
     let query = uri.query().unwrap_or_default();
     if path == "/v3/certificates" {
@@ -610,6 +627,9 @@ fn call(world: &World, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
             let number = batch::own_number(books, kind, number);
             batch::detail(books, &number, (item_kind, item))
         }
+        [.., "user-confirm-authorization"] => authorization::apply(books, body),
+        [.., "out-authorization-no", number, "close"] => authorization::close(books, number),
+        [.., "out-authorization-no", number] => authorization::query(books, number),
         [.., number, "cancel"] => transfer::cancel(books, number),
         [.., kind, number] => transfer::query(books, number, *kind == "transfer-bill-no"),
         _ => Err(Refused::new(404, "RESOURCE_NOT_EXISTS", "没有该接口")),

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::auth::Refused;
+use crate::authorization::{Whose, Wish, in_effect, wished};
 use crate::books::{Books, DAY_MS, Outcome, Transfer, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
 use crate::fields::{digits_and_letters, length, missing, opened_name, parsed};
@@ -42,6 +43,27 @@ struct Create {
     transfer_scene_report_infos: Vec<Info>,
     #[serde(rename = "user_recv_style")]
     _style: Option<Value>,
+    authorization_info: Option<Wish>,
+    #[serde(rename = "sponsor_mchid")]
+    _sponsor: Option<String>,
+}
+
+/// A transfer that nobody confirms: the receiver is who granted the authorization.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Direct {
+    appid: String,
+    out_bill_no: String,
+    transfer_scene_id: String,
+    user_name: Option<String>,
+    transfer_amount: i64,
+    transfer_remark: String,
+    notify_url: Option<String>,
+    user_recv_perception: Option<String>,
+    transfer_scene_report_infos: Vec<Info>,
+    authorization_id: Option<String>,
+    out_authorization_no: Option<String>,
+    sponsor_mchid: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -51,8 +73,7 @@ struct Info {
     info_content: String,
 }
 
-fn read(body: &[u8]) -> Result<Create, Refused> {
-    let create: Create = parsed(body)?;
+fn check_form(create: &Create) -> Result<(), Refused> {
     digits_and_letters("out_bill_no", &create.out_bill_no)?;
     length("openid", &create.openid, 64)?;
     length("transfer_remark", &create.transfer_remark, 32)?;
@@ -62,7 +83,7 @@ fn read(body: &[u8]) -> Result<Create, Refused> {
             return Err(Refused::field("notify_url", "通知地址必须为不带参数的URL"));
         }
     }
-    Ok(create)
+    Ok(())
 }
 
 fn check_scene(create: &Create) -> Result<(), Refused> {
@@ -132,7 +153,99 @@ fn real_name(world: &World, create: &Create) -> Result<Option<String>, Refused> 
 
 /// Accepts a transfer, or answers how one of that number stands.
 pub(crate) fn create(world: &World, books: &mut Books, body: &[u8]) -> Result<Value, Refused> {
-    let create = read(body)?;
+    let create: Create = parsed(body)?;
+    if create.authorization_info.is_some() {
+        let words = "请求中含有未在API文档中定义的参数";
+        return Err(Refused::field("authorization_info", words));
+    }
+    begin(world, books, create, None)
+}
+
+/// The same, with the wish for an authorization that the user grants beside it.
+pub(crate) fn pre_transfer(
+    world: &World,
+    books: &mut Books,
+    body: &[u8],
+) -> Result<Value, Refused> {
+    let mut create: Create = parsed(body)?;
+    let wish = create.authorization_info.take();
+    let wish = wish.ok_or_else(|| missing("authorization_info", "授权信息"))?;
+    begin(world, books, create, Some(wish))
+}
+
+/// Pays somebody who granted an authorization; nobody confirms.
+pub(crate) fn direct(world: &World, books: &mut Books, body: &[u8]) -> Result<Value, Refused> {
+    let direct: Direct = parsed(body)?;
+    if let Some(known) = books.transfers.get(&direct.out_bill_no) {
+        let same = known.direct
+            && known.authorization == direct.out_authorization_no
+            && (known.amount, &known.scene, &known.remark)
+                == (
+                    direct.transfer_amount,
+                    &direct.transfer_scene_id,
+                    &direct.transfer_remark,
+                );
+        return if same {
+            Ok(shown(books, known))
+        } else {
+            Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"))
+        };
+    }
+    let (number, id) = (&direct.out_authorization_no, &direct.authorization_id);
+    let granted = in_effect(books, number.as_deref(), id.as_deref())?;
+    if granted.scene != direct.transfer_scene_id {
+        return Err(Refused::invalid("授权的转账场景与当前转账场景不一致"));
+    }
+    let (authorization, openid) = (granted.number.clone(), granted.openid.clone());
+    let create = Create {
+        appid: direct.appid,
+        out_bill_no: direct.out_bill_no,
+        transfer_scene_id: direct.transfer_scene_id,
+        openid,
+        user_name: direct.user_name,
+        transfer_amount: direct.transfer_amount,
+        transfer_remark: direct.transfer_remark,
+        notify_url: direct.notify_url,
+        user_recv_perception: direct.user_recv_perception,
+        transfer_scene_report_infos: direct.transfer_scene_report_infos,
+        _style: None,
+        authorization_info: None,
+        _sponsor: direct.sponsor_mchid,
+    };
+    let (transfer, refused) = checked(world, books, create)?;
+    let transfer = Transfer {
+        authorization: Some(authorization),
+        direct: true,
+        ..transfer
+    };
+    if transfer.amount > books.free_balance() {
+        return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
+    }
+    let number = transfer.out_bill_no.clone();
+    books.record(crate::journal::Record::Created {
+        transfer: Box::new(transfer),
+    });
+    let outcome = match refused {
+        Some(reason) => Outcome::Fail {
+            reason: reason.to_owned(),
+        },
+        None => Outcome::Success,
+    };
+    books.advance(&number, outcome);
+    Ok(books
+        .transfers
+        .get(&number)
+        .map(|transfer| shown(books, transfer))
+        .unwrap_or_default())
+}
+
+/// A transfer whose every rule is kept, and why it will fail, if it will.
+fn checked(
+    world: &World,
+    books: &Books,
+    create: Create,
+) -> Result<(Transfer, Option<&'static str>), Refused> {
+    check_form(&create)?;
     check_scene(&create)?;
     let user_name = real_name(world, &create)?;
     if create.appid != books.appid {
@@ -155,8 +268,24 @@ pub(crate) fn create(world: &World, books: &mut Books, body: &[u8]) -> Result<Va
         (Some(given), Some(real)) => given != real,
         _ => false,
     };
-    let frozen = person.frozen;
-    let transfer = transfer(books, create, user_name);
+    let refused = if wrong_name {
+        Some("NAME_NOT_CORRECT")
+    } else if person.frozen {
+        Some("ACCOUNT_FROZEN")
+    } else {
+        None
+    };
+    Ok((transfer(books, create, user_name), refused))
+}
+
+fn begin(
+    world: &World,
+    books: &mut Books,
+    create: Create,
+    wish: Option<Wish>,
+) -> Result<Value, Refused> {
+    let (mut transfer, refused) = checked(world, books, create)?;
+    transfer.authorization = wish.as_ref().map(|wish| wish.number().to_owned());
     if let Some(known) = books.transfers.get(&transfer.out_bill_no) {
         return if same(known, &transfer) {
             Ok(accepted(known))
@@ -167,20 +296,23 @@ pub(crate) fn create(world: &World, books: &mut Books, body: &[u8]) -> Result<Va
     if transfer.amount > books.free_balance() {
         return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
     }
+    if let Some(wish) = &wish {
+        let whose = Whose {
+            appid: &transfer.appid,
+            openid: &transfer.openid,
+            scene: &transfer.scene,
+        };
+        wished(books, &whose, wish)?;
+    }
     let number = transfer.out_bill_no.clone();
     books.record(crate::journal::Record::Created {
         transfer: Box::new(transfer),
     });
-    let outcome = if wrong_name {
-        Outcome::Fail {
-            reason: "NAME_NOT_CORRECT".into(),
-        }
-    } else if frozen {
-        Outcome::Fail {
-            reason: "ACCOUNT_FROZEN".into(),
-        }
-    } else {
-        Outcome::WaitUserConfirm
+    let outcome = match refused {
+        Some(reason) => Outcome::Fail {
+            reason: reason.to_owned(),
+        },
+        None => Outcome::WaitUserConfirm,
     };
     books.advance(&number, outcome);
     Ok(books
@@ -216,6 +348,8 @@ fn transfer(books: &Books, create: Create, user_name: Option<String>) -> Transfe
         outcome: Outcome::Accepted,
         updated_at: now,
         locked: false,
+        authorization: None,
+        direct: false,
     }
 }
 
@@ -227,6 +361,7 @@ fn same(known: &Transfer, again: &Transfer) -> bool {
         && known.infos == again.infos
         && known.remark == again.remark
         && known.user_name == again.user_name
+        && (&known.authorization, known.direct) == (&again.authorization, again.direct)
 }
 
 fn accepted(transfer: &Transfer) -> Value {
@@ -313,7 +448,12 @@ pub(crate) fn confirm(books: &mut Books, number: &str, receives: bool) -> Result
     if transfer.outcome != Outcome::WaitUserConfirm {
         return Err(Refused::invalid("当前状态不支持确认收款"));
     }
+    let asked = transfer.authorization.clone();
     books.advance(number, Outcome::Transfering);
+    if let Some(asked) = asked {
+        // Who confirms the money grants the authorization that came with it.
+        books.grant_authorization(&asked);
+    }
     let outcome = if receives {
         Outcome::Success
     } else {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod authorized;
 pub mod batch;
 pub mod bill;
 pub mod certificates;

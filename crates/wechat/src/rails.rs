@@ -15,7 +15,7 @@ use crate::pay::{WRONG_MERCHANT, WechatPay, foreign};
 use crate::settings::RailKind;
 use crate::transfer::silent;
 use crate::v2::door::Door;
-use crate::v2::enterprise;
+use crate::v2::{enterprise, red_packet};
 
 /// The order is for a rail that this merchant has not got.
 const RAIL_ABSENT: &str = "rail_absent";
@@ -85,7 +85,14 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         self.pay.keep_certificates().await
     }
 
-    async fn pay_enterprise(&self, order: &TransferOrder) -> TransferReport {
+    /// The merchant's API v3, for what is not behind the port.
+    #[must_use]
+    pub fn pay(&self) -> &WechatPay<S, K, C, D> {
+        &self.pay
+    }
+
+    /// Sends an order by a product of the old API.
+    async fn send_old(&self, kind: RailKind, order: &TransferOrder) -> TransferReport {
         let Some(old) = self.old.as_ref() else {
             return refused(order.number, RAIL_ABSENT, Cure::Person);
         };
@@ -94,16 +101,20 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         let Ok(Ok(name)) = name else {
             return refused(order.number, "name_unreadable", Cure::Person);
         };
-        let fields = enterprise::payment(order, name, old.door.settings());
-        let heard = old
-            .door
-            .call(enterprise::SEND_PATH, fields, self.pay.nonce())
-            .await;
+        let settings = old.door.settings();
+        let (path, fields) = if kind == RailKind::RedPacket {
+            (red_packet::SEND_PATH, red_packet::packet(order, settings))
+        } else {
+            let fields = enterprise::payment(order, name, settings);
+            (enterprise::SEND_PATH, fields)
+        };
+        let heard = old.door.call(path, fields, self.pay.nonce()).await;
         let report = match heard {
+            Ok(heard) if kind == RailKind::RedPacket => red_packet::sent(order.number, &heard),
             Ok(heard) => enterprise::paid(order, &heard),
             Err(word) => unheard(order.number, Origin::Answer, word),
         };
-        self.confirmed(old, order, report).await
+        self.confirmed(old, kind, order, report).await
     }
 
     /// A refusal that would end the payout is believed only if WeChat, asked, has no record of the
@@ -111,6 +122,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
     async fn confirmed(
         &self,
         old: &Old,
+        kind: RailKind,
         order: &TransferOrder,
         report: TransferReport,
     ) -> TransferReport {
@@ -120,7 +132,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         if *cure != Cure::Never {
             return report;
         }
-        let asked = self.ask_enterprise(old, &order.app, order.number).await;
+        let asked = self.ask_old(old, kind, &order.app, order.number).await;
         match asked.finding {
             Finding::NotFound => report,
             // The same order goes out again later; until then nothing is concluded.
@@ -135,13 +147,24 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         }
     }
 
-    async fn ask_enterprise(&self, old: &Old, app: &AppId, number: OutBillNo) -> TransferReport {
-        let fields = enterprise::question(number, app.as_str(), old.door.settings());
-        let heard = old
-            .door
-            .call(enterprise::ASK_PATH, fields, self.pay.nonce())
-            .await;
-        match heard {
+    async fn ask_old(
+        &self,
+        old: &Old,
+        kind: RailKind,
+        app: &AppId,
+        number: OutBillNo,
+    ) -> TransferReport {
+        let (settings, app) = (old.door.settings(), app.as_str());
+        let packet = kind == RailKind::RedPacket;
+        let (path, fields) = if packet {
+            let fields = red_packet::question(number, app, settings);
+            (red_packet::ASK_PATH, fields)
+        } else {
+            let fields = enterprise::question(number, app, settings);
+            (enterprise::ASK_PATH, fields)
+        };
+        match old.door.call(path, fields, self.pay.nonce()).await {
+            Ok(heard) if packet => red_packet::told(number, &heard),
             Ok(heard) => enterprise::told(number, &heard),
             Err(word) => unheard(number, Origin::Query, word),
         }
@@ -149,10 +172,14 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
 
     async fn ask_on(&self, kind: RailKind, mchid: &MchId, number: OutBillNo) -> TransferReport {
         match (kind, self.old.as_ref()) {
-            (RailKind::Transfer, _) => self.pay.ask(mchid, number).await,
+            (RailKind::Transfer | RailKind::Authorized, _) => self.pay.ask(mchid, number).await,
             (RailKind::Batch, _) => self.pay.ask_batch(number).await,
-            (RailKind::Enterprise, Some(old)) => self.ask_enterprise(old, &old.app, number).await,
-            (RailKind::Enterprise, None) => unheard(number, Origin::Query, RAIL_ABSENT),
+            (RailKind::Enterprise | RailKind::RedPacket, Some(old)) => {
+                self.ask_old(old, kind, &old.app, number).await
+            }
+            (RailKind::Enterprise | RailKind::RedPacket, None) => {
+                unheard(number, Origin::Query, RAIL_ABSENT)
+            }
         }
     }
 }
@@ -181,8 +208,9 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
         }
         match RailKind::of_scene(&order.scene) {
             RailKind::Transfer => self.pay.send(order).await,
+            RailKind::Authorized => self.pay.send_authorized(order).await,
             RailKind::Batch => self.pay.send_batch(order).await,
-            RailKind::Enterprise => self.pay_enterprise(order).await,
+            kind @ (RailKind::Enterprise | RailKind::RedPacket) => self.send_old(kind, order).await,
         }
     }
 
@@ -210,7 +238,8 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
         if mchid != self.pay.mchid() {
             return foreign(number, Origin::Answer);
         }
-        if self.kinds.contains(&RailKind::Transfer) {
+        let cancels = |kind: &RailKind| matches!(kind, RailKind::Transfer | RailKind::Authorized);
+        if self.kinds.iter().any(cancels) {
             return self.pay.cancel(mchid, number).await;
         }
         refused(number, NO_CANCEL, Cure::Person)
@@ -221,6 +250,16 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
     }
 
     async fn bill(&self, mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
-        self.pay.bill(mchid, date).await
+        let mut fetched = self.pay.bill(mchid, date).await?;
+        if let (FetchedBill::Ready(bill), true) =
+            (&mut fetched, self.kinds.contains(&RailKind::RedPacket))
+        {
+            for line in &mut bill.lines {
+                if let Some(number) = red_packet::of_billno(&line.voucher) {
+                    line.voucher = number.to_string();
+                }
+            }
+        }
+        Ok(fetched)
     }
 }

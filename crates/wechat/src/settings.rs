@@ -54,23 +54,35 @@ pub enum RailKind {
     /// The transfer of 2025; the user confirms.
     #[default]
     Transfer,
+    /// The same for people who granted an authorization; the others confirm and are asked for one.
+    Authorized,
     /// The batch transfer of 2021, one payout a batch; nobody confirms.
     Batch,
     /// The enterprise payment of 2014 (v2); it is paid when it is answered.
     Enterprise,
+    /// The cash red packet (v2); the user opens it, or the money comes back after a day.
+    RedPacket,
 }
 
 impl RailKind {
     /// Every kind.
-    pub const ALL: [RailKind; 3] = [RailKind::Transfer, RailKind::Batch, RailKind::Enterprise];
+    pub const ALL: [RailKind; 5] = [
+        RailKind::Transfer,
+        RailKind::Authorized,
+        RailKind::Batch,
+        RailKind::Enterprise,
+        RailKind::RedPacket,
+    ];
 
     /// The name in configurations and in the scenes of orders.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             RailKind::Transfer => "transfer",
+            RailKind::Authorized => "authorized",
             RailKind::Batch => "batch",
             RailKind::Enterprise => "enterprise",
+            RailKind::RedPacket => "red_packet",
         }
     }
 
@@ -81,8 +93,15 @@ impl RailKind {
     pub fn scene(self, scene: &str) -> String {
         match self {
             RailKind::Transfer => scene.to_owned(),
-            RailKind::Batch if !scene.is_empty() => format!("{}:{scene}", self.name()),
-            RailKind::Batch | RailKind::Enterprise => self.name().to_owned(),
+            RailKind::Authorized | RailKind::Batch if !scene.is_empty() => {
+                format!("{}:{scene}", self.name())
+            }
+            RailKind::RedPacket if scene.starts_with("PRODUCT_") => {
+                format!("{}:{scene}", self.name())
+            }
+            RailKind::Authorized | RailKind::Batch | RailKind::Enterprise | RailKind::RedPacket => {
+                self.name().to_owned()
+            }
         }
     }
 
@@ -104,8 +123,8 @@ impl RailKind {
     #[must_use]
     pub fn is_old(self) -> bool {
         match self {
-            RailKind::Transfer | RailKind::Batch => false,
-            RailKind::Enterprise => true,
+            RailKind::Transfer | RailKind::Authorized | RailKind::Batch => false,
+            RailKind::Enterprise | RailKind::RedPacket => true,
         }
     }
 }

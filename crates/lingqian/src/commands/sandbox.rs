@@ -31,12 +31,15 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
     }
     let settings = Settings {
         listen: options.listen,
+        tls: options.listen_tls,
         data: dir.to_owned(),
         ..Settings::default()
     };
     let sandbox = Running::start(settings).await?;
     announce_sandbox(dir, &sandbox.url())?;
-    let value = json!({ "url": sandbox.url(), "mchid": sandbox.credentials().mchid });
+    let mut value = json!({ "url": sandbox.url(), "mchid": sandbox.credentials().mchid });
+    let over_tls = sandbox.tls().map(|(url, _)| url);
+    value["tls_url"] = json!(over_tls);
     show(json, &value, |out| {
         writeln!(
             out,
@@ -44,7 +47,11 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
              /_sandbox/robot says so",
             sandbox.url(),
             sandbox.credentials().mchid
-        )
+        )?;
+        match &over_tls {
+            Some(url) => writeln!(out, "with TLS and client certificates at {url}"),
+            None => Ok(()),
+        }
     })?;
     crate::commands::serve::until_told().await;
     sandbox.stop().await;

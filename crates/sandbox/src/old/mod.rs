@@ -1,6 +1,7 @@
 //! The old API (v2): flat XML, an MD5 signature, the merchant's certificate in the handshake, and
 //! answers that nobody signs.
 
+mod packets;
 mod payments;
 mod wire;
 mod xml;
@@ -13,37 +14,91 @@ use axum::extract::ConnectInfo;
 use axum::extract::State;
 use axum::response::Response;
 
-pub(crate) use payments::{Payment, Status, pass};
+pub(crate) use packets::{Packet, Status as PacketStatus, open};
+pub(crate) use payments::{Payment, Status};
 
+use crate::books::Books;
 use crate::faults::Fault;
+use crate::robot::open_packet;
 use crate::server::{World, lost};
 use crate::tls::Peer;
-use wire::{Refused, answer, html, request};
+use wire::{Parameter, Refused, Told, Wanted, answer, html, request};
 
+type Shared = State<Arc<World>>;
 pub(crate) type Certificate = Option<Extension<ConnectInfo<Peer>>>;
 
+/// What is due happens.
+pub(crate) fn pass(books: &mut Books) {
+    payments::pass(books);
+    packets::pass(books);
+}
+
+/// What can be sent by the old API.
+struct Product {
+    /// What a message says, and a question.
+    fields: &'static [Parameter],
+    question: &'static [Parameter],
+    /// The parameter with the merchant's number.
+    number: &'static str,
+    known: fn(&Books, &str) -> bool,
+    send: fn(&World, &mut Books, &Wanted) -> Result<Told, Refused>,
+    told: fn(&Books, &str) -> Result<Told, Refused>,
+}
+
+const PAYMENTS: Product = Product {
+    fields: payments::FIELDS,
+    question: payments::QUESTION,
+    number: "partner_trade_no",
+    known: |books, number| books.payments.contains_key(number),
+    send: payments::pay,
+    told: payments::told,
+};
+
+const PACKETS: Product = Product {
+    fields: packets::FIELDS,
+    question: packets::QUESTION,
+    number: "mch_billno",
+    known: |books, number| books.packets.contains_key(number),
+    send: packets::send,
+    told: packets::told,
+};
+
 /// `POST /mmpaymkttransfers/promotion/transfers`.
-pub(crate) async fn transfers(
-    State(world): State<Arc<World>>,
-    peer: Certificate,
-    body: Bytes,
-) -> Response {
-    if !wire::shows_a_certificate(&peer) {
+pub(crate) async fn transfers(world: Shared, peer: Certificate, body: Bytes) -> Response {
+    send(&world.0, &peer, &body, &PAYMENTS).await
+}
+
+/// `POST /mmpaymkttransfers/gettransferinfo`.
+pub(crate) async fn transfer_info(world: Shared, peer: Certificate, body: Bytes) -> Response {
+    ask(&world.0, &peer, &body, &PAYMENTS)
+}
+
+/// `POST /mmpaymkttransfers/sendredpack`.
+pub(crate) async fn send_packet(world: Shared, peer: Certificate, body: Bytes) -> Response {
+    send(&world.0, &peer, &body, &PACKETS).await
+}
+
+/// `POST /mmpaymkttransfers/gethbinfo`.
+pub(crate) async fn packet_info(world: Shared, peer: Certificate, body: Bytes) -> Response {
+    ask(&world.0, &peer, &body, &PACKETS)
+}
+
+async fn send(world: &Arc<World>, peer: &Certificate, body: &[u8], product: &Product) -> Response {
+    if !wire::shows_a_certificate(peer) {
         return html(400);
     }
-    let wanted = match request(&world, &peer, &body, payments::FIELDS) {
+    let wanted = match request(world, peer, body, product.fields) {
         Ok(wanted) => wanted,
         Err(refused) => return answer(Err(refused)),
     };
-    let number = wanted["partner_trade_no"].clone();
-    let known = world.books().payments.contains_key(&number);
-    if let Some(refused) = refused_before(&world, &number).filter(|_| !known) {
+    let number = wanted[product.number].clone();
+    let known = (product.known)(&world.books(), &number);
+    if let Some(refused) = refused_before(world, &number).filter(|_| !known) {
         return answer(Err(refused));
     }
-    let slow = slowness(&world, &number).filter(|_| !known);
     let (result, promise) = {
         let mut books = world.books();
-        let result = payments::pay(&world, &mut books, &wanted, slow);
+        let result = (product.send)(world, &mut books, &wanted);
         (result, books.promise())
     };
     let kept = match promise {
@@ -54,6 +109,9 @@ pub(crate) async fn transfers(
         return answer(Err(Refused::system()));
     }
     if result.is_ok() {
+        if !known && product.number == PACKETS.number {
+            open_packet(world, number.clone());
+        }
         let strikes = |fault| world.faults().strikes(fault, &number);
         if strikes(Fault::AnswerLost) {
             return lost();
@@ -61,27 +119,22 @@ pub(crate) async fn transfers(
         if strikes(Fault::HtmlAnswer) {
             return html(502);
         }
-        if let Some(refused) = denied_after(&world, &number) {
+        if let Some(refused) = denied_after(world, &number) {
             return answer(Err(refused));
         }
     }
     answer(result)
 }
 
-/// `POST /mmpaymkttransfers/gettransferinfo`.
-pub(crate) async fn transfer_info(
-    State(world): State<Arc<World>>,
-    peer: Certificate,
-    body: Bytes,
-) -> Response {
-    if !wire::shows_a_certificate(&peer) {
+fn ask(world: &World, peer: &Certificate, body: &[u8], product: &Product) -> Response {
+    if !wire::shows_a_certificate(peer) {
         return html(400);
     }
-    let wanted = match request(&world, &peer, &body, payments::QUESTION) {
+    let wanted = match request(world, peer, body, product.question) {
         Ok(wanted) => wanted,
         Err(refused) => return answer(Err(refused)),
     };
-    let number = &wanted["partner_trade_no"];
+    let number = &wanted[product.number];
     let quarter = format!("{number}/{}", world.books().now() / 900_000);
     let strikes = |fault| world.faults().strikes(fault, &quarter);
     if strikes(Fault::QueryError) {
@@ -90,7 +143,7 @@ pub(crate) async fn transfer_info(
     if strikes(Fault::QueryBlind) {
         return answer(Err(payments::not_found(&world.books(), number)));
     }
-    let told = payments::told(&world.books(), number);
+    let told = (product.told)(&world.books(), number);
     answer(told)
 }
 
@@ -105,18 +158,6 @@ fn refused_before(world: &World, number: &str) -> Option<Refused> {
         Some(Refused::new("NOTENOUGH", "余额不足"))
     } else if strikes(Fault::QuotaSpent) {
         Some(Refused::new("MONEY_LIMIT", "已达到今日付款总额上限"))
-    } else {
-        None
-    }
-}
-
-/// Whether a payment takes its time, and how it ends then.
-fn slowness(world: &World, number: &str) -> Option<bool> {
-    let mut faults = world.faults();
-    if faults.strikes(Fault::PaidLate, number) {
-        Some(true)
-    } else if faults.strikes(Fault::FailedLate, number) {
-        Some(false)
     } else {
         None
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::books::{Books, DAY_MS, beijing_day, rfc3339};
 use crate::crypto::{hex, sha256};
+use crate::faults::Fault;
 use crate::journal::Record;
 use crate::old::wire::{Parameter, Refused, Told, Wanted};
 use crate::server::World;
@@ -93,20 +94,14 @@ fn parameter(words: &str) -> Refused {
     Refused::new("PARAM_ERROR", format!("参数错误:{words}"))
 }
 
-/// Pays, or answers what became of a payment of that number. `slow` makes it take its time and
-/// says how it ends.
-pub(crate) fn pay(
-    world: &World,
-    books: &mut Books,
-    wanted: &Wanted,
-    slow: Option<bool>,
-) -> Result<Told, Refused> {
+/// Pays, or answers what became of a payment of that number.
+pub(crate) fn pay(world: &World, books: &mut Books, wanted: &Wanted) -> Result<Told, Refused> {
     let payment = read(books, wanted)?;
     if let Some(known) = books.payments.get(&payment.number) {
         return again(books, known, &payment);
     }
     check(world, books, &payment)?;
-    let status = match slow {
+    let status = match slowness(world, &payment.number) {
         Some(paid) => Status::Processing {
             until: payment.created_at + SLOW_MS,
             paid,
@@ -118,6 +113,18 @@ pub(crate) fn pay(
     match payment.status {
         Status::Success => Ok(paid(books, &payment)),
         _ => Err(Refused::system()),
+    }
+}
+
+/// Whether a payment takes its time, and how it ends then.
+fn slowness(world: &World, number: &str) -> Option<bool> {
+    let mut faults = world.faults();
+    if faults.strikes(Fault::PaidLate, number) {
+        Some(true)
+    } else if faults.strikes(Fault::FailedLate, number) {
+        Some(false)
+    } else {
+        None
     }
 }
 

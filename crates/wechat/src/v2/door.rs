@@ -31,6 +31,8 @@ pub struct DoorSettings {
     pub method: Method,
     /// The address that messages name as the caller's.
     pub ip: String,
+    /// Who sends red packets, as the user reads it; at most 32 characters.
+    pub sender: String,
     /// An answer that has not come after this is unknown. Two minutes have been seen.
     pub timeout: Duration,
     /// Calls a second.

@@ -159,6 +159,7 @@ impl Real {
             key: self.credentials.v2_key.clone(),
             method: Method::Md5,
             ip: "192.0.2.7".into(),
+            sender: "零钱".into(),
             timeout: Duration::from_secs(5),
             rate: 100,
             identity,
