@@ -77,9 +77,8 @@ fn send_first(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
         .as_ref()
         .expect("a wallet that is not linked is barred");
     let merchant = match route::choose(payout, &link.app, facts, moment.now) {
-        None => return Err(Rejection::UnknownMerchant),
-        Some(Route::Wait(until)) => return Ok(put_off(payout, Queue::Send, until)),
-        Some(Route::By(merchant)) => merchant,
+        Route::Wait(until) => return Ok(put_off(payout, Queue::Send, until)),
+        Route::By(merchant) => merchant,
     };
     let payout = Payout {
         merchant: merchant.no,

@@ -9,10 +9,13 @@ use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
 use crate::fields::{digits_and_letters, length, parsed};
 use crate::journal::Record;
+use crate::kept::Id;
+use crate::world::Member;
 
 /// One authorization.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Authorization {
+    pub(crate) mchid: String,
     pub(crate) number: String,
     pub(crate) id: String,
     pub(crate) appid: String,
@@ -75,17 +78,26 @@ impl Wish {
     }
 }
 
+impl Authorization {
+    /// What it is known by.
+    pub(crate) fn id(&self) -> Id {
+        Id::new(&self.mchid, &self.number)
+    }
+}
+
 /// Whose authorization, under which app and scene.
 pub(crate) struct Whose<'a> {
+    pub(crate) mchid: &'a str,
     pub(crate) appid: &'a str,
     pub(crate) openid: &'a str,
     pub(crate) scene: &'a str,
 }
 
 /// Applies for one, or answers how one of that number stands.
-pub(crate) fn apply(books: &mut Books, body: &[u8]) -> Result<Value, Refused> {
+pub(crate) fn apply(member: &Member, books: &mut Books, body: &[u8]) -> Result<Value, Refused> {
     let apply: Apply = parsed(body)?;
     let whose = Whose {
+        mchid: member.mchid(),
         appid: &apply.appid,
         openid: &apply.openid,
         scene: &apply.transfer_scene_id,
@@ -96,7 +108,7 @@ pub(crate) fn apply(books: &mut Books, body: &[u8]) -> Result<Value, Refused> {
         authorization_notify_url: apply.authorization_notify_url.clone(),
     };
     wished(books, &whose, &wish)?;
-    let known = &books.authorizations[&wish.out_authorization_no];
+    let known = &books.authorizations[&Id::new(whose.mchid, &wish.out_authorization_no)];
     Ok(json!({
         "out_authorization_no": known.number,
         "state": known.state.word(),
@@ -114,16 +126,16 @@ pub(crate) fn check(books: &Books, whose: &Whose<'_>, wish: &Wish) -> Result<(),
         &wish.authorization_notify_url,
         256,
     )?;
-    if whose.appid != books.appid {
+    if !books.is_bound(whose.mchid, whose.appid) {
         return Err(Refused::invalid("商户号和appid没有绑定关系"));
     }
-    if !books.openids.contains_key(whose.openid) {
+    if books.person_of(whose.appid, whose.openid).is_none() {
         return Err(Refused::invalid(
             "Openid格式错误或者不属于商家公众账号，请检查",
         ));
     }
-    let number = &wish.out_authorization_no;
-    if let Some(known) = books.authorizations.get(number) {
+    let id = Id::new(whose.mchid, &wish.out_authorization_no);
+    if let Some(known) = books.authorizations.get(&id) {
         let same = known.openid == whose.openid
             && known.scene == whose.scene
             && known.display_name == wish.user_display_name
@@ -135,7 +147,8 @@ pub(crate) fn check(books: &Books, whose: &Whose<'_>, wish: &Wish) -> Result<(),
         };
     }
     let open = |known: &&Authorization| {
-        known.openid == whose.openid
+        known.mchid == whose.mchid
+            && known.openid == whose.openid
             && known.scene == whose.scene
             && !matches!(known.state, State::Closed { .. })
     };
@@ -150,12 +163,16 @@ pub(crate) fn check(books: &Books, whose: &Whose<'_>, wish: &Wish) -> Result<(),
 pub(crate) fn wished(books: &mut Books, whose: &Whose<'_>, wish: &Wish) -> Result<(), Refused> {
     check(books, whose, wish)?;
     let number = &wish.out_authorization_no;
-    if books.authorizations.contains_key(number) {
+    if books
+        .authorizations
+        .contains_key(&Id::new(whose.mchid, number))
+    {
         return Ok(());
     }
     let digits = hex(&sha256(number.as_bytes()));
     let digits = digits.bytes().map(|byte| char::from(b'0' + byte % 10));
     let authorization = Box::new(Authorization {
+        mchid: whose.mchid.to_owned(),
         number: number.clone(),
         id: digits.take(27).collect(),
         appid: whose.appid.to_owned(),
@@ -175,12 +192,16 @@ pub(crate) fn wished(books: &mut Books, whose: &Whose<'_>, wish: &Wish) -> Resul
 /// The authorization that a transfer without confirmation rests on.
 pub(crate) fn in_effect<'a>(
     books: &'a Books,
+    mchid: &str,
     number: Option<&str>,
     id: Option<&str>,
 ) -> Result<&'a Authorization, Refused> {
     let found = match (number, id) {
-        (Some(number), _) => books.authorizations.get(number),
-        (None, Some(id)) => books.authorizations.values().find(|known| known.id == id),
+        (Some(number), _) => books.authorizations.get(&Id::new(mchid, number)),
+        (None, Some(id)) => books
+            .authorizations
+            .values()
+            .find(|known| known.mchid == mchid && known.id == id),
         (None, None) => None,
     };
     let found = found.filter(|known| known.state == State::TakingEffect);
@@ -214,25 +235,25 @@ pub(crate) fn shown(authorization: &Authorization) -> Value {
 }
 
 /// How one stands.
-pub(crate) fn query(books: &Books, number: &str) -> Result<Value, Refused> {
-    let found = books.authorizations.get(number);
+pub(crate) fn query(books: &Books, id: &Id) -> Result<Value, Refused> {
+    let found = books.authorizations.get(id);
     found
         .map(shown)
         .ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))
 }
 
 /// The merchant closes one.
-pub(crate) fn close(books: &mut Books, number: &str) -> Result<Value, Refused> {
-    query(books, number)?;
-    books.close_authorization(number, "CLOSE_VIA_MCH_API");
-    query(books, number)
+pub(crate) fn close(books: &mut Books, id: &Id) -> Result<Value, Refused> {
+    query(books, id)?;
+    books.close_authorization(id, "CLOSE_VIA_MCH_API");
+    query(books, id)
 }
 
 impl Books {
     /// The user grants one that waits; whether there was one.
-    pub(crate) fn grant_authorization(&mut self, number: &str) -> bool {
+    pub(crate) fn grant_authorization(&mut self, id: &Id) -> bool {
         let now = self.now();
-        let known = self.authorizations.get(number).cloned();
+        let known = self.authorizations.get(id).cloned();
         let waits = |known: &Authorization| known.state == State::WaitUserConfirm;
         let Some(known) = known.filter(waits) else {
             return false;
@@ -246,9 +267,9 @@ impl Books {
     }
 
     /// One ends; whether there was one that had not.
-    pub(crate) fn close_authorization(&mut self, number: &str, reason: &str) -> bool {
+    pub(crate) fn close_authorization(&mut self, id: &Id, reason: &str) -> bool {
         let at = self.now();
-        let known = self.authorizations.get(number).cloned();
+        let known = self.authorizations.get(id).cloned();
         let open = |known: &Authorization| !matches!(known.state, State::Closed { .. });
         let Some(known) = known.filter(open) else {
             return false;
@@ -263,10 +284,11 @@ impl Books {
 
     fn keep(&mut self, authorization: Authorization) {
         let number = format!("authorization/{}", authorization.number);
+        let id = Id::new(&authorization.mchid, &number);
         let authorization = Box::new(authorization);
         self.together(|books| {
             books.record(Record::Authorization { authorization });
-            books.announce(number);
+            books.announce(&id);
         });
     }
 }
@@ -277,13 +299,13 @@ pub(crate) fn pass(books: &mut Books) {
     let due = |known: &&Authorization| {
         known.state == State::WaitUserConfirm && now - known.created_at >= DAY_MS
     };
-    let due: Vec<String> = books
+    let due: Vec<Id> = books
         .authorizations
         .values()
         .filter(due)
-        .map(|known| known.number.clone())
+        .map(Authorization::id)
         .collect();
-    for number in due {
-        books.close_authorization(&number, "USER_OVERDUE_UNCONFIRMED");
+    for id in due {
+        books.close_authorization(&id, "USER_OVERDUE_UNCONFIRMED");
     }
 }

@@ -12,7 +12,8 @@ use crate::crypto::{hex, sha256};
 use crate::faults::{Fault, lot};
 use crate::fields::{digits_and_letters, length, opened_name, parsed};
 use crate::journal::Record;
-use crate::server::World;
+use crate::kept::Id;
+use crate::world::{Member, World};
 
 /// The most items of a batch.
 const ITEMS_MAX: usize = 1_000;
@@ -27,6 +28,7 @@ const AGAIN_MS: i64 = 3 * DAY_MS;
 /// One batch.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Batch {
+    pub(crate) mchid: String,
     pub(crate) number: String,
     pub(crate) batch_id: String,
     pub(crate) wanted: Wanted,
@@ -151,27 +153,32 @@ fn read(body: &[u8]) -> Result<Create, Refused> {
 }
 
 /// Accepts a batch, or answers how one of that number stands.
-pub(crate) fn create(world: &World, books: &mut Books, body: &[u8]) -> Result<Value, Refused> {
+pub(crate) fn create(
+    world: &World,
+    member: &Member,
+    books: &mut Books,
+    body: &[u8],
+) -> Result<Value, Refused> {
     let create = read(body)?;
-    if create.appid != books.appid {
+    if !books.is_bound(member.mchid(), &create.appid) {
         return Err(Refused::new(
             400,
             "APPID_MCHID_NOT_MATCH",
             "商户号和appid没有绑定关系",
         ));
     }
-    let known = |detail: &Detail| books.openids.contains_key(&detail.openid);
+    let known = |detail: &Detail| books.person_of(&create.appid, &detail.openid).is_some();
     if !create.transfer_detail_list.iter().all(known) {
         return Err(Refused::invalid(
             "Openid格式错误或者不属于商家公众账号，请检查",
         ));
     }
     let total = create.total_amount;
-    let batch = batch(world, books, create)?;
-    if let Some(known) = books.batches.get(&batch.number) {
+    let batch = batch(world, member, books, create)?;
+    if let Some(known) = books.batches.get(&batch.id()) {
         return again(books, known, &batch);
     }
-    if total > books.free_balance() {
+    if total > books.free_balance(member.mchid()) {
         return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
     }
     let answer = accepted(&batch);
@@ -212,7 +219,7 @@ fn again(books: &Books, known: &Batch, again: &Batch) -> Result<Value, Refused> 
     Ok(accepted(known))
 }
 
-fn batch(world: &World, books: &Books, create: Create) -> Result<Batch, Refused> {
+fn batch(world: &World, member: &Member, books: &Books, create: Create) -> Result<Batch, Refused> {
     let now = books.now();
     let digits = |text: &str| -> String {
         let digest = hex(&sha256(text.as_bytes()));
@@ -234,13 +241,14 @@ fn batch(world: &World, books: &Books, create: Create) -> Result<Batch, Refused>
             remark: detail.transfer_remark,
             name: detail
                 .user_name
-                .map(|sealed| opened_name(world, &sealed))
+                .map(|sealed| opened_name(member, &sealed))
                 .transpose()?,
             status: ItemStatus::Init,
             fail_reason: None,
         });
     }
-    let known = books.batches.contains_key(&number);
+    let id = Id::new(member.mchid(), &number);
+    let known = books.batches.contains_key(&id);
     let strikes = |fault| !known && world.faults().strikes(fault, &number);
     let times = world.settings.batch;
     let lock_ms = if strikes(Fault::BatchSlow) {
@@ -249,6 +257,7 @@ fn batch(world: &World, books: &Books, create: Create) -> Result<Batch, Refused>
         times.lock_ms
     };
     Ok(Batch {
+        mchid: id.mchid,
         batch_id: format!("1310{}", digits(&number)),
         unfunded: strikes(Fault::BatchUnfunded),
         wanted: Wanted {
@@ -300,6 +309,11 @@ fn accepted(batch: &Batch) -> Value {
 }
 
 impl Batch {
+    /// What it is known by.
+    pub(crate) fn id(&self) -> Id {
+        Id::new(&self.mchid, &self.number)
+    }
+
     /// How many items stand so, and what they add up to.
     fn sum(&self, status: ItemStatus) -> (usize, i64) {
         let items = self.items.iter().filter(|item| item.status == status);
@@ -317,7 +331,7 @@ impl Batch {
     }
 
     /// What is announced of it at its end.
-    pub(crate) fn announced(&self, mchid: &str) -> Value {
+    pub(crate) fn announced(&self) -> Value {
         let (paid, failed) = (self.sum(ItemStatus::Success), self.sum(ItemStatus::Fail));
         let mut told = json!({
             "out_batch_no": self.number,
@@ -328,7 +342,7 @@ impl Batch {
             "update_time": rfc3339(self.updated_at),
         });
         if self.status == Status::Closed {
-            told["mchid"] = json!(mchid);
+            told["mchid"] = json!(self.mchid);
             told["close_reason"] = json!(self.close_reason);
         } else {
             told["success_num"] = json!(paid.0);
@@ -340,14 +354,14 @@ impl Batch {
     }
 }
 
-fn found<'a>(books: &'a Books, number: &str) -> Result<&'a Batch, Refused> {
-    let found = books.batches.get(number);
+fn found<'a>(books: &'a Books, id: &Id) -> Result<&'a Batch, Refused> {
+    let found = books.batches.get(id);
     let found = found.filter(|batch| books.now() - batch.created_at <= 30 * DAY_MS);
     found.ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))
 }
 
 /// How a batch stands, with its items where they are wanted and it is finished.
-pub(crate) fn query(books: &Books, number: &str, query: &str) -> Result<Value, Refused> {
+pub(crate) fn query(books: &Books, id: &Id, query: &str) -> Result<Value, Refused> {
     let parameter = |name: &str| {
         query.split('&').find_map(|pair| {
             let (key, value) = pair.split_once('=')?;
@@ -369,10 +383,10 @@ pub(crate) fn query(books: &Books, number: &str, query: &str) -> Result<Value, R
     if !(20..=100).contains(&limit) || (details && !["ALL", "SUCCESS", "FAIL"].contains(&status)) {
         return Err(bad("limit或detail_status错误"));
     }
-    let batch = found(books, number)?;
+    let batch = found(books, id)?;
     let (paid, failed) = (batch.sum(ItemStatus::Success), batch.sum(ItemStatus::Fail));
     let mut told = json!({
-        "mchid": books.mchid,
+        "mchid": batch.mchid,
         "out_batch_no": batch.number,
         "batch_id": batch.batch_id,
         "appid": batch.wanted.appid,
@@ -409,19 +423,16 @@ pub(crate) fn query(books: &Books, number: &str, query: &str) -> Result<Value, R
 }
 
 /// The merchant's number of a batch that is named one way or the other.
-pub(crate) fn own_number(books: &Books, kind: &str, number: &str) -> String {
-    let theirs = |batch: &&Batch| kind == "batch-id" && batch.batch_id == number;
+pub(crate) fn own_number(books: &Books, mchid: &str, kind: &str, number: &str) -> Id {
+    let theirs =
+        |batch: &&Batch| kind == "batch-id" && batch.mchid == mchid && batch.batch_id == number;
     let found = books.batches.values().find(theirs);
-    found.map_or(number, |batch| &batch.number).to_owned()
+    found.map_or_else(|| Id::new(mchid, number), Batch::id)
 }
 
 /// How one item stands.
-pub(crate) fn detail(
-    books: &Books,
-    number: &str,
-    (kind, item): (&str, &str),
-) -> Result<Value, Refused> {
-    let batch = found(books, number)?;
+pub(crate) fn detail(books: &Books, id: &Id, (kind, item): (&str, &str)) -> Result<Value, Refused> {
+    let batch = found(books, id)?;
     if batch.status != Status::Finished {
         return Err(Refused::invalid("请等待批次处理完成后再查询明细单据"));
     }
@@ -432,7 +443,7 @@ pub(crate) fn detail(
     let item = batch.items.iter().find(named);
     let item = item.ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))?;
     let mut told = json!({
-        "mchid": books.mchid,
+        "mchid": batch.mchid,
         "out_batch_no": batch.number,
         "batch_id": batch.batch_id,
         "appid": batch.wanted.appid,
@@ -456,17 +467,19 @@ impl Books {
     /// A batch as a record tells it.
     pub(crate) fn batched(&mut self, batch: Batch) {
         let held = |batch: &Batch| if batch.holds() { batch.total() } else { 0 };
-        self.paying += held(&batch);
-        if let Some(before) = self.batches.get(&batch.number) {
-            self.paying -= held(before);
+        let id = batch.id();
+        let mut more = held(&batch);
+        if let Some(before) = self.batches.get(&id) {
+            more -= held(before);
             if let Some(due) = before.due_at {
-                self.batches_due.remove(&(due, before.number.clone()));
+                self.batches_due.remove(&(due, id.clone()));
             }
         }
+        self.account_mut(&id.mchid).paying += more;
         if let Some(due) = batch.due_at {
-            self.batches_due.insert((due, batch.number.clone()));
+            self.batches_due.insert((due, id.clone()));
         }
-        self.batches.insert(batch.number.clone(), batch);
+        self.batches.insert(id, batch);
     }
 }
 
@@ -475,10 +488,10 @@ pub(crate) fn pass(world: &World, books: &mut Books) {
     let now = books.now();
     loop {
         let first = books.batches_due.first().cloned();
-        let Some((_, number)) = first.filter(|(due, _)| *due <= now) else {
+        let Some((_, id)) = first.filter(|(due, _)| *due <= now) else {
             return;
         };
-        let Some(batch) = books.batches.get(&number).cloned() else {
+        let Some(batch) = books.batches.get(&id).cloned() else {
             return;
         };
         let moved = moved(world, books, batch);
@@ -498,7 +511,7 @@ fn moved(world: &World, books: &Books, mut batch: Batch) -> Batch {
             batch.status = Status::Closed;
             batch.close_reason = Some("OVERDUE_CLOSE".to_owned());
         }
-        Status::Accepted if batch.unfunded || batch.total() > books.free_balance() => {
+        Status::Accepted if batch.unfunded || batch.total() > books.free_balance(&batch.mchid) => {
             batch.due_at = Some(close_at.min(now + 60_000));
         }
         Status::Accepted => {
@@ -512,7 +525,8 @@ fn moved(world: &World, books: &Books, mut batch: Batch) -> Batch {
         Status::Processing => {
             batch.status = Status::Finished;
             for item in &mut batch.items {
-                item.fail_reason = failure(world, books, item).map(str::to_owned);
+                let failed = failure(world, books, (&batch.wanted.appid, item));
+                item.fail_reason = failed.map(str::to_owned);
                 item.status = match item.fail_reason {
                     None => ItemStatus::Success,
                     Some(_) => ItemStatus::Fail,
@@ -525,9 +539,8 @@ fn moved(world: &World, books: &Books, mut batch: Batch) -> Batch {
 }
 
 /// Why an item fails, if it does.
-fn failure(world: &World, books: &Books, item: &Item) -> Option<&'static str> {
-    let person = books.openids.get(&item.openid);
-    let person = person.and_then(|name| books.people.get(name));
+fn failure(world: &World, books: &Books, (appid, item): (&str, &Item)) -> Option<&'static str> {
+    let person = books.person_of(appid, &item.openid);
     let robot = world.robot();
     let dice = lot("robot", robot.seed, &item.number);
     let confirm = u64::from(robot.confirm_per_mille);
@@ -560,14 +573,15 @@ fn settle(books: &mut Books, batch: Batch) {
         for item in &batch.items {
             if item.status == ItemStatus::Success {
                 let bill = (item.detail_id.clone(), item.number.clone());
-                books.book(false, item.amount, "商家转账到零钱", bill);
+                books.book((&batch.mchid, false), item.amount, "商家转账到零钱", bill);
             }
         }
     }
-    let (notify, number) = (batch.wanted.notify_url.is_some(), batch.number.clone());
+    let notify = batch.wanted.notify_url.is_some();
+    let id = Id::new(&batch.mchid, &format!("batch/{}", batch.number));
     let batch = Box::new(batch);
     books.record(Record::Batch { batch });
     if ended && notify {
-        books.announce(format!("batch/{number}"));
+        books.announce(&id);
     }
 }

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::auth::Refused;
-use crate::server::World;
+use crate::world::Member;
 
 /// A field that must be there and is not.
 pub(crate) fn missing(field: &str, words: &str) -> Refused {
@@ -58,10 +58,10 @@ pub(crate) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
 }
 
 /// A name that was sealed for one of WeChat's keys.
-pub(crate) fn opened_name(world: &World, sealed: &str) -> Result<String, Refused> {
-    let opened = world
+pub(crate) fn opened_name(member: &Member, sealed: &str) -> Result<String, Refused> {
+    let opened = member
         .certs()
         .decrypt(sealed)
-        .or_else(|| world.public_key.decrypt(sealed));
+        .or_else(|| member.public_key.decrypt(sealed));
     opened.ok_or_else(|| Refused::field("user_name", "敏感字段解密失败"))
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::authorization::Authorization;
 use crate::batch::Batch;
-use crate::books::{FlowLine, Outcome, Transfer};
+use crate::kept::{FlowLine, Outcome, Transfer};
 use crate::old::{Packet, Payment};
 
 /// One thing that happened.
@@ -29,6 +29,8 @@ pub(crate) enum Record {
     },
     /// An authorization code was handed out.
     Code {
+        #[serde(default)]
+        appid: String,
         code: String,
         user: String,
         scope: String,
@@ -37,6 +39,8 @@ pub(crate) enum Record {
     },
     /// Tokens were handed out, for a code or by a refresh.
     Tokens {
+        #[serde(default)]
+        appid: String,
         code: Option<String>,
         openid: String,
         scope: String,
@@ -48,6 +52,8 @@ pub(crate) enum Record {
     Created { transfer: Box<Transfer> },
     /// A transfer moved.
     Moved {
+        #[serde(default)]
+        mchid: String,
         number: String,
         outcome: Outcome,
         at: i64,
@@ -60,13 +66,21 @@ pub(crate) enum Record {
     Packet { packet: Box<Packet> },
     /// A payment of the old API, as it stands now.
     Payment { payment: Box<Payment> },
-    /// Money moved on the merchant's account.
+    /// Money moved on a merchant's account.
     Flow { line: FlowLine },
     /// A notification is due.
     Notify {
         id: u64,
+        #[serde(default)]
+        mchid: String,
         number: String,
         due_at: i64,
+    },
+    /// An app was bound to a merchant, or is so no more.
+    Bound {
+        mchid: String,
+        appid: String,
+        bound: bool,
     },
     /// A notification was tried.
     Notified {

@@ -11,6 +11,7 @@ mod crypto;
 mod faults;
 mod fields;
 mod journal;
+mod kept;
 mod notify;
 mod oauth;
 mod old;
@@ -20,6 +21,7 @@ mod server;
 mod settings;
 mod tls;
 mod transfer;
+mod world;
 
 pub use provision::Credentials;
 pub use server::Sandbox;

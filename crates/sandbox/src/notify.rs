@@ -15,7 +15,8 @@ use crate::books::{Books, rfc3339};
 use crate::crypto::seal;
 use crate::faults::Fault;
 use crate::journal::Record;
-use crate::server::World;
+use crate::kept::Id;
+use crate::world::{Member, World};
 
 /// Waits between tries, in seconds: 15 tries in a little over a day.
 const SCHEDULE_S: [i64; 15] = [
@@ -65,7 +66,7 @@ async fn send(world: &Arc<World>, id: u64) {
     let found = {
         let books = world.books();
         let notice = books.notices.get(&id);
-        notice.and_then(|notice| Some((message(&books, &notice.number)?, notice.tries)))
+        notice.and_then(|notice| Some((message(&books, &notice.id)?, notice.tries)))
     };
     let Some((message, tries)) = found else {
         return;
@@ -100,12 +101,15 @@ async fn send(world: &Arc<World>, id: u64) {
 
 /// One try; whether it was acknowledged.
 pub(crate) async fn post(world: &Arc<World>, message: &Message, id: u64, probe: bool) -> bool {
-    let body = envelope(world, message, id).to_string();
+    let Some(member) = world.member(&message.mchid) else {
+        return false;
+    };
+    let body = envelope(&member, message, id).to_string();
     let mut request = Request::post(&message.url)
         .header("content-type", "application/json")
         .header("user-agent", "Mozilla/4.0")
         .header("request-id", format!("08notify{id}"));
-    for (name, value) in proof(world, world.notices_by_public_key(), body.as_bytes()) {
+    for (name, value) in proof(&member, member.notices_by_public_key(), body.as_bytes()) {
         let wrong = probe && name == "Wechatpay-Signature";
         let value = if wrong {
             format!("WECHATPAY/SIGNTEST/{value}")
@@ -124,6 +128,7 @@ pub(crate) async fn post(world: &Arc<World>, message: &Message, id: u64, probe: 
 /// What is announced.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
+    mchid: String,
     number: String,
     url: String,
     event: &'static str,
@@ -133,63 +138,76 @@ pub(crate) struct Message {
 }
 
 /// What a notice announces as it stands now; nothing where nobody wants to hear it.
-pub(crate) fn message(books: &Books, number: &str) -> Option<Message> {
-    let (kind, name) = number.split_once('/').unwrap_or(("transfer", number));
+pub(crate) fn message(books: &Books, id: &Id) -> Option<Message> {
+    let (kind, name) = id
+        .number
+        .split_once('/')
+        .unwrap_or(("transfer", &id.number));
+    let id = Id::new(&id.mchid, name);
     match kind {
-        "batch" => {
-            let batch = books.batches.get(name)?;
-            let closed = batch.close_reason.is_some();
-            Some(Message {
-                number: name.to_owned(),
-                url: batch.wanted.notify_url.clone()?,
-                event: if closed {
-                    "MCHTRANSFER.BATCH.CLOSED"
-                } else {
-                    "MCHTRANSFER.BATCH.FINISHED"
-                },
-                summary: "商家转账批次终态通知",
-                at: batch.updated_at,
-                resource: batch.announced(&books.mchid),
-            })
-        }
-        "authorization" => {
-            let found = books.authorizations.get(name)?;
-            let closed = matches!(found.state, State::Closed { .. });
-            Some(Message {
-                number: name.to_owned(),
-                url: found.notify_url.clone(),
-                event: if closed {
-                    "MCHTRANSFER.AUTHORIZATION.CLOSED"
-                } else {
-                    "MCHTRANSFER.AUTHORIZATION.CONFIRMED"
-                },
-                summary: "商家转账免确认收款授权通知",
-                at: books.now(),
-                resource: authorization::shown(found),
-            })
-        }
-        _ => {
-            let transfer = books.transfers.get(name)?;
-            let mut resource = crate::transfer::shown(books, transfer);
-            if let Some(fields) = resource.as_object_mut() {
-                fields.remove("appid");
-                fields.remove("transfer_remark");
-            }
-            resource["payment_method_type"] = json!("CFT");
-            Some(Message {
-                number: name.to_owned(),
-                url: transfer.notify_url.clone()?,
-                event: "MCHTRANSFER.BILL.FINISHED",
-                summary: "商家转账单据终态通知",
-                at: transfer.updated_at,
-                resource,
-            })
-        }
+        "batch" => of_batch(books, &id),
+        "authorization" => of_authorization(books, &id),
+        _ => of_transfer(books, &id),
     }
 }
 
-fn envelope(world: &World, message: &Message, id: u64) -> Value {
-    let key = &world.provision.credentials.apiv3_key;
+fn of_batch(books: &Books, id: &Id) -> Option<Message> {
+    let batch = books.batches.get(id)?;
+    let closed = batch.close_reason.is_some();
+    Some(Message {
+        mchid: id.mchid.clone(),
+        number: id.number.clone(),
+        url: batch.wanted.notify_url.clone()?,
+        event: if closed {
+            "MCHTRANSFER.BATCH.CLOSED"
+        } else {
+            "MCHTRANSFER.BATCH.FINISHED"
+        },
+        summary: "商家转账批次终态通知",
+        at: batch.updated_at,
+        resource: batch.announced(),
+    })
+}
+
+fn of_authorization(books: &Books, id: &Id) -> Option<Message> {
+    let found = books.authorizations.get(id)?;
+    let closed = matches!(found.state, State::Closed { .. });
+    Some(Message {
+        mchid: id.mchid.clone(),
+        number: id.number.clone(),
+        url: found.notify_url.clone(),
+        event: if closed {
+            "MCHTRANSFER.AUTHORIZATION.CLOSED"
+        } else {
+            "MCHTRANSFER.AUTHORIZATION.CONFIRMED"
+        },
+        summary: "商家转账免确认收款授权通知",
+        at: books.now(),
+        resource: authorization::shown(found),
+    })
+}
+
+fn of_transfer(books: &Books, id: &Id) -> Option<Message> {
+    let transfer = books.transfers.get(id)?;
+    let mut resource = crate::transfer::shown(transfer);
+    if let Some(fields) = resource.as_object_mut() {
+        fields.remove("appid");
+        fields.remove("transfer_remark");
+    }
+    resource["payment_method_type"] = json!("CFT");
+    Some(Message {
+        mchid: id.mchid.clone(),
+        number: id.number.clone(),
+        url: transfer.notify_url.clone()?,
+        event: "MCHTRANSFER.BILL.FINISHED",
+        summary: "商家转账单据终态通知",
+        at: transfer.updated_at,
+        resource,
+    })
+}
+
+fn envelope(member: &Member, message: &Message, id: u64) -> Value {
+    let key = &member.credentials().apiv3_key;
     let (nonce, ciphertext) = seal(key, "mch_payment", message.resource.to_string().as_bytes());
     json!({
         "id": format!("EV-{id:026}"),

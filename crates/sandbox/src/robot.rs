@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::books::Outcome;
 use crate::faults::lot;
-use crate::server::World;
+use crate::kept::{Id, Outcome};
+use crate::world::World;
 use crate::{old, transfer};
 
 /// Lets the user of a transfer do what they would, after a while.
-pub(crate) fn ask_user(world: &Arc<World>, number: String) {
+pub(crate) fn ask_user(world: &Arc<World>, id: Id) {
     let robot = world.robot();
-    let dice = lot("robot", robot.seed, &number);
+    let dice = lot("robot", robot.seed, &id.number);
     let confirm = u64::from(robot.confirm_per_mille);
     let refuse = confirm + u64::from(robot.refuse_per_mille);
     if dice >= refuse {
@@ -23,7 +23,7 @@ pub(crate) fn ask_user(world: &Arc<World>, number: String) {
         let promise = {
             let mut books = world.books();
             // Somebody cancelled it, or it expired: there is nothing to confirm any more.
-            let _ = transfer::confirm(&mut books, &number, receives);
+            let _ = transfer::confirm(&mut books, &id, receives);
             books.promise()
         };
         if let Some(promise) = promise
@@ -35,21 +35,21 @@ pub(crate) fn ask_user(world: &Arc<World>, number: String) {
 }
 
 /// Lets the user of a packet open it, after a while, or leave it.
-pub(crate) fn open_packet(world: &Arc<World>, number: String) {
+pub(crate) fn open_packet(world: &Arc<World>, id: Id) {
     let robot = world.robot();
-    if lot("robot", robot.seed, &number) >= u64::from(robot.confirm_per_mille) {
+    if lot("robot", robot.seed, &id.number) >= u64::from(robot.confirm_per_mille) {
         return;
     }
     let world = Arc::clone(world);
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(robot.delay_ms)).await;
         // It went back meanwhile: there is nothing to open any more.
-        let _ = old::open(&mut world.books(), &number);
+        let _ = old::open(&mut world.books(), &id);
     });
 }
 
 /// Cancels take effect a moment after they were accepted.
-pub(crate) fn finish_cancel(world: &Arc<World>, number: String) {
+pub(crate) fn finish_cancel(world: &Arc<World>, id: Id) {
     let world = Arc::clone(world);
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -57,10 +57,10 @@ pub(crate) fn finish_cancel(world: &Arc<World>, number: String) {
             let mut books = world.books();
             let cancelling = books
                 .transfers
-                .get(&number)
+                .get(&id)
                 .is_some_and(|transfer| transfer.outcome == Outcome::Canceling);
             if cancelling {
-                books.advance(&number, Outcome::Cancelled);
+                books.advance(&id, Outcome::Cancelled);
             }
         }
         world.wake_notifier();

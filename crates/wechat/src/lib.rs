@@ -6,6 +6,7 @@ pub mod bill;
 pub mod certificates;
 pub mod cipher;
 pub mod classify;
+pub mod merchants;
 pub mod notify;
 pub mod oauth;
 pub mod pace;
@@ -20,6 +21,7 @@ pub mod trust;
 pub mod turnover;
 pub mod v2;
 
+pub use merchants::{OneMerchant, WechatApps, WechatMerchants};
 pub use oauth::WechatOauth;
 pub use pay::WechatPay;
 pub use rails::Rails;

@@ -5,6 +5,7 @@
 //! ones are asked: a number was only ever on one of them.
 
 use lingqian_core::id::{AppId, MchId, OutBillNo};
+use lingqian_core::money::Fen;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
@@ -261,5 +262,9 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
             }
         }
         Ok(fetched)
+    }
+
+    async fn balance(&self, mchid: &MchId) -> Result<Option<Fen>, Fault> {
+        self.pay.balance(mchid).await
     }
 }

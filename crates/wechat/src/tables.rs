@@ -262,6 +262,12 @@ const INVALID: (u16, &str) = (400, "INVALID_REQUEST");
 /// Refusals of a transfer of 2025.
 pub const TRANSFER: &[Refusal] = &[
     refusal(
+        (400, "APPID_MCHID_NOT_MATCH"),
+        "",
+        Person,
+        "the app is not bound to the merchant",
+    ),
+    refusal(
         (400, "PARAM_ERROR"),
         "",
         Never,

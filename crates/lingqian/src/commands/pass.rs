@@ -93,9 +93,9 @@ async fn swept(wire: &Wire, desk: &Desk) -> anyhow::Result<Progress> {
 /// Reconciles every day that is due; whether no break is open.
 async fn reconciled(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut open) = (Progress::default(), 0);
-    for date in due_bills(wire).await? {
+    for (mchid, date) in due_bills(wire).await? {
         let limits = Limits::default();
-        let found = reconcile::reconcile(wire, desk, &limits, wire.mchid(), date).await?;
+        let found = reconcile::reconcile(wire, desk, &limits, &mchid, date).await?;
         progress.taken += 1;
         progress.moved += u64::from(found.ready);
         open += found.open;

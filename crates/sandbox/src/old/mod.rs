@@ -19,9 +19,11 @@ pub(crate) use payments::{Payment, Status};
 
 use crate::books::Books;
 use crate::faults::Fault;
+use crate::kept::Id;
 use crate::robot::open_packet;
-use crate::server::{World, lost};
+use crate::server::lost;
 use crate::tls::Peer;
+use crate::world::World;
 use wire::{Parameter, Refused, Told, Wanted, answer, html, request};
 
 type Shared = State<Arc<World>>;
@@ -40,16 +42,16 @@ struct Product {
     question: &'static [Parameter],
     /// The parameter with the merchant's number.
     number: &'static str,
-    known: fn(&Books, &str) -> bool,
+    known: fn(&Books, &Id) -> bool,
     send: fn(&World, &mut Books, &Wanted) -> Result<Told, Refused>,
-    told: fn(&Books, &str) -> Result<Told, Refused>,
+    told: fn(&Books, &Id) -> Result<Told, Refused>,
 }
 
 const PAYMENTS: Product = Product {
     fields: payments::FIELDS,
     question: payments::QUESTION,
     number: "partner_trade_no",
-    known: |books, number| books.payments.contains_key(number),
+    known: |books, id| books.payments.contains_key(id),
     send: payments::pay,
     told: payments::told,
 };
@@ -58,7 +60,7 @@ const PACKETS: Product = Product {
     fields: packets::FIELDS,
     question: packets::QUESTION,
     number: "mch_billno",
-    known: |books, number| books.packets.contains_key(number),
+    known: |books, id| books.packets.contains_key(id),
     send: packets::send,
     told: packets::told,
 };
@@ -92,7 +94,8 @@ async fn send(world: &Arc<World>, peer: &Certificate, body: &[u8], product: &Pro
         Err(refused) => return answer(Err(refused)),
     };
     let number = wanted[product.number].clone();
-    let known = (product.known)(&world.books(), &number);
+    let id = Id::new(wanted.mchid(), &number);
+    let known = (product.known)(&world.books(), &id);
     if let Some(refused) = refused_before(world, &number).filter(|_| !known) {
         return answer(Err(refused));
     }
@@ -110,7 +113,7 @@ async fn send(world: &Arc<World>, peer: &Certificate, body: &[u8], product: &Pro
     }
     if result.is_ok() {
         if !known && product.number == PACKETS.number {
-            open_packet(world, number.clone());
+            open_packet(world, id);
         }
         let strikes = |fault| world.faults().strikes(fault, &number);
         if strikes(Fault::AnswerLost) {
@@ -134,16 +137,16 @@ fn ask(world: &World, peer: &Certificate, body: &[u8], product: &Product) -> Res
         Ok(wanted) => wanted,
         Err(refused) => return answer(Err(refused)),
     };
-    let number = &wanted[product.number];
-    let quarter = format!("{number}/{}", world.books().now() / 900_000);
+    let id = Id::new(wanted.mchid(), &wanted[product.number]);
+    let quarter = format!("{}/{}", id.number, world.books().now() / 900_000);
     let strikes = |fault| world.faults().strikes(fault, &quarter);
     if strikes(Fault::QueryError) {
         return answer(Err(Refused::system()));
     }
     if strikes(Fault::QueryBlind) {
-        return answer(Err(payments::not_found(&world.books(), number)));
+        return answer(Err(payments::not_found(&id)));
     }
-    let told = (product.told)(&world.books(), number);
+    let told = (product.told)(&world.books(), &id);
     answer(told)
 }
 

@@ -7,9 +7,10 @@ use crate::auth::Refused as NotAllowed;
 use crate::books::{Books, DAY_MS, beijing_day};
 use crate::crypto::{hex, sha256};
 use crate::journal::Record;
+use crate::kept::Id;
 use crate::old::payments::beijing;
 use crate::old::wire::{Parameter, Refused, Told, Wanted};
-use crate::server::World;
+use crate::world::World;
 
 /// What a packet says.
 pub(crate) const FIELDS: &[Parameter] = &[
@@ -47,6 +48,8 @@ const AMOUNT_MAX: i64 = 20_000;
 /// One packet.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Packet {
+    pub(crate) mchid: String,
+    pub(crate) appid: String,
     pub(crate) number: String,
     pub(crate) list_id: String,
     pub(crate) openid: String,
@@ -66,6 +69,13 @@ pub(crate) enum Status {
     Refund,
 }
 
+impl Packet {
+    /// What it is known by.
+    pub(crate) fn id(&self) -> Id {
+        Id::new(&self.mchid, &self.number)
+    }
+}
+
 impl Status {
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -83,12 +93,12 @@ fn parameter(words: &str) -> Refused {
 /// Sends a packet, or answers for one of that number.
 pub(crate) fn send(world: &World, books: &mut Books, wanted: &Wanted) -> Result<Told, Refused> {
     let packet = read(books, wanted)?;
-    if let Some(known) = books.packets.get(&packet.number) {
+    if let Some(known) = books.packets.get(&packet.id()) {
         let same = (&known.openid, known.amount, &known.words)
             == (&packet.openid, packet.amount, &packet.words);
         return match same {
             false => Err(Refused::fatal()),
-            true => Ok(sent(books, known)),
+            true => Ok(sent(known)),
         };
     }
     let scene = &packet.words[4];
@@ -96,7 +106,7 @@ pub(crate) fn send(world: &World, books: &mut Books, wanted: &Wanted) -> Result<
     if !within && !scene.starts_with("PRODUCT_") {
         return Err(Refused::new("AMOUNT_LIMIT", "金额超出限制"));
     }
-    if !books.openids.contains_key(&packet.openid) {
+    if books.person_of(&packet.appid, &packet.openid).is_none() {
         return Err(Refused::new("OPENID_ERROR", "openid与appid不匹配"));
     }
     let key = (
@@ -110,13 +120,13 @@ pub(crate) fn send(world: &World, books: &mut Books, wanted: &Wanted) -> Result<
             "该用户今日领取红包个数超过限制",
         ));
     }
-    if packet.amount > books.free_balance() {
+    if packet.amount > books.free_balance(&packet.mchid) {
         return Err(Refused::new(
             "NOTENOUGH",
             "帐号余额不足，请到商户平台充值后再重试",
         ));
     }
-    let told = sent(books, &packet);
+    let told = sent(&packet);
     books.move_packet(packet);
     Ok(told)
 }
@@ -129,7 +139,7 @@ fn read(books: &Books, wanted: &Wanted) -> Result<Packet, Refused> {
     let amount = wanted["total_amount"].parse::<i32>().ok();
     let amount = amount.filter(|amount| *amount > 0 && wanted["total_num"] == "1");
     let amount = i64::from(amount.ok_or_else(|| parameter("金额或个数有误"))?);
-    if wanted["wxappid"] != books.appid {
+    if !books.is_bound(wanted.mchid(), &wanted["wxappid"]) {
         return Err(Refused::new(
             "ILLEGAL_APPID",
             "非法appid，请确认是否为公众号的appid",
@@ -139,6 +149,8 @@ fn read(books: &Books, wanted: &Wanted) -> Result<Packet, Refused> {
     let digits = digits.bytes().map(|byte| char::from(b'0' + byte % 10));
     let words = ["send_name", "wishing", "act_name", "remark", "scene_id"];
     Ok(Packet {
+        mchid: wanted.mchid().to_owned(),
+        appid: wanted["wxappid"].clone(),
         list_id: format!("1000041701{}", digits.take(18).collect::<String>()),
         number,
         openid: wanted["re_openid"].clone(),
@@ -150,13 +162,13 @@ fn read(books: &Books, wanted: &Wanted) -> Result<Packet, Refused> {
     })
 }
 
-fn sent(books: &Books, packet: &Packet) -> Told {
+fn sent(packet: &Packet) -> Told {
     vec![
         ("err_code", "SUCCESS".to_owned()),
         ("err_code_des", "发放成功".to_owned()),
         ("mch_billno", packet.number.clone()),
-        ("mch_id", books.mchid.clone()),
-        ("wxappid", books.appid.clone()),
+        ("mch_id", packet.mchid.clone()),
+        ("wxappid", packet.appid.clone()),
         ("re_openid", packet.openid.clone()),
         ("total_amount", packet.amount.to_string()),
         ("send_listid", packet.list_id.clone()),
@@ -164,15 +176,15 @@ fn sent(books: &Books, packet: &Packet) -> Told {
 }
 
 /// How a packet stands.
-pub(crate) fn told(books: &Books, number: &str) -> Result<Told, Refused> {
-    let found = books.packets.get(number);
+pub(crate) fn told(books: &Books, id: &Id) -> Result<Told, Refused> {
+    let found = books.packets.get(id);
     let found = found.filter(|packet| books.now() - packet.created_at <= 30 * DAY_MS);
     let packet = found.ok_or_else(|| Refused::new("NOT_FOUND", "指定单号数据不存在"))?;
     let mut told = vec![
         ("err_code", "SUCCESS".to_owned()),
         ("err_code_des", "OK".to_owned()),
         ("mch_billno", packet.number.clone()),
-        ("mch_id", books.mchid.clone()),
+        ("mch_id", packet.mchid.clone()),
         ("detail_id", packet.list_id.clone()),
         ("status", packet.status.word().to_owned()),
         ("send_type", "API".to_owned()),
@@ -189,8 +201,8 @@ pub(crate) fn told(books: &Books, number: &str) -> Result<Told, Refused> {
 }
 
 /// The user opens a packet.
-pub(crate) fn open(books: &mut Books, number: &str) -> Result<(), NotAllowed> {
-    let packet = books.packets.get(number).cloned();
+pub(crate) fn open(books: &mut Books, id: &Id) -> Result<(), NotAllowed> {
+    let packet = books.packets.get(id).cloned();
     let packet = packet.ok_or_else(|| NotAllowed::new(404, "NOT_FOUND", "记录不存在"))?;
     if packet.status != Status::Sent {
         return Err(NotAllowed::invalid("红包已领取或已退回"));
@@ -210,8 +222,10 @@ impl Books {
         self.together(|books| {
             let bill = (packet.list_id.clone(), packet.number.clone());
             match packet.status {
-                Status::Sent => books.book(false, packet.amount, "现金红包", bill),
-                Status::Refund => books.book(true, packet.amount, "现金红包退款", bill),
+                Status::Sent => books.book((&packet.mchid, false), packet.amount, "现金红包", bill),
+                Status::Refund => {
+                    books.book((&packet.mchid, true), packet.amount, "现金红包退款", bill)
+                }
                 Status::Received => {}
             }
             let packet = Box::new(packet);
@@ -223,7 +237,7 @@ impl Books {
     pub(crate) fn packed(&mut self, packet: Packet) {
         let key = format!("packet/{}", packet.openid);
         let key = (key, beijing_day(packet.created_at));
-        let due = (packet.created_at + DAY_MS, packet.number.clone());
+        let due = (packet.created_at + DAY_MS, packet.id());
         if packet.status == Status::Sent {
             let day = self.paid_days.entry(key).or_default();
             *day = (day.0 + 1, day.1 + packet.amount);
@@ -231,15 +245,15 @@ impl Books {
         } else {
             self.packets_due.remove(&due);
         }
-        self.packets.insert(packet.number.clone(), packet);
+        self.packets.insert(packet.id(), packet);
     }
 }
 
 /// What nobody opened within a day comes back.
 pub(crate) fn pass(books: &mut Books) {
     let now = books.now();
-    while let Some((_, number)) = books.packets_due.first().filter(|(due, _)| *due <= now) {
-        let Some(packet) = books.packets.get(number).cloned() else {
+    while let Some((_, id)) = books.packets_due.first().filter(|(due, _)| *due <= now) {
+        let Some(packet) = books.packets.get(id).cloned() else {
             return;
         };
         books.move_packet(Packet {

@@ -6,8 +6,9 @@ use crate::books::{Books, DAY_MS, beijing_day, rfc3339};
 use crate::crypto::{hex, sha256};
 use crate::faults::Fault;
 use crate::journal::Record;
+use crate::kept::Id;
 use crate::old::wire::{Parameter, Refused, Told, Wanted};
-use crate::server::World;
+use crate::world::World;
 
 /// What a payment says.
 pub(crate) const FIELDS: &[Parameter] = &[
@@ -46,6 +47,7 @@ const SLOW_MS: i64 = 600_000;
 /// One payment.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) struct Payment {
+    pub(crate) mchid: String,
     pub(crate) number: String,
     pub(crate) payment_no: String,
     pub(crate) appid: String,
@@ -79,6 +81,13 @@ pub(crate) enum Status {
     },
 }
 
+impl Payment {
+    /// What it is known by.
+    pub(crate) fn id(&self) -> Id {
+        Id::new(&self.mchid, &self.number)
+    }
+}
+
 impl Status {
     /// WeChat's word for it.
     pub(crate) fn word(&self) -> &'static str {
@@ -97,7 +106,7 @@ fn parameter(words: &str) -> Refused {
 /// Pays, or answers what became of a payment of that number.
 pub(crate) fn pay(world: &World, books: &mut Books, wanted: &Wanted) -> Result<Told, Refused> {
     let payment = read(books, wanted)?;
-    if let Some(known) = books.payments.get(&payment.number) {
+    if let Some(known) = books.payments.get(&payment.id()) {
         return again(books, known, &payment);
     }
     check(world, books, &payment)?;
@@ -111,7 +120,7 @@ pub(crate) fn pay(world: &World, books: &mut Books, wanted: &Wanted) -> Result<T
     let payment = Payment { status, ..payment };
     books.pay(payment.clone());
     match payment.status {
-        Status::Success => Ok(paid(books, &payment)),
+        Status::Success => Ok(paid(&payment)),
         _ => Err(Refused::system()),
     }
 }
@@ -144,7 +153,7 @@ fn read(books: &Books, wanted: &Wanted) -> Result<Payment, Refused> {
         "FORCE_CHECK" => return Err(parameter("请填写收款人姓名")),
         _ => return Err(parameter("校验用户姓名选项有误")),
     }
-    if wanted["mch_appid"] != books.appid {
+    if !books.is_bound(wanted.mchid(), &wanted["mch_appid"]) {
         return Err(parameter("商户号和appid没有绑定关系"));
     }
     let now = books.now();
@@ -152,6 +161,7 @@ fn read(books: &Books, wanted: &Wanted) -> Result<Payment, Refused> {
     let digits = digest.bytes().map(|byte| char::from(b'0' + byte % 10));
     let payment_no = format!("10000{}", digits.take(23).collect::<String>());
     Ok(Payment {
+        mchid: wanted.mchid().to_owned(),
         number,
         payment_no,
         appid: wanted["mch_appid"].clone(),
@@ -176,7 +186,7 @@ fn again(books: &Books, known: &Payment, wanted: &Payment) -> Result<Told, Refus
     }
     match known.status {
         _ if books.now() - known.created_at > AGAIN_MS => Err(Refused::failed()),
-        Status::Success => Ok(paid(books, known)),
+        Status::Success => Ok(paid(known)),
         Status::Processing { .. } => Err(Refused::system()),
         Status::Failed { .. } => Err(Refused::failed()),
     }
@@ -185,8 +195,7 @@ fn again(books: &Books, known: &Payment, wanted: &Payment) -> Result<Told, Refus
 /// Limits, then the account, then the person.
 fn check(world: &World, books: &Books, payment: &Payment) -> Result<(), Refused> {
     let limits = world.settings.old;
-    let person = books.openids.get(&payment.openid);
-    let Some(person) = person.and_then(|name| books.people.get(name)) else {
+    let Some(person) = books.person_of(&payment.appid, &payment.openid) else {
         let words = "Openid格式错误或者不属于商家公众账号";
         return Err(Refused::new("OPENID_ERROR", words));
     };
@@ -204,10 +213,10 @@ fn check(world: &World, books: &Books, payment: &Payment) -> Result<(), Refused>
         let words = "该单据受用户单日收款限额影响，当天暂不能重试，请第二天原单重试";
         return Err(Refused::new("MONEY_LIMIT", words));
     }
-    if payment.amount > books.free_balance() {
+    if payment.amount > books.free_balance(&payment.mchid) {
         let echo = vec![
             ("mch_appid", payment.appid.clone()),
-            ("mchid", books.mchid.clone()),
+            ("mchid", payment.mchid.clone()),
         ];
         return Err(Refused::new("NOTENOUGH", "余额不足").about(echo));
     }
@@ -222,10 +231,10 @@ fn check(world: &World, books: &Books, payment: &Payment) -> Result<(), Refused>
     Ok(())
 }
 
-fn paid(books: &Books, payment: &Payment) -> Told {
+fn paid(payment: &Payment) -> Told {
     vec![
         ("mch_appid", payment.appid.clone()),
-        ("mchid", books.mchid.clone()),
+        ("mchid", payment.mchid.clone()),
         ("partner_trade_no", payment.number.clone()),
         ("payment_no", payment.payment_no.clone()),
         ("payment_time", beijing(payment.created_at)),
@@ -238,24 +247,23 @@ pub(crate) fn beijing(at: i64) -> String {
 }
 
 /// No record of a number.
-pub(crate) fn not_found(books: &Books, number: &str) -> Refused {
+pub(crate) fn not_found(id: &Id) -> Refused {
     let about = vec![
-        ("partner_trade_no", number.to_owned()),
-        ("mch_id", books.mchid.clone()),
-        ("appid", books.appid.clone()),
+        ("partner_trade_no", id.number.clone()),
+        ("mch_id", id.mchid.clone()),
     ];
     Refused::new("NOT_FOUND", "指定单号数据不存在").about(about)
 }
 
 /// How a payment stands.
-pub(crate) fn told(books: &Books, number: &str) -> Result<Told, Refused> {
-    let found = books.payments.get(number);
+pub(crate) fn told(books: &Books, id: &Id) -> Result<Told, Refused> {
+    let found = books.payments.get(id);
     let found = found.filter(|payment| books.now() - payment.created_at <= 30 * DAY_MS);
-    let payment = found.ok_or_else(|| not_found(books, number))?;
+    let payment = found.ok_or_else(|| not_found(id))?;
     let mut told = vec![
         ("partner_trade_no", payment.number.clone()),
         ("appid", payment.appid.clone()),
-        ("mch_id", books.mchid.clone()),
+        ("mch_id", payment.mchid.clone()),
         ("detail_id", payment.payment_no.clone()),
         ("status", payment.status.word().to_owned()),
         ("openid", payment.openid.clone()),
@@ -280,7 +288,7 @@ impl Books {
         self.together(|books| {
             if payment.status == Status::Success {
                 let bill = (payment.payment_no.clone(), payment.number.clone());
-                books.book(false, payment.amount, "企业付款", bill);
+                books.book((&payment.mchid, false), payment.amount, "企业付款", bill);
             }
             let payment = Box::new(payment);
             books.record(Record::Payment { payment });
@@ -290,13 +298,15 @@ impl Books {
     /// A payment as a record tells it.
     pub(crate) fn paid(&mut self, payment: Payment) {
         let under_way = |status: &Status| matches!(status, Status::Processing { .. });
+        let (id, amount) = (payment.id(), payment.amount);
         if under_way(&payment.status) {
-            self.paying += payment.amount;
+            self.account_mut(&id.mchid).paying += amount;
         }
-        let (number, amount) = (payment.number.clone(), payment.amount);
         let key = (payment.openid.clone(), beijing_day(payment.created_at));
-        match self.payments.insert(number, payment) {
-            Some(before) if under_way(&before.status) => self.paying -= amount,
+        match self.payments.insert(id.clone(), payment) {
+            Some(before) if under_way(&before.status) => {
+                self.account_mut(&id.mchid).paying -= amount;
+            }
             Some(_) => {}
             None => {
                 let day = self.paid_days.entry(key).or_default();
@@ -308,7 +318,7 @@ impl Books {
 
 /// Payments that took their time end.
 pub(crate) fn pass(books: &mut Books) {
-    if books.paying == 0 {
+    if books.accounts.values().all(|account| account.paying == 0) {
         return;
     }
     let now = books.now();

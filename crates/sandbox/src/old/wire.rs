@@ -8,13 +8,24 @@ use axum::response::Response;
 use md5::{Digest as _, Md5};
 
 use crate::old::{Certificate, xml};
-use crate::server::World;
+use crate::world::World;
 
 /// A parameter of a call: its name, whether it must be there, and the most characters of it.
 pub(crate) type Parameter = (&'static str, bool, usize);
 
 /// A message that was proved, by its fields. A field that is not there reads as empty.
 pub(crate) struct Wanted(BTreeMap<String, String>);
+
+impl Wanted {
+    /// The merchant, which calls name one way or the other.
+    pub(crate) fn mchid(&self) -> &str {
+        let named = ["mchid", "mch_id"].map(|name| self[name].as_str());
+        named
+            .into_iter()
+            .find(|value| !value.is_empty())
+            .unwrap_or_default()
+    }
+}
 
 impl std::ops::Index<&str> for Wanted {
     type Output = String;
@@ -102,11 +113,6 @@ pub(crate) fn request(
         message: true,
         ..Refused::new(code, words)
     };
-    if let Some((serial, spki)) = peer.as_ref().and_then(|peer| peer.0.0.certificate.as_ref())
-        && world.certs().merchant(serial).as_ref() != Some(spki)
-    {
-        return Err(wrong("CA_ERROR", "请求未携带证书，或请求携带的证书出错"));
-    }
     let text = match std::str::from_utf8(body) {
         Ok(text) => text,
         // A message of another charset still begins as one.
@@ -129,7 +135,16 @@ pub(crate) fn request(
             return Err(Refused::new("PARAM_ERROR", words));
         }
     }
-    let credentials = &world.provision.credentials;
+    let Some(member) = world.member(wanted.mchid()) else {
+        let words = "产品权限验证失败,请查看您当前是否具有该产品的权限";
+        return Err(Refused::new("NO_AUTH", words));
+    };
+    if let Some((serial, spki)) = peer.as_ref().and_then(|peer| peer.0.0.certificate.as_ref())
+        && member.certs().merchant(serial).as_ref() != Some(spki)
+    {
+        return Err(wrong("CA_ERROR", "请求未携带证书，或请求携带的证书出错"));
+    }
+    let credentials = member.credentials();
     if wanted["sign"] != signature(&wanted.0, &credentials.v2_key) {
         return Err(Refused {
             message: true,
@@ -137,14 +152,6 @@ pub(crate) fn request(
             words: "签名错误".to_owned(),
             more: Vec::new(),
         });
-    }
-    let named = |names: [&str; 2]| {
-        let found = names.into_iter().map(|name| &wanted[name]);
-        found.into_iter().find(|value| !value.is_empty()).cloned()
-    };
-    if named(["mchid", "mch_id"]).as_ref() != Some(&credentials.mchid) {
-        let words = "产品权限验证失败,请查看您当前是否具有该产品的权限";
-        return Err(Refused::new("NO_AUTH", words));
     }
     Ok(wanted)
 }

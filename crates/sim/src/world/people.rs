@@ -36,7 +36,7 @@ impl<S: Store + Browse + Clone> World<S> {
         let merchant = Command::DefineMerchant(Merchant {
             no: MerchantNo(1),
             mchid: self.mchid.clone(),
-            app: AppId::parse("wx-sim").expect("an app id"),
+            apps: vec![AppId::parse("wx-sim").expect("an app id")],
             scene: SCENE.into(),
             scene_report: Vec::new(),
             remark: "simulated".into(),

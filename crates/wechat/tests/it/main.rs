@@ -9,6 +9,7 @@ mod certificates;
 mod classify;
 mod documents;
 mod enterprise;
+mod merchants;
 mod notify;
 mod oauth;
 mod packets;
