@@ -230,8 +230,8 @@ impl Books {
     fn apply(&mut self, record: Record) {
         match record {
             Record::Clock { offset_ms } => self.offset_ms = offset_ms,
-            Record::User { .. } | Record::Code { .. } | Record::Tokens { .. } => {
-                self.apply_to_people(record);
+            record @ (Record::User { .. } | Record::Code { .. } | Record::Tokens { .. }) => {
+                self.apply_person(record);
             }
             Record::Created { transfer } => self.created(*transfer),
             Record::Moved {
@@ -279,8 +279,8 @@ impl Books {
         }
     }
 
-    /// The records of people and of what they granted.
-    fn apply_to_people(&mut self, record: Record) {
+    /// A person, and what was handed out in their name.
+    fn apply_person(&mut self, record: Record) {
         match record {
             Record::User {
                 name,
@@ -333,7 +333,6 @@ impl Books {
                 };
                 self.granted(code, grant, (access, refresh));
             }
-            // Every other one is about money.
             _ => {}
         }
     }

@@ -14,7 +14,7 @@ pub struct Options {
     /// So many 8 KiB pages gather in the log before they are carried into the file. A page that
     /// changed often is carried once, so more is faster; a crash is followed by reading so many.
     pub checkpoint_pages: u32,
-    /// So many ids of events are kept in a table in memory, about 18 bytes each, before they become
+    /// So many ids of events are kept in a table in memory, about 20 bytes each, before they become
     /// a sorted run in the file. More is faster and takes longer to read when the file is opened.
     pub recent_ids: usize,
     /// So many bytes of pages are proved before the store opens, the newest first.

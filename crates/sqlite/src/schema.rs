@@ -12,7 +12,7 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -32,6 +32,10 @@ const MIGRATIONS: [(&str, &str); 7] = [
         include_str!("../migrations/0006_attempts_and_stops.sql"),
     ),
     ("0007_dense", include_str!("../migrations/0007_dense.sql")),
+    (
+        "0008_plain_checks",
+        include_str!("../migrations/0008_plain_checks.sql"),
+    ),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.

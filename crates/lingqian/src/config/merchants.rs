@@ -285,6 +285,77 @@ mod tests {
     const TWO: &str = "[[merchants]]\nno = 1\nmchid = \"1900000001\"\n\
                        [[merchants]]\nno = 2\nmchid = \"1900000002\"\n";
 
+    /// How errors about the second one begin.
+    const OWN: &str = "merchants: 1900000002: ";
+
+    /// What is wrong, how its error begins, and what it says.
+    const CASES: &[(&str, &str, &str)] = &[
+        ("day_quota_fen = 0", OWN, "day_quota_fen must be at least 1"),
+        (
+            "day_quota_fen = -5",
+            OWN,
+            "day_quota_fen must be at least 1",
+        ),
+        ("apps = []", OWN, "apps must name at least one app"),
+        ("apps = [\"wx1\", \"wx1\"]", OWN, "apps names wx1 twice"),
+        ("remark = \"\"", OWN, "remark must have 1 to 32 characters"),
+        ("scene = \"\"", OWN, "scene must name a scene"),
+        (
+            "scenes = [\"1005\"]",
+            OWN,
+            "would name scene 1000, which is not among",
+        ),
+        (
+            "apiv3_key = \"token:x\"",
+            OWN,
+            "apiv3_key cannot be in a token",
+        ),
+        ("public_key = \"file:x\"", OWN, "needs public_key_id"),
+        ("apiv3_key = \"0123456789\"", "", "named by where it is"),
+        ("key = \"file:\"", "", "named by where it is"),
+        ("quota = 1", "", "unknown field `quota`"),
+        (
+            "[[merchants]]\nno = 2\nmchid = \"1900000003\"",
+            "",
+            "two have the no, 2 twice",
+        ),
+        (
+            "[[merchants]]\nno = 3\nmchid = \"1900000002\"",
+            "",
+            "the mchid 1900000002 twice",
+        ),
+        (
+            "[[merchants]]\nno = 0\nmchid = \"1900000003\"",
+            "",
+            "no must be at least 1",
+        ),
+        (
+            "[[merchants]]\nno = 3",
+            "",
+            "the one with no = 3: name its mchid",
+        ),
+        (
+            "[[merchants]]\nno = 3\nmchid = \"19 0\"",
+            "merchants: 19 0: mchid",
+            "",
+        ),
+        (
+            "[merchant]\nday_quota_fen = 5",
+            "",
+            "in each of [[merchants]]",
+        ),
+        (
+            "[[apps]]\nappid = \"w x\"\nsecret = \"env:X\"",
+            "apps: \"w x\"",
+            "",
+        ),
+        (
+            "[[apps]]\nappid = \"wx1\"\nsecret = \"token:X\"",
+            "apps: \"wx1\"",
+            "token",
+        ),
+    ];
+
     /// What is wrong with a configuration of two merchants and this besides.
     fn wrong(more: &str) -> String {
         let text = format!("{TWO}{more}");
@@ -301,74 +372,7 @@ mod tests {
     #[test]
     fn merchants_that_could_never_work_are_errors_that_name_merchant_and_setting() {
         assert_eq!(wrong(""), "", "two merchants are well");
-        let own = "merchants: 1900000002: ";
-        let cases = [
-            ("day_quota_fen = 0", own, "day_quota_fen must be at least 1"),
-            (
-                "day_quota_fen = -5",
-                own,
-                "day_quota_fen must be at least 1",
-            ),
-            ("apps = []", own, "apps must name at least one app"),
-            ("apps = [\"wx1\", \"wx1\"]", own, "apps names wx1 twice"),
-            ("remark = \"\"", own, "remark must have 1 to 32 characters"),
-            ("scene = \"\"", own, "scene must name a scene"),
-            (
-                "scenes = [\"1005\"]",
-                own,
-                "would name scene 1000, which is not among",
-            ),
-            (
-                "apiv3_key = \"token:x\"",
-                own,
-                "apiv3_key cannot be in a token",
-            ),
-            ("public_key = \"file:x\"", own, "needs public_key_id"),
-            ("apiv3_key = \"0123456789\"", "", "named by where it is"),
-            ("key = \"file:\"", "", "named by where it is"),
-            ("quota = 1", "", "unknown field `quota`"),
-            (
-                "[[merchants]]\nno = 2\nmchid = \"1900000003\"",
-                "",
-                "two have the no, 2 twice",
-            ),
-            (
-                "[[merchants]]\nno = 3\nmchid = \"1900000002\"",
-                "",
-                "the mchid 1900000002 twice",
-            ),
-            (
-                "[[merchants]]\nno = 0\nmchid = \"1900000003\"",
-                "",
-                "no must be at least 1",
-            ),
-            (
-                "[[merchants]]\nno = 3",
-                "",
-                "the one with no = 3: name its mchid",
-            ),
-            (
-                "[[merchants]]\nno = 3\nmchid = \"19 0\"",
-                "merchants: 19 0: mchid",
-                "",
-            ),
-            (
-                "[merchant]\nday_quota_fen = 5",
-                "",
-                "in each of [[merchants]]",
-            ),
-            (
-                "[[apps]]\nappid = \"w x\"\nsecret = \"env:X\"",
-                "apps: \"w x\"",
-                "",
-            ),
-            (
-                "[[apps]]\nappid = \"wx1\"\nsecret = \"token:X\"",
-                "apps: \"wx1\"",
-                "token",
-            ),
-        ];
-        for (setting, begins, says) in cases {
+        for (setting, begins, says) in CASES {
             let error = wrong(setting);
             let fits = error.starts_with(begins) && error.contains(says);
             assert!(fits && !error.is_empty(), "{setting}: {error}");

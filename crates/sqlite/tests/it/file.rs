@@ -42,7 +42,7 @@ async fn opening_again_migrates_nothing_and_disturbs_nobody() {
     let books = Connection::open(&path).expect("opens");
     let noted = "SELECT count(*), max(number) FROM migrations";
     let noted = books.query_row(noted, [], |row| Ok((row.get(0)?, row.get(1)?)));
-    assert_eq!(noted, Ok((7_i64, 7_i64)));
+    assert_eq!(noted, Ok((8_i64, 8_i64)));
     assert_eq!(second.audit().await.expect("reads").findings, []);
 }
 
@@ -104,4 +104,25 @@ async fn small_options_serve_as_well() {
     };
     let store = SqliteStore::open_with(&path, &options).expect("opens");
     assert_eq!(store.audit().await.expect("reads").findings, []);
+}
+
+#[tokio::test]
+async fn no_check_of_a_payout_makes_a_table() {
+    let (_dir, path) = lived().await;
+    let books = Connection::open(&path).expect("opens");
+    let insert = include_str!("../../queries/insert_held.sql");
+    let mut plan = books
+        .prepare(&format!("EXPLAIN {insert}"))
+        .expect("it is ours");
+    let values = rusqlite::params_from_iter([1; 8]);
+    let codes = plan.query_map(values, |row| row.get(1)).expect("a plan");
+    let codes: Vec<String> = codes.collect::<Result<_, _>>().expect("codes");
+    assert!(codes.iter().any(|code| code == "OpenWrite"));
+    assert!(
+        !codes.iter().any(|code| code == "OpenEphemeral"),
+        "{codes:?}"
+    );
+    let wrong = "UPDATE payouts SET queue = 'elsewhere', due_at = 1";
+    let refused = books.execute(wrong, []).expect_err("no such queue");
+    assert!(refused.to_string().contains("CHECK"), "{refused}");
 }
