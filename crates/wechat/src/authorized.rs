@@ -1,4 +1,4 @@
-//! Transfers to people who granted an authorization once and confirm no more (免确认收款授权).
+//! Transfers to people who granted an authorization once and confirm no more.
 //!
 //! Nothing is remembered here: the number of an authorization follows from whose it is, and where
 //! it stands is asked before each send. Who has none, or revoked it, gets the confirm page, with

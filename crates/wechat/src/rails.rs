@@ -207,7 +207,12 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
         if order.mchid != *self.pay.mchid() {
             return refused(order.number, WRONG_MERCHANT, Cure::Person);
         }
-        match RailKind::of_scene(&order.scene) {
+        let kind = RailKind::of_scene(&order.scene);
+        if !self.kinds.contains(&kind) {
+            // What could not be asked about is not sent either.
+            return refused(order.number, RAIL_ABSENT, Cure::Person);
+        }
+        match kind {
             RailKind::Transfer => self.pay.send(order).await,
             RailKind::Authorized => self.pay.send_authorized(order).await,
             RailKind::Batch => self.pay.send_batch(order).await,

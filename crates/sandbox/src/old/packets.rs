@@ -1,5 +1,5 @@
-//! Cash red packets: `sendredpack` and `gethbinfo`. Money leaves with the packet and comes back when
-//! nobody opens it within a day.
+//! Cash red packets: `sendredpack` and `gethbinfo`. Money leaves with the packet and comes back
+//! when nobody opens it within a day.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Enterprise payment (企业付款到零钱): `promotion/transfers` and `gettransferinfo`. Its answer is
+//! Enterprise payment: `promotion/transfers` and `gettransferinfo`. Its answer is
 //! the payment itself; nobody confirms and nothing is announced.
 
 use lingqian_core::id::{OpenId, OutBillNo};

@@ -1,4 +1,4 @@
-//! Cash red packets (现金红包): `sendredpack` and `gethbinfo`. The user opens the packet; what nobody
+//! Cash red packets: `sendredpack` and `gethbinfo`. The user opens the packet; what nobody
 //! opens within a day comes back to the merchant.
 //!
 //! The number of a packet has at most 28 characters, so ours goes without its first two; bills name

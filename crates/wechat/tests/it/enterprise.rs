@@ -6,6 +6,7 @@ use lingqian_io::rail::FetchedBill;
 use lingqian_wechat::settings::RailKind;
 use lingqian_wechat::socket::Identity;
 use lingqian_wechat::v2::door::{Door, DoorSettings};
+use lingqian_wechat::v2::{enterprise, xml};
 use serde_json::json;
 
 use crate::real::{Real, alice, number, today};
@@ -236,6 +237,11 @@ async fn only_the_merchants_certificate_pays_and_only_to_a_server_that_is_truste
     let door = Door::open(real.door_settings(Some(distrusting))).expect("it opens");
     let sent = real.merchant_through(door, &[KIND]).send(&order).await;
     assert_eq!(code(&sent.finding), ("unknown", "connect_failed".into()));
+    // No certificate at all.
+    let fields = enterprise::payment(&order, None, &real.door_settings(None));
+    let (status, page) = real.bare(enterprise::SEND_PATH, &xml::write(&fields)).await;
+    assert_eq!(status, 400);
+    assert_eq!(xml::read(page.as_bytes()), Err(xml::XmlFault::NotXml));
     assert_eq!(real.paid_fen().await, 0);
     // A wrong key of the old API.
     let mut settings = real.door_settings(Some(real.identity()));
@@ -383,6 +389,8 @@ async fn an_order_never_goes_over_another_rail_and_a_number_is_found_on_its_own(
     let before = real.merchant(&[KIND]);
     real.once("error_after").await;
     before.send(&order).await;
+    let gone = real.merchant(&[RailKind::Transfer]).send(&order).await;
+    assert_eq!(code(&gone.finding), ("refused", "rail_absent".into()));
     // The merchant has moved to the transfer of 2025; the old rail is asked, too.
     let after = real.merchant(&[RailKind::Transfer, KIND]);
     assert_eq!(real.ask(&after, 1).await.finding, Finding::Paid);

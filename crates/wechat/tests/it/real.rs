@@ -27,6 +27,8 @@ use lingqian_wechat::socket::Identity;
 use lingqian_wechat::v2::door::{Door, DoorSettings};
 use lingqian_wechat::v2::sign::Method;
 use lingqian_wechat::{PaySettings, Rails, Trust, WechatPay};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -229,6 +231,38 @@ impl Real {
         let text = String::from_utf8_lossy(&bytes);
         assert!(status.is_success(), "{path}: {text}");
         serde_json::from_slice(&bytes).expect("JSON")
+    }
+
+    /// The answer over TLS to somebody who shows no certificate.
+    pub(crate) async fn bare(&self, path: &str, body: &[u8]) -> (u16, String) {
+        let (url, authority) = self.sandbox.tls().expect("it was asked for");
+        let mut roots = rustls::RootCertStore::empty();
+        let authority = CertificateDer::from_pem_slice(authority.as_bytes()).expect("PEM");
+        roots.add(authority).expect("an authority");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("TLS")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(config)
+            .https_only()
+            .enable_http1()
+            .build();
+        let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+        let request = Request::post(format!("{url}{path}"))
+            .body(Full::new(Bytes::copy_from_slice(body)))
+            .expect("a request");
+        let answer = client.request(request).await.expect("it answers");
+        let status = answer.status().as_u16();
+        let bytes = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("whole")
+            .to_bytes();
+        (status, String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// What goes wrong the next time.
