@@ -197,6 +197,9 @@ pub(crate) struct Sandbox {
     /// Where to listen.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7071")]
     pub(crate) listen: SocketAddr,
+    /// Where to listen besides with TLS and client certificates, as the old API (v2) has it.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen_tls: Option<SocketAddr>,
     /// How many merchants there are at least, each with an app of its own.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) merchants: usize,

@@ -15,6 +15,7 @@ use lingqian_core::risk::Policy;
 use lingqian_core::time::{DAY_MS, Timestamp};
 use lingqian_engine::calendar::Schedule;
 use lingqian_engine::sweep::Plan;
+use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
 use crate::config::merchants::{AppEntry, MerchantEntry};
@@ -301,6 +302,8 @@ impl Default for TokenPlace {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Merchant {
+    /// The rail of new payouts, or a list that begins with it and goes on with earlier ones.
+    pub(crate) rail: RailList,
     /// The scene that WeChat granted.
     pub(crate) scene: String,
     /// What the scene obliges to report: pairs of type and content.
@@ -314,6 +317,7 @@ pub(crate) struct Merchant {
 impl Default for Merchant {
     fn default() -> Self {
         Merchant {
+            rail: RailList::default(),
             scene: "1000".into(),
             scene_report: vec![
                 ("活动名称".into(), "零钱任务".into()),

@@ -16,6 +16,7 @@ mod passes;
 mod platform;
 mod progress;
 mod quickstart;
+mod rail;
 mod store;
 mod table;
 mod vault;

@@ -10,7 +10,7 @@ use lingqian_engine::{Desk, DeskSettings};
 use lingqian_hooks::{HttpCourier, Reach};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
-use lingqian_keys::{EnvelopeSealer, MerchantKey};
+use lingqian_keys::EnvelopeSealer;
 use lingqian_sandbox::Credentials;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
@@ -22,14 +22,15 @@ use crate::accounts::Accounts;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
+use crate::rail;
 use crate::store::{AnyStore, Purpose};
 use crate::vault::{Vault, takes_over};
 use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
-const ANSWER_WAIT: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-type Pay = WechatMerchants<WechatPay<MerchantKey, EnvelopeSealer, RealClock, RealDice>>;
+type Pay = WechatMerchants<rail::Pay>;
 type Oauth = WechatApps<EnvelopeSealer, RealClock>;
 
 /// All ports of this process. Clones share them.
@@ -139,7 +140,13 @@ impl Wire {
                 dice,
             };
             let settings = place.pay(account.merchant.mchid.clone(), account.apiv3_key);
-            let mut rail = WechatPay::new(settings, Arc::new(account.trust), stand);
+            let door = rail::Place {
+                base_url: settings.base_url.clone(),
+                mchid: settings.mchid.clone(),
+                app: account.merchant.apps.first().cloned(),
+            };
+            let pay = WechatPay::new(settings, Arc::new(account.trust), stand);
+            let mut rail = rail::rails(pay, &account.rails, account.old, door)?;
             if let Some((key, from)) = &account.next {
                 rail = rail.followed_by(vault.key(home, key)?, takes_over(from.as_deref())?);
             }
