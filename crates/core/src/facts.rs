@@ -108,6 +108,7 @@ impl Keys {
             Command::Assess(payout)
             | Command::ExpireReview(payout)
             | Command::BeginTransfer(payout)
+            | Command::Rouse(payout)
             | Command::CancelPayout(payout)
             | Command::CheckEnded { payout, .. } => {
                 self.payouts.insert(*payout);

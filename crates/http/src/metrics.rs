@@ -39,6 +39,12 @@ struct Named {
     name: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stopped {
+    scope: String,
+    cause: &'static str,
+}
+
 fn waits() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0])
 }
@@ -63,6 +69,7 @@ pub(crate) struct Metrics {
     payouts: Family<Named, Gauge>,
     waiting: Family<Named, Gauge>,
     balances: Family<Named, Gauge>,
+    stops: Family<Stopped, Gauge>,
     open_breaks: Gauge,
     dead_letters: Gauge,
     passes: Family<Named, Gauge>,
@@ -80,6 +87,7 @@ impl Metrics {
             payouts: Family::default(),
             waiting: Family::default(),
             balances: Family::default(),
+            stops: Family::default(),
             open_breaks: Gauge::default(),
             dead_letters: Gauge::default(),
             passes: Family::default(),
@@ -135,6 +143,10 @@ impl Metrics {
             "Inputs that were not credited",
             dead_letters.clone(),
         );
+        let help = "Stops in force, by scope and cause; each since so many seconds of Unix time";
+        metrics
+            .registry
+            .register("stop_since_seconds", help, metrics.stops.clone());
         let help = "What the auditor saw, and how the money at WeChat stands";
         metrics
             .registry
@@ -305,6 +317,13 @@ pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Resp
             Account::Suspense => gauge(&metrics.balances, "suspense", balance.0),
             _ => {}
         }
+    }
+    // One that was lifted is not there any more.
+    metrics.stops.clear();
+    for stop in doors.ports.store().stops().await? {
+        let (scope, cause) = (stop.scope.to_string(), stop.cause.name());
+        let stopped = metrics.stops.get_or_create(&Stopped { scope, cause });
+        stopped.set(stop.since.0 / 1_000);
     }
     metrics.open_breaks.set(summary.open_breaks.cast_signed());
     metrics.dead_letters.set(summary.dead_letters.cast_signed());

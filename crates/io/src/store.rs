@@ -297,6 +297,17 @@ pub struct Summary {
     pub waiting: Vec<(Queue, u64)>,
 }
 
+/// What passes look at all the time, at a cost that does not grow with the books.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Per state name: how many payouts and their sum in fen.
+    pub payouts: Vec<(String, u64, i64)>,
+    /// Balances of the system accounts.
+    pub accounts: Vec<(Account, Micros)>,
+    /// When a stop was last lifted.
+    pub lifted_at: Option<Timestamp>,
+}
+
 /// What people and passes look at. Nothing here decides about money.
 pub trait Browse: Send + Sync + 'static {
     /// One user with link and balances; `day` says which day's totals come along.
@@ -381,4 +392,7 @@ pub trait Browse: Send + Sync + 'static {
 
     /// The books in a few numbers.
     fn summary(&self) -> impl Future<Output = Result<Summary, Fault>> + Send;
+
+    /// What passes look at all the time: totals that are kept, not counted.
+    fn standing(&self) -> impl Future<Output = Result<Standing, Fault>> + Send;
 }

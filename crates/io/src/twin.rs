@@ -11,6 +11,7 @@ mod audit;
 mod books;
 mod look;
 mod read_out;
+mod spoil;
 mod world;
 mod write;
 
@@ -32,11 +33,12 @@ use lingqian_core::{Changes, Facts, Keys};
 use crate::Fault;
 use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
-    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, StatementLine, Store,
-    Summary,
+    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, Standing, StatementLine,
+    Store, Summary,
 };
 use books::Books;
 
+pub use spoil::Spoil;
 pub use world::{ManualClock, SeededDice};
 
 /// Where the next failure happens.
@@ -271,6 +273,10 @@ impl Browse for MemoryStore {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         self.look(Books::summary).await
+    }
+
+    async fn standing(&self) -> Result<Standing, Fault> {
+        self.look(Books::standing).await
     }
 }
 

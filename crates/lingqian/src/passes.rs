@@ -6,6 +6,7 @@ use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
 use lingqian_engine::float::float;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
+use lingqian_engine::wake::{WakeCursor, wake};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
 use lingqian_engine::{assess, dispatch, expire, poll, reconcile};
@@ -24,6 +25,9 @@ const BILL_REST: Duration = Duration::from_secs(60);
 const BILL_AFTER_MS: i64 = 10 * 3_600_000 + 10 * 60_000;
 /// Days that are reconciled late at most.
 const BILL_DAYS_MAX: i32 = 7;
+
+/// How often it is looked whether a stop was lifted.
+const WAKE_REST: Duration = Duration::from_secs(1);
 
 /// How often the money at WeChat is reckoned up.
 const FLOAT_REST: Duration = Duration::from_secs(60);
@@ -45,6 +49,7 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
         tokio::spawn(floats(wire.clone())),
         tokio::spawn(certificates(wire.clone())),
     ];
+    tasks.push(tokio::spawn(wakes(wire.clone(), desk.clone())));
     if wire.config().audit.every_seconds > 0 {
         tasks.push(tokio::spawn(audits(wire.clone(), desk.clone())));
     }
@@ -126,12 +131,31 @@ async fn audits(wire: Wire, desk: Desk) {
     let mut cursor = WatchCursor::default();
     loop {
         tokio::time::sleep(every).await;
-        match watch(&wire, &desk, &Limits::default(), cursor).await {
+        match watch(&wire, &desk, &Limits::default(), &cursor).await {
             Ok((seen, next)) => {
                 wire.board().watched(&seen, next.rounds);
                 cursor = next;
             }
             Err(fault) => tracing::error!(%fault, "the auditor could not look"),
+        }
+    }
+}
+
+/// Lets what a stop had put off go on when the stop is lifted.
+async fn wakes(wire: Wire, desk: Desk) {
+    let mut cursor = WakeCursor::default();
+    loop {
+        match wake(&wire, &desk, &Limits::default(), &cursor).await {
+            Ok((progress, next)) => {
+                cursor = next;
+                if progress.taken == 0 {
+                    tokio::time::sleep(WAKE_REST).await;
+                }
+            }
+            Err(fault) => {
+                tracing::error!(pass = "wake", %fault, "a pass failed");
+                tokio::time::sleep(REST_AFTER_FAULT).await;
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use lingqian_io::Fault;
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
-    StatementLine, Store, Summary, WithdrawalAnswer,
+    Standing, StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use lingqian_postgres::{Alone, PostgresStore};
 use lingqian_sqlite::SqliteStore;
@@ -324,6 +324,10 @@ impl Browse for AnyStore {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         ask!(self, store => store.summary())
+    }
+
+    async fn standing(&self) -> Result<Standing, Fault> {
+        ask!(self, store => store.standing())
     }
 }
 

@@ -20,7 +20,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -36,6 +36,12 @@ const MIGRATIONS: [Migration; 3] = [
     Migration {
         name: "0003_views",
         sql: include_str!("../migrations/0003_views.sql"),
+        needs: 2,
+    },
+    // The database keeps them, whoever writes.
+    Migration {
+        name: "0004_state_totals",
+        sql: include_str!("../migrations/0004_state_totals.sql"),
         needs: 2,
     },
 ];

@@ -45,7 +45,7 @@ use lingqian_io::Fault;
 use lingqian_io::read_out::{Cursor, Part, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
-    StatementLine, Store, Summary, WithdrawalAnswer,
+    Standing, StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
@@ -397,6 +397,10 @@ impl Browse for SqliteStore {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         self.read(browse::summary).await
+    }
+
+    async fn standing(&self) -> Result<Standing, Fault> {
+        self.read(browse::standing).await
     }
 }
 

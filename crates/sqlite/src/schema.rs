@@ -12,7 +12,7 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -30,6 +30,10 @@ const MIGRATIONS: [(&str, &str); 6] = [
     (
         "0006_attempts_and_stops",
         include_str!("../migrations/0006_attempts_and_stops.sql"),
+    ),
+    (
+        "0007_state_totals",
+        include_str!("../migrations/0007_state_totals.sql"),
     ),
 ];
 

@@ -3,6 +3,8 @@
 use lingqian_core::changes::Changes;
 use lingqian_core::command::Command;
 use lingqian_core::control::{Scope, StopCause};
+use lingqian_core::id::UserNo;
+use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Payout, Queue, State};
 use lingqian_core::reconcile::Bill;
@@ -14,6 +16,7 @@ use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, assess, dispatch, expire};
 use lingqian_io::store::{Committed, PayoutFilter};
+use lingqian_io::twin::Spoil;
 use lingqian_io::{Browse as _, Clock as _, Store as _};
 
 use crate::world::{World, event, withdrawal};
@@ -45,8 +48,8 @@ async fn payouts(world: &World) -> Vec<Payout> {
 /// A whole round; what was wrong, by the invariants' names.
 async fn round(world: &World, desk: &Desk) -> (u64, Vec<&'static str>) {
     let (mut cursor, mut seen, mut wrong) = (WatchCursor::default(), 0, Vec::new());
-    while cursor.rounds == 0 {
-        let (watched, next) = watch(world, desk, &LIMITS, cursor).await.expect("no fault");
+    while cursor.rounds == 0 || !cursor.is_through() {
+        let (watched, next) = watch(world, desk, &LIMITS, &cursor).await.expect("no fault");
         seen += watched.payouts;
         wrong.extend(watched.findings.iter().map(|f| f.invariant.name()));
         cursor = next;
@@ -108,6 +111,47 @@ async fn a_payout_that_was_paid_without_its_entry_stops_everything() {
     let found: Vec<_> = stops.iter().map(|stop| (&stop.scope, stop.cause)).collect();
     assert_eq!(found, [(&Scope::All, StopCause::Audit)]);
     assert!(stops[0].act.reason.contains("hold_matches_state"));
+}
+
+#[tokio::test]
+async fn a_user_with_many_entries_is_walked_through_over_several_looks() {
+    let few = Limits {
+        page_max: 3,
+        ..LIMITS
+    };
+    for falsified in [false, true] {
+        let world = World::new().await;
+        let (looks, wrong) = world
+            .live(async |desk| {
+                for number in 1..=4 {
+                    let _ = desk.submit(withdrawal(number, "alice", 100)).await;
+                }
+                world.passes(&desk).await.expect("no fault");
+                world.wechat.everybody_confirms();
+                if falsified {
+                    // The sum of everything is as it was.
+                    let (from, to) = (Account::Fees, Account::Held(UserNo(1)));
+                    world.store.spoil(&Spoil::Moved(from, to, 5));
+                }
+                let (mut cursor, mut looks, mut wrong) = (WatchCursor::default(), 0, Vec::new());
+                while cursor.rounds == 0 || !cursor.is_through() {
+                    let (seen, next) = watch(&world, &desk, &few, &cursor).await.expect("reads");
+                    assert!(seen.walked <= 3, "{seen:?}");
+                    wrong.extend(seen.findings.iter().map(|f| f.invariant.name()));
+                    wrong.dedup();
+                    (cursor, looks) = (next, looks + 1);
+                }
+                (looks, wrong)
+            })
+            .await;
+        assert!(looks > 2, "{looks}");
+        let expected: &[&str] = if falsified {
+            &["balances_are_sums"]
+        } else {
+            &[]
+        };
+        assert_eq!(wrong, expected);
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use lingqian_io::keys::KeyFault;
 use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
 use lingqian_io::store::{
     Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, StatementLine,
-    Summary,
+    Standing, Summary,
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
 use lingqian_io::{Browse, Fault, IdentityProvider, Ports, Rail, Sealer, Store};
@@ -176,6 +176,9 @@ impl Browse for Nothing {
         absent()
     }
     async fn summary(&self) -> Result<Summary, Fault> {
+        absent()
+    }
+    async fn standing(&self) -> Result<Standing, Fault> {
         absent()
     }
 }

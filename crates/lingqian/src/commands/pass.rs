@@ -108,7 +108,7 @@ async fn audited(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut sound) = (Progress::default(), true);
     let mut cursor = WatchCursor::default();
     while cursor.rounds == 0 {
-        let (seen, next) = watch(wire, desk, &Limits::default(), cursor).await?;
+        let (seen, next) = watch(wire, desk, &Limits::default(), &cursor).await?;
         progress.taken += seen.payouts;
         progress.moved += seen.users;
         sound &= seen.findings.is_empty();
