@@ -55,50 +55,110 @@ def ulid(number):
     return "".join(CROCKFORD[(number >> 5 * place) & 31] for place in reversed(range(26)))
 
 
-def event_name(text):
-    source = int.from_bytes(text[:3], "little")
-    form, text = text[3], text[4:]
+SIZES = (0, 1, 2, 3, 4, 5, 6, 8)
+
+
+def numbers(count, data, at):
+    """So many numbers of varying length, and where the next bytes begin."""
+    (sizes,) = struct.unpack_from("<H", data, at)
+    at, found = at + 2, []
+    for place in range(count):
+        size = SIZES[(sizes >> (3 * place)) & 7]
+        found.append(int.from_bytes(data[at : at + size], "little"))
+        at += size
+    return found, at
+
+
+def zigzag(number):
+    return (number >> 1) ^ -(number & 1)
+
+
+def event_id(form, text):
     if form == 0:
         length = text[0]
-        return (sources[source], text[1 : 1 + length].decode()), text[1 + length :]
+        return text[1 : 1 + length].decode(), text[1 + length :]
     name = text[:16].hex()
     if form == 1:
         name = "-".join((name[:8], name[8:12], name[12:16], name[16:20], name[20:]))
-    return (sources[source], name), text[16:]
+    return name, text[16:]
 
 
-def decode(seq, record, texts):
-    dc, cc, cause, flags, do, co, matures, amount, at, occurred, balance, dp, cp, place = record
-    text = texts[place:]
-    event = reverses = kind = payout = None
-    if flags & 2:
-        event, text = event_name(text)
+def named(flags, text):
+    """The entry that is taken back, the kind and the payout."""
+    reverses = kind = payout = None
     if flags & 8:
         reverses, text = int.from_bytes(text[:8], "little"), text[8:]
     if flags & 16:
         kind, text = int.from_bytes(text[:4], "little"), text[4:]
     if flags & 4:
         payout = "po_" + ulid(int.from_bytes(text[:16], "little"))
+    return reverses, kind, payout
+
+
+def kind_of(event, kind, debit, credit):
     if event and kind is None:
-        kind = do if dc == 10 else co if cc == 10 else None
-    return Entry(
-        seq,
-        (dc, do),
-        (cc, co),
-        CAUSES[cause],
-        amount,
-        at,
-        occurred if flags & 1 else None,
-        matures or None,
-        balance,
-        int.from_bytes(dp, "little"),
-        int.from_bytes(cp, "little"),
-        event,
-        reverses,
-        kind,
-        payout,
-        bool(flags & 32),
-    )
+        return debit[1] if debit[0] == 10 else credit[1] if credit[0] == 10 else None
+    return kind
+
+
+def fixed(body, first, count):
+    """Entries of the first form."""
+    texts = body[count * RECORD.size :]
+    for seq, record in enumerate(RECORD.iter_unpack(body[: count * RECORD.size]), first):
+        dc, cc, cause, flags, do, co, matures, amount, at, occurred, balance, dp, cp, place = record
+        text, event = texts[place:], None
+        if flags & 2:
+            source = sources[int.from_bytes(text[:3], "little")]
+            event, text = event_id(text[3], text[4:])
+            event = (source, event)
+        reverses, kind, payout = named(flags, text)
+        prevs = [int.from_bytes(prev, "little") for prev in (dp, cp)]
+        happened = occurred if flags & 1 else None
+        kind = kind_of(event, kind, (dc, do), (cc, co))
+        yield Entry(seq, (dc, do), (cc, co), CAUSES[cause], amount, at, happened, matures or None,
+                    balance, *prevs, event, reverses, kind, payout, bool(flags & 32))
+
+
+def dense(body, first, count):
+    """Entries of the second form."""
+    shapes, moment = body[1], int.from_bytes(body[2:10], "little", signed=True)
+    places = 10 + 16 * shapes
+    records = places + 2 * count
+    for seq in range(first, first + count):
+        (begin,) = struct.unpack_from("<H", body, places + 2 * (seq - first))
+        begin += records
+        shape = body[10 + 16 * body[begin] :]
+        dc, cc, cause, flags, do, co = struct.unpack_from("<BBBBII", shape)
+        (amount, balance, since, back, after), at = numbers(5, body, begin + 1)
+        prevs = [0, 0]
+        if dc in USERS or cc in USERS:
+            user, same = int.from_bytes(body[at : at + 4], "little"), co
+            at += 4
+            prev = seq - back if back else 0
+            if dc in USERS:
+                do, prevs[0] = user, prev
+                if cc in USERS and same == 0xFFFFFFFF:
+                    co, prevs[1] = user, prev
+                elif cc in USERS:
+                    co, other = struct.unpack_from("<IQ", body, at)
+                    at, prevs[1] = at + 12, seq - other if other else 0
+            else:
+                co, prevs[1] = user, prev
+        matures = None
+        if flags & 128:
+            (matures,) = struct.unpack_from("<i", body, at)
+            at += 4
+        text, event = body[at:], None
+        if flags & 2:
+            source = sources[int.from_bytes(shape[12:15], "little")]
+            event, text = event_id(shape[15], text)
+            event = (source, event)
+        reverses, kind, payout = named(flags, text)
+        kind = kind_of(event, kind, (dc, do), (cc, co))
+        recorded = moment + zigzag(after)
+        happened = recorded - zigzag(since) if flags & 1 else None
+        yield Entry(seq, (dc, do), (cc, co), CAUSES[cause], amount, recorded, happened, matures,
+                    balance, *prevs, event, reverses, kind, payout, bool(flags & 32))
 
 
 def entries():
@@ -109,22 +169,27 @@ def entries():
     ):
         must("L4 gap", first == due, (due, first))
         if blake3:
-            numbers = struct.pack("<QQ", first, count)
-            must("L4 hash", blake3(head + numbers + body).digest() == stored, first)
+            packed = struct.pack("<QQ", first, count)
+            must("L4 hash", blake3(head + packed + body).digest() == stored, first)
         head, due = stored, first + count
-        texts = body[count * RECORD.size :]
-        for place, record in enumerate(RECORD.iter_unpack(body[: count * RECORD.size])):
-            yield decode(first + place, record, texts)
+        yield from (dense if body[0] == 0xFF else fixed)(body, first, count)
 
 
 # L1, L3: every balance is the sum of its entries, and all add up to zero.
 sums = collections.Counter()
 chunks = {}
-for chunk, stored_to, body in rows("SELECT chunk, stored_to, body FROM account_chunks"):
-    for place, account in enumerate(struct.iter_unpack("<qqqQ", body[: 256 * 32])):
+for chunk, stored_to, form, body in rows(
+    "SELECT chunk, stored_to, form, body FROM account_chunks"
+):
+    at = 0
+    for place in range(256):
+        if form == 2:
+            account, at = numbers(4, body, at)
+        else:
+            account, at = struct.unpack_from("<qqqQ", body, at), at + 32
         chunks[chunk * 256 + place] = [stored_to, *account]
-    days, cooling = struct.unpack_from("<II", body, 256 * 32)
-    must("chunk", len(body) == 256 * 32 + 8 + 22 * days + 14 * cooling, chunk)
+    days, cooling = struct.unpack_from("<II", body, at)
+    must("chunk", len(body) == at + 8 + 22 * days + 14 * cooling, chunk)
 newest = {}
 events = {}
 amounts = {}

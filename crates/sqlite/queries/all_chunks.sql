@@ -1,1 +1,1 @@
-SELECT chunk, stored_to, body FROM account_chunks ORDER BY chunk
+SELECT chunk, stored_to, form, body FROM account_chunks ORDER BY chunk

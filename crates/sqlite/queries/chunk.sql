@@ -1,1 +1,1 @@
-SELECT stored_to, body FROM account_chunks WHERE chunk = ?1
+SELECT stored_to, form, body FROM account_chunks WHERE chunk = ?1

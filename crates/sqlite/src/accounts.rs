@@ -11,15 +11,21 @@ use lingqian_core::id::{KindNo, UserNo};
 use lingqian_core::money::{BALANCE_MAX, Micros};
 use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, Row, params};
 
-use crate::codec::{damaged, fault};
+use crate::codec::{damaged, fault, first, get};
+use crate::numbers::{self, bytes};
 use crate::prefetch::cached;
 use crate::sql;
 
 /// Users that share a chunk.
 pub(crate) const CHUNK_USERS: usize = 256;
-const ACCOUNT_BYTES: usize = 32;
+/// Bytes of an account in a row, about.
+const ACCOUNT_BYTES: usize = 12;
+/// The form of a row whose accounts have 32 bytes each: earlier versions wrote it.
+const FORM_FIXED: i64 = 1;
+/// The form of a row whose accounts have as few bytes as they take.
+const FORM_NUMBERS: i64 = 2;
 const KIND_DAY_BYTES: usize = 22;
 const COOLING_BYTES: usize = 14;
 
@@ -66,7 +72,7 @@ pub(crate) struct Account {
 /// The accounts of users with consecutive numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
-    accounts: Vec<Account>,
+    accounts: [Account; CHUNK_USERS],
     /// By user within the chunk and kind.
     kind_days: BTreeMap<(u8, u32), KindDay>,
     /// By user within the chunk and day.
@@ -79,7 +85,7 @@ pub(crate) struct Chunk {
 impl Chunk {
     fn empty() -> Chunk {
         Chunk {
-            accounts: vec![Account::default(); CHUNK_USERS],
+            accounts: [Account::default(); CHUNK_USERS],
             kind_days: BTreeMap::new(),
             cooling: BTreeMap::new(),
             stored_to: 0,
@@ -97,10 +103,9 @@ impl Chunk {
         let tail = self.kind_days.len() * KIND_DAY_BYTES + self.cooling.len() * COOLING_BYTES;
         let mut body = Vec::with_capacity(CHUNK_USERS * ACCOUNT_BYTES + 8 + tail);
         for account in &self.accounts {
-            body.extend_from_slice(&account.available.to_le_bytes());
-            body.extend_from_slice(&account.held.to_le_bytes());
-            body.extend_from_slice(&account.owed.to_le_bytes());
-            body.extend_from_slice(&account.newest.to_le_bytes());
+            let [available, held, owed] =
+                [account.available, account.held, account.owed].map(i64::cast_unsigned);
+            numbers::put([available, held, owed, account.newest], &mut body);
         }
         for count in [self.kind_days.len(), self.cooling.len()] {
             body.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
@@ -122,44 +127,53 @@ impl Chunk {
         body
     }
 
-    fn read(stored_to: u64, body: &[u8]) -> Option<Chunk> {
+    fn read(stored_to: u64, form: i64, body: &[u8]) -> Option<Chunk> {
         let mut chunk = Chunk {
             stored_to,
             ..Chunk::empty()
         };
         let mut rest = body;
         for account in &mut chunk.accounts {
-            account.available = i64::from_le_bytes(take(&mut rest)?);
-            account.held = i64::from_le_bytes(take(&mut rest)?);
-            account.owed = i64::from_le_bytes(take(&mut rest)?);
-            account.newest = u64::from_le_bytes(take(&mut rest)?);
+            *account = match form {
+                FORM_FIXED => Account {
+                    available: i64::from_le_bytes(bytes(&mut rest)?),
+                    held: i64::from_le_bytes(bytes(&mut rest)?),
+                    owed: i64::from_le_bytes(bytes(&mut rest)?),
+                    newest: u64::from_le_bytes(bytes(&mut rest)?),
+                },
+                FORM_NUMBERS => {
+                    let [available, held, owed, newest] = numbers::take(&mut rest)?;
+                    let [available, held, owed] = [available, held, owed].map(u64::cast_signed);
+                    Account {
+                        available,
+                        held,
+                        owed,
+                        newest,
+                    }
+                }
+                _ => return None,
+            };
         }
-        let kind_days = u32::from_le_bytes(take(&mut rest)?);
-        let cooling = u32::from_le_bytes(take(&mut rest)?);
+        let kind_days = u32::from_le_bytes(bytes(&mut rest)?);
+        let cooling = u32::from_le_bytes(bytes(&mut rest)?);
         for _ in 0..kind_days {
-            let [user, _] = take(&mut rest)?;
-            let kind = u32::from_le_bytes(take(&mut rest)?);
+            let [user, _] = bytes(&mut rest)?;
+            let kind = u32::from_le_bytes(bytes(&mut rest)?);
             let totals = KindDay {
-                day: BusinessDate(i32::from_le_bytes(take(&mut rest)?)),
-                count: u32::from_le_bytes(take(&mut rest)?),
-                amount: Micros(i64::from_le_bytes(take(&mut rest)?)),
+                day: BusinessDate(i32::from_le_bytes(bytes(&mut rest)?)),
+                count: u32::from_le_bytes(bytes(&mut rest)?),
+                amount: Micros(i64::from_le_bytes(bytes(&mut rest)?)),
             };
             chunk.kind_days.insert((user, kind), totals);
         }
         for _ in 0..cooling {
-            let [user, _] = take(&mut rest)?;
-            let day = BusinessDate(i32::from_le_bytes(take(&mut rest)?));
-            let amount = i64::from_le_bytes(take(&mut rest)?);
+            let [user, _] = bytes(&mut rest)?;
+            let day = BusinessDate(i32::from_le_bytes(bytes(&mut rest)?));
+            let amount = i64::from_le_bytes(bytes(&mut rest)?);
             chunk.cooling.insert((user, day), amount);
         }
         rest.is_empty().then_some(chunk)
     }
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (head, tail) = rest.split_first_chunk::<N>()?;
-    *rest = tail;
-    Some(*head)
 }
 
 /// A chunk as it goes to its row.
@@ -173,7 +187,7 @@ impl StoredChunk {
     pub(crate) fn write(&self, connection: &Connection) -> Result<(), Fault> {
         let mut upsert = cached(connection, sql!("upsert_chunk"))?;
         let (number, to) = (self.number.cast_signed(), self.stored_to.cast_signed());
-        let written = upsert.execute(params![number, to, self.body]);
+        let written = upsert.execute(params![number, to, FORM_NUMBERS, self.body]);
         written.map(|_| ()).map_err(fault)
     }
 }
@@ -406,21 +420,21 @@ fn cooling_of(
 
 fn read(connection: &Connection, number: usize) -> Result<Chunk, Fault> {
     let mut query = cached(connection, sql!("chunk"))?;
-    let found = query.query_row([number as i64], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
-    });
-    match found.optional().map_err(fault)? {
-        None => Ok(Chunk::empty()),
-        Some((stored_to, body)) => {
-            let chunk = Chunk::read(stored_to.unsigned_abs(), &body);
-            chunk.ok_or_else(|| damaged("account_chunks"))
-        }
-    }
+    let found = first(&mut query, [number as i64], |row| chunk(row, 0))?;
+    Ok(found.unwrap_or_else(Chunk::empty))
+}
+
+/// A chunk from its three columns, beginning at `first`.
+fn chunk(row: &Row<'_>, first: usize) -> Result<Chunk, Fault> {
+    let stored_to: i64 = get(row, first)?;
+    let (form, body): (i64, Vec<u8>) = (get(row, first + 1)?, get(row, first + 2)?);
+    let chunk = Chunk::read(stored_to.unsigned_abs(), form, &body);
+    chunk.ok_or_else(|| damaged("account_chunks"))
 }
 
 /// The accounts of a chunk's users as its row holds them.
 pub(crate) fn stored(connection: &Connection, number: usize) -> Result<Vec<Account>, Fault> {
-    Ok(read(connection, number)?.accounts)
+    Ok(read(connection, number)?.accounts.to_vec())
 }
 
 /// Hands over every stored account with its user and the entry up to which it holds.
@@ -431,12 +445,9 @@ pub(crate) fn each_stored(
     let mut query = cached(connection, sql!("all_chunks"))?;
     let mut rows = query.query([]).map_err(fault)?;
     while let Some(row) = rows.next().map_err(fault)? {
-        let number: i64 = row.get(0).map_err(fault)?;
-        let stored_to = row.get::<_, i64>(1).map_err(fault)?.unsigned_abs();
-        let body: Vec<u8> = row.get(2).map_err(fault)?;
-        let chunk = Chunk::read(stored_to, &body).ok_or_else(|| damaged("account_chunks"))?;
+        let (number, chunk): (i64, Chunk) = (get(row, 0)?, chunk(row, 1)?);
         for (place, account) in (0_i64..).zip(&chunk.accounts) {
-            each(UserNo(number * 256 + place), *account, stored_to);
+            each(UserNo(number * 256 + place), *account, chunk.stored_to);
         }
     }
     Ok(())

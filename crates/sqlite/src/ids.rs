@@ -1,7 +1,7 @@
 //! Which events were booked and which withdrawals made, for ever, by the 64-bit fingerprints of
 //! their names.
 //!
-//! The newest are in a table in memory. Every [`RUN_IDS`] of them become an immutable run: sorted
+//! The newest are in a table in memory. When there are enough of them they become an immutable run: sorted
 //! buckets in the file, and a filter in memory that says for most names that they are not in it.
 //! Four runs of a size are merged into one, a little with every commit. A fingerprint only says
 //! where to look: whether a name is known is decided by the text in the entry.
@@ -23,10 +23,8 @@ pub(crate) use run::{Run, SealedRun, load};
 
 use crate::names::Key;
 
-/// Ids that gather before they become a run.
-///
-/// It is the most that a table of 2^17 places takes.
-pub(crate) const RUN_IDS: usize = (1 << 17) / 8 * 7;
+/// Ids that gather in memory before they become a run: the most that a table of 2^19 places takes.
+pub(crate) const RECENT_IDS: usize = (1 << 19) / 8 * 7;
 
 /// The fingerprint of an event's name.
 pub(crate) fn fingerprint(key: &Key, source: &str, event: &str) -> u64 {
@@ -61,6 +59,7 @@ pub(crate) type Id = (u64, u64);
 #[derive(Debug, Default)]
 pub(crate) struct Ids {
     recent: HashTable<Id>,
+    recent_max: usize,
     /// Runs that are on their way to the file.
     sealed: Vec<Arc<SealedRun>>,
     runs: Vec<Run>,
@@ -70,10 +69,11 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
-    /// The ids of a file whose runs are these.
-    pub(crate) fn new(runs: Vec<Run>, next_run: u64) -> Ids {
+    /// The ids of a file whose runs are these; a run is made of so many.
+    pub(crate) fn new((runs, next_run): (Vec<Run>, u64), recent_max: usize) -> Ids {
         Ids {
-            recent: HashTable::with_capacity(RUN_IDS),
+            recent: HashTable::with_capacity(recent_max),
+            recent_max: recent_max.max(1),
             sealed: Vec::new(),
             runs,
             next_run,
@@ -131,7 +131,7 @@ impl Ids {
 
     /// Makes a run of the newest ids, when there are enough of them.
     pub(crate) fn seal(&mut self) -> Option<Arc<SealedRun>> {
-        if self.recent.len() < RUN_IDS {
+        if self.recent.len() < self.recent_max {
             return None;
         }
         let ids: Vec<Id> = self.recent.drain().collect();

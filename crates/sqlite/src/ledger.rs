@@ -7,9 +7,10 @@
 mod batch;
 mod event;
 mod load;
+mod system;
 mod withdrawal;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use lingqian_core::earning::Kind;
@@ -23,12 +24,13 @@ use rusqlite::Connection;
 use crate::accounts::Accounts;
 use crate::ids::Ids;
 use crate::names::{Key, Names};
-use crate::page::{Draft, Line, Page, of};
+use crate::page::{self, Draft, Line, Page};
 use crate::record::{self, Record};
 
 pub(crate) use batch::{Batch, State};
 pub(crate) use event::{Found, Marks, found};
 pub(crate) use load::{sources, state, system};
+use system::System;
 pub(crate) use withdrawal::{Prints, Rows, answer_in, answer_row, asked};
 
 /// Pages that are kept in memory after they were written, for those who ask again.
@@ -64,8 +66,7 @@ pub(crate) struct Ledger {
     source_names: Vec<String>,
     new_sources: Vec<u32>,
     newest_source: usize,
-    system: BTreeMap<Account, i64>,
-    touched: Vec<Account>,
+    system: System,
     totals: Totals,
     clawed: HashMap<u64, i64>,
     new_clawed: Vec<u64>,
@@ -149,10 +150,7 @@ impl Ledger {
     }
 
     fn turn_page(&mut self) {
-        let draft = std::mem::replace(&mut self.draft, Draft::new(self.last + 1));
-        if draft.count() > 0 {
-            self.finished.push(Arc::new(draft.finish()));
-        }
+        self.finished.extend(self.draft.finish().map(Arc::new));
     }
 
     /// Makes an entry the newest of the account's user; tells the one before.
@@ -188,12 +186,7 @@ impl Ledger {
     }
 
     fn move_system(&mut self, account: Account, amount: i64) -> Result<(), Fault> {
-        let balance = self.system.entry(account).or_default();
-        *balance = balance.checked_add(amount).ok_or_else(out_of_range)?;
-        if !self.touched.contains(&account) {
-            self.touched.push(account);
-        }
-        Ok(())
+        self.system.add(account, amount).ok_or_else(out_of_range)
     }
 
     /// Lets somebody look at an entry, wherever it is.
@@ -211,7 +204,7 @@ impl Ledger {
         if let Some(page) = near.into_iter().find(holds) {
             return look(&page.line(seq)?);
         }
-        look(&of(connection, seq)?.line(seq)?)
+        page::with_line(connection, seq, look)
     }
 
     /// The kind of that code.

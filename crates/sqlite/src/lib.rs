@@ -11,6 +11,7 @@ mod ids;
 mod ledger;
 mod lock;
 mod names;
+mod numbers;
 mod options;
 mod page;
 mod payouts;
@@ -144,6 +145,7 @@ impl SqliteStore {
         let log = Log::start(carrier, options.checkpoint_pages)?;
         let foreign = Arc::new(AtomicBool::new(false));
         let scribe = Scribe::new((connection, lock, damage), log, told, Arc::clone(&foreign));
+        let scribe = scribe.remembering(options.recent_ids);
         let thread = std::thread::Builder::new().name("sqlite-scribe".into());
         thread
             .spawn(move || scribe.work(&taken))

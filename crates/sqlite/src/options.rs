@@ -1,5 +1,7 @@
 //! How much of the machine a store may use.
 
+use crate::ids::RECENT_IDS;
+
 /// How much of the machine a store may use. What is durable when does not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -12,6 +14,9 @@ pub struct Options {
     /// So many 8 KiB pages gather in the log before they are carried into the file. A page that
     /// changed often is carried once, so more is faster; a crash is followed by reading so many.
     pub checkpoint_pages: u32,
+    /// So many ids of events are kept in a table in memory, about 18 bytes each, before they become
+    /// a sorted run in the file. More is faster and takes longer to read when the file is opened.
+    pub recent_ids: usize,
     /// So many bytes of pages are proved before the store opens, the newest first.
     pub proved_at_start: u64,
     /// How fast the other pages are proved afterwards, in bytes.
@@ -19,14 +24,15 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Three readers, 16 and 4 MiB of cache, and a log of 128 MiB; 256 MiB are proved at the start,
-    /// and then 16 MiB a second.
+    /// Three readers, 16 and 4 MiB of cache, a log of 128 MiB, and 458,752 recent ids; 256 MiB are
+    /// proved at the start, and then 16 MiB a second.
     fn default() -> Self {
         Options {
             readers: 3,
             writer_cache_kib: 16_384,
             reader_cache_kib: 4_096,
             checkpoint_pages: 16_000,
+            recent_ids: RECENT_IDS,
             proved_at_start: 256 << 20,
             scrub_bytes_per_second: 16 << 20,
         }

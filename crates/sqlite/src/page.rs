@@ -1,5 +1,5 @@
-//! Pages: entries in their order, about ninety in one row, hash-chained from the first page to the
-//! last. A page is written once and never changed.
+//! Pages: entries in their order, some two hundred in one row, hash-chained from the first page to
+//! the last. A page is written once and never changed.
 
 use lingqian_core::ledger::Entry;
 use lingqian_io::Fault;
@@ -7,14 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, params};
 
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
-use crate::record::{Names, RECORD_BYTES, Record, read_names, text_place};
+use crate::record::{Names, Record, dense, fixed};
 use crate::sql;
 
 /// The most bytes of a page's body: what fills one of SQLite's own pages, so that any entry is
 /// read with one read of the file.
 const BODY_BYTES_MAX: usize = 8_100;
-/// The most bytes that an entry's text takes, unless it names an idempotency key.
-const TEXT_BYTES_MAX: usize = 112;
 
 /// What a page's hash is made of: the page before, its numbers and its body.
 pub(crate) type Hash = [u8; 32];
@@ -29,7 +27,7 @@ pub(crate) struct Page {
     pub(crate) first: u64,
     /// How many entries.
     pub(crate) count: usize,
-    /// The records, then their texts.
+    /// The entries, in one of the two forms.
     pub(crate) body: Vec<u8>,
 }
 
@@ -64,18 +62,7 @@ impl Page {
 
     /// The entry of that number.
     pub(crate) fn line(&self, seq: u64) -> Result<Line<'_>, Fault> {
-        let place = seq.checked_sub(self.first);
-        let place = place.and_then(|place| usize::try_from(place).ok());
-        let place = place.filter(|place| *place < self.count);
-        let found = place.and_then(|place| {
-            let rest = self.body.get(place * RECORD_BYTES..)?;
-            let bytes = rest.first_chunk::<RECORD_BYTES>()?;
-            let texts = self.body.get(self.count * RECORD_BYTES..)?;
-            let record = Record::read(bytes)?;
-            let names = read_names(bytes, texts.get(text_place(bytes)..)?)?;
-            Some(Line { seq, record, names })
-        });
-        found.ok_or_else(|| damaged(seq))
+        line((self.first, self.count), &self.body, seq)
     }
 
     /// Every entry in its order.
@@ -94,12 +81,24 @@ impl Page {
     }
 }
 
+/// An entry of a page that begins with entry `first` and has `count` of them.
+fn line((first, count): (u64, usize), body: &[u8], seq: u64) -> Result<Line<'_>, Fault> {
+    let place = seq.checked_sub(first);
+    let place = place.and_then(|place| usize::try_from(place).ok());
+    let place = place.filter(|place| *place < count);
+    let found = place.and_then(|place| match body.first() {
+        Some(&dense::MARK) => dense::line(body, first, count, place),
+        _ => fixed::line(body, count, place),
+    });
+    let line = found.map(|(record, names)| Line { seq, record, names });
+    line.ok_or_else(|| damaged(seq))
+}
+
 /// A page that is being filled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Draft {
     first: u64,
-    records: Vec<u8>,
-    texts: Vec<u8>,
+    entries: dense::Writer,
 }
 
 impl Draft {
@@ -107,20 +106,18 @@ impl Draft {
     pub(crate) fn new(first: u64) -> Draft {
         Draft {
             first,
-            records: Vec::with_capacity(BODY_BYTES_MAX),
-            texts: Vec::with_capacity(BODY_BYTES_MAX / 2),
+            entries: dense::Writer::with_room(BODY_BYTES_MAX),
         }
     }
 
     /// Whether another entry might not find room.
     pub(crate) fn is_full(&self) -> bool {
-        let used = self.records.len() + self.texts.len();
-        used + RECORD_BYTES + TEXT_BYTES_MAX > BODY_BYTES_MAX
+        self.entries.bytes_after_next() > BODY_BYTES_MAX || self.entries.has_all_shapes()
     }
 
     /// How many entries it has.
     pub(crate) fn count(&self) -> usize {
-        self.records.len() / RECORD_BYTES
+        self.entries.count()
     }
 
     /// Adds an entry.
@@ -128,29 +125,31 @@ impl Draft {
     /// # Errors
     /// When it has no room in a record.
     pub(crate) fn push(&mut self, record: &Record, names: &Names<'_>) -> Result<(), Fault> {
-        record.write(names, &mut self.records, &mut self.texts)
+        let seq = self.first + self.count() as u64;
+        self.entries.push(seq, record, names)
     }
 
     /// The entry of that number, while the page is not finished.
     pub(crate) fn line(&self, seq: u64) -> Option<Line<'_>> {
         let place = usize::try_from(seq.checked_sub(self.first)?).ok()?;
-        let rest = self.records.get(place.checked_mul(RECORD_BYTES)?..)?;
-        let bytes = rest.first_chunk::<RECORD_BYTES>()?;
-        let record = Record::read(bytes)?;
-        let names = read_names(bytes, self.texts.get(text_place(bytes)..)?)?;
+        let (record, names) = self.entries.line(self.first, place)?;
         Some(Line { seq, record, names })
     }
 
-    /// The finished page.
-    pub(crate) fn finish(self) -> Page {
+    /// The finished page, if it has entries; it begins anew after it.
+    pub(crate) fn finish(&mut self) -> Option<Page> {
         let count = self.count();
-        let mut body = self.records;
-        body.extend_from_slice(&self.texts);
-        Page {
+        if count == 0 {
+            return None;
+        }
+        let page = Page {
             first: self.first,
             count,
-            body,
-        }
+            body: self.entries.finish(),
+        };
+        self.first += count as u64;
+        self.entries.clear();
+        Some(page)
     }
 }
 
@@ -201,6 +200,23 @@ pub(crate) fn of(connection: &Connection, seq: u64) -> Result<Page, Fault> {
         Some(found) => Ok(row(found)?.0),
         None => Err(damaged(seq)),
     }
+}
+
+/// Lets somebody look at an entry in the file. Its page is not copied.
+pub(crate) fn with_line<R>(
+    connection: &Connection,
+    seq: u64,
+    look: impl FnOnce(&Line<'_>) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    let lost = || damaged(seq);
+    let mut query = cached(connection, sql!("page_of"))?;
+    let mut rows = query.query([seq.cast_signed()]).map_err(fault)?;
+    let row = rows.next().map_err(fault)?.ok_or_else(lost)?;
+    let (first, count): (i64, i64) = (get(row, 0)?, get(row, 1)?);
+    let body = row.get_ref(3).map_err(fault)?.as_blob();
+    let count = usize::try_from(count).map_err(|_| lost())?;
+    let body = body.map_err(|_| lost())?;
+    look(&line((first.unsigned_abs(), count), body, seq)?)
 }
 
 /// Hands over every page from that of entry `from` on, each with its hash, having checked that

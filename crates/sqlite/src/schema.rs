@@ -12,7 +12,7 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -31,14 +31,17 @@ const MIGRATIONS: [(&str, &str); 7] = [
         "0006_attempts_and_stops",
         include_str!("../migrations/0006_attempts_and_stops.sql"),
     ),
+    ("0007_dense", include_str!("../migrations/0007_dense.sql")),
     (
-        "0007_state_totals",
-        include_str!("../migrations/0007_state_totals.sql"),
+        "0008_state_totals",
+        include_str!("../migrations/0008_state_totals.sql"),
     ),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
 const PAGES: &str = "0003_pages";
+/// This migration comes early where entries are carried over, which writes them as it has them.
+const DENSE: &str = "0007_dense";
 
 /// How long a process waits for another one's commit.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
@@ -166,9 +169,15 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(fault)?;
     // Another process may have been first.
-    for (name, sql) in MIGRATIONS.iter().skip(applied(&change)?) {
+    let before = applied(&change)?;
+    let from_rows = before < MIGRATIONS.partition_point(|(name, _)| *name <= PAGES);
+    let due = MIGRATIONS.iter().skip(before);
+    let dense = MIGRATIONS.iter().find(|(name, _)| *name == DENSE);
+    for (name, sql) in due.filter(|(name, _)| !(from_rows && *name == DENSE)) {
         change.execute_batch(sql).map_err(fault)?;
         if *name == PAGES {
+            let dense = dense.map_or("", |(_, sql)| sql);
+            change.execute_batch(dense).map_err(fault)?;
             convert::convert(&change)?;
         }
     }

@@ -14,7 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::checkpoint::Log;
 use crate::codec::{fault, first, get, in_doubt};
-use crate::ids::{Merger, Run};
+use crate::ids::{Merger, RECENT_IDS, Run};
 use crate::ledger::{Batch, Ledger};
 use crate::lock::Lock;
 use crate::page::{Hash, NO_HASH, last};
@@ -104,6 +104,7 @@ pub(crate) struct Scribe {
     /// Tells the teller that somebody else wrote to the file.
     foreign: Arc<AtomicBool>,
     notes: mpsc::Sender<Note>,
+    recent_ids: usize,
 }
 
 fn data_version(connection: &Connection) -> Result<u32, Fault> {
@@ -130,7 +131,13 @@ impl Scribe {
             stale: true,
             foreign,
             notes,
+            recent_ids: RECENT_IDS,
         }
+    }
+
+    /// The same, with so many ids in memory.
+    pub(crate) fn remembering(self, recent_ids: usize) -> Scribe {
+        Scribe { recent_ids, ..self }
     }
 
     /// Works until nobody can give orders any more.
@@ -226,7 +233,7 @@ impl Scribe {
             .transaction_with_behavior(behavior)
             .map_err(fault)?;
         let version = data_version(&moment)?;
-        let mut ledger = Ledger::load(&moment)?;
+        let mut ledger = Ledger::load(&moment, self.recent_ids)?;
         ledger.read_rows(&moment)?;
         let merger = Merger::open(&moment, ledger.ids.runs())?;
         let (_, hash) = last(&moment)?;

@@ -23,12 +23,21 @@ fn a_chunk_reads_back_and_forgets_what_is_over() {
     chunk.cooling.insert((1, BusinessDate(100)), 5);
     chunk.cooling.insert((1, BusinessDate(102)), 0);
     let body = chunk.body(Some(today));
-    let read = Chunk::read(9, &body).expect("it reads back");
+    let read = Chunk::read(9, FORM_NUMBERS, &body).expect("it reads back");
     assert_eq!(read.accounts, chunk.accounts);
     assert_eq!(read.stored_to, 9);
     assert_eq!(read.kind_days, BTreeMap::from([((255, 7), totals(100))]));
     assert_eq!(read.cooling, BTreeMap::from([((1, BusinessDate(101)), 5)]));
-    assert!(Chunk::read(9, &body[1..]).is_none());
+    for form in [FORM_FIXED, FORM_NUMBERS, 3] {
+        assert!(Chunk::read(9, form, &body[1..]).is_none());
+    }
+    let mut earlier = vec![0; 255 * 32];
+    for number in [i64::MAX, 1, 2, 1 << 40] {
+        earlier.extend_from_slice(&number.to_le_bytes());
+    }
+    earlier.extend_from_slice(&[0; 8]);
+    let read = Chunk::read(9, FORM_FIXED, &earlier).expect("it reads as it was written");
+    assert_eq!(read.accounts, chunk.accounts);
 }
 
 fn days(told: &[i32]) -> Option<BusinessDate> {
@@ -66,7 +75,7 @@ fn what_cools_off_outlives_a_clock_that_was_years_ahead() {
         accounts.carry_next(user);
         accounts.cool(user, BusinessDate(day + 20), 0);
         let (chunks, _) = accounts.carry(last, 1, 1 << 16);
-        Chunk::read(last, &chunks[0].body).expect("it reads back")
+        Chunk::read(last, FORM_NUMBERS, &chunks[0].body).expect("it reads back")
     };
     for day in (90..100).chain([9_000]) {
         let row = carried_on(&mut accounts, day);

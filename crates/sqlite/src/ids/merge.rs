@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::Id;
 use super::filter::{Filter, bucket};
-use super::run::{Run, clear, ids_of, read_bucket, write_bucket};
+use super::run::{Run, clear, ids_of, with_bucket, write_bucket};
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
 use crate::sql;
@@ -15,7 +15,7 @@ use crate::sql;
 /// Runs that become one.
 const FAN_IN: usize = 4;
 /// Ids that are merged at a time, about: one bucket of each input. Small commits save up for it.
-const STEP_IDS: u64 = 1_024;
+const STEP_IDS: u64 = 2_048;
 /// Buckets of merged runs that one commit removes at most,
 const CLEAR_BUCKETS: usize = 64;
 /// and for how many ids that it adds it removes one.
@@ -174,7 +174,7 @@ impl Merge {
         Merge {
             inputs,
             output,
-            filter: Filter::empty(bits),
+            filter: Filter::empty(bits, level + 1),
             next: 0,
         }
     }
@@ -187,11 +187,14 @@ impl Merge {
 
     /// Merges one bucket of the inputs; tells how many ids it had.
     fn step(&mut self, connection: &Connection) -> Result<u64, Fault> {
-        let mut ids: Vec<Id> = Vec::with_capacity(FAN_IN * 320);
+        let mut ids: Vec<Id> = Vec::with_capacity(FAN_IN * 512);
         for run in &self.inputs {
-            ids.extend(ids_of(&read_bucket(connection, run.number, self.next)?));
+            with_bucket(connection, run.number, self.next, |body| {
+                ids.extend(ids_of(body));
+            })?;
         }
-        ids.sort_unstable();
+        // A sort that finds what is in order already.
+        ids.sort();
         ids.iter().for_each(|id| self.filter.add(id.0));
         let mut rest = ids.as_slice();
         for number in self.next * FAN_IN..(self.next + 1) * FAN_IN {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lingqian_io::Fault;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::Id;
 use super::filter::{Filter, bucket};
@@ -13,8 +13,10 @@ use crate::sql;
 
 /// Bytes of an id in a bucket: eight of the fingerprint and six of the entry's number.
 const ID_BYTES: usize = 14;
-/// Ids of a bucket, about.
-const BUCKET_IDS: usize = 224;
+/// Ids of a bucket, about: with its part of the filter it fills a page of SQLite.
+const BUCKET_IDS: usize = 448;
+/// Bytes of a bucket's part of a filter, as earlier versions had them: it is not looked at.
+const EARLIER_PART_BYTES: usize = 384;
 /// Buckets that a run's number leaves room for in a slot.
 const SLOT_BITS: u32 = 24;
 
@@ -48,9 +50,10 @@ impl Run {
         fingerprint: u64,
         found: &mut Vec<u64>,
     ) -> Result<(), Fault> {
-        let body = read_bucket(connection, self.number, bucket(fingerprint, self.bits))?;
-        find_in(&body, fingerprint, found);
-        Ok(())
+        let bucket = bucket(fingerprint, self.bits);
+        with_bucket(connection, self.number, bucket, |body| {
+            find_in(body, fingerprint, found);
+        })
     }
 
     /// Notes that the run is whole.
@@ -76,7 +79,7 @@ impl SealedRun {
     /// A run of ids in any order: dealt into their buckets, and each bucket sorted.
     pub(crate) fn new(number: u64, unsorted: &[Id]) -> SealedRun {
         let bits = (unsorted.len() / BUCKET_IDS).max(1).ilog2();
-        let mut filter = Filter::empty(bits);
+        let mut filter = Filter::empty(bits, 0);
         let mut ends = vec![0; 1 << bits];
         for id in unsorted {
             filter.add(id.0);
@@ -171,17 +174,20 @@ pub(crate) fn write_bucket(
     written.map(|_| ()).map_err(fault)
 }
 
-/// The ids of a bucket, as they are stored.
-pub(crate) fn read_bucket(
+/// Lets somebody look at the ids of a bucket, as they are stored.
+pub(crate) fn with_bucket<R>(
     connection: &Connection,
     run: u64,
     bucket: usize,
-) -> Result<Vec<u8>, Fault> {
+    look: impl FnOnce(&[u8]) -> R,
+) -> Result<R, Fault> {
+    let lost = || damaged("id_buckets");
     let mut query = cached(connection, sql!("id_bucket"))?;
-    let found = query.query_row([slot(run, bucket)], |row| row.get(0));
-    let body: Option<Vec<u8>> = found.optional().map_err(fault)?;
-    let body = body.filter(|body| body.len() % ID_BYTES == 0);
-    body.ok_or_else(|| damaged("id_buckets"))
+    let mut rows = query.query([slot(run, bucket)]).map_err(fault)?;
+    let row = rows.next().map_err(fault)?.ok_or_else(lost)?;
+    let body = row.get_ref(0).map_err(fault)?.as_blob();
+    let body = body.ok().filter(|body| body.len() % ID_BYTES == 0);
+    body.map(look).ok_or_else(lost)
 }
 
 fn read_id(bytes: &[u8]) -> Id {
@@ -223,13 +229,13 @@ pub(crate) fn load(connection: &Connection) -> Result<(Vec<Run>, u64), Fault> {
         if bits >= SLOT_BITS {
             return Err(damaged("id_runs.bits"));
         }
-        let number = number.unsigned_abs();
+        let (number, level) = (number.unsigned_abs(), get(row, 1)?);
         runs.push(Run {
             number,
-            level: get(row, 1)?,
+            level,
             bits,
             ids: get::<i64>(row, 3)?.unsigned_abs(),
-            filter: Arc::new(load_filter(connection, number, bits)?),
+            filter: Arc::new(load_filter(connection, (number, bits), level)?),
         });
     }
     let mut query = cached(connection, sql!("last_id_bucket"))?;
@@ -238,8 +244,14 @@ pub(crate) fn load(connection: &Connection) -> Result<(Vec<Run>, u64), Fault> {
     Ok((runs, used + 1))
 }
 
-fn load_filter(connection: &Connection, run: u64, bits: u32) -> Result<Filter, Fault> {
-    let mut filter = Filter::empty(bits);
+/// The filter of a run as it is stored, or made anew where an earlier version stored another
+/// kind.
+fn load_filter(
+    connection: &Connection,
+    (run, bits): (u64, u32),
+    level: u32,
+) -> Result<Filter, Fault> {
+    let mut filter = Filter::empty(bits, level);
     let mut query = cached(connection, sql!("id_filters"))?;
     let slots = [slot(run, 0), slot(run + 1, 0)];
     let mut rows = query.query(slots).map_err(fault)?;
@@ -247,7 +259,14 @@ fn load_filter(connection: &Connection, run: u64, bits: u32) -> Result<Filter, F
         let row = rows.next().map_err(fault)?;
         let row = row.ok_or_else(|| damaged("id_buckets"))?;
         let (found, part): (i64, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
-        if found != slot(run, bucket) || !filter.restore(bucket, &part) {
+        if found != slot(run, bucket) {
+            return Err(damaged("id_buckets"));
+        }
+        if part.len() == EARLIER_PART_BYTES {
+            with_bucket(connection, run, bucket, |ids| {
+                ids_of(ids).for_each(|id| filter.add(id.0));
+            })?;
+        } else if !filter.restore(bucket, &part) {
             return Err(damaged("id_buckets"));
         }
     }

@@ -18,7 +18,7 @@ use crate::sql;
 /// A whole turn of all chunks to their rows takes at least so many entries,
 const TURN_ENTRIES_MIN: u64 = 1 << 16;
 /// and at most so many. Opening replays at most two turns.
-const TURN_ENTRIES_MAX: u64 = 1 << 20;
+const TURN_ENTRIES_MAX: u64 = 1 << 21;
 
 /// What the file knows about itself beyond its pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Ledger {
         }
         let entries = self.last - self.batch_began;
         self.batch_began = self.last;
-        let turn = (self.accounts.users() as u64).clamp(TURN_ENTRIES_MIN, TURN_ENTRIES_MAX);
+        let turn = (self.accounts.users() as u64 * 2).clamp(TURN_ENTRIES_MIN, TURN_ENTRIES_MAX);
         self.accounts.see(today);
         let (chunks, ended) = self.accounts.carry(self.last, entries, turn);
         if let Some(held) = ended {
@@ -64,13 +64,10 @@ impl Ledger {
         self.state.totals = self.totals;
         let pages = std::mem::take(&mut self.finished);
         self.kept.extend(pages.iter().cloned());
-        let touched = std::mem::take(&mut self.touched).into_iter();
         let new_sources = std::mem::take(&mut self.new_sources).into_iter();
         let new_clawed = std::mem::take(&mut self.new_clawed).into_iter();
         Batch {
-            system: touched
-                .map(|account| (account, self.system.get(&account).copied().unwrap_or(0)))
-                .collect(),
+            system: self.system.take_moved(),
             sources: new_sources
                 .map(|number| (number, self.source_names[number as usize].clone()))
                 .collect(),

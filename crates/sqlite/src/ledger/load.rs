@@ -7,7 +7,7 @@ use lingqian_core::ledger::{Account, Cause};
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
-use super::{Ledger, Prints, Rows, State, Totals, kind_of, users};
+use super::{Ledger, Prints, Rows, State, System, Totals, kind_of, users};
 use crate::accounts::Accounts;
 use crate::codec::{damaged, fault, get};
 use crate::ids::{Ids, fingerprint};
@@ -45,31 +45,30 @@ pub(crate) fn sources(connection: &Connection) -> Result<Vec<String>, Fault> {
 }
 
 impl Ledger {
-    /// Reads the books. The caller holds a transaction, so that all of it is of one moment.
+    /// Reads the books; so many ids are kept in memory. The caller holds a transaction, so that all of it is of one moment.
     ///
     /// # Errors
     /// A fault; [`Fault::Broken`] names the page that is damaged.
-    pub(crate) fn load(connection: &Connection) -> Result<Ledger, Fault> {
+    pub(crate) fn load(connection: &Connection, recent_ids: usize) -> Result<Ledger, Fault> {
         let (key, state) = state(connection)?;
         let source_names = sources(connection)?;
         let numbered = (0_u32..).zip(&source_names);
         let sources: HashMap<String, u32> = numbered
             .map(|(number, name)| (name.clone(), number))
             .collect();
-        let (runs, next_run) = crate::ids::load(connection)?;
+        let runs = crate::ids::load(connection)?;
         let (last, _) = last(connection)?;
         let mut ledger = Ledger {
             key,
             kinds: kinds(connection)?,
             names: Names::default(),
             accounts: Accounts::new(state.replay_from),
-            ids: Ids::new(runs, next_run),
+            ids: Ids::new(runs, recent_ids),
             sources,
             source_names,
             new_sources: Vec::new(),
             newest_source: 0,
-            system: system(connection)?,
-            touched: Vec::new(),
+            system: System::new(&system(connection)?),
             totals: state.totals,
             clawed: HashMap::new(),
             new_clawed: Vec::new(),

@@ -9,7 +9,7 @@ use lingqian_io::Fault;
 use rusqlite::{Connection, params};
 
 use crate::codec::{damaged, entry, fault, get, id};
-use crate::ids::fingerprint;
+use crate::ids::{RECENT_IDS, fingerprint};
 use crate::ledger::{Ledger, Leg, Marks, about_payout, users};
 use crate::page::NO_HASH;
 use crate::prefetch::cached;
@@ -21,7 +21,7 @@ const BATCH: u64 = 8_192;
 /// Carries every row over. The caller holds the transaction, in which the tables of both forms
 /// exist.
 pub(super) fn convert(connection: &Connection) -> Result<(), Fault> {
-    let mut ledger = Ledger::load(connection)?;
+    let mut ledger = Ledger::load(connection, RECENT_IDS)?;
     let mut query = cached(connection, sql!("row_entries"))?;
     let mut rows = query.query([]).map_err(fault)?;
     let (mut hash, mut since) = (NO_HASH, 0);

@@ -11,7 +11,7 @@ use lingqian_core::user::User;
 use lingqian_core::{Changes, EventBatch, EventView, Keys};
 use lingqian_io::store::{Committed, EventAnswer};
 use lingqian_io::{Browse, Fault, Store};
-use lingqian_sqlite::SqliteStore;
+use lingqian_sqlite::{Options, SqliteStore};
 
 /// 2026-03-02, noon in Beijing.
 pub(crate) const NOON: Timestamp = Timestamp(1_772_424_000_000);
@@ -22,7 +22,12 @@ pub(crate) fn user_id(no: i64) -> UserId {
 
 /// Books with one kind and so many users.
 pub(crate) async fn opened(path: &Path, users: i64) -> SqliteStore {
-    let store = SqliteStore::open(path).expect("opens");
+    opened_with(path, users, &Options::default()).await
+}
+
+/// The same, with other options.
+pub(crate) async fn opened_with(path: &Path, users: i64, options: &Options) -> SqliteStore {
+    let store = SqliteStore::open_with(path, options).expect("opens");
     let kind = Kind {
         no: KindNo(1),
         code: KindCode::parse("ad_view").expect("an id"),
@@ -87,16 +92,20 @@ pub(crate) async fn is_sound(store: &SqliteStore, events: u64) {
 async fn many_batches_become_runs_and_every_event_is_still_known() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("books.db");
-    let store = opened(&path, 600).await;
     // Enough for runs to be sealed, merged, and merged runs to be looked into.
-    const EVENTS: i64 = 800_000;
+    const EVENTS: i64 = 400_000;
+    let options = Options {
+        recent_ids: 7_168,
+        ..Options::default()
+    };
+    let store = opened_with(&path, 600, &options).await;
     for begin in (0..EVENTS).step_by(20_000) {
         let answers = earn(&store, begin..begin + 20_000, 600, 1)
             .await
             .expect("earns");
         assert_eq!(credited(&answers), 20_000, "from {begin}");
     }
-    for begin in [0, 130_000, 399_000, EVENTS - 1_000] {
+    for begin in [0, 65_000, 199_000, EVENTS - 1_000] {
         let again = earn(&store, begin..begin + 1_000, 600, 1)
             .await
             .expect("earns");
@@ -111,7 +120,7 @@ async fn many_batches_become_runs_and_every_event_is_still_known() {
     }
     is_sound(&store, EVENTS.unsigned_abs()).await;
     drop(store);
-    let store = SqliteStore::open(&path).expect("opens again");
+    let store = SqliteStore::open_with(&path, &options).expect("opens again");
     let again = earn(&store, 0..EVENTS / 4, 600, 1).await.expect("earns");
     assert_eq!(credited(&again), 0);
     let new = earn(&store, EVENTS..EVENTS + 10, 600, 1)

@@ -11,7 +11,7 @@ use lingqian_sqlite::{Options, Reading, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::faults::{NOON, credited, earn, is_sound, opened, user_id};
+use crate::faults::{NOON, credited, earn, is_sound, opened_with, user_id};
 use crate::verify::{flip, pages, verified, with};
 
 const USERS: i64 = 300;
@@ -47,7 +47,7 @@ async fn small_books_with_a_flipped_bit_are_not_opened_for_writing() {
 async fn large() -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("books.db");
-    let store = opened(&path, USERS).await;
+    let store = opened_with(&path, USERS, &options(0)).await;
     for begin in (0..EVENTS).step_by(20_000) {
         let answers = earn(&store, begin..begin + 20_000, USERS, 1).await;
         assert_eq!(credited(&answers.expect("earns")), 20_000);
@@ -62,6 +62,7 @@ async fn large() -> (TempDir, PathBuf) {
 fn options(bytes: u64) -> Options {
     Options {
         proved_at_start: bytes,
+        recent_ids: 10_000,
         scrub_bytes_per_second: 16 << 20,
         ..Options::default()
     }
