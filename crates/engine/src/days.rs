@@ -27,7 +27,9 @@ pub fn due(
     );
     let open = (first..=last.0).map(BusinessDate);
     let open: Vec<BusinessDate> = open.filter(|day| !closed.contains(day)).collect();
-    let rest = open.iter().filter(|day| after.is_none_or(|after| **day > after));
+    let rest = open
+        .iter()
+        .filter(|day| after.is_none_or(|after| **day > after));
     let mut days: Vec<BusinessDate> = rest.copied().take(DAYS_EACH).collect();
     if days.is_empty() {
         days.extend(open.into_iter().take(DAYS_EACH));
@@ -60,7 +62,10 @@ mod tests {
         let next: Vec<i32> = (88..95).collect();
         assert_eq!(numbers(100, &[80], Some(87)), next);
         assert_eq!(numbers(100, &[80], Some(100)), first, "from the beginning");
-        assert_eq!(numbers(100, &[80, 81, 82], Some(90)), (91..98).collect::<Vec<_>>());
+        assert_eq!(
+            numbers(100, &[80, 81, 82], Some(90)),
+            (91..98).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -18,25 +18,72 @@ use lingqian_io::{Browse, Clock, Fault, Ports};
 
 use crate::{Desk, Limits};
 
-/// So many users wait to be walked through; more of them wait for another round.
+/// So many users wait to be walked through; more of them have their turn after these.
 const LONG_MAX: usize = 1_000;
 
 /// Where a round stands; hand it back to go on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchCursor {
     before: Option<PayoutId>,
-    /// Users with too many entries for one look, and the one who is walked through now.
-    long: BTreeSet<UserId>,
-    walk: Option<Walk>,
+    long: Long,
     /// How many rounds over all payouts were finished.
     pub rounds: u64,
+    /// How often everybody was walked through who was found to have many entries.
+    pub walks: u64,
 }
 
-impl WatchCursor {
-    /// Whether nobody is being walked through, or waits for it.
-    #[must_use]
-    pub fn is_through(&self) -> bool {
-        self.walk.is_none() && self.long.is_empty()
+/// Users with too many entries for one look: those of one round are walked through, one after the
+/// other, before others are noted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Long {
+    /// Whether this round notes them.
+    notes: bool,
+    /// Whether a round has noted them, and not all are walked through.
+    walks: bool,
+    users: BTreeSet<UserId>,
+    /// Who is walked through now.
+    walk: Option<Walk>,
+    /// Whether there were more of them than have a turn, and who was the last to have one.
+    more: bool,
+    last: Option<UserId>,
+    /// Only who comes after this one has a turn: the others had it before.
+    after: Option<UserId>,
+}
+
+impl Long {
+    /// A round begins.
+    fn begin(&mut self) {
+        self.notes = !self.walks;
+        if self.notes {
+            let more = std::mem::take(&mut self.more);
+            self.after = self.last.take().filter(|_| more);
+        }
+    }
+
+    /// A round is over.
+    fn end(&mut self) {
+        self.walks |= std::mem::take(&mut self.notes);
+    }
+
+    /// A user has many entries; whether the user will have a turn.
+    fn note(&mut self, user: &UserId) -> bool {
+        let before = self.after.as_ref().is_some_and(|after| user <= after);
+        if !self.notes || before {
+            return !before;
+        }
+        self.users.insert(user.clone());
+        if self.users.len() <= LONG_MAX {
+            return true;
+        }
+        self.more = true;
+        self.users.pop_last().as_ref() != Some(user)
+    }
+
+    /// Everybody who was noted was walked through.
+    fn is_through(&mut self) -> bool {
+        let through = self.walks && self.walk.is_none() && self.users.is_empty();
+        self.walks &= !through;
+        through
     }
 }
 
@@ -86,6 +133,9 @@ pub async fn watch<P: Ports>(
     };
     let rows = store.payouts(filter).await?;
     let mut next = cursor.clone();
+    if cursor.before.is_none() {
+        next.long.begin();
+    }
     next.before = match rows.last() {
         Some(last) if rows.len() >= limits.watch_max as usize => Some(last.payout.id),
         _ => None,
@@ -101,9 +151,13 @@ pub async fn watch<P: Ports>(
         users.insert(row.user, ());
     }
     for user in users.keys() {
-        look_at(ports, limits, user, (&mut seen, &mut next)).await?;
+        look_at(ports, limits, user, (&mut seen, &mut next.long)).await?;
     }
-    walk_on(ports, limits, (&mut seen, &mut next)).await?;
+    if next.before.is_none() {
+        next.long.end();
+    }
+    walk_on(ports, limits, (&mut seen, &mut next.long)).await?;
+    next.walks += u64::from(next.long.is_through());
     if let Some(worst) = seen.findings.first() {
         for finding in &seen.findings {
             tracing::error!(%finding, "the books contradict themselves");
@@ -130,7 +184,7 @@ async fn look_at<P: Ports>(
     ports: &P,
     limits: &Limits,
     user: &UserId,
-    (seen, next): (&mut Watched, &mut WatchCursor),
+    (seen, long): (&mut Watched, &mut Long),
 ) -> Result<(), Fault> {
     let store = ports.store();
     let today = ports.clock().business().business_date();
@@ -142,11 +196,7 @@ async fn look_at<P: Ports>(
     let wallet = store.user(user, today).await?;
     let lines = store.statement(no, None, limits.page_max).await?;
     if lines.len() >= limits.page_max as usize {
-        if next.long.len() < LONG_MAX {
-            next.long.insert(user.clone());
-        } else {
-            seen.skipped += 1;
-        }
+        seen.skipped += u64::from(!long.note(user));
         return Ok(());
     }
     let entries = lines.into_iter().rev().map(|line| (line.seq, line.entry));
@@ -163,16 +213,17 @@ async fn look_at<P: Ports>(
 async fn walk_on<P: Ports>(
     ports: &P,
     limits: &Limits,
-    (seen, next): (&mut Watched, &mut WatchCursor),
+    (seen, long): (&mut Watched, &mut Long),
 ) -> Result<(), Fault> {
     let store = ports.store();
-    if next.walk.is_none() {
-        let Some(user) = next.long.pop_first() else {
+    if long.walk.is_none() {
+        let Some(user) = long.users.pop_first() else {
             return Ok(());
         };
-        next.walk = set_out(ports, &user).await?;
+        long.walk = set_out(ports, &user).await?;
+        long.last = long.last.take().max(Some(user));
     }
-    let Some(mut walk) = next.walk.take() else {
+    let Some(mut walk) = long.walk.take() else {
         return Ok(());
     };
     let lines = store
@@ -187,7 +238,7 @@ async fn walk_on<P: Ports>(
         seen.findings.extend(walk.back.end());
         seen.users += 1;
     } else {
-        next.walk = Some(walk);
+        long.walk = Some(walk);
     }
     Ok(())
 }

@@ -33,8 +33,8 @@ use lingqian_core::{Changes, Facts, Keys};
 use crate::Fault;
 use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
-    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, Standing, StatementLine,
-    Store, Summary,
+    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, Standing,
+    StatementLine, Store, Summary,
 };
 use books::Books;
 

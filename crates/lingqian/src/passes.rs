@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
+use lingqian_engine::days;
 use lingqian_engine::float::float;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::wake::{WakeCursor, wake};
@@ -23,9 +24,6 @@ const REST_AFTER_FAULT: Duration = Duration::from_secs(2);
 const BILL_REST: Duration = Duration::from_secs(60);
 /// Bills are made in the morning; by this hour of Beijing's day they can be fetched.
 const BILL_AFTER_MS: i64 = 10 * 3_600_000 + 10 * 60_000;
-/// Days that are reconciled late at most.
-const BILL_DAYS_MAX: i32 = 7;
-
 /// How often it is looked whether a stop was lifted.
 const WAKE_REST: Duration = Duration::from_secs(1);
 
@@ -189,8 +187,11 @@ async fn floats(wire: Wire) {
 }
 
 async fn bills(wire: Wire, desk: Desk) {
+    // The next look goes on after the last day of this one, so that none holds up the others.
+    let mut after: Option<BusinessDate> = None;
     loop {
-        for date in due_bills(&wire).await.unwrap_or_default() {
+        for date in due_bills(&wire, after).await.unwrap_or_default() {
+            after = Some(date);
             match reconcile::reconcile(&wire, &desk, &Limits::default(), wire.mchid(), date).await {
                 Ok(found) if found.open > 0 => {
                     tracing::error!(%date, open = found.open, "open breaks: a person must look");
@@ -204,14 +205,15 @@ async fn bills(wire: Wire, desk: Desk) {
 }
 
 /// Days that are over, whose bill can be there, and that were not closed yet.
-pub(crate) async fn due_bills(wire: &Wire) -> Result<Vec<BusinessDate>, Fault> {
+pub(crate) async fn due_bills(
+    wire: &Wire,
+    after: Option<BusinessDate>,
+) -> Result<Vec<BusinessDate>, Fault> {
     let now = wire.clock().business();
     let today = now.business_date();
     let made = now.since_ms(today.start()) >= BILL_AFTER_MS;
     let last = BusinessDate(today.0 - if made { 1 } else { 2 });
     let (closed, _) = wire.store().reconciled().await?;
-    let days = (last.0 - BILL_DAYS_MAX + 1..=last.0).map(BusinessDate);
-    Ok(days
-        .filter(|day| !closed.iter().any(|bill| bill.date == *day))
-        .collect())
+    let closed = closed.iter().map(|bill| bill.date).collect();
+    Ok(days::due(last, &closed, after))
 }

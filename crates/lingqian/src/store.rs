@@ -19,8 +19,8 @@ use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
-    Standing, StatementLine, Store, Summary, WithdrawalAnswer,
+    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
+    StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use lingqian_postgres::{Alone, PostgresStore};
 use lingqian_sqlite::SqliteStore;

@@ -73,7 +73,15 @@ impl Pass {
 
 /// What can be stopped, and whose stop it is: people's, or the engine's own, which people lift.
 pub(crate) const SCOPES: [&str; 9] = [
-    "all", "merchant", "merchant2", "scene", "scene2", "audit", "audit2", "audit-all", "float",
+    "all",
+    "merchant",
+    "merchant2",
+    "scene",
+    "scene2",
+    "audit",
+    "audit2",
+    "audit-all",
+    "float",
 ];
 
 /// One thing that happens. Processes are counted from 1.
@@ -316,9 +324,7 @@ fn read_people(verb: &str, rest: &[&str]) -> Option<Action> {
         ("cancel", [name]) => Action::Cancel(own(name)),
         ("freeze", [user]) => Action::Freeze(own(user)),
         ("thaw", [user]) => Action::Thaw(own(user)),
-        ("stop" | "lift", [scope, "by", who])
-            if SCOPES.contains(scope) =>
-        {
+        ("stop" | "lift", [scope, "by", who]) if SCOPES.contains(scope) => {
             Action::Stop(verb == "stop", own(scope), own(who))
         }
         (_, [name, "by", who]) => Action::Act(Manual::from_name(verb)?, own(name), own(who)),

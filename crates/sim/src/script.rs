@@ -67,6 +67,41 @@ fn header(settings: &Settings) -> String {
             say(word.to_owned());
         }
     }
+    policy(settings, &usual, &mut say);
+    if settings.limits.claim_max != usual.limits.claim_max {
+        say(format!("claim={}", settings.limits.claim_max));
+    }
+    if settings.float != usual.float {
+        say(format!("float={}", settings.float));
+    }
+    for (no, merchant) in (1..).zip(&settings.merchants) {
+        let usual = usual.merchants.get(no - 1);
+        if usual != Some(merchant) {
+            let Payer { weight, quota } = merchant;
+            let quota = quota.map_or(-1, |quota| quota.0);
+            say(format!("weight{no}={weight} quota{no}={quota}"));
+        }
+    }
+    if settings.float2 != usual.float2 {
+        say(format!("float2={}", settings.float2));
+    }
+    if settings.policy.name_required_from != usual.policy.name_required_from {
+        say(format!(
+            "name-from={}",
+            settings.policy.name_required_from.0
+        ));
+    }
+    if settings.limits.page_max != usual.limits.page_max {
+        say(format!("page={}", settings.limits.page_max));
+    }
+    if settings.limits.watch_max != usual.limits.watch_max {
+        say(format!("watch={}", settings.limits.watch_max));
+    }
+    text
+}
+
+/// The limits that differ.
+fn policy(settings: &Settings, usual: &Settings, say: &mut impl FnMut(String)) {
     let Policy {
         user_day_count_max,
         user_day_amount_max,
@@ -97,30 +132,6 @@ fn header(settings: &Settings) -> String {
     if *payout_max != usual.policy.payout_max {
         say(format!("payout-max={}", payout_max.0));
     }
-    if settings.limits.claim_max != usual.limits.claim_max {
-        say(format!("claim={}", settings.limits.claim_max));
-    }
-    if settings.float != usual.float {
-        say(format!("float={}", settings.float));
-    }
-    for (no, merchant) in (1..).zip(&settings.merchants) {
-        let usual = usual.merchants.get(no - 1);
-        if usual != Some(merchant) {
-            let Payer { weight, quota } = merchant;
-            let quota = quota.map_or(-1, |quota| quota.0);
-            say(format!("weight{no}={weight} quota{no}={quota}"));
-        }
-    }
-    if settings.float2 != usual.float2 {
-        say(format!("float2={}", settings.float2));
-    }
-    if settings.policy.name_required_from != usual.policy.name_required_from {
-        say(format!("name-from={}", settings.policy.name_required_from.0));
-    }
-    if settings.limits.page_max != usual.limits.page_max {
-        say(format!("page={}", settings.limits.page_max));
-    }
-    text
 }
 
 fn read_header(text: &str) -> Result<Settings, String> {
@@ -149,6 +160,7 @@ fn read_header(text: &str) -> Result<Settings, String> {
             }
             "name-from" => settings.policy.name_required_from = Fen(number),
             "page" => settings.limits.page_max = count,
+            "watch" => settings.limits.watch_max = count,
             "review-from" => settings.policy.review_from = Some(Fen(number)),
             "second-from" => settings.policy.second_from = Some(Fen(number)),
             "hold-ms" => settings.policy.hold_ms = number,

@@ -14,10 +14,7 @@ const DOCUMENT: &str = "docs/SAFETY.md";
 /// What is between these lines is written by this command.
 const MARKS: (&str, &str) = ("<!-- sim report: begin -->", "<!-- sim report: end -->");
 /// And between these: a row for each version.
-const HISTORY: (&str, &str) = (
-    "<!-- sim history: begin -->",
-    "<!-- sim history: end -->",
-);
+const HISTORY: (&str, &str) = ("<!-- sim history: begin -->", "<!-- sim history: end -->");
 /// What a row of the history says.
 const FIGURES: [&str; 8] = [
     "seeds",

@@ -25,8 +25,8 @@ use lingqian_http::{Settings, mint, router as doors};
 use lingqian_io::keys::KeyFault;
 use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
 use lingqian_io::store::{
-    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, StatementLine,
-    Standing, Summary,
+    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
+    StatementLine, Summary,
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
 use lingqian_io::{Browse, Fault, IdentityProvider, Ports, Rail, Sealer, Store};

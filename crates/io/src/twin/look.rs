@@ -211,7 +211,10 @@ impl Books {
     }
 
     fn system_accounts(&self) -> Vec<(Account, Micros)> {
-        let system = self.balances.iter().filter(|(account, _)| account.user().is_none());
+        let system = self
+            .balances
+            .iter()
+            .filter(|(account, _)| account.user().is_none());
         let mut system: Vec<(Account, Micros)> = system.map(|(a, sum)| (*a, *sum)).collect();
         system.sort_by_key(|(account, _)| account.code());
         system

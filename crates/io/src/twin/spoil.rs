@@ -47,9 +47,8 @@ impl Books {
                         let sides = (entry.debit(), entry.credit());
                         let (amount, cause) = (entry.amount(), entry.cause());
                         let at = entry.at();
-                        let alone = lingqian_core::ledger::Entry::new(
-                            sides, amount, cause, None, at,
-                        );
+                        let alone =
+                            lingqian_core::ledger::Entry::new(sides, amount, cause, None, at);
                         *entry = alone.unwrap_or_else(|| entry.clone());
                     }
                 }

@@ -282,7 +282,10 @@ impl Books {
     fn count(&mut self, payout: &Payout) {
         if let Some(before) = self.payouts.get(&payout.id) {
             let left = self.states.entry(before.state.name()).or_default();
-            *left = (left.0.saturating_sub(1), left.1.saturating_sub(before.amount.0));
+            *left = (
+                left.0.saturating_sub(1),
+                left.1.saturating_sub(before.amount.0),
+            );
         }
         let joined = self.states.entry(payout.state.name()).or_default();
         *joined = (joined.0 + 1, joined.1.saturating_add(payout.amount.0));

@@ -93,7 +93,7 @@ async fn swept(wire: &Wire, desk: &Desk) -> anyhow::Result<Progress> {
 /// Reconciles every day that is due; whether no break is open.
 async fn reconciled(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut open) = (Progress::default(), 0);
-    for date in due_bills(wire).await? {
+    for date in due_bills(wire, None).await? {
         let limits = Limits::default();
         let found = reconcile::reconcile(wire, desk, &limits, wire.mchid(), date).await?;
         progress.taken += 1;
@@ -107,7 +107,7 @@ async fn reconciled(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)
 async fn audited(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut sound) = (Progress::default(), true);
     let mut cursor = WatchCursor::default();
-    while cursor.rounds == 0 {
+    while cursor.rounds == 0 || cursor.walks == 0 {
         let (seen, next) = watch(wire, desk, &Limits::default(), &cursor).await?;
         progress.taken += seen.payouts;
         progress.moved += seen.users;

@@ -347,7 +347,8 @@ impl Oracle {
         let named = attempt.order.name.as_ref().map(|name| &name.0);
         let says = attempt.order.amount.0 >= NAMED_FROM;
         let fits = if says {
-            named == user.called.as_ref() || earlier.as_ref().is_some_and(|e| named == e.called.as_ref())
+            named == user.called.as_ref()
+                || earlier.as_ref().is_some_and(|e| named == e.called.as_ref())
         } else {
             named.is_none()
         };
@@ -370,11 +371,7 @@ impl Oracle {
     }
 
     /// Counts what is approved by the day of the approval, until it ends unpaid.
-    fn approved(
-        &mut self,
-        before: Option<&Watched>,
-        payout: &Payout,
-    ) -> Option<BusinessDate> {
+    fn approved(&mut self, before: Option<&Watched>, payout: &Payout) -> Option<BusinessDate> {
         let known = before.and_then(|before| before.approved_on);
         let unpaid = payout.state.is_final() && !matches!(payout.state, State::Paid(..));
         let amount = payout.amount.0;

@@ -146,7 +146,10 @@ impl Oracle {
             return;
         }
         self.check(findings.is_empty(), "auditor_is_right", || {
-            findings.first().map(ToString::to_string).unwrap_or_default()
+            findings
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default()
         });
     }
 

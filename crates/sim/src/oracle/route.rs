@@ -109,8 +109,8 @@ impl Oracle {
                 let before = self.payouts.get(&payout.id);
                 before.is_some_and(|b| matches!(b.payout.state, State::Sending(_)))
             };
-            let accepted = payouts
-                .any(|payout| own(payout) && paid(&payout.state) && was_sent(payout));
+            let accepted =
+                payouts.any(|payout| own(payout) && paid(&payout.state) && was_sent(payout));
             let scope = stop.scope.to_string();
             let mut deeds = changes.deeds.iter();
             let by_hand = deeds.any(|deed| deed.what == "lift" && deed.subject == scope);
@@ -182,7 +182,9 @@ impl Oracle {
         let no = (1..=self.routes.payers.len()).find(|no| mchid(*no) == order.mchid);
         let payer = no.and_then(|no| self.routes.payers.get(no - 1).cloned());
         let Some(payer) = payer else {
-            self.check(false, "quota_holds", || format!("{} is nobody", order.mchid));
+            self.check(false, "quota_holds", || {
+                format!("{} is nobody", order.mchid)
+            });
             return;
         };
         let day = (order.mchid.clone(), at.business_date());

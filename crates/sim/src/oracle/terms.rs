@@ -86,7 +86,11 @@ impl Oracle {
             return None;
         }
         let own = self.cooling.values().filter(|cool| cool.user == user);
-        Some(own.filter(|cool| cool.until > today).map(|cool| cool.left).sum())
+        Some(
+            own.filter(|cool| cool.until > today)
+                .map(|cool| cool.left)
+                .sum(),
+        )
     }
 
     /// Money moved, and balances with it.

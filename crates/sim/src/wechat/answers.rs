@@ -26,7 +26,11 @@ const TINY: i64 = 30;
 
 /// Whose wallet it is, as that person is called.
 pub(crate) fn name_of(wallet: &str) -> Vec<u8> {
-    format!("person of {}", wallet.split('-').take(2).collect::<Vec<_>>().join("-")).into_bytes()
+    format!(
+        "person of {}",
+        wallet.split('-').take(2).collect::<Vec<_>>().join("-")
+    )
+    .into_bytes()
 }
 
 /// An answer before it is signed.
@@ -67,10 +71,18 @@ impl Wechat {
             return told(known);
         }
         if order.amount.0 >= NAMED_FROM && order.name.is_none() {
-            return error(400, "PARAM_ERROR", "转账金额大于等于2000元时，收款用户姓名必填");
+            return error(
+                400,
+                "PARAM_ERROR",
+                "转账金额大于等于2000元时，收款用户姓名必填",
+            );
         }
         if order.amount.0 < TINY && order.name.is_some() {
-            return error(400, "PARAM_ERROR", "转账金额小于0.3元时，不允许填写收款用户姓名");
+            return error(
+                400,
+                "PARAM_ERROR",
+                "转账金额小于0.3元时，不允许填写收款用户姓名",
+            );
         }
         if order.amount.0 > self.free(&order.mchid) {
             return error(403, "NOT_ENOUGH", "资金不足");
@@ -115,7 +127,10 @@ impl Wechat {
         };
         self.schedule(now.after_ms(CONFIRM_MS + lag), Event::Expire(number));
         let fails = self.faults.take(WechatFault::ClosesAtOnce);
-        let named = order.name.as_ref().is_none_or(|name| name.0 == name_of(order.openid.expose()));
+        let named = order
+            .name
+            .as_ref()
+            .is_none_or(|name| name.0 == name_of(order.openid.expose()));
         if !named {
             self.end(now, number, Stand::Fail, Some("NAME_NOT_CORRECT"));
         } else if fails || (self.lively && dice.chance(30)) {
@@ -136,9 +151,8 @@ impl Wechat {
     /// A question arrives.
     pub(crate) fn query(&self, now: Timestamp, merchant: &MchId, number: OutBillNo) -> Reply {
         let known = self.transfers.get(&number);
-        let own = |transfer: &&Transfer| {
-            transfer.visible_at <= now && transfer.order.mchid == *merchant
-        };
+        let own =
+            |transfer: &&Transfer| transfer.visible_at <= now && transfer.order.mchid == *merchant;
         match known.filter(own) {
             Some(transfer) => told(transfer).without_package(transfer),
             None => error(404, "NOT_FOUND", "记录不存在"),

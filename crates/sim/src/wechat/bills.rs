@@ -89,8 +89,8 @@ impl Wechat {
     /// What lay there at the end of a day, by the true books.
     pub(crate) fn true_closing(&self, merchant: &MchId, date: BusinessDate) -> i64 {
         let flow = self.accounts.get(merchant).into_iter();
-        let flow = flow.flat_map(|account| &account.flow);
-        let last = flow.filter(|line| line.at.business_date() <= date).last();
+        let mut flow = flow.flat_map(|account| &account.flow);
+        let last = flow.rfind(|line| line.at.business_date() <= date);
         last.map_or(0, |line| line.balance)
     }
 }

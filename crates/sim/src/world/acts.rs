@@ -69,7 +69,9 @@ impl<S: Store + Browse + Clone> World<S> {
             Action::Float(micros, merchant) => {
                 let mut shared = self.scene.lock();
                 let now = shared.now;
-                shared.wechat.top_up(now, &mchid(*merchant), *micros / 10_000);
+                shared
+                    .wechat
+                    .top_up(now, &mchid(*merchant), *micros / 10_000);
             }
             Action::Calm => self.calm(),
             Action::Expect(what, is) => self.expect(what, is),

@@ -55,6 +55,8 @@ impl<S: Store + Browse + Clone> World<S> {
         }
         if !self.is_broken() {
             self.reckon();
+        }
+        if !self.is_broken() && self.settings.lively {
             self.sweep_all();
         }
     }

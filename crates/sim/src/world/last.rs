@@ -98,13 +98,13 @@ impl<S: Store + Browse + Clone> World<S> {
         if !live || self.settings.fast {
             return;
         }
-        let rounds = self.stands(0).map_or(0, |stands| stands.watch.rounds);
+        // A walk that was under way may have passed what is wrong now.
+        let walks = self.stands(0).map_or(0, |stands| stands.watch.walks);
         for _ in 0..LOOKS_MAX {
             self.begin(Pass::Watch, 0);
             self.run(None, usize::MAX);
-            let through = self.stands(0).is_some_and(|stands| {
-                stands.watch.rounds > rounds + 1 && stands.watch.is_through()
-            });
+            let now = self.stands(0).map_or(0, |stands| stands.watch.walks);
+            let through = now > walks + 1;
             if through || self.scene.lock().oracle.spoilt == Some(true) {
                 break;
             }
@@ -142,7 +142,10 @@ fn lie(dice: &mut Dice, victim: &Payout, payouts: &[Payout]) -> (Spoil, bool) {
         5 => (Spoil::Made(held, micros), true),
         6 => (Spoil::Entries(victim.id), true),
         7 => (Spoil::State(victim.id), true),
-        8 => (Spoil::Moved(clearing, Account::Float(merchant), micros), false),
+        8 => (
+            Spoil::Moved(clearing, Account::Float(merchant), micros),
+            false,
+        ),
         9 => match open {
             Some(open) => (Spoil::Wait(open), false),
             None => (Spoil::Counted(victim.id), false),

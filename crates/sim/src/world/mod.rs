@@ -33,8 +33,8 @@ use crate::store::SimStore;
 use crate::tasks::{Label, Tasks};
 use crate::wait::wait;
 use crate::wechat::{Event, Wechat};
-use requests::Request;
 pub(crate) use people::{CAP, COOLING_DAYS, GIFTS};
+use requests::Request;
 pub(crate) use requests::Wish;
 
 /// 2026-03-02, noon in Beijing: the moment at which every world begins.
