@@ -4,17 +4,19 @@
 //! where it is added, like the types of [`crate::id`] do, and hands out views that borrow. It
 //! never holds an event that [`EarningEvent`] could not hold.
 
+use std::ops::Range;
+
 use crate::earning::EarningEvent;
 use crate::id::{self, EventId, IdFault, KindCode, Source, UserId};
 use crate::money::Micros;
 use crate::time::Timestamp;
 
-/// A piece of the buffer; empty where the event has no such field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Span {
-    start: u32,
-    length: u8,
-}
+/// Texts of an event.
+const TEXTS: usize = 6;
+/// Set where the event has an amount.
+const PRICED: u8 = 1;
+/// Set where the app said when it happened.
+const DATED: u8 = 2;
 
 /// One event of a batch, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +39,16 @@ pub struct EventView<'a> {
     pub reverses: Option<&'a str>,
 }
 
+/// What is not text of an event, and where its texts are: one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Row {
-    source: Span,
-    event_id: Span,
-    user: Span,
-    kind: Span,
-    from: Span,
-    reverses: Span,
-    amount: Option<Micros>,
-    occurred_at: Option<Timestamp>,
+    amount: Micros,
+    occurred_at: Timestamp,
+    /// Where the first text begins.
+    start: u32,
+    /// Source, id, user, kind, sender, event that is taken back; zero where there is none.
+    lengths: [u8; TEXTS],
+    has: u8,
 }
 
 /// Earning events in their order.
@@ -95,15 +97,26 @@ impl EventBatch {
         event
             .reverses
             .map_or(Ok(()), |text| check("reverses", text, EventId::LENGTH_MAX))?;
+        let texts = [
+            event.source,
+            event.event_id,
+            event.user,
+            event.kind,
+            event.from.unwrap_or_default(),
+            event.reverses.unwrap_or_default(),
+        ];
+        let has_amount = if event.amount.is_some() { PRICED } else { 0 };
+        let has_moment = if event.occurred_at.is_some() {
+            DATED
+        } else {
+            0
+        };
         let row = Row {
-            source: self.keep(event.source),
-            event_id: self.keep(event.event_id),
-            user: self.keep(event.user),
-            kind: self.keep(event.kind),
-            from: self.keep(event.from.unwrap_or_default()),
-            reverses: self.keep(event.reverses.unwrap_or_default()),
-            amount: event.amount,
-            occurred_at: event.occurred_at,
+            amount: event.amount.unwrap_or_default(),
+            occurred_at: event.occurred_at.unwrap_or_default(),
+            start: u32::try_from(self.text.len()).expect("a batch has less than 4 GiB of text"),
+            lengths: texts.map(|text| self.keep(text)),
+            has: has_amount | has_moment,
         };
         self.rows.push(row);
         Ok(())
@@ -112,18 +125,9 @@ impl EventBatch {
     /// Adds all events of another batch after the others.
     pub fn append(&mut self, other: &EventBatch) {
         let base = u32::try_from(self.text.len()).expect("a batch has less than 4 GiB of text");
-        let moved = |span: Span| Span {
-            start: span.start.saturating_add(base),
-            ..span
-        };
         self.text.push_str(&other.text);
         self.rows.extend(other.rows.iter().map(|row| Row {
-            source: moved(row.source),
-            event_id: moved(row.event_id),
-            user: moved(row.user),
-            kind: moved(row.kind),
-            from: moved(row.from),
-            reverses: moved(row.reverses),
+            start: row.start.saturating_add(base),
             ..*row
         }));
     }
@@ -134,42 +138,42 @@ impl EventBatch {
         self.rows.get(place).map(|row| self.view(row))
     }
 
+    /// The events at these places, in their order; those that it has.
+    pub fn range(&self, places: Range<usize>) -> impl ExactSizeIterator<Item = EventView<'_>> {
+        let rows = self.rows.get(places).unwrap_or_default();
+        rows.iter().map(|row| self.view(row))
+    }
+
     /// Every event in its order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = EventView<'_>> {
         self.rows.iter().map(|row| self.view(row))
     }
 
     fn view(&self, row: &Row) -> EventView<'_> {
-        let optional = |span| Some(self.text(span)).filter(|text| !text.is_empty());
+        let start = usize::try_from(row.start).unwrap_or(usize::MAX);
+        let mut rest = self.text.get(start..).unwrap_or_default();
+        let texts = row.lengths.map(|length| {
+            let (text, after) = rest.split_at_checked(length.into()).unwrap_or_default();
+            rest = after;
+            text
+        });
+        let [source, event_id, user, kind, from, reverses] = texts;
         EventView {
-            source: self.text(row.source),
-            event_id: self.text(row.event_id),
-            user: self.text(row.user),
-            kind: self.text(row.kind),
-            amount: row.amount,
-            occurred_at: row.occurred_at,
-            from: optional(row.from),
-            reverses: optional(row.reverses),
+            source,
+            event_id,
+            user,
+            kind,
+            amount: (row.has & PRICED != 0).then_some(row.amount),
+            occurred_at: (row.has & DATED != 0).then_some(row.occurred_at),
+            from: Some(from).filter(|text| !text.is_empty()),
+            reverses: Some(reverses).filter(|text| !text.is_empty()),
         }
     }
 
-    fn text(&self, span: Span) -> &str {
-        if span.length == 0 {
-            return "";
-        }
-        let start = usize::try_from(span.start).unwrap_or(usize::MAX);
-        let end = start.saturating_add(usize::from(span.length));
-        self.text.get(start..end).unwrap_or_default()
-    }
-
-    /// Texts of ids have at most 64 bytes, which was checked.
-    fn keep(&mut self, text: &str) -> Span {
-        let start = u32::try_from(self.text.len()).expect("a batch has less than 4 GiB of text");
+    /// Adds a text, and tells its length. Texts of ids have at most 64 bytes, which was checked.
+    fn keep(&mut self, text: &str) -> u8 {
         self.text.push_str(text);
-        Span {
-            start,
-            length: u8::try_from(text.len()).expect("an id has at most 64 bytes"),
-        }
+        u8::try_from(text.len()).expect("an id has at most 64 bytes")
     }
 }
 
@@ -252,6 +256,9 @@ mod tests {
         let expected = [view("e1", None), view("e3", Some("bob"))];
         assert_eq!(all, [expected, expected].concat());
         assert_eq!(twice.get(4), None);
+        let some: Vec<EventView<'_>> = twice.range(1..3).collect();
+        assert_eq!(some, [expected[1], expected[0]]);
+        assert_eq!(twice.range(3..5).len(), 0, "not all of them are there");
         let event = expected[1].to_event().expect("well formed");
         assert_eq!(EventView::from(&event), expected[1]);
         assert_eq!(EventBatch::from_iter([&event]).get(0), Some(expected[1]));

@@ -2,7 +2,7 @@
 
 use crate::control::{Act, Scope, StopCause};
 use crate::earning::{EarningEvent, Kind};
-use crate::id::{IdFault, MchId, PayoutId, UserId};
+use crate::id::{AppId, IdFault, MchId, PayoutId, UserId};
 use crate::link::{Identity, StateDigest};
 use crate::money::{Fen, Micros};
 use crate::reconcile::{BillLine, Match};
@@ -79,6 +79,8 @@ pub enum Command {
     StartLink {
         /// Whose wallet.
         user: UserId,
+        /// By which app; the first that a merchant pays under where none is asked for.
+        app: Option<AppId>,
         /// The digest of the state parameter.
         state: StateDigest,
     },
@@ -143,6 +145,8 @@ pub enum Command {
     },
     /// Looks whether a payout that ended that day is on the bill.
     CheckEnded {
+        /// Whose bill.
+        mchid: MchId,
         /// Which payout.
         payout: PayoutId,
         /// Which day's bill.
@@ -217,10 +221,17 @@ pub enum Outcome {
     },
     /// The event had been credited before.
     AlreadyCredited,
+    /// A link was begun.
+    LinkStarted {
+        /// By this app.
+        app: AppId,
+    },
     /// The state was redeemed.
     StateRedeemed {
         /// For whom.
         user: UserId,
+        /// The app whose page gave the code.
+        app: AppId,
     },
     /// Money was set aside.
     Withdrawn {
@@ -295,6 +306,12 @@ pub enum Rejection {
     /// No such merchant was defined.
     #[error("no such merchant is defined")]
     UnknownMerchant,
+    /// No merchant pays users of that app.
+    #[error("no merchant pays under this app")]
+    UnknownApp,
+    /// The bill is one merchant's and the payout another's.
+    #[error("the payout is another merchant's")]
+    OtherMerchant,
     /// No such payout exists.
     #[error("there is no such payout")]
     UnknownPayout,
@@ -432,6 +449,8 @@ impl Rejection {
             Rejection::UnknownUser => "unknown_user",
             Rejection::UnknownKind => "unknown_kind",
             Rejection::UnknownMerchant => "unknown_merchant",
+            Rejection::UnknownApp => "unknown_app",
+            Rejection::OtherMerchant => "other_merchant",
             Rejection::UnknownPayout => "unknown_payout",
             Rejection::AmountMissing => "amount_missing",
             Rejection::AmountNotPositive => "amount_not_positive",
@@ -476,6 +495,7 @@ impl Rejection {
             Rejection::Malformed { field, .. } | Rejection::ClaimMismatch { field } => Some(field),
             Rejection::UnknownUser => Some("user"),
             Rejection::UnknownKind | Rejection::DayCapReached => Some("kind"),
+            Rejection::UnknownApp => Some("app"),
             Rejection::SenderNotAllowed
             | Rejection::SenderMissing
             | Rejection::UnknownSender
@@ -498,6 +518,7 @@ impl Rejection {
             }
             Rejection::ReferenceUsed => Some("reference"),
             Rejection::UnknownMerchant
+            | Rejection::OtherMerchant
             | Rejection::CoolingTooLong
             | Rejection::UnknownPayout
             | Rejection::SnapshotUser

@@ -47,7 +47,9 @@ pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decisio
         Command::SetFrozen { user, frozen, act } => {
             user::set_frozen(moment, (user, *frozen), act.as_ref(), facts)
         }
-        Command::StartLink { user, state } => link::start(moment, user, *state, facts),
+        Command::StartLink { user, app, state } => {
+            link::start(moment, (user, app.as_ref()), *state, facts)
+        }
         Command::RedeemState { state } => link::redeem(moment, *state, facts),
         Command::CompleteLink { state, identity } => {
             link::complete(moment, *state, identity, facts)
@@ -82,12 +84,15 @@ pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decisio
             let merchant = merchant(mchid, facts)?.no;
             reconcile::record_line(moment, (merchant, *date), line, facts)
         }
-        Command::CheckEnded { payout, date } => Ok(reconcile::check_ended(
-            moment,
-            *date,
-            known(*payout, facts)?,
-            facts,
-        )),
+        Command::CheckEnded {
+            mchid,
+            payout,
+            date,
+        } => {
+            let merchant = merchant(mchid, facts)?.no;
+            let payout = known(*payout, facts)?;
+            reconcile::check_ended(moment, (merchant, *date), payout, facts)
+        }
         Command::CloseBill { mchid, bill } => {
             let bill = Bill {
                 merchant: merchant(mchid, facts)?.no,

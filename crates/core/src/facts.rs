@@ -282,11 +282,12 @@ impl Facts {
         self.merchant_days.get(&no).copied().unwrap_or(Fen::ZERO)
     }
 
-    /// The merchant that a new payout names: the first, by our number. Which one pays in the
-    /// end is decided when the order is made.
+    /// The merchant that a new payout names: the first, by our number, of those that begin any.
+    /// Which one pays in the end is decided when the order is made.
     #[must_use]
     pub fn paying_merchant(&self) -> Option<&Merchant> {
-        self.merchants.values().min_by_key(|merchant| merchant.no)
+        let first = |merchant: &&Merchant| (!merchant.begins(), merchant.no);
+        self.merchants.values().min_by_key(first)
     }
 
     /// The credited event.

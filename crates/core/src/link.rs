@@ -7,6 +7,7 @@ use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::{AppId, OpenId, UserId, UserNo};
 use crate::time::Timestamp;
+use crate::transfer::Merchant;
 use crate::user::Sealed;
 
 /// How long an authorization page may stay open. WeChat's own code lives five minutes; the
@@ -70,24 +71,21 @@ pub struct Link {
 /// Hands out a state.
 ///
 /// # Errors
-/// [`Rejection::UnknownUser`], or [`Rejection::UnknownMerchant`] when no app is configured.
+/// [`Rejection::UnknownUser`]; [`Rejection::UnknownApp`] for an app that no merchant can pay
+/// under; [`Rejection::UnknownMerchant`] when there is none at all.
 pub(crate) fn start(
     moment: &Moment<'_>,
-    user: &UserId,
+    (user, wanted): (&UserId, Option<&AppId>),
     digest: StateDigest,
     facts: &Facts,
 ) -> Decision {
     let user = facts.user(user).ok_or(Rejection::UnknownUser)?.no;
-    let app = facts
-        .paying_merchant()
-        .ok_or(Rejection::UnknownMerchant)?
-        .app
-        .clone();
+    let app = app(wanted, facts)?.clone();
     let expires_at = moment.now.after_ms(LINK_STATE_LIFE_MS);
     let state = LinkState {
         digest,
         user,
-        app,
+        app: app.clone(),
         expires_at,
         used_at: None,
     };
@@ -96,8 +94,20 @@ pub(crate) fn start(
             link_states: vec![state],
             ..Changes::default()
         },
-        Outcome::Done,
+        Outcome::LinkStarted { app },
     ))
+}
+
+/// The app to link with: one that a merchant pays under, since a wallet of another app could
+/// never be paid.
+fn app<'f>(wanted: Option<&AppId>, facts: &'f Facts) -> Result<&'f AppId, Rejection> {
+    let mut pays: Vec<&Merchant> = facts.merchants.values().filter(|m| m.begins()).collect();
+    pays.sort_by_key(|merchant| merchant.no);
+    let mut apps = pays.iter().flat_map(|merchant| &merchant.apps);
+    match wanted {
+        None => apps.next().ok_or(Rejection::UnknownMerchant),
+        Some(wanted) => apps.find(|app| *app == wanted).ok_or(Rejection::UnknownApp),
+    }
 }
 
 /// Uses a state up, before WeChat is asked whose it is: a code that arrives twice finds it used.
@@ -121,7 +131,8 @@ pub(crate) fn redeem(moment: &Moment<'_>, digest: StateDigest, facts: &Facts) ->
         link_states: vec![used],
         ..Changes::default()
     };
-    Ok((changes, Outcome::StateRedeemed { user }))
+    let app = state.app.clone();
+    Ok((changes, Outcome::StateRedeemed { user, app }))
 }
 
 /// Links the wallet of the person whom WeChat named to the user whom the state names.

@@ -79,9 +79,8 @@ fn send_first(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
         .as_ref()
         .expect("a wallet that is not linked is barred");
     let merchant = match route::choose(payout, &link.app, facts, moment.now) {
-        None => return Err(Rejection::UnknownMerchant),
-        Some(Route::Wait(until)) => return Ok(put_off(payout, Queue::Send, until)),
-        Some(Route::By(merchant)) => merchant,
+        Route::Wait(until) => return Ok(put_off(payout, Queue::Send, until)),
+        Route::By(merchant) => merchant,
     };
     let payout = Payout {
         merchant: merchant.no,
@@ -125,7 +124,7 @@ pub(crate) fn rouse(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
     let open = match &payout.state {
         State::Approved if payout.tries == 0 => {
             let link = facts.wallet(payout.user).link.as_ref();
-            let route = link.and_then(|link| route::choose(payout, &link.app, facts, moment.now));
+            let route = link.map(|link| route::choose(payout, &link.app, facts, moment.now));
             !matches!(route, Some(Route::Wait(_)))
         }
         State::Deferred(attempt, _) => {

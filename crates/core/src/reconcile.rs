@@ -133,11 +133,12 @@ impl BreakKind {
     }
 }
 
-/// A difference between bill and books. Its subject is a payout or a flow number, and has at
+/// A difference between bill and books. Its subject is a payout or a line of a bill, and has at
 /// most one break.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Break {
-    /// The payout's id or the flow number.
+    /// The payout's id; or the merchant's number, a colon and the flow number, which is unique
+    /// per merchant only.
     pub subject: String,
     /// What is wrong.
     pub kind: BreakKind,
@@ -167,7 +168,7 @@ pub fn record_line(
     let payout = OutBillNo::parse(&line.voucher).ok().and_then(|number| {
         facts
             .payout(number.payout())
-            .filter(|p| has_number(p, number))
+            .filter(|p| has_number(p, number) && is_payer(p, number, merchant))
     });
     let (matched, sides, cause) = explain(merchant, line.direction, payout);
     let out_of_range = || Rejection::AmountOutOfRange {
@@ -206,7 +207,7 @@ pub fn record_line(
         changes.payouts.push((payout, None));
     } else if line.direction == Direction::Out {
         changes.breaks.push(Break {
-            subject: line.flow_no.clone(),
+            subject: line_subject(merchant, &line.flow_no, facts),
             kind: BreakKind::UnknownLine,
             date,
             difference: line.amount,
@@ -244,24 +245,39 @@ fn explain(
 }
 
 /// The other direction: a payout that ended on a day whose bill is complete.
-#[must_use]
+///
+/// # Errors
+/// [`Rejection::OtherMerchant`]: one merchant's bill says nothing about another's payouts.
 pub fn check_ended(
     moment: &Moment<'_>,
-    date: BusinessDate,
+    (merchant, date): (MerchantNo, BusinessDate),
     payout: &Payout,
     facts: &Facts,
-) -> (Changes, Outcome) {
+) -> Result<(Changes, Outcome), Rejection> {
+    if payout.merchant != merchant {
+        return Err(Rejection::OtherMerchant);
+    }
     let breaks: Vec<Break> = check_payout(moment, date, payout, facts)
         .into_iter()
         .collect();
     let open = breaks.iter().any(|found| found.closed_at.is_none());
-    (
-        Changes {
-            breaks,
-            ..Changes::default()
-        },
-        Outcome::Checked { open },
-    )
+    let changes = Changes {
+        breaks,
+        ..Changes::default()
+    };
+    Ok((changes, Outcome::Checked { open }))
+}
+
+/// Whether the merchant whose bill shows the number could have paid it. The order of the attempt
+/// under way names who does; those before it may have been any merchant's of the pool.
+fn is_payer(payout: &Payout, number: OutBillNo, merchant: MerchantNo) -> bool {
+    number.attempt() <= payout.tries || payout.merchant == merchant
+}
+
+/// What a break about a line is filed under.
+fn line_subject(merchant: MerchantNo, flow_no: &str, facts: &Facts) -> String {
+    let mchid = facts.merchant_of(merchant).map(|m| m.mchid.as_str());
+    format!("{}:{flow_no}", mchid.unwrap_or_default())
 }
 
 fn has_number(payout: &Payout, number: OutBillNo) -> bool {

@@ -1,6 +1,6 @@
 //! Which merchant pays, and whether anything may leave now.
 
-use crate::control::{self, Stop};
+use crate::control::{self, STOP_WAIT_MS, Stop};
 use crate::facts::Facts;
 use crate::id::{AppId, MerchantNo, PayoutId};
 use crate::money::Fen;
@@ -17,25 +17,23 @@ pub(crate) enum Route<'f> {
     Wait(Timestamp),
 }
 
-/// Chooses the merchant of a first send. All that pay under the user's app form a pool: those
+/// Chooses the merchant of a first send. All that are bound to the user's app form a pool: those
 /// that are stopped or have paid their quota of the day are left out, and of the others each has
 /// its share by weight. The choice hangs on the payout alone, so that it is the same again.
+///
+/// An openid belongs to one app, so a merchant that is not bound to it is never chosen: where
+/// there is no other, the payout waits for a person to bind one.
 pub(crate) fn choose<'f>(
     payout: &Payout,
     app: &AppId,
     facts: &'f Facts,
     now: Timestamp,
-) -> Option<Route<'f>> {
-    let own = facts.merchant_of(payout.merchant);
+) -> Route<'f> {
     let pool = facts
         .merchants
         .values()
-        .filter(|merchant| merchant.app == *app && merchant.weight > 0);
-    let mut pool: Vec<&Merchant> = pool.collect();
-    if pool.is_empty() {
-        pool.extend(own);
-    }
-    let mut open = Vec::with_capacity(pool.len());
+        .filter(|merchant| merchant.is_bound_to(app) && merchant.begins());
+    let mut open = Vec::new();
     let mut soonest: Option<Timestamp> = None;
     for merchant in pool {
         match until(merchant, payout.amount, facts, now) {
@@ -44,9 +42,8 @@ pub(crate) fn choose<'f>(
         }
     }
     match (draw(&open, payout.id), soonest) {
-        (Some(merchant), _) => Some(Route::By(merchant)),
-        (None, Some(until)) => Some(Route::Wait(until)),
-        (None, None) => None,
+        (Some(merchant), _) => Route::By(merchant),
+        (None, soonest) => Route::Wait(soonest.unwrap_or(now.after_ms(STOP_WAIT_MS))),
     }
 }
 

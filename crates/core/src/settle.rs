@@ -231,7 +231,10 @@ fn contradicted(
     let event = "contradiction";
     let note = Note { event, ..note };
     let history = vec![line(moment, payout.id, payout.state.name(), note)];
-    let merchant = facts.merchant_of(payout.merchant);
+    // One merchant's WeChat can stop that merchant; an attempt that ended may be another's.
+    let named = report.claims.mchid.as_deref();
+    let named = named.map(|mchid| facts.merchants.values().find(|m| m.mchid.as_str() == mchid));
+    let merchant = named.unwrap_or_else(|| facts.merchant_of(payout.merchant));
     let stop = merchant.filter(|_| report.finding == Finding::Paid);
     let mut changes = Changes {
         history,

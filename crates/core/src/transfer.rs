@@ -20,8 +20,9 @@ pub struct Merchant {
     pub no: crate::id::MerchantNo,
     /// WeChat's number for it.
     pub mchid: MchId,
-    /// The app under which users confirm.
-    pub app: AppId,
+    /// The apps that are bound to it at WeChat; their users it can pay. A new link goes by the
+    /// first one where nobody asks for another.
+    pub apps: Vec<AppId>,
     /// The scene that WeChat granted, such as `1000`.
     pub scene: String,
     /// What the scene obliges us to report, as pairs of type and content.
@@ -57,6 +58,20 @@ pub struct TransferOrder {
     pub remark: String,
     /// The real name, where WeChat is to compare it.
     pub name: Option<Sealed>,
+}
+
+impl Merchant {
+    /// Whether it can pay users of this app, as far as WeChat binds them.
+    #[must_use]
+    pub fn is_bound_to(&self, app: &AppId) -> bool {
+        self.apps.contains(app)
+    }
+
+    /// Whether new payouts may be begun with it.
+    #[must_use]
+    pub fn begins(&self) -> bool {
+        self.weight > 0
+    }
 }
 
 impl TransferOrder {

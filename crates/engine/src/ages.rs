@@ -1,6 +1,7 @@
 //! How long the oldest of what should not grow old has waited.
 
 use lingqian_core::id::PayoutId;
+use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::Timestamp;
 use lingqian_io::store::{PayoutFilter, PayoutRow};
@@ -21,6 +22,7 @@ pub struct Ages {
     /// Since the request of the oldest payout that people should look at.
     pub review_ms: Option<i64>,
     /// Since the end of the last day whose bill was closed: what was paid later is on no bill yet.
+    /// Of several merchants the one counts whose money has waited longest.
     pub clearing_ms: Option<i64>,
 }
 
@@ -34,7 +36,9 @@ pub async fn ages<P: Ports>(ports: &P, limits: &Limits, float: &Float) -> Result
         State::Unknown(attempt, _) => attempt.first_sent_at,
         _ => row.payout.created_at,
     };
-    let closed = float.merchants.iter().filter_map(|m| m.billed_on).max();
+    let waits = float.merchants.iter().filter(|m| m.unbilled > Fen::ZERO);
+    let longest = waits.filter_map(|m| m.billed_on).min();
+    let closed = longest.or_else(|| float.merchants.iter().filter_map(|m| m.billed_on).max());
     let age = |since: Option<Timestamp>| since.map(|since| now.since_ms(since).max(0));
     Ok(Ages {
         unknown_ms: age(oldest(ports, limits, "unknown", sent).await?),

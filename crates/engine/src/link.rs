@@ -1,12 +1,12 @@
 //! The OAuth dance: a single-use state goes out with the user and must come back with a code.
 
 use lingqian_core::command::Command;
-use lingqian_core::id::UserId;
+use lingqian_core::id::{AppId, UserId};
 use lingqian_core::link::{LINK_STATE_LIFE_MS, StateDigest};
 use lingqian_core::time::Timestamp;
 use lingqian_core::{Outcome, Rejection};
 use lingqian_io::rail::IdentityFault;
-use lingqian_io::{Browse, Clock, Dice, Fault, IdentityProvider, Ports};
+use lingqian_io::{Clock, Dice, Fault, IdentityProvider, Ports};
 
 use crate::Desk;
 
@@ -40,24 +40,21 @@ pub enum LinkFault {
 pub async fn start<P: Ports>(
     ports: &P,
     desk: &Desk,
-    user: UserId,
+    (user, app): (UserId, Option<AppId>),
     redirect_uri: &str,
 ) -> Result<Result<Started, Rejection>, Fault> {
     let state = format!("{:032x}", ports.dice().roll());
     let command = Command::StartLink {
         user,
+        app,
         state: digest(&state),
     };
-    if let Err(rejection) = desk.submit(command).await? {
-        return Ok(Err(rejection));
-    }
-    let merchants = ports.store().merchants().await?;
-    let Some(merchant) = merchants.iter().min_by_key(|merchant| merchant.no) else {
-        return Ok(Err(Rejection::UnknownMerchant));
+    let app = match desk.submit(command).await? {
+        Ok(Outcome::LinkStarted { app }) => app,
+        Ok(_) => return Err(Fault::Broken("a link that was begun names no app".into())),
+        Err(rejection) => return Ok(Err(rejection)),
     };
-    let authorize_url = ports
-        .identity()
-        .authorize_url(&merchant.app, redirect_uri, &state);
+    let authorize_url = ports.identity().authorize_url(&app, redirect_uri, &state);
     let expires_at = ports.clock().business().after_ms(LINK_STATE_LIFE_MS);
     Ok(Ok(Started {
         authorize_url,
@@ -77,11 +74,11 @@ pub async fn finish<P: Ports>(
     code: &str,
 ) -> Result<UserId, LinkFault> {
     let state = digest(state);
-    let Outcome::StateRedeemed { user } = desk.submit(Command::RedeemState { state }).await??
-    else {
+    let redeemed = desk.submit(Command::RedeemState { state }).await??;
+    let Outcome::StateRedeemed { user, app } = redeemed else {
         return Err(Fault::Broken("a redeemed state names no user".into()).into());
     };
-    let identity = ports.identity().redeem(code).await?;
+    let identity = ports.identity().redeem(&app, code).await?;
     desk.submit(Command::CompleteLink { state, identity })
         .await??;
     Ok(user)

@@ -1,9 +1,9 @@
 //! One day's bill against the books, in both directions.
 
 use lingqian_core::command::Command;
-use lingqian_core::id::{MchId, PayoutId};
+use lingqian_core::id::{MchId, MerchantNo, PayoutId};
 use lingqian_core::money::Fen;
-use lingqian_core::reconcile::{Bill, BillLine, Direction, Match};
+use lingqian_core::reconcile::{Bill, BillLine, Break, Direction, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::{Outcome, Rejection};
 use lingqian_io::rail::{BillFile, FetchedBill};
@@ -34,6 +34,22 @@ pub struct Reconciled {
     pub open: u64,
 }
 
+impl Reconciled {
+    /// Adds what another bill's reconciling found.
+    pub fn add(&mut self, other: &Reconciled) {
+        self.ready |= other.ready;
+        self.paid.1 = Fen(self.paid.1.0.saturating_add(other.paid.1.0));
+        self.paid.0 += other.paid.0;
+        self.lines += other.lines;
+        self.known += other.known;
+        self.returned += other.returned;
+        self.top_ups += other.top_ups;
+        self.unexplained += other.unexplained;
+        self.checked += other.checked;
+        self.open += other.open;
+    }
+}
+
 /// Fetches the bill, books its lines, and looks for every payout that was paid that day. Run
 /// twice it changes nothing the second time.
 ///
@@ -61,20 +77,50 @@ pub async fn reconcile<P: Ports>(
         ..Reconciled::default()
     };
     book(desk, limits, (mchid, date), &file, &mut found).await?;
-    check(ports, desk, limits, date, &mut found).await?;
-    if let Some(bill) = summary(ports, &file, mchid, date).await? {
+    let merchant = merchant(ports, mchid).await?;
+    check(ports, desk, limits, (mchid, merchant, date), &mut found).await?;
+    if let Some(bill) = summary(ports, &file, merchant, date).await? {
         let close = Command::CloseBill {
             mchid: mchid.clone(),
             bill,
         };
         desk.submit(close).await?.map_err(refused)?;
     }
-    let (_, breaks) = ports.store().reconciled().await?;
-    found.open = breaks
-        .iter()
-        .filter(|b| b.date == date && b.closed_at.is_none())
-        .count() as u64;
+    found.open = open(ports, (mchid, merchant, date)).await?;
     Ok(found)
+}
+
+/// Breaks of this merchant's day that are open: about lines of its bill, and about payouts that
+/// it pays.
+async fn open<P: Ports>(
+    ports: &P,
+    (mchid, merchant, date): (&MchId, MerchantNo, BusinessDate),
+) -> Result<u64, Fault> {
+    let (_, breaks) = ports.store().reconciled().await?;
+    let mut open = 0;
+    let of_the_day = |found: &&Break| found.date == date && found.closed_at.is_none();
+    for found in breaks.iter().filter(of_the_day) {
+        let own = match PayoutId::parse(&found.subject) {
+            Ok(payout) => {
+                let found = ports.store().payout(payout).await?;
+                found.is_none_or(|found| found.row.payout.merchant == merchant)
+            }
+            // Lines were filed under their number alone once.
+            Err(_) => match found.subject.split_once(':') {
+                Some((owner, _)) => owner == mchid.as_str(),
+                None => true,
+            },
+        };
+        open += u64::from(own);
+    }
+    Ok(open)
+}
+
+async fn merchant<P: Ports>(ports: &P, mchid: &MchId) -> Result<MerchantNo, Fault> {
+    let merchants = ports.store().merchants().await?;
+    let found = merchants.iter().find(|merchant| merchant.mchid == *mchid);
+    let found = found.ok_or_else(|| refused(Rejection::UnknownMerchant))?;
+    Ok(found.no)
 }
 
 async fn book(
@@ -115,23 +161,25 @@ fn count(found: &mut Reconciled, line: &BillLine, outcome: &Outcome) {
     }
 }
 
-/// The other direction: what we paid that day must be on the bill.
+/// The other direction: what this merchant paid that day must be on its bill.
 async fn check<P: Ports>(
     ports: &P,
     desk: &Desk,
     limits: &Limits,
-    date: BusinessDate,
+    (mchid, merchant, date): (&MchId, MerchantNo, BusinessDate),
     found: &mut Reconciled,
 ) -> Result<(), Fault> {
     let mut after: Option<PayoutId> = None;
     loop {
-        let page = ports.store().paid_on(date, after, limits.page_max).await?;
+        let of = (merchant, date);
+        let page = ports.store().paid_on(of, after, limits.page_max).await?;
         let Some(last) = page.last() else {
             return Ok(());
         };
         after = Some(*last);
         found.checked += page.len() as u64;
         let commands = page.iter().map(|payout| Command::CheckEnded {
+            mchid: mchid.clone(),
             payout: *payout,
             date,
         });
@@ -146,14 +194,9 @@ async fn check<P: Ports>(
 async fn summary<P: Ports>(
     ports: &P,
     file: &BillFile,
-    mchid: &MchId,
+    merchant: MerchantNo,
     date: BusinessDate,
 ) -> Result<Option<Bill>, Fault> {
-    let merchants = ports.store().merchants().await?;
-    let merchant = merchants.iter().find(|merchant| merchant.mchid == *mchid);
-    let merchant = merchant
-        .ok_or_else(|| refused(Rejection::UnknownMerchant))?
-        .no;
     let balances = match (file.lines.first(), file.lines.last()) {
         (Some(first), Some(last)) => Some((before(first), last.balance)),
         _ => {

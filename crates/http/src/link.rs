@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Response};
-use lingqian_core::id::UserId;
+use lingqian_core::id::{AppId, UserId};
 use lingqian_engine::link::{self, LinkFault};
 use lingqian_io::Ports;
 use serde_json::{Value, json};
@@ -16,10 +16,19 @@ use crate::{Doors, Problem, wire};
 pub(crate) async fn start<P: Ports>(
     State(doors): State<Doors<P>>,
     Path(user): Path<String>,
+    RawQuery(query): RawQuery,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let user = id("/user", &user, UserId::parse)?;
+    let query = Query::parse(query.as_deref(), &["app"])?;
+    let app = query.get("app").map(|app| id("/app", app, AppId::parse));
     let redirect = format!("{}/oauth/wechat/callback", doors.settings.public_url);
-    let started = link::start(&doors.ports, &doors.desk, user, &redirect).await??;
+    let started = link::start(
+        &doors.ports,
+        &doors.desk,
+        (user, app.transpose()?),
+        &redirect,
+    )
+    .await??;
     let body = json!({
         "authorize_url": started.authorize_url,
         "expires_at": wire::rfc3339(started.expires_at),

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use lingqian_core::ledger::Account;
+use lingqian_core::money::Fen;
 use lingqian_engine::board::Seen;
 use lingqian_io::{Browse as _, Dice as _, Ports};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -230,27 +231,40 @@ pub(crate) async fn observe<P: Ports>(
 }
 
 /// What is known of the auditor's work and of the money at WeChat.
-fn passes(seen: &Seen) -> Vec<(&'static str, i64)> {
-    let mut all = vec![
+fn passes(seen: &Seen) -> Vec<(String, i64)> {
+    let counts = [
         ("audited_payouts", seen.audited_payouts.cast_signed()),
         ("audited_users", seen.audited_users.cast_signed()),
         ("audit_rounds", seen.audit_rounds.cast_signed()),
         ("audit_findings", seen.audit_findings.cast_signed()),
     ];
+    let mut all: Vec<(String, i64)> = Vec::new();
+    let mut add = |name: &str, value: i64| all.push((name.to_owned(), value));
+    counts.iter().for_each(|(name, count)| add(name, *count));
     let ages = [
         ("oldest_unknown_seconds", seen.ages.unknown_ms),
         ("oldest_review_seconds", seen.ages.review_ms),
         ("clearing_age_seconds", seen.ages.clearing_ms),
     ];
     for (name, ms) in ages {
-        all.push((name, ms.unwrap_or(0) / 1_000));
+        add(name, ms.unwrap_or(0) / 1_000);
     }
     if let Some(float) = &seen.float {
-        all.push(("float_in_flight_fen", float.in_flight.0));
-        all.push(("float_hourly_fen", float.hourly.0));
-        all.extend(float.left.map(|left| ("float_left_fen", left.0)));
-        let lasts = float.lasts_ms().map(|ms| ms / 1_000);
-        all.extend(lasts.map(|seconds| ("float_lasts_seconds", seconds)));
+        add("float_in_flight_fen", float.in_flight.0);
+        add("float_hourly_fen", float.hourly.0);
+        let mut left = |of: &str, left: Option<Fen>, lasts_ms: Option<i64>| {
+            if let Some(left) = left {
+                add(&format!("float_left_fen{of}"), left.0);
+            }
+            if let Some(ms) = lasts_ms {
+                add(&format!("float_lasts_seconds{of}"), ms / 1_000);
+            }
+        };
+        left("", float.left, float.lasts_ms());
+        for merchant in &float.merchants {
+            let of = format!(":{}", merchant.mchid);
+            left(&of, merchant.left(), merchant.lasts_ms());
+        }
     }
     all
 }
@@ -295,7 +309,7 @@ pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Resp
         );
     }
     for (name, value) in passes(&doors.settings.board.seen()) {
-        gauge(&metrics.passes, name, value);
+        gauge(&metrics.passes, &name, value);
     }
     for queue in lingqian_core::payout::Queue::ALL {
         let found = summary

@@ -126,7 +126,9 @@ impl From<Rejection> for Problem {
             | Rejection::WrongState { .. } => 409,
             Rejection::StateUnknown | Rejection::StateExpired | Rejection::StateUsed => 410,
             Rejection::UnknownMerchant => 503,
-            Rejection::UnknownKind
+            Rejection::UnknownApp
+            | Rejection::OtherMerchant
+            | Rejection::UnknownKind
             | Rejection::AmountMissing
             | Rejection::AmountNotPositive
             | Rejection::AmountOutOfRange { .. }

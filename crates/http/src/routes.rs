@@ -114,7 +114,8 @@ pub const ROUTES: [Route; 30] = [
         Some("users:write"),
         "Begin to link a WeChat wallet",
     )
-    .answers(201, "LinkStarted"),
+    .answers(201, "LinkStarted")
+    .with(&["app"]),
     route(
         "GET",
         "/oauth/wechat/callback",

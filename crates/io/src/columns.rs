@@ -1,13 +1,13 @@
 //! What stores in tables write alike: the state of a payout in columns, and text that is read
 //! back. Text that does not read back is a damaged store, never a panic.
 
-use lingqian_core::id::{IdFault, OutBillNo, PayoutId};
+use lingqian_core::id::{AppId, IdFault, OutBillNo, PayoutId};
 use lingqian_core::payout::{Attempt, Payout, Queue, Review, State};
 use lingqian_core::risk::Reason;
 use lingqian_core::time::Timestamp;
 
 use crate::fault::Fault;
-use crate::text::{actors_text, read_actors, read_report};
+use crate::text::{actors_text, read_actors, read_apps, read_report};
 
 /// A value in `place` that does not read back.
 #[must_use]
@@ -53,6 +53,14 @@ pub fn payout_id(text: &str) -> Result<PayoutId, Fault> {
 /// When they were never written.
 pub fn report(text: &str) -> Result<Vec<(String, String)>, Fault> {
     read_report(text).ok_or_else(|| damaged("a scene report"))
+}
+
+/// The apps of a merchant.
+///
+/// # Errors
+/// When they were never written.
+pub fn apps(text: &str) -> Result<Vec<AppId>, Fault> {
+    read_apps(text).ok_or_else(|| damaged("the apps of a merchant"))
 }
 
 /// What a state has beside its name and its attempt, as columns.

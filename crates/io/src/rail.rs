@@ -39,6 +39,9 @@ pub enum Refusal {
     /// Rightly signed, but its sealed part does not open.
     #[error("the sealed part does not open")]
     SealWrong,
+    /// Rightly signed for one merchant, and about another's transfer.
+    #[error("it is signed for another merchant than it names")]
+    OtherMerchant,
     /// Rightly signed, but not of the form that was agreed.
     #[error("the message is not of the agreed form: {0}")]
     Malformed(&'static str),
@@ -54,6 +57,7 @@ impl Refusal {
             Refusal::SerialUnknown => "signing_key_unknown",
             Refusal::SignatureWrong => "signature_wrong",
             Refusal::SealWrong => "seal_wrong",
+            Refusal::OtherMerchant => "merchant_mismatch",
             Refusal::Malformed(_) => "message_malformed",
         }
     }
@@ -120,6 +124,14 @@ pub trait Rail: Send + Sync + 'static {
         notification: &Notification,
     ) -> impl Future<Output = Result<Opened, Refusal>> + Send;
 
+    /// What the merchant can spend now, where WeChat tells this merchant: few may ask.
+    ///
+    /// # Errors
+    /// A fault when there is no answer.
+    fn balance(&self, _mchid: &MchId) -> impl Future<Output = Result<Option<Fen>, Fault>> + Send {
+        async { Ok(None) }
+    }
+
     /// Fetches the fund-flow bill of one day.
     ///
     /// # Errors
@@ -150,18 +162,23 @@ pub trait IdentityProvider: Send + Sync + 'static {
     /// Where to send the user to grant the authorization.
     fn authorize_url(&self, app: &AppId, redirect_uri: &str, state: &str) -> String;
 
-    /// Exchanges the code that the user came back with. A code works once.
+    /// Exchanges the code that the user came back with from this app's page. A code works once.
     ///
     /// # Errors
     /// See [`IdentityFault`].
-    fn redeem(&self, code: &str) -> impl Future<Output = Result<Identity, IdentityFault>> + Send;
+    fn redeem(
+        &self,
+        app: &AppId,
+        code: &str,
+    ) -> impl Future<Output = Result<Identity, IdentityFault>> + Send;
 
-    /// Gets fresh tokens for an earlier grant.
+    /// Gets fresh tokens for an earlier grant to this app.
     ///
     /// # Errors
     /// See [`IdentityFault`].
     fn refresh(
         &self,
+        app: &AppId,
         tokens: &Sealed,
     ) -> impl Future<Output = Result<Identity, IdentityFault>> + Send;
 
@@ -169,5 +186,9 @@ pub trait IdentityProvider: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`IdentityFault::Unavailable`] when nobody can tell.
-    fn check(&self, tokens: &Sealed) -> impl Future<Output = Result<bool, IdentityFault>> + Send;
+    fn check(
+        &self,
+        app: &AppId,
+        tokens: &Sealed,
+    ) -> impl Future<Output = Result<bool, IdentityFault>> + Send;
 }

@@ -349,10 +349,11 @@ pub trait Browse: Send + Sync + 'static {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(UserNo, UserId)>, Fault>> + Send;
 
-    /// Payouts that were paid on that business day by WeChat's clock, by rising id after `after`.
+    /// Payouts that the merchant paid on that business day by WeChat's clock, by rising id after
+    /// `after`.
     fn paid_on(
         &self,
-        date: BusinessDate,
+        of: (MerchantNo, BusinessDate),
         after: Option<PayoutId>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<PayoutId>, Fault>> + Send;

@@ -1,6 +1,7 @@
 //! Lists as text, in the one form in which every store keeps them.
 
 use lingqian_core::control::Actor;
+use lingqian_core::id::AppId;
 
 /// Pairs of type and content as text: one pair a line, separated by a tab. Tabs, line ends and
 /// backslashes in them are escaped, so that what was given reads back.
@@ -46,6 +47,21 @@ fn unescape(text: &str) -> String {
     plain
 }
 
+/// Apps, separated by spaces.
+#[must_use]
+pub fn apps_text(apps: &[AppId]) -> String {
+    let apps: Vec<&str> = apps.iter().map(AppId::as_str).collect();
+    apps.join(" ")
+}
+
+/// The apps of such a text; nothing when it was never written.
+#[must_use]
+pub fn read_apps(text: &str) -> Option<Vec<AppId>> {
+    text.split_terminator(' ')
+        .map(|app| AppId::parse(app).ok())
+        .collect()
+}
+
 /// Actors, separated by spaces.
 #[must_use]
 pub fn actors_text(actors: &[Actor]) -> String {
@@ -73,6 +89,12 @@ mod tests {
         ];
         assert_eq!(read_report(&report_text(&pairs)), Some(pairs));
         assert_eq!(read_report("no tab\n"), None);
+        let apps: Vec<AppId> = ["wx1", "wx2"]
+            .iter()
+            .map(|app| AppId::parse(app).expect("an app"))
+            .collect();
+        assert_eq!(read_apps(&apps_text(&apps)), Some(apps));
+        assert_eq!(read_apps(""), Some(Vec::new()));
         let actors: Vec<Actor> = ["key:a", "cli:b"]
             .iter()
             .map(|name| Actor::parse(name).expect("a name"))

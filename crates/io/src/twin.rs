@@ -232,11 +232,11 @@ impl Browse for MemoryStore {
 
     async fn paid_on(
         &self,
-        date: BusinessDate,
+        of: (MerchantNo, BusinessDate),
         after: Option<PayoutId>,
         limit: u32,
     ) -> Result<Vec<PayoutId>, Fault> {
-        self.look(|books| books.paid_on(date, after, limit)).await
+        self.look(|books| books.paid_on(of, after, limit)).await
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {

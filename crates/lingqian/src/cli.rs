@@ -188,6 +188,9 @@ pub(crate) struct Sandbox {
     /// Where to listen.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7071")]
     pub(crate) listen: SocketAddr,
+    /// How many merchants there are at least, each with an app of its own.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) merchants: usize,
 }
 
 /// What else the sandbox can do.
@@ -198,6 +201,10 @@ pub(crate) enum SandboxCommand {
         /// The directory to write to.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// Of which merchant: its place, counted from 1 (it is made if it is not there), or its
+        /// number at WeChat.
+        #[arg(long, value_name = "NO|MCHID", default_value = "1")]
+        merchant: String,
     },
 }
 
@@ -383,6 +390,9 @@ pub(crate) struct Reconcile {
     /// The day, by Beijing's calendar, as `yyyy-mm-dd`.
     #[arg(long, value_name = "DATE")]
     pub(crate) date: String,
+    /// Only this merchant's bill; each configured one's without it.
+    #[arg(long, value_name = "MCHID")]
+    pub(crate) merchant: Option<String>,
 }
 
 /// Options of `copy`.

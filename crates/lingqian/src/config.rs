@@ -1,6 +1,8 @@
 //! `lingqian.toml`: read once at the start, one struct per concern, every field with a default
 //! that is safe.
 
+pub(crate) mod merchants;
+
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -14,6 +16,7 @@ use lingqian_engine::calendar::Schedule;
 use lingqian_engine::sweep::Plan;
 use serde::Deserialize;
 
+use crate::config::merchants::{AppEntry, MerchantEntry};
 use crate::store::StoreUrl;
 
 /// What a new `lingqian.toml` says.
@@ -33,6 +36,10 @@ pub(crate) struct Config {
     pub(crate) token: TokenPlace,
     /// What transfers say.
     pub(crate) merchant: Merchant,
+    /// The merchants, where there are several.
+    pub(crate) merchants: Vec<MerchantEntry>,
+    /// Apps whose secrets are not in a merchant's directory.
+    pub(crate) apps: Vec<AppEntry>,
     /// The limits.
     pub(crate) policy: Limits,
     /// The sweep that runs by itself.
@@ -64,6 +71,8 @@ impl Default for Config {
             wechat: Wechat::default(),
             token: TokenPlace::default(),
             merchant: Merchant::default(),
+            merchants: Vec::new(),
+            apps: Vec::new(),
             policy: Limits::default(),
             sweep: Sweep::default(),
             audit: Audit::default(),
@@ -468,10 +477,7 @@ impl Config {
             policy.user_day_max_fen >= policy.payout_min_fen,
             "policy.user_day_max_fen must be at least policy.payout_min_fen"
         );
-        anyhow::ensure!(
-            self.merchant.remark.chars().count() <= 32 && !self.merchant.remark.is_empty(),
-            "merchant.remark must have 1 to 32 characters"
-        );
+        self.check_merchants()?;
         anyhow::ensure!(
             self.sweep.threshold_fen >= 0,
             "sweep.threshold_fen must not be negative; 0 turns the sweep off"

@@ -1,5 +1,6 @@
 //! The one executable of Lingqian. Read on in `cli`, then `wire`, then the command.
 
+mod accounts;
 mod bench;
 mod books;
 mod cli;

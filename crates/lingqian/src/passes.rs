@@ -1,7 +1,9 @@
 //! Loops around the passes: how often each runs is decided here.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use lingqian_core::id::MchId;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
 use lingqian_engine::days;
@@ -117,8 +119,7 @@ pub(crate) async fn sweep_all(wire: &Wire, desk: &Desk, plan: &Plan) -> Result<P
 /// Looks at WeChat's list of certificates when it is due.
 async fn certificates(wire: Wire) {
     loop {
-        // What went wrong was said, and the next look is put off by the rail itself.
-        let _ = wire.rail().keep_certificates().await;
+        wire.rail().keep_certificates().await;
         tokio::time::sleep(CERTIFICATES_REST).await;
     }
 }
@@ -164,16 +165,19 @@ async fn floats(wire: Wire) {
     loop {
         match float(&wire).await {
             Ok(float) => {
-                let left_hours = float.lasts_ms().map(|ms| ms / 3_600_000);
-                if left_hours.is_some_and(|left| left < hours) {
-                    let left = float.left.map_or(0, |left| left.0);
-                    let hourly = float.hourly.0;
-                    tracing::warn!(
-                        left_fen = left,
-                        hourly_fen = hourly,
-                        left_hours,
-                        "the money at WeChat is running out: top it up"
-                    );
+                for merchant in &float.merchants {
+                    let left_hours = merchant.lasts_ms().map(|ms| ms / 3_600_000);
+                    if left_hours.is_some_and(|left| left < hours) {
+                        let left_fen = merchant.left().map_or(0, |left| left.0);
+                        let hourly_fen = merchant.hourly.0;
+                        tracing::warn!(
+                            mchid = %merchant.mchid,
+                            left_fen,
+                            hourly_fen,
+                            left_hours,
+                            "the money at WeChat is running out: top it up"
+                        );
+                    }
                 }
                 match ages(&wire, &Limits::default(), &float).await {
                     Ok(ages) => wire.board().reckoned(&float, ages),
@@ -188,32 +192,44 @@ async fn floats(wire: Wire) {
 
 async fn bills(wire: Wire, desk: Desk) {
     // The next look goes on after the last day of this one, so that none holds up the others.
-    let mut after: Option<BusinessDate> = None;
+    let mut after: BTreeMap<MchId, BusinessDate> = BTreeMap::new();
     loop {
-        for date in due_bills(&wire, after).await.unwrap_or_default() {
-            after = Some(date);
-            match reconcile::reconcile(&wire, &desk, &Limits::default(), wire.mchid(), date).await {
+        for (mchid, date) in due_bills(&wire, &after).await.unwrap_or_default() {
+            after.insert(mchid.clone(), date);
+            match reconcile::reconcile(&wire, &desk, &Limits::default(), &mchid, date).await {
                 Ok(found) if found.open > 0 => {
-                    tracing::error!(%date, open = found.open, "open breaks: a person must look");
+                    let open = found.open;
+                    tracing::error!(%mchid, %date, open, "open breaks: a person must look");
                 }
                 Ok(_) => {}
-                Err(fault) => tracing::error!(%date, %fault, "a bill was not reconciled"),
+                Err(fault) => tracing::error!(%mchid, %date, %fault, "a bill was not reconciled"),
             }
         }
         tokio::time::sleep(BILL_REST).await;
     }
 }
 
-/// Days that are over, whose bill can be there, and that were not closed yet.
+/// Days that are over, whose bill can be there, and that were not closed yet: each merchant's own,
+/// after the last that was looked at.
 pub(crate) async fn due_bills(
     wire: &Wire,
-    after: Option<BusinessDate>,
-) -> Result<Vec<BusinessDate>, Fault> {
+    after: &BTreeMap<MchId, BusinessDate>,
+) -> Result<Vec<(MchId, BusinessDate)>, Fault> {
     let now = wire.clock().business();
     let today = now.business_date();
     let made = now.since_ms(today.start()) >= BILL_AFTER_MS;
     let last = BusinessDate(today.0 - if made { 1 } else { 2 });
     let (closed, _) = wire.store().reconciled().await?;
-    let closed = closed.iter().map(|bill| bill.date).collect();
-    Ok(days::due(last, &closed, after))
+    let mut due = Vec::new();
+    for merchant in wire.store().merchants().await? {
+        if !wire.rail().acts_for(&merchant.mchid) {
+            continue;
+        }
+        let own = closed.iter().filter(|bill| bill.merchant == merchant.no);
+        let done: BTreeSet<BusinessDate> = own.map(|bill| bill.date).collect();
+        let open = days::due(last, &done, after.get(&merchant.mchid).copied());
+        let open = open.into_iter();
+        due.extend(open.map(|day| (merchant.mchid.clone(), day)));
+    }
+    Ok(due)
 }

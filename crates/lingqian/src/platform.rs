@@ -7,15 +7,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use lingqian_core::command::Command;
-use lingqian_core::id::MerchantNo;
 use lingqian_core::transfer::Merchant;
 use lingqian_engine::Desk;
 use lingqian_http::{Settings, mint, router};
-use lingqian_io::{Clock as _, Ports as _};
+use lingqian_io::{Browse as _, Clock as _, Ports as _};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
-use crate::config::some_fen;
 use crate::home::{Home, write_whole};
 use crate::passes;
 use crate::store::Purpose;
@@ -82,20 +80,24 @@ pub(crate) async fn open(home: &Home) -> anyhow::Result<(Wire, Desk)> {
     Ok((wire, desk))
 }
 
-/// What the configuration says about merchant and kinds becomes known to the rules.
+/// What the configuration says about merchants and kinds becomes known to the rules. A merchant
+/// that is taken out of it begins nothing more.
 async fn catalogue(wire: &Wire, desk: &Desk) -> anyhow::Result<()> {
-    let texts = &wire.config().merchant;
-    let merchant = Merchant {
-        no: MerchantNo(1),
-        mchid: wire.mchid().clone(),
-        app: wire.app().clone(),
-        scene: texts.scene.clone(),
-        scene_report: texts.scene_report.clone(),
-        remark: texts.remark.clone(),
-        weight: 1,
-        day_quota: some_fen(texts.day_quota_fen),
-    };
-    let mut commands = vec![Command::DefineMerchant(merchant)];
+    let configured = wire.merchants();
+    let define = |merchant: &Merchant| Command::DefineMerchant(merchant.clone());
+    let mut commands: Vec<Command> = configured.iter().map(define).collect();
+    for known in wire.store().merchants().await? {
+        if configured.iter().any(|merchant| merchant.no == known.no) {
+            continue;
+        }
+        let mchid = &known.mchid;
+        tracing::warn!(
+            %mchid,
+            "a merchant of the books is not configured: it begins nothing, and nothing that it \
+             began is sent, asked about or reconciled"
+        );
+        commands.push(Command::DefineMerchant(Merchant { weight: 0, ..known }));
+    }
     for kind in &wire.config().kinds {
         commands.push(Command::DefineKind(kind.defined()?));
     }

@@ -284,11 +284,11 @@ impl Browse for AnyStore {
 
     async fn paid_on(
         &self,
-        date: BusinessDate,
+        of: (MerchantNo, BusinessDate),
         after: Option<PayoutId>,
         limit: u32,
     ) -> Result<Vec<PayoutId>, Fault> {
-        ask!(self, store => store.paid_on(date, after, limit))
+        ask!(self, store => store.paid_on(of, after, limit))
     }
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {

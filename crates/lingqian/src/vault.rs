@@ -1,6 +1,6 @@
 //! Whose key signs and which key seals: files or a token, as the configuration says.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use lingqian_core::time::Timestamp;
@@ -8,24 +8,14 @@ use lingqian_keys::{
     EnvelopeSealer, Keyring, MerchantKey, PinSource, SoftwareSigner, Token, TokenSettings,
     TokenSigner,
 };
-use serde::Deserialize;
 
+use crate::accounts::{Accounts, KeyAt, text};
+use crate::config::merchants::Source;
 use crate::config::{Config, KeyPlace};
 use crate::home::Home;
-use crate::wire::read;
 
 /// Where the PIN is when no file is named.
 const PIN_VARIABLE: &str = "LINGQIAN_TOKEN_PIN";
-
-/// The merchant's next key, in `credentials.json`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Next {
-    /// The serial number of its certificate.
-    merchant_serial: String,
-    /// When it takes over, as `2026-03-02T10:00:00+08:00`; without it, at once.
-    from: Option<String>,
-}
 
 /// The keys of a data directory.
 pub(crate) struct Vault<'a> {
@@ -52,8 +42,17 @@ pub(crate) fn token(home: &Home, config: &Config) -> anyhow::Result<Token> {
 
 impl<'a> Vault<'a> {
     /// Opens what is needed; a token that is away is waited for later.
-    pub(crate) fn open(home: &Home, config: &'a Config) -> anyhow::Result<Vault<'a>> {
-        let wanted = [config.wechat.signer, config.wechat.sealer].contains(&KeyPlace::Pkcs11);
+    pub(crate) fn open(
+        home: &Home,
+        config: &'a Config,
+        accounts: &Accounts,
+    ) -> anyhow::Result<Vault<'a>> {
+        let in_token = |key: &KeyAt| matches!(key.source, Source::Token(_));
+        let wanted = config.wechat.sealer == KeyPlace::Pkcs11
+            || accounts.merchants.iter().any(|account| {
+                let next = account.next.as_ref().map(|(key, _)| key);
+                in_token(&account.key) || next.is_some_and(in_token)
+            });
         let token = wanted.then(|| token(home, config)).transpose()?;
         Ok(Vault { config, token })
     }
@@ -69,38 +68,29 @@ impl<'a> Vault<'a> {
         })
     }
 
-    /// The merchant's key.
-    pub(crate) fn merchant(&self, dir: &Path, serial: &str) -> anyhow::Result<MerchantKey> {
-        self.key((dir, "apiclient_key.pem"), &self.config.token.key, serial)
-    }
-
-    /// The key that follows it, and from when on.
-    pub(crate) fn next(&self, dir: &Path, next: &Next) -> anyhow::Result<(MerchantKey, Timestamp)> {
-        let from = match &next.from {
-            Some(text) => {
-                let moment: jiff::Timestamp = text.parse().context(
-                    "next.from in credentials.json is not like 2026-03-02T10:00:00+08:00",
-                )?;
-                Timestamp(moment.as_millisecond())
-            }
-            None => Timestamp(0),
-        };
-        let place = (dir, "apiclient_key_next.pem");
-        let label = &self.config.token.next_key;
-        Ok((self.key(place, label, &next.merchant_serial)?, from))
-    }
-
-    fn key(
-        &self,
-        (dir, file): (&Path, &str),
-        label: &str,
-        serial: &str,
-    ) -> anyhow::Result<MerchantKey> {
-        Ok(match (self.config.wechat.signer, &self.token) {
-            (KeyPlace::Pkcs11, Some(token)) => {
+    /// A merchant's key.
+    pub(crate) fn key(&self, home: &Home, key: &KeyAt) -> anyhow::Result<MerchantKey> {
+        let KeyAt { source, serial } = key;
+        Ok(match (source, &self.token) {
+            (Source::Token(label), Some(token)) => {
                 MerchantKey::Token(TokenSigner::new(token.clone(), label, serial))
             }
-            _ => MerchantKey::Software(SoftwareSigner::from_pem(&read(dir, file)?, serial)?),
+            (source, _) => {
+                let pem = text(home, source)?;
+                let signer = SoftwareSigner::from_pem(&pem, serial);
+                MerchantKey::Software(signer.with_context(|| format!("the key {source}"))?)
+            }
         })
     }
+}
+
+/// When the key that follows takes over.
+pub(crate) fn takes_over(from: Option<&str>) -> anyhow::Result<Timestamp> {
+    let Some(from) = from else {
+        return Ok(Timestamp(0));
+    };
+    let moment: jiff::Timestamp = from
+        .parse()
+        .context("next.from is not like 2026-03-02T10:00:00+08:00")?;
+    Ok(Timestamp(moment.as_millisecond()))
 }

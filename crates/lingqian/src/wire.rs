@@ -1,12 +1,10 @@
 //! The choice of every port: the store, WeChat (real or sandbox), keys in files, the real clock.
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use lingqian_core::id::{AppId, IdFault, MchId};
+use lingqian_core::id::{AppId, MchId};
+use lingqian_core::transfer::Merchant;
 use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::Settings as HttpSettings;
@@ -15,21 +13,23 @@ use lingqian_keys::{EnvelopeSealer, MerchantKey};
 use lingqian_sandbox::Credentials;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
-use lingqian_wechat::{OauthSettings, PaySettings, Trust, WechatOauth, WechatPay};
-use serde::Deserialize;
+use lingqian_wechat::{
+    OauthSettings, PaySettings, WechatApps, WechatMerchants, WechatOauth, WechatPay,
+};
 
+use crate::accounts::Accounts;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
 use crate::store::{AnyStore, Purpose};
-use crate::vault::{Next, Vault};
+use crate::vault::{Vault, takes_over};
 use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
 const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-type Pay = WechatPay<MerchantKey, EnvelopeSealer, RealClock, RealDice>;
-type Oauth = WechatOauth<EnvelopeSealer, RealClock>;
+type Pay = WechatMerchants<WechatPay<MerchantKey, EnvelopeSealer, RealClock, RealDice>>;
+type Oauth = WechatApps<EnvelopeSealer, RealClock>;
 
 /// All ports of this process. Clones share them.
 #[derive(Clone)]
@@ -45,23 +45,10 @@ struct Parts {
     clock: RealClock,
     dice: RealDice,
     config: Config,
-    mchid: MchId,
-    app: AppId,
+    merchants: Vec<Merchant>,
     board: Arc<Board>,
     /// Of the sandbox, where there is one.
     sandbox_url: Option<String>,
-}
-
-/// `credentials.json`.
-#[derive(Deserialize)]
-struct Account {
-    mchid: String,
-    appid: String,
-    app_secret: String,
-    merchant_serial: String,
-    apiv3_key: String,
-    public_key_id: Option<String>,
-    next: Option<Next>,
 }
 
 impl Ports for Wire {
@@ -124,67 +111,51 @@ impl Wire {
         purpose: Purpose,
     ) -> anyhow::Result<Wire> {
         let sandbox_url = (config.wechat.mode == Mode::Sandbox).then(|| home.sandbox_url());
-        let dir = home.credentials(&config);
-        if sandbox_url.is_some() && !dir.join("credentials.json").exists() {
-            Credentials::load(&home.sandbox())?.write_files(&dir)?;
+        if sandbox_url.is_some() {
+            provision(home, &config)?;
         }
-        let account = account(&dir)?;
-        let (mchid, app) = (
-            parsed(&account.mchid, MchId::parse, "mchid")?,
-            parsed(&account.appid, AppId::parse, "appid")?,
-        );
-        let vault = Vault::open(home, &config)?;
+        let accounts = Accounts::load(home, &config)?;
+        let vault = Vault::open(home, &config, &accounts)?;
         let sealer = vault.sealer(home)?;
         let (clock, dice) = (RealClock::default(), RealDice);
-        let url = |live: &str| sandbox_url.clone().unwrap_or_else(|| live.to_owned());
-        let oauth = OauthSettings {
-            page_url: url(&config.wechat.page_url),
-            api_url: url(&config.wechat.api_url),
-            app: app.clone(),
-            secret: account.app_secret.clone(),
-            timeout: ANSWER_WAIT,
+        let place = Place {
+            config: &config,
+            sandbox_url: sandbox_url.as_deref(),
+            public_url,
         };
-        let pay = PaySettings {
-            base_url: url(&config.wechat.pay_url),
-            mchid: mchid.clone(),
-            notify_url: HttpSettings::notify_url(public_url),
-            apiv3_key: account.apiv3_key.clone().into_bytes(),
-            timeout: ANSWER_WAIT,
-            // A sandbox has no limits; WeChat's own are kept towards WeChat.
-            rates: match sandbox_url {
-                Some(_) => Rates {
-                    create: 10_000,
-                    query: 10_000,
-                    cancel: 10_000,
-                    bill: 100,
-                },
-                None => Rates::default(),
-            },
-        };
-        let stand = Stand {
-            signer: vault.merchant(&dir, &account.merchant_serial)?,
-            sealer: sealer.clone(),
-            clock: clock.clone(),
-            dice,
-        };
-        let mut rail = WechatPay::new(pay, Arc::new(trust(&dir, &account)?), stand);
-        if let Some(next) = &account.next {
-            let (key, from) = vault.next(&dir, next)?;
-            rail = rail.followed_by(key, from);
+        let apps = accounts.apps.into_iter().map(|app| {
+            let settings = place.app(app.id, app.secret);
+            WechatOauth::new(settings, sealer.clone(), clock.clone())
+        });
+        let identity = WechatApps::new(apps);
+        let (mut rails, mut merchants) = (Vec::new(), Vec::new());
+        for account in accounts.merchants {
+            let stand = Stand {
+                signer: vault.key(home, &account.key)?,
+                sealer: sealer.clone(),
+                clock: clock.clone(),
+                dice,
+            };
+            let settings = place.pay(account.merchant.mchid.clone(), account.apiv3_key);
+            let mut rail = WechatPay::new(settings, Arc::new(account.trust), stand);
+            if let Some((key, from)) = &account.next {
+                rail = rail.followed_by(vault.key(home, key)?, takes_over(from.as_deref())?);
+            }
+            rails.push(rail);
+            merchants.push(account.merchant);
         }
         let url = home.store().unwrap_or(&config.store.url);
         let store = AnyStore::open(home, url, purpose).await?;
         Ok(Wire {
             parts: Arc::new(Parts {
                 store,
-                rail,
-                identity: WechatOauth::new(oauth, sealer.clone(), clock.clone()),
+                rail: WechatMerchants::new(rails),
+                identity,
                 sealer,
                 clock,
                 dice,
                 config,
-                mchid,
-                app,
+                merchants,
                 board: Arc::default(),
                 sandbox_url,
             }),
@@ -213,14 +184,9 @@ impl Wire {
         &self.parts.board
     }
 
-    /// The merchant that pays.
-    pub(crate) fn mchid(&self) -> &MchId {
-        &self.parts.mchid
-    }
-
-    /// The app under which users confirm.
-    pub(crate) fn app(&self) -> &AppId {
-        &self.parts.app
+    /// The merchants of the configuration, by their numbers in the books.
+    pub(crate) fn merchants(&self) -> &[Merchant] {
+        &self.parts.merchants
     }
 
     /// Lets the business time follow the sandbox's, where there is one that answers.
@@ -244,6 +210,59 @@ impl Wire {
     }
 }
 
+/// Where WeChat and we are.
+struct Place<'a> {
+    config: &'a Config,
+    sandbox_url: Option<&'a str>,
+    public_url: &'a str,
+}
+
+impl Place<'_> {
+    fn url(&self, live: &str) -> String {
+        self.sandbox_url.unwrap_or(live).to_owned()
+    }
+
+    fn app(&self, app: AppId, secret: String) -> OauthSettings {
+        OauthSettings {
+            page_url: self.url(&self.config.wechat.page_url),
+            api_url: self.url(&self.config.wechat.api_url),
+            app,
+            secret,
+            timeout: ANSWER_WAIT,
+        }
+    }
+
+    fn pay(&self, mchid: MchId, apiv3_key: Vec<u8>) -> PaySettings {
+        PaySettings {
+            base_url: self.url(&self.config.wechat.pay_url),
+            mchid,
+            notify_url: HttpSettings::notify_url(self.public_url),
+            apiv3_key,
+            timeout: ANSWER_WAIT,
+            // A sandbox has no limits; WeChat's own are kept towards WeChat.
+            rates: match self.sandbox_url {
+                Some(_) => Rates {
+                    create: 10_000,
+                    query: 10_000,
+                    cancel: 10_000,
+                    bill: 100,
+                },
+                None => Rates::default(),
+            },
+        }
+    }
+}
+
+/// Writes the credentials of the sandbox's first merchant where an installation with one merchant
+/// looks for them, unless they are there.
+fn provision(home: &Home, config: &Config) -> anyhow::Result<()> {
+    let dir = home.credentials(config);
+    if config.merchants.is_empty() && !dir.join("credentials.json").exists() {
+        Credentials::load(&home.sandbox())?.write_files(&dir)?;
+    }
+    Ok(())
+}
+
 /// How the doors are reached from outside.
 pub(crate) fn public_url(config: &Config, listen: std::net::SocketAddr) -> String {
     let configured = config.server.public_url.trim_end_matches('/');
@@ -252,44 +271,4 @@ pub(crate) fn public_url(config: &Config, listen: std::net::SocketAddr) -> Strin
     } else {
         configured.to_owned()
     }
-}
-
-pub(crate) fn read(dir: &Path, name: &str) -> anyhow::Result<String> {
-    let path = dir.join(name);
-    fs::read_to_string(&path).with_context(|| {
-        format!(
-            "cannot read {}; `lingqian sandbox credentials` writes such files for the sandbox, \
-             the merchant console has them for WeChat",
-            path.display()
-        )
-    })
-}
-
-fn account(dir: &Path) -> anyhow::Result<Account> {
-    let account: Account = serde_json::from_str(&read(dir, "credentials.json")?)
-        .with_context(|| format!("{}/credentials.json is not whole", dir.display()))?;
-    anyhow::ensure!(
-        account.apiv3_key.len() == 32,
-        "apiv3_key must have 32 characters"
-    );
-    Ok(account)
-}
-
-fn parsed<T>(text: &str, parse: fn(&str) -> Result<T, IdFault>, name: &str) -> anyhow::Result<T> {
-    parse(text).with_context(|| format!("{name} in credentials.json is wrong: it"))
-}
-
-/// WeChat's keys: a platform certificate, a public key, or both. Certificates that are not here
-/// are fetched: the APIv3 key proves them.
-fn trust(dir: &Path, account: &Account) -> anyhow::Result<Trust> {
-    let trust = Trust::default();
-    if dir.join("platform_cert.pem").exists() {
-        trust.add_certificate(&read(dir, "platform_cert.pem")?)?;
-    }
-    if let Some(id) = &account.public_key_id
-        && dir.join("pub_key.pem").exists()
-    {
-        trust.add_public_key(id, &read(dir, "pub_key.pem")?)?;
-    }
-    Ok(trust)
 }

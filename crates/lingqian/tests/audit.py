@@ -281,7 +281,9 @@ for payout, state, fen, billed in rows("SELECT payout, state, amount_fen, billed
 must("P1 number", not rows("SELECT 1 FROM attempts GROUP BY number HAVING count(*) > 1"))
 
 # R1: every line is matched, explained or a break; R4: bills chain.
-for flow, matched, payout in rows("SELECT flow_no, matched, payout FROM bill_lines"):
+LINES = """SELECT m.mchid || ':' || l.flow_no, l.matched, l.payout
+           FROM bill_lines l JOIN merchants m USING (merchant_no)"""
+for flow, matched, payout in rows(LINES):
     if matched in ("payout", "returned"):
         must("R1 matched", one("SELECT count(*) FROM payouts WHERE payout = ?", payout) == 1, flow)
     if matched == "unexplained":

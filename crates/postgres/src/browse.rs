@@ -7,6 +7,7 @@ use lingqian_core::ledger::Account;
 use lingqian_core::money::Micros;
 use lingqian_core::payout::State;
 use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::Evidence;
 use lingqian_io::Fault;
 use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory, Standing, StatementLine, Summary};
@@ -156,12 +157,12 @@ pub(crate) async fn sweepable(
 /// Payouts that were paid that day.
 pub(crate) async fn paid_on(
     session: &Session,
-    date: i32,
+    (merchant, date): (MerchantNo, BusinessDate),
     after: Option<PayoutId>,
     limit: u32,
 ) -> Result<Vec<PayoutId>, Fault> {
     let after = after.map(|payout| payout.to_string());
-    let values: Values<'_> = &[&date, &after, &i64::from(limit)];
+    let values: Values<'_> = &[&date.0, &merchant.0, &after, &i64::from(limit)];
     all(session, sql!("paid_on"), values, |row| {
         payout_id(text(row, 0)?)
     })

@@ -4,7 +4,7 @@ use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
-pub(crate) use lingqian_io::columns::{damaged, digest, id, payout_id, queue, report};
+pub(crate) use lingqian_io::columns::{apps, damaged, digest, id, payout_id, queue, report};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSqlOwned;
 

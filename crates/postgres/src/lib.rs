@@ -272,12 +272,12 @@ impl Browse for PostgresStore {
 
     async fn paid_on(
         &self,
-        date: BusinessDate,
+        of: (MerchantNo, BusinessDate),
         after: Option<PayoutId>,
         limit: u32,
     ) -> Result<Vec<PayoutId>, Fault> {
         let session = self.look().await?;
-        let payouts = browse::paid_on(&session, date.0, after, limit).await?;
+        let payouts = browse::paid_on(&session, of, after, limit).await?;
         Self::seen(session, payouts).await
     }
 

@@ -8,7 +8,7 @@ use lingqian_core::earning::Terms;
 use lingqian_core::id::UserNo;
 use lingqian_core::link::{Link, LinkState};
 use lingqian_core::user::User;
-use lingqian_io::text::report_text;
+use lingqian_io::text::{apps_text, report_text};
 
 use crate::commit::{Refused, unless};
 use crate::pool::{Session, Values};
@@ -40,7 +40,7 @@ pub(crate) async fn catalogue(session: &Session, changes: &Changes) -> Result<()
         let values: Values<'_> = &[
             &merchant.no.0,
             &merchant.mchid.as_str(),
-            &merchant.app.as_str(),
+            &apps_text(&merchant.apps),
             &merchant.scene,
             &report_text(&merchant.scene_report),
             &merchant.remark,

@@ -14,7 +14,7 @@ use lingqian_io::Fault;
 use tokio_postgres::Row;
 
 use crate::codec::{
-    damaged, day, digest, fen, get, id, moment, moment_maybe, number, report, text,
+    apps, damaged, day, digest, fen, get, id, moment, moment_maybe, number, report, text,
 };
 use crate::pool::Session;
 use crate::sql;
@@ -128,7 +128,7 @@ pub(crate) async fn merchants(session: &Session) -> Result<Vec<Merchant>, Fault>
         Ok(Merchant {
             no: MerchantNo(get(row, 0)?),
             mchid: id(text(row, 1)?, MchId::parse, "merchants.mchid")?,
-            app: id(text(row, 2)?, AppId::parse, "merchants.app")?,
+            apps: apps(text(row, 2)?)?,
             scene: get(row, 3)?,
             scene_report: report(text(row, 4)?)?,
             remark: get(row, 5)?,

@@ -1,6 +1,7 @@
 //! `/_sandbox/…`: the hands of whoever tests. Nothing here is signed, nothing exists at WeChat.
 
 use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,17 +11,21 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::books::{Books, Outcome, rfc3339};
+use crate::books::{Books, rfc3339};
 use crate::faults::Faults;
 use crate::journal::Record;
+use crate::kept::{Id, Outcome, Transfer};
 use crate::robot::ask_user;
-use crate::server::World;
 use crate::settings::Robot;
+use crate::world::World;
 use crate::{notify, transfer};
+
+/// The largest top-up, in fen.
+const TOP_UP_MAX: i64 = 1_000_000_000_000;
 
 type Shared = State<Arc<World>>;
 
-fn bad(words: &str) -> Response {
+pub(crate) fn bad(words: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({ "error": words }))).into_response()
 }
 
@@ -43,6 +48,13 @@ pub(crate) async fn clock(State(world): Shared) -> Json<Value> {
     Json(json!({ "business_time": rfc3339(now), "now_ms": now, "offset_ms": offset_ms }))
 }
 
+/// Whose; the first merchant's where nobody is named.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Whose {
+    pub(crate) mchid: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Advance {
@@ -58,12 +70,12 @@ pub(crate) async fn advance(State(world): Shared, Json(body): Json<Advance>) -> 
     clock(State(world)).await.into_response()
 }
 
-/// What has to be known in order to prove from outside that nobody was paid twice.
-pub(crate) async fn summary(State(world): Shared) -> Json<Value> {
-    let books = world.books();
+/// Sums over the books of one merchant, or of all.
+fn sums(books: &Books, mchid: Option<&str>) -> Value {
+    let own = |of: &str| mchid.is_none_or(|mchid| mchid == of);
     let mut states: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
     let mut paid: BTreeMap<&str, i64> = BTreeMap::new();
-    for transfer in books.transfers.values() {
+    for transfer in books.transfers.values().filter(|one| own(&one.mchid)) {
         let sum = states.entry(transfer.outcome.word()).or_default();
         sum.0 += 1;
         sum.1 += transfer.amount;
@@ -71,33 +83,123 @@ pub(crate) async fn summary(State(world): Shared) -> Json<Value> {
             *paid.entry(transfer.openid.as_str()).or_default() += transfer.amount;
         }
     }
-    let came_in: i64 = books
-        .flow
-        .iter()
-        .filter(|line| line.income)
-        .map(|line| line.amount)
-        .sum();
-    let out: i64 = books
-        .flow
-        .iter()
-        .filter(|line| !line.income)
-        .map(|line| line.amount)
-        .sum();
+    let accounts = books.accounts.iter().filter(|(of, _)| own(of));
+    let (mut came_in, mut out, mut balance) = (0, 0, 0);
+    for (_, account) in accounts {
+        balance += account.balance;
+        for line in &account.flow {
+            let sum = if line.income { &mut came_in } else { &mut out };
+            *sum += line.amount;
+        }
+    }
     let word = |(word, (count, fen)): (&str, (u64, i64))| {
         (word.to_owned(), json!({ "count": count, "fen": fen }))
     };
     let states: serde_json::Map<String, Value> = states.into_iter().map(word).collect();
-    Json(json!({
+    json!({
         "came_in_fen": came_in,
         "out_fen": out,
-        "balance_fen": books.balance,
+        "balance_fen": balance,
         "transfers": states,
         "paid_people": paid.len(),
         "paid_fen": paid.values().sum::<i64>(),
         "paid_per_openid_fen": paid,
-        "notifications": books.notices.len(),
-        "undelivered": books.due.len(),
-    }))
+    })
+}
+
+/// What has to be known in order to prove from outside that nobody was paid twice.
+pub(crate) async fn summary(State(world): Shared, Query(whose): Query<Whose>) -> Response {
+    if let Some(Err(words)) = whose.mchid.as_deref().map(|mchid| world.named(Some(mchid))) {
+        return bad(&words);
+    }
+    let books = world.books();
+    let mut sums = sums(&books, whose.mchid.as_deref());
+    sums["notifications"] = json!(books.notices.len());
+    sums["undelivered"] = json!(books.due.len());
+    Json(sums).into_response()
+}
+
+/// The merchants, with their apps and what they have.
+pub(crate) async fn merchants(State(world): Shared) -> Json<Value> {
+    let members = world.members();
+    let books = world.books();
+    let shown = members.iter().zip(1..).map(|(member, no)| {
+        let mchid = member.mchid();
+        let bound = books.bindings.iter().filter(|(of, _)| of == mchid);
+        let apps: Vec<&String> = bound.map(|(_, appid)| appid).collect();
+        json!({
+            "no": no,
+            "mchid": mchid,
+            "appid": member.credentials().appid,
+            "bound_apps": apps,
+            "merchant_serial": member.credentials().merchant_serial,
+            "platform_serial": member.credentials().platform_serial,
+            "public_key_id": member.credentials().public_key_id,
+            "balance_fen": books.account(mchid).balance,
+        })
+    });
+    Json(json!({ "data": shown.collect::<Vec<Value>>() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MakeMerchant {
+    /// What its account begins with; left out: what every merchant's does.
+    top_up_fen: Option<i64>,
+}
+
+/// Makes one merchant more, with an app of its own.
+pub(crate) async fn make_merchant(
+    State(world): Shared,
+    Json(body): Json<MakeMerchant>,
+) -> Response {
+    let top_up = body.top_up_fen.unwrap_or(world.settings.first_top_up_fen);
+    if !(0..=TOP_UP_MAX).contains(&top_up) {
+        return bad("top_up_fen must be 0 to 1,000,000,000,000");
+    }
+    let made = match world.make_member(top_up) {
+        Ok(made) => made,
+        Err(error) => return bad(&format!("{error:#}")),
+    };
+    durable(&world, |_| {}).await;
+    let credentials = made.credentials();
+    Json(json!({ "mchid": credentials.mchid, "appid": credentials.appid })).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Bind {
+    mchid: String,
+    appid: String,
+    #[serde(default = "yes")]
+    bound: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Binds an app to a merchant, or unbinds it.
+pub(crate) async fn bind(State(world): Shared, Json(body): Json<Bind>) -> Response {
+    if let Err(words) = world.named(Some(&body.mchid)) {
+        return bad(&words);
+    }
+    if world.owner_of(&body.appid).is_none() {
+        return bad("there is no such app; GET /_sandbox/merchants lists them");
+    }
+    let Bind {
+        mchid,
+        appid,
+        bound,
+    } = body;
+    let answer = json!({ "mchid": mchid, "appid": appid, "bound": bound });
+    let record = Record::Bound {
+        mchid,
+        appid,
+        bound,
+    };
+    durable(&world, |books| books.record(record)).await;
+    Json(answer).into_response()
 }
 
 #[derive(Deserialize)]
@@ -111,14 +213,18 @@ pub(crate) struct Page {
 pub(crate) async fn transfers(State(world): Shared, Query(page): Query<Page>) -> Json<Value> {
     let books = world.books();
     let after = page.after.unwrap_or_default();
-    let later = books.transfers.range::<str, _>((
-        std::ops::Bound::Excluded(after.as_str()),
-        std::ops::Bound::Unbounded,
-    ));
-    let found: Vec<Value> = later
-        .take(page.limit.unwrap_or(100).min(10_000))
-        .map(|(_, transfer)| transfer::shown(&books, transfer))
-        .collect();
+    let limit = page.limit.unwrap_or(100).min(10_000);
+    let mut found: Vec<&Transfer> = Vec::new();
+    for mchid in books.accounts.keys() {
+        let first = Id::new(mchid, &after);
+        let beyond = books.transfers.range((Excluded(first), Unbounded));
+        let own = beyond.take_while(|(id, _)| id.mchid == *mchid);
+        found.extend(own.take(limit).map(|(_, transfer)| transfer));
+    }
+    // By number over all merchants, so that a page goes on after a number.
+    found.sort_by(|a, b| a.out_bill_no.cmp(&b.out_bill_no));
+    found.truncate(limit);
+    let found: Vec<Value> = found.into_iter().map(transfer::shown).collect();
     Json(json!({ "data": found }))
 }
 
@@ -147,14 +253,26 @@ pub(crate) async fn put_user(State(world): Shared, Json(person): Json<Person>) -
         frozen,
     };
     durable(&world, |books| books.record(record)).await;
-    let openid = world.books().openid(&name);
-    Json(json!({ "name": name, "openid": openid, "frozen": frozen })).into_response()
+    let (openid, openids) = openids(&world.books(), &name);
+    Json(json!({ "name": name, "openid": openid, "openids": openids, "frozen": frozen }))
+        .into_response()
+}
+
+/// A person's openid under the first app, and under every app.
+fn openids(books: &Books, name: &str) -> (String, BTreeMap<String, String>) {
+    let openid = |app: &String| (app.clone(), books.openid(app, name));
+    let first = books.apps.first().map(|app| books.openid(app, name));
+    let all = books.apps.iter().map(openid).collect();
+    (first.unwrap_or_default(), all)
 }
 
 /// Everybody.
 pub(crate) async fn users(State(world): Shared) -> Json<Value> {
     let books = world.books();
-    let person = |(name, person): (&String, &crate::books::Person)| json!({ "name": name, "openid": person.openid, "frozen": person.frozen });
+    let person = |(name, person): (&String, &crate::books::Person)| {
+        let (openid, openids) = openids(&books, name);
+        json!({ "name": name, "openid": openid, "openids": openids, "frozen": person.frozen })
+    };
     let found: Vec<Value> = books.people.iter().map(person).collect();
     Json(json!({ "data": found }))
 }
@@ -163,20 +281,24 @@ pub(crate) async fn users(State(world): Shared) -> Json<Value> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TopUp {
     amount_fen: i64,
+    mchid: Option<String>,
 }
 
-/// Money for the merchant's account.
+/// Money for a merchant's account.
 pub(crate) async fn top_up(State(world): Shared, Json(body): Json<TopUp>) -> Response {
-    if !(1..=1_000_000_000_000).contains(&body.amount_fen) {
+    if !(1..=TOP_UP_MAX).contains(&body.amount_fen) {
         return bad("amount_fen must be 1 to 1,000,000,000,000");
     }
+    let member = match world.named(body.mchid.as_deref()) {
+        Ok(member) => member,
+        Err(words) => return bad(&words),
+    };
     durable(&world, |books| {
-        let voucher = format!("TOPUP{:08}", books.flow.len() + 1);
-        books.book(true, body.amount_fen, "充值", (voucher.clone(), voucher));
+        books.top_up(member.mchid(), body.amount_fen)
     })
     .await;
-    let balance = world.books().balance;
-    Json(json!({ "balance_fen": balance })).into_response()
+    let balance = world.books().account(member.mchid()).balance;
+    Json(json!({ "mchid": member.mchid(), "balance_fen": balance })).into_response()
 }
 
 /// What users do.
@@ -190,15 +312,13 @@ pub(crate) async fn set_robot(State(world): Shared, Json(robot): Json<Robot>) ->
         return bad("confirm_per_mille and refuse_per_mille add up to more than 1000");
     }
     world.set_robot(robot);
-    let waiting: Vec<String> = world
+    let waiting: Vec<Id> = world
         .books()
         .waiting
         .iter()
-        .map(|(_, number)| number.clone())
+        .map(|(_, id)| id.clone())
         .collect();
-    waiting
-        .into_iter()
-        .for_each(|number| ask_user(&world, number));
+    waiting.into_iter().for_each(|id| ask_user(&world, id));
     Json(json!(robot)).into_response()
 }
 
@@ -218,7 +338,13 @@ pub(crate) async fn set_faults(State(world): Shared, Json(faults): Json<Faults>)
 pub(crate) async fn confirm(
     State(world): Shared,
     Path((number, deed)): Path<(String, String)>,
+    Query(whose): Query<Whose>,
 ) -> Response {
+    let member = match world.named(whose.mchid.as_deref()) {
+        Ok(member) => member,
+        Err(words) => return bad(&words),
+    };
+    let id = Id::new(member.mchid(), &number);
     let receives = match deed.as_str() {
         "confirm" => true,
         "refuse" => false,
@@ -226,7 +352,7 @@ pub(crate) async fn confirm(
     };
     let mut result = Ok(());
     durable(&world, |books| {
-        result = transfer::confirm(books, &number, receives)
+        result = transfer::confirm(books, &id, receives)
     })
     .await;
     world.wake_notifier();
@@ -242,7 +368,8 @@ pub(crate) async fn notifications(State(world): Shared) -> Json<Value> {
     let notice = |(id, notice): (&u64, &crate::books::Notice)| {
         json!({
             "id": id,
-            "out_bill_no": notice.number,
+            "mchid": notice.id.mchid,
+            "out_bill_no": notice.id.number,
             "tries": notice.tries,
             "delivered": notice.delivered,
             "due_at": notice.due_at.map(rfc3339),
@@ -258,7 +385,7 @@ pub(crate) async fn redeliver(State(world): Shared, Path(id): Path<u64>) -> Resp
         let books = world.books();
         let notice = books.notices.get(&id);
         notice
-            .and_then(|notice| books.transfers.get(&notice.number))
+            .and_then(|notice| books.transfers.get(&notice.id))
             .cloned()
     };
     let Some(transfer) = found else {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::books::wire_now;
 use crate::crypto::{random_text, verify};
-use crate::server::World;
+use crate::world::Member;
 
 /// Seconds that a request may be off.
 const SKEW_MAX_S: i64 = 300;
@@ -65,26 +65,35 @@ pub(crate) struct Incoming<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Proves that a request is the merchant's.
-pub(crate) fn check(world: &World, request: Incoming<'_>) -> Result<(), Refused> {
+fn authorization(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()
+}
+
+fn part<'a>(parts: &'a str, name: &str) -> Option<&'a str> {
+    parts.split(',').find_map(|part| {
+        let (key, value) = part.trim().split_once('=')?;
+        (key == name).then(|| value.trim_matches('"'))
+    })
+}
+
+/// The merchant that a request says it is from.
+pub(crate) fn claimed_mchid(headers: &HeaderMap) -> Option<&str> {
+    let (_, parts) = authorization(headers)?.split_once(' ')?;
+    part(parts, "mchid")
+}
+
+/// Proves that a request is this merchant's.
+pub(crate) fn check(member: &Member, request: Incoming<'_>) -> Result<(), Refused> {
     let sign_error = |message: &str| Refused::new(401, "SIGN_ERROR", message);
-    let value = request
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .ok_or_else(|| {
-            sign_error("Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》")
-        })?;
+    let value = authorization(request.headers).ok_or_else(|| {
+        sign_error("Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》")
+    })?;
     let (scheme, parts) = value.split_once(' ').unwrap_or((value, ""));
     if scheme != "WECHATPAY2-SHA256-RSA2048" {
         return Err(sign_error("Http头Authorization认证类型不正确"));
     }
     let part = |name: &str| {
-        let found = parts.split(',').find_map(|part| {
-            let (key, value) = part.trim().split_once('=')?;
-            (key == name).then(|| value.trim_matches('"'))
-        });
-        found.ok_or_else(|| {
+        part(parts, name).ok_or_else(|| {
             sign_error("Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》")
         })
     };
@@ -102,11 +111,10 @@ pub(crate) fn check(world: &World, request: Incoming<'_>) -> Result<(), Refused>
     if nonce.is_empty() || nonce.len() > 32 {
         return Err(sign_error("随机串长度错误"));
     }
-    let credentials = &world.provision.credentials;
-    if mchid != credentials.mchid {
+    if mchid != member.mchid() {
         return Err(sign_error("商户号不存在"));
     }
-    let spki = world
+    let spki = member
         .certs()
         .merchant(serial)
         .ok_or_else(|| sign_error("商户证书序列号有误。请使用签名私钥匹配的证书序列号"))?;
@@ -154,15 +162,14 @@ pub(crate) enum Signing {
 }
 
 /// The headers that prove a body: serial, timestamp, nonce, signature.
-pub(crate) fn proof(world: &World, public_key: bool, body: &[u8]) -> [(&'static str, String); 5] {
+pub(crate) fn proof(member: &Member, public_key: bool, body: &[u8]) -> [(&'static str, String); 5] {
     let (timestamp, nonce) = ((wire_now() / 1_000).to_string(), random_text(32));
     let message = [format!("{timestamp}\n{nonce}\n").as_bytes(), body, b"\n"].concat();
-    let credentials = &world.provision.credentials;
     let (signature, serial) = if public_key {
-        let id = credentials.public_key_id.clone();
-        (world.public_key.sign(&message), id)
+        let id = member.credentials().public_key_id.clone();
+        (member.public_key.sign(&message), id)
     } else {
-        let (key, serial) = world.certs().signing();
+        let (key, serial) = member.certs().signing();
         (key.sign(&message), serial)
     };
     [
@@ -178,16 +185,16 @@ pub(crate) fn proof(world: &World, public_key: bool, body: &[u8]) -> [(&'static 
 }
 
 /// Whether a request wants its answer signed by the public key.
-pub(crate) fn wants_public_key(world: &World, headers: &HeaderMap) -> bool {
+pub(crate) fn wants_public_key(member: &Member, headers: &HeaderMap) -> bool {
     let wanted = headers
         .get("wechatpay-serial")
         .and_then(|value| value.to_str().ok());
-    wanted == Some(world.provision.credentials.public_key_id.as_str())
+    wanted == Some(member.credentials().public_key_id.as_str())
 }
 
 /// A signed JSON answer.
 pub(crate) fn answer(
-    world: &World,
+    member: &Member,
     headers: &HeaderMap,
     result: Result<Value, Refused>,
     signing: Signing,
@@ -204,7 +211,7 @@ pub(crate) fn answer(
             "Request-ID",
             format!("08{}-{}", random_text(20), status.as_u16()),
         );
-    for (name, value) in proof(world, wants_public_key(world, headers), body.as_bytes()) {
+    for (name, value) in proof(member, wants_public_key(member, headers), body.as_bytes()) {
         let value = match (signing, name) {
             (Signing::UnknownKey, "Wechatpay-Serial") => {
                 "0000000000000000000000000000000000000000".into()

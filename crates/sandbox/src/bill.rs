@@ -7,13 +7,14 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::auth::Refused;
-use crate::books::{Books, DAY_MS, FlowLine, beijing_day, day_start, rfc3339, wire_now};
+use crate::books::{Books, DAY_MS, beijing_day, day_start, rfc3339, wire_now};
 use crate::crypto::{hex, sha1_hex, sha256};
-use crate::server::World;
+use crate::kept::FlowLine;
+use crate::world::{Member, World};
 
 /// Bills are made from nine in the morning of the next day.
 const MADE_AFTER_MS: i64 = 9 * 3_600_000;
-/// The merchant has no operation account, so everything moves on the basic one.
+/// Merchants have no operation account, so everything moves on the basic one.
 const ACCOUNT: &str = "BASIC";
 /// A token works for five minutes.
 const TOKEN_MS: i64 = 5 * 60_000;
@@ -23,7 +24,12 @@ const HEADER: &str = "记账时间,微信支付业务单号,资金流水单号,�
 const TOTALS: &str = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额";
 
 /// Answers hash and address of the bill of a day.
-pub(crate) fn apply(world: &World, books: &Books, query: &str) -> Result<Value, Refused> {
+pub(crate) fn apply(
+    world: &World,
+    member: &Member,
+    books: &Books,
+    query: &str,
+) -> Result<Value, Refused> {
     let parameter = |name: &str| {
         query.split('&').find_map(|pair| {
             let (key, value) = pair.split_once('=')?;
@@ -51,7 +57,7 @@ pub(crate) fn apply(world: &World, books: &Books, query: &str) -> Result<Value, 
     if books.now() < day_start(day + 1) + MADE_AFTER_MS {
         return Err(Refused::new(400, "STATEMENT_CREATING", "账单生成中"));
     }
-    let file = file(books, day);
+    let file = file(books, member.mchid(), day);
     let Some(file) = file.filter(|_| account == ACCOUNT) else {
         return Err(Refused::new(
             400,
@@ -61,7 +67,7 @@ pub(crate) fn apply(world: &World, books: &Books, query: &str) -> Result<Value, 
     };
     let expires = wire_now() + TOKEN_MS;
     let tail = if gzip { "&tartype=gzip" } else { "" };
-    let token = format!("{day}-{expires}-{}", mac(world, day, expires));
+    let token = format!("{day}-{expires}-{}", mac(member, day, expires));
     Ok(json!({
         "hash_type": "SHA1",
         "hash_value": sha1_hex(file.as_bytes()),
@@ -69,13 +75,23 @@ pub(crate) fn apply(world: &World, books: &Books, query: &str) -> Result<Value, 
     }))
 }
 
-fn mac(world: &World, day: i64, expires: i64) -> String {
-    let text = format!("{}/{day}/{expires}", world.provision.secret);
+/// What a merchant can spend, and what is locked.
+pub(crate) fn balance(member: &Member, books: &Books, account: &str) -> Result<Value, Refused> {
+    if account != ACCOUNT {
+        return Err(Refused::invalid("输入账户类型未开通"));
+    }
+    let locked = books.account(member.mchid()).locked;
+    let available = books.free_balance(member.mchid());
+    Ok(json!({ "available_amount": available, "pending_amount": locked }))
+}
+
+fn mac(member: &Member, day: i64, expires: i64) -> String {
+    let text = format!("{}/{day}/{expires}", member.provision.secret);
     hex(&sha256(text.as_bytes()))
 }
 
-/// The file of a token.
-pub(crate) fn download(world: &World, books: &Books, query: &str) -> Result<Vec<u8>, Refused> {
+/// The file of a token; a merchant's token works for that merchant alone.
+pub(crate) fn download(member: &Member, books: &Books, query: &str) -> Result<Vec<u8>, Refused> {
     let gone = || Refused::invalid("下载链接已失效，请重新申请账单");
     let token = query
         .split('&')
@@ -88,10 +104,10 @@ pub(crate) fn download(world: &World, books: &Books, query: &str) -> Result<Vec<
         number(day).ok_or_else(gone)?,
         number(expires).ok_or_else(gone)?,
     );
-    if wire_now() > expires || parts.next() != Some(mac(world, day, expires).as_str()) {
+    if wire_now() > expires || parts.next() != Some(mac(member, day, expires).as_str()) {
         return Err(gone());
     }
-    let file = file(books, day).ok_or_else(gone)?;
+    let file = file(books, member.mchid(), day).ok_or_else(gone)?;
     if !query.contains("tartype=gzip") {
         return Ok(file.into_bytes());
     }
@@ -110,9 +126,10 @@ fn day_of(date: &str) -> Option<i64> {
     Some(at.as_millisecond().div_euclid(DAY_MS))
 }
 
-/// The bill of a day, or none when nothing moved.
-fn file(books: &Books, day: i64) -> Option<String> {
+/// The bill of a merchant's day, or none when nothing moved.
+fn file(books: &Books, mchid: &str, day: i64) -> Option<String> {
     let lines: Vec<&FlowLine> = books
+        .account(mchid)
         .flow
         .iter()
         .filter(|line| beijing_day(line.at) == day)
@@ -136,7 +153,7 @@ fn file(books: &Books, day: i64) -> Option<String> {
             line.words,
             yuan(line.amount),
             yuan(line.balance),
-            books.mchid,
+            mchid,
             line.voucher,
         ));
     }

@@ -1,13 +1,12 @@
-//! The sandbox's own books: people, transfers, the merchant's account, notifications. Every
+//! The sandbox's own books: people, transfers, merchants' accounts, notifications. Every
 //! change is a record of the journal; reading the journal again gives the same books.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
-
 use crate::crypto::{base64, sha256};
 use crate::journal::{Journal, Promise, Record};
+use crate::kept::{Account, FlowLine, Id, Outcome, Transfer};
 use crate::settings::Booking;
 
 /// Milliseconds that Beijing is ahead of UTC.
@@ -15,90 +14,9 @@ const BEIJING_MS: i64 = 8 * 3_600_000;
 /// Milliseconds in a day.
 pub(crate) const DAY_MS: i64 = 86_400_000;
 
-/// One transfer as it was asked for and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) struct Transfer {
-    pub(crate) out_bill_no: String,
-    pub(crate) transfer_bill_no: String,
-    pub(crate) appid: String,
-    pub(crate) openid: String,
-    pub(crate) amount: i64,
-    pub(crate) scene: String,
-    pub(crate) infos: Vec<(String, String)>,
-    pub(crate) remark: String,
-    pub(crate) user_name: Option<String>,
-    pub(crate) notify_url: Option<String>,
-    pub(crate) package: String,
-    pub(crate) created_at: i64,
-    pub(crate) outcome: Outcome,
-    pub(crate) updated_at: i64,
-    /// Whether money is locked for it.
-    pub(crate) locked: bool,
-}
-
-/// Where a transfer stands.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(tag = "state", rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum Outcome {
-    /// No money was locked yet.
-    Accepted,
-    /// The user must confirm.
-    WaitUserConfirm,
-    /// The user confirmed.
-    Transfering,
-    /// In the wallet.
-    Success,
-    /// Ended unpaid.
-    Fail {
-        /// WeChat's reason.
-        reason: String,
-    },
-    /// A cancel was accepted.
-    Canceling,
-    /// Cancelled.
-    Cancelled,
-}
-
-impl Outcome {
-    /// WeChat's word for it.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Outcome::Accepted => "ACCEPTED",
-            Outcome::WaitUserConfirm => "WAIT_USER_CONFIRM",
-            Outcome::Transfering => "TRANSFERING",
-            Outcome::Success => "SUCCESS",
-            Outcome::Fail { .. } => "FAIL",
-            Outcome::Canceling => "CANCELING",
-            Outcome::Cancelled => "CANCELLED",
-        }
-    }
-
-    /// Whether nothing changes any more.
-    pub(crate) fn is_final(&self) -> bool {
-        matches!(
-            self,
-            Outcome::Success | Outcome::Fail { .. } | Outcome::Cancelled
-        )
-    }
-}
-
-/// One movement on the merchant's account.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub(crate) struct FlowLine {
-    pub(crate) flow_no: String,
-    pub(crate) at: i64,
-    pub(crate) business_no: String,
-    pub(crate) words: String,
-    pub(crate) income: bool,
-    pub(crate) amount: i64,
-    pub(crate) balance: i64,
-    pub(crate) voucher: String,
-}
-
 /// A person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Person {
-    pub(crate) openid: String,
     pub(crate) real_name: Option<String>,
     pub(crate) frozen: bool,
 }
@@ -106,6 +24,7 @@ pub(crate) struct Person {
 /// A code that was handed out.
 #[derive(Clone, Debug)]
 pub(crate) struct Code {
+    pub(crate) appid: String,
     pub(crate) user: String,
     pub(crate) scope: String,
     pub(crate) snapshot: bool,
@@ -116,6 +35,7 @@ pub(crate) struct Code {
 /// Tokens that were handed out.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
+    pub(crate) appid: String,
     pub(crate) openid: String,
     pub(crate) scope: String,
     pub(crate) at: i64,
@@ -124,7 +44,7 @@ pub(crate) struct Grant {
 /// A notification.
 #[derive(Clone, Debug)]
 pub(crate) struct Notice {
-    pub(crate) number: String,
+    pub(crate) id: Id,
     pub(crate) tries: usize,
     pub(crate) delivered: u32,
     pub(crate) due_at: Option<i64>,
@@ -133,23 +53,27 @@ pub(crate) struct Notice {
 /// All of it.
 #[derive(Debug)]
 pub(crate) struct Books {
-    pub(crate) appid: String,
-    pub(crate) mchid: String,
+    /// Apps; the first is that of journals of earlier versions.
+    pub(crate) apps: Vec<String>,
+    /// The merchant of journals of earlier versions.
+    pub(crate) first: String,
     pub(crate) booking: Booking,
     pub(crate) offset_ms: i64,
     pub(crate) people: BTreeMap<String, Person>,
-    pub(crate) openids: BTreeMap<String, String>,
+    /// Under which app an openid is known, and whose it is.
+    pub(crate) openids: BTreeMap<String, (String, String)>,
     pub(crate) codes: BTreeMap<String, Code>,
     pub(crate) access: BTreeMap<String, Grant>,
     pub(crate) refresh: BTreeMap<String, Grant>,
-    pub(crate) transfers: BTreeMap<String, Transfer>,
-    pub(crate) by_bill_no: BTreeMap<String, String>,
+    pub(crate) transfers: BTreeMap<Id, Transfer>,
+    /// The merchant's number of WeChat's, which is one merchant's own as well.
+    pub(crate) by_bill_no: BTreeMap<Id, String>,
     /// Transfers that wait for their user, by the time of their making.
-    pub(crate) waiting: BTreeSet<(i64, String)>,
-    pub(crate) flow: Vec<FlowLine>,
-    pub(crate) balance: i64,
-    /// The sum of what waits for users.
-    pub(crate) locked: i64,
+    pub(crate) waiting: BTreeSet<(i64, Id)>,
+    /// Merchants, by number.
+    pub(crate) accounts: BTreeMap<String, Account>,
+    /// Which app is bound to which merchant.
+    pub(crate) bindings: BTreeSet<(String, String)>,
     pub(crate) notices: BTreeMap<u64, Notice>,
     pub(crate) due: BTreeSet<(i64, u64)>,
     journal: Option<Journal>,
@@ -183,16 +107,18 @@ pub(crate) fn rfc3339(at: i64) -> String {
 }
 
 impl Books {
-    /// Books as the records tell them.
+    /// Books of these apps and merchants, the first ones first, as the records tell them.
     pub(crate) fn new(
-        (appid, mchid): (String, String),
+        members: &[(String, String)],
         booking: Booking,
         journal: Journal,
         records: Vec<Record>,
     ) -> Books {
         let mut books = Books {
-            appid,
-            mchid,
+            apps: Vec::new(),
+            first: members
+                .first()
+                .map_or_else(String::new, |(_, mchid)| mchid.clone()),
             booking,
             offset_ms: 0,
             people: BTreeMap::new(),
@@ -203,16 +129,62 @@ impl Books {
             transfers: BTreeMap::new(),
             by_bill_no: BTreeMap::new(),
             waiting: BTreeSet::new(),
-            flow: Vec::new(),
-            balance: 0,
-            locked: 0,
+            accounts: BTreeMap::new(),
+            bindings: BTreeSet::new(),
             notices: BTreeMap::new(),
             due: BTreeSet::new(),
             journal: None,
         };
+        for (appid, mchid) in members {
+            books.admit(appid, mchid);
+        }
         records.into_iter().for_each(|record| books.apply(record));
         books.journal = Some(journal);
         books
+    }
+
+    /// A merchant with an app of its own is known from now on.
+    pub(crate) fn admit(&mut self, appid: &str, mchid: &str) {
+        self.accounts.entry(mchid.to_owned()).or_default();
+        self.bindings.insert((mchid.to_owned(), appid.to_owned()));
+        if !self.apps.iter().any(|app| app == appid) {
+            self.apps.push(appid.to_owned());
+            let names: Vec<String> = self.people.keys().cloned().collect();
+            for name in names {
+                let openid = self.openid(appid, &name);
+                self.openids.insert(openid, (appid.to_owned(), name));
+            }
+        }
+    }
+
+    /// The merchant that a record names, or the one that there was when none was named.
+    fn merchant(&self, mchid: String) -> String {
+        if mchid.is_empty() {
+            self.first.clone()
+        } else {
+            mchid
+        }
+    }
+
+    fn app(&self, appid: String) -> String {
+        match self.apps.first() {
+            Some(first) if appid.is_empty() => first.clone(),
+            _ => appid,
+        }
+    }
+
+    /// The account of a merchant that is known.
+    pub(crate) fn account(&self, mchid: &str) -> &Account {
+        const EMPTY: &Account = &Account {
+            flow: Vec::new(),
+            balance: 0,
+            locked: 0,
+        };
+        self.accounts.get(mchid).unwrap_or(EMPTY)
+    }
+
+    fn account_mut(&mut self, mchid: &str) -> &mut Account {
+        self.accounts.entry(mchid.to_owned()).or_default()
     }
 
     /// The business time.
@@ -236,32 +208,76 @@ impl Books {
     fn apply(&mut self, record: Record) {
         match record {
             Record::Clock { offset_ms } => self.offset_ms = offset_ms,
+            record @ (Record::User { .. } | Record::Code { .. } | Record::Tokens { .. }) => {
+                self.apply_person(record);
+            }
+            Record::Created { transfer } => self.created(*transfer),
+            Record::Moved {
+                mchid,
+                number,
+                outcome,
+                at,
+            } => self.moved(&Id::new(&self.merchant(mchid), &number), outcome, at),
+            Record::Flow { mut line } => {
+                line.mchid = self.merchant(line.mchid);
+                let account = self.account_mut(&line.mchid);
+                account.balance = line.balance;
+                account.flow.push(line);
+            }
+            Record::Notify {
+                id,
+                mchid,
+                number,
+                due_at,
+            } => self.notify(id, Id::new(&self.merchant(mchid), &number), due_at),
+            Record::Bound {
+                mchid,
+                appid,
+                bound,
+            } => {
+                let binding = (mchid, appid);
+                if bound {
+                    self.bindings.insert(binding);
+                } else {
+                    self.bindings.remove(&binding);
+                }
+            }
+            Record::Notified {
+                id,
+                delivered,
+                next_due_at,
+            } => self.notified(id, delivered, next_due_at),
+        }
+    }
+
+    /// A person, and what was handed out in their name.
+    fn apply_person(&mut self, record: Record) {
+        match record {
             Record::User {
                 name,
                 real_name,
                 frozen,
             } => {
-                let openid = self.openid(&name);
-                self.openids.insert(openid.clone(), name.clone());
-                self.people.insert(
-                    name,
-                    Person {
-                        openid,
-                        real_name,
-                        frozen,
-                    },
-                );
+                for appid in self.apps.clone() {
+                    let openid = self.openid(&appid, &name);
+                    self.openids.insert(openid, (appid, name.clone()));
+                }
+                let person = Person { real_name, frozen };
+                self.people.insert(name, person);
             }
             Record::Code {
+                appid,
                 code,
                 user,
                 scope,
                 snapshot,
                 at,
             } => {
+                let appid = self.app(appid);
                 self.codes.insert(
                     code,
                     Code {
+                        appid,
                         user,
                         scope,
                         snapshot,
@@ -271,6 +287,7 @@ impl Books {
                 );
             }
             Record::Tokens {
+                appid,
                 code,
                 openid,
                 scope,
@@ -278,25 +295,16 @@ impl Books {
                 refresh,
                 at,
             } => {
-                let grant = Grant { openid, scope, at };
+                let appid = self.app(appid);
+                let grant = Grant {
+                    appid,
+                    openid,
+                    scope,
+                    at,
+                };
                 self.granted(code, grant, (access, refresh));
             }
-            Record::Created { transfer } => self.created(*transfer),
-            Record::Moved {
-                number,
-                outcome,
-                at,
-            } => self.moved(number, outcome, at),
-            Record::Flow { line } => {
-                self.balance = line.balance;
-                self.flow.push(line);
-            }
-            Record::Notify { id, number, due_at } => self.notify(id, number, due_at),
-            Record::Notified {
-                id,
-                delivered,
-                next_due_at,
-            } => self.notified(id, delivered, next_due_at),
+            _ => {}
         }
     }
 
@@ -308,16 +316,16 @@ impl Books {
         self.refresh.entry(refresh).or_insert(grant);
     }
 
-    fn created(&mut self, transfer: Transfer) {
-        let number = transfer.out_bill_no.clone();
-        self.by_bill_no
-            .insert(transfer.transfer_bill_no.clone(), number.clone());
-        self.transfers.insert(number, transfer);
+    fn created(&mut self, mut transfer: Transfer) {
+        transfer.mchid = self.merchant(transfer.mchid);
+        let theirs = Id::new(&transfer.mchid, &transfer.transfer_bill_no);
+        self.by_bill_no.insert(theirs, transfer.out_bill_no.clone());
+        self.transfers.insert(transfer.id(), transfer);
     }
 
-    fn notify(&mut self, id: u64, number: String, due_at: i64) {
+    fn notify(&mut self, id: u64, of: Id, due_at: i64) {
         let notice = Notice {
-            number,
+            id: of,
             tries: 0,
             delivered: 0,
             due_at: Some(due_at),
@@ -339,58 +347,77 @@ impl Books {
         self.due.extend(next_due_at.map(|due| (due, id)));
     }
 
-    fn moved(&mut self, number: String, outcome: Outcome, at: i64) {
-        let Some(transfer) = self.transfers.get_mut(&number) else {
+    fn moved(&mut self, id: &Id, outcome: Outcome, at: i64) {
+        let Some(transfer) = self.transfers.get_mut(id) else {
             return;
         };
         let locks = outcome == Outcome::WaitUserConfirm;
-        let key = (transfer.created_at, number);
+        let key = (transfer.created_at, id.clone());
         if locks {
             self.waiting.insert(key);
         } else {
             self.waiting.remove(&key);
         }
+        let mut locked = 0;
         if locks && !transfer.locked {
-            self.locked += transfer.amount;
+            locked = transfer.amount;
             transfer.locked = true;
         } else if outcome.is_final() && transfer.locked {
-            self.locked -= transfer.amount;
+            locked = -transfer.amount;
             transfer.locked = false;
         }
         transfer.outcome = outcome;
         transfer.updated_at = at;
+        self.account_mut(&id.mchid).locked += locked;
     }
 
-    /// A person's openid under the app: always the same, and tells nothing.
-    pub(crate) fn openid(&self, name: &str) -> String {
-        let digest = sha256(format!("{}/{name}", self.appid).as_bytes());
+    /// A person's openid under an app: always the same, and tells nothing.
+    pub(crate) fn openid(&self, appid: &str, name: &str) -> String {
+        let digest = sha256(format!("{appid}/{name}").as_bytes());
         let text = base64(&digest).replace(['+', '/', '='], "x");
         format!("o{}", &text[..27])
     }
 
-    /// What can still be locked: the account's balance without what is locked for others.
-    pub(crate) fn free_balance(&self) -> i64 {
+    /// What a merchant can still lock: its balance without what is locked for others.
+    pub(crate) fn free_balance(&self, mchid: &str) -> i64 {
+        let account = self.account(mchid);
         match self.booking {
-            Booking::AtLock => self.balance,
-            Booking::AtSuccess => self.balance - self.locked,
+            Booking::AtLock => account.balance,
+            Booking::AtSuccess => account.balance - account.locked,
         }
     }
 
-    /// Books a movement on the merchant's account, now.
-    pub(crate) fn book(&mut self, income: bool, amount: i64, words: &str, bill: (String, String)) {
+    /// Books money that a merchant paid in.
+    pub(crate) fn top_up(&mut self, mchid: &str, amount: i64) {
+        let voucher = format!("TOPUP{:08}", self.account(mchid).flow.len() + 1);
+        let bill = (voucher.clone(), voucher);
+        self.book((mchid, true), amount, "充值", bill);
+    }
+
+    /// Books a movement on a merchant's account, now.
+    fn book(
+        &mut self,
+        (mchid, income): (&str, bool),
+        amount: i64,
+        words: &str,
+        bill: (String, String),
+    ) {
         let at = self.now();
         let date = rfc3339(at)[..10].replace('-', "");
+        let account = self.account(mchid);
+        let balance = account.balance;
         let line = FlowLine {
-            flow_no: format!("{}{date}{:010}", self.mchid, self.flow.len() + 1),
+            mchid: mchid.to_owned(),
+            flow_no: format!("{mchid}{date}{:010}", account.flow.len() + 1),
             at,
             business_no: bill.0,
             words: words.to_owned(),
             income,
             amount,
             balance: if income {
-                self.balance + amount
+                balance + amount
             } else {
-                self.balance - amount
+                balance - amount
             },
             voucher: bill.1,
         };
@@ -399,44 +426,45 @@ impl Books {
 
     /// Moves a transfer, with everything that comes with it: lines on the account, and a
     /// notification at the end. Whoever kills the sandbox finds all of it or nothing.
-    pub(crate) fn advance(&mut self, number: &str, outcome: Outcome) {
+    pub(crate) fn advance(&mut self, id: &Id, outcome: Outcome) {
         if let Some(journal) = &mut self.journal {
             journal.begin();
         }
-        self.advance_gathered(number, outcome);
+        self.advance_gathered(id, outcome);
         if let Some(journal) = &mut self.journal {
             journal.end();
         }
     }
 
-    fn advance_gathered(&mut self, number: &str, outcome: Outcome) {
-        let Some(transfer) = self.transfers.get(number) else {
+    fn advance_gathered(&mut self, id: &Id, outcome: Outcome) {
+        let Some(transfer) = self.transfers.get(id) else {
             return;
         };
         let (was_locked, amount) = (transfer.locked, transfer.amount);
-        let bill = (transfer.transfer_bill_no.clone(), number.to_owned());
+        let bill = (transfer.transfer_bill_no.clone(), id.number.clone());
         let notify = transfer.notify_url.is_some() && outcome.is_final();
         let at = self.now();
         match (&outcome, self.booking) {
             (Outcome::WaitUserConfirm, Booking::AtLock)
             | (Outcome::Success, Booking::AtSuccess) => {
-                self.book(false, amount, "商家转账", bill);
+                self.book((&id.mchid, false), amount, "商家转账", bill);
             }
             (Outcome::Fail { .. } | Outcome::Cancelled, Booking::AtLock) if was_locked => {
-                self.book(true, amount, "商家转账回退", bill);
+                self.book((&id.mchid, true), amount, "商家转账回退", bill);
             }
             _ => {}
         }
         self.record(Record::Moved {
-            number: number.to_owned(),
+            mchid: id.mchid.clone(),
+            number: id.number.clone(),
             outcome,
             at,
         });
         if notify {
-            let id = self.notices.len() as u64 + 1;
             self.record(Record::Notify {
-                id,
-                number: number.to_owned(),
+                id: self.notices.len() as u64 + 1,
+                mchid: id.mchid.clone(),
+                number: id.number.clone(),
                 due_at: at,
             });
         }

@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::admin::{Whose, bad};
 use crate::auth::Refused;
 use crate::books::{rfc3339, wire_now};
 use crate::crypto::{PrivateKey, seal};
 use crate::provision::{self, Provision};
-use crate::server::World;
+use crate::world::World;
 
 /// A platform certificate lives for five years.
 const LIFE_S: i64 = 5 * 365 * 86_400;
@@ -46,7 +47,7 @@ struct Kept {
     retired: BTreeSet<String>,
 }
 
-/// Everybody's certificates.
+/// The certificates of one merchant and those that WeChat has for it.
 #[derive(Debug)]
 pub(crate) struct Certs {
     path: PathBuf,
@@ -58,11 +59,15 @@ pub(crate) struct Certs {
 
 impl Certs {
     /// Reads what is kept, or begins with what was provisioned.
-    pub(crate) fn open(dir: &Path, provision: &Provision) -> anyhow::Result<Certs> {
-        let path = dir.join("certificates.json");
+    pub(crate) fn open(dir: &Path, no: usize, provision: &Provision) -> anyhow::Result<Certs> {
+        let path = dir.join(match no {
+            1 => "certificates.json".to_owned(),
+            no => format!("certificates-{no}.json"),
+        });
         let credentials = &provision.credentials;
         let kept = match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).context("certificates.json")?,
+            Ok(text) => serde_json::from_slice(&text)
+                .with_context(|| format!("{} is damaged", path.display()))?,
             Err(_) => Kept {
                 platforms: vec![Platform {
                     serial: credentials.platform_serial.clone(),
@@ -187,16 +192,27 @@ pub(crate) struct Change {
 }
 
 /// The certificates.
-pub(crate) async fn certificates(State(world): State<Arc<World>>) -> Json<Value> {
-    Json(world.certs().shown())
+pub(crate) async fn certificates(
+    State(world): State<Arc<World>>,
+    Query(whose): Query<Whose>,
+) -> Response {
+    match world.named(whose.mchid.as_deref()) {
+        Ok(member) => Json(member.certs().shown()).into_response(),
+        Err(words) => bad(&words),
+    }
 }
 
 /// Changes them.
 pub(crate) async fn change(
     State(world): State<Arc<World>>,
+    Query(whose): Query<Whose>,
     Json(change): Json<Change>,
 ) -> Response {
-    let mut certs = world.certs();
+    let member = match world.named(whose.mchid.as_deref()) {
+        Ok(member) => member,
+        Err(words) => return bad(&words),
+    };
+    let mut certs = member.certs();
     match changed(&mut certs, change) {
         Ok(issued) => {
             let mut shown = certs.shown();

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::books::{FlowLine, Outcome, Transfer};
+use crate::kept::{FlowLine, Outcome, Transfer};
 
 /// One thing that happened.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -26,6 +26,8 @@ pub(crate) enum Record {
     },
     /// An authorization code was handed out.
     Code {
+        #[serde(default)]
+        appid: String,
         code: String,
         user: String,
         scope: String,
@@ -34,6 +36,8 @@ pub(crate) enum Record {
     },
     /// Tokens were handed out, for a code or by a refresh.
     Tokens {
+        #[serde(default)]
+        appid: String,
         code: Option<String>,
         openid: String,
         scope: String,
@@ -45,17 +49,27 @@ pub(crate) enum Record {
     Created { transfer: Box<Transfer> },
     /// A transfer moved.
     Moved {
+        #[serde(default)]
+        mchid: String,
         number: String,
         outcome: Outcome,
         at: i64,
     },
-    /// Money moved on the merchant's account.
+    /// Money moved on a merchant's account.
     Flow { line: FlowLine },
     /// A notification is due.
     Notify {
         id: u64,
+        #[serde(default)]
+        mchid: String,
         number: String,
         due_at: i64,
+    },
+    /// An app was bound to a merchant, or is so no more.
+    Bound {
+        mchid: String,
+        appid: String,
+        bound: bool,
     },
     /// A notification was tried.
     Notified {

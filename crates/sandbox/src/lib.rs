@@ -8,6 +8,7 @@ mod certs;
 mod crypto;
 mod faults;
 mod journal;
+mod kept;
 mod notify;
 mod oauth;
 mod provision;
@@ -15,6 +16,7 @@ mod robot;
 mod server;
 mod settings;
 mod transfer;
+mod world;
 
 pub use provision::Credentials;
 pub use server::Sandbox;

@@ -10,11 +10,12 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::auth::proof;
-use crate::books::{Transfer, rfc3339};
+use crate::books::rfc3339;
 use crate::crypto::seal;
 use crate::faults::Fault;
 use crate::journal::Record;
-use crate::server::World;
+use crate::kept::Transfer;
+use crate::world::{Member, World};
 
 /// Waits between tries, in seconds: 15 tries in a little over a day.
 const SCHEDULE_S: [i64; 15] = [
@@ -66,7 +67,7 @@ async fn send(world: &Arc<World>, id: u64) {
         books
             .notices
             .get(&id)
-            .and_then(|notice| Some((books.transfers.get(&notice.number)?.clone(), notice.tries)))
+            .and_then(|notice| Some((books.transfers.get(&notice.id)?.clone(), notice.tries)))
     }) else {
         return;
     };
@@ -103,12 +104,15 @@ pub(crate) async fn post(world: &Arc<World>, transfer: &Transfer, id: u64, probe
     let Some(url) = &transfer.notify_url else {
         return true;
     };
-    let body = envelope(world, transfer, id).to_string();
+    let Some(member) = world.member(&transfer.mchid) else {
+        return false;
+    };
+    let body = envelope(&member, transfer, id).to_string();
     let mut request = Request::post(url)
         .header("content-type", "application/json")
         .header("user-agent", "Mozilla/4.0")
         .header("request-id", format!("08notify{id}"));
-    for (name, value) in proof(world, world.notices_by_public_key(), body.as_bytes()) {
+    for (name, value) in proof(&member, member.notices_by_public_key(), body.as_bytes()) {
         let wrong = probe && name == "Wechatpay-Signature";
         let value = if wrong {
             format!("WECHATPAY/SIGNTEST/{value}")
@@ -124,18 +128,14 @@ pub(crate) async fn post(world: &Arc<World>, transfer: &Transfer, id: u64, probe
     matches!(answer, Ok(Ok(answer)) if answer.status().is_success())
 }
 
-fn envelope(world: &World, transfer: &Transfer, id: u64) -> serde_json::Value {
-    let mut resource = {
-        let books = world.books();
-        let mut shown = crate::transfer::shown(&books, transfer);
-        if let Some(fields) = shown.as_object_mut() {
-            fields.remove("appid");
-            fields.remove("transfer_remark");
-        }
-        shown
-    };
+fn envelope(member: &Member, transfer: &Transfer, id: u64) -> serde_json::Value {
+    let mut resource = crate::transfer::shown(transfer);
+    if let Some(fields) = resource.as_object_mut() {
+        fields.remove("appid");
+        fields.remove("transfer_remark");
+    }
     resource["payment_method_type"] = json!("CFT");
-    let key = &world.provision.credentials.apiv3_key;
+    let key = &member.credentials().apiv3_key;
     let (nonce, ciphertext) = seal(key, "mch_payment", resource.to_string().as_bytes());
     json!({
         "id": format!("EV-{:026}", id),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::books::{Books, Grant};
 use crate::crypto::{hex, random_text, sha256};
 use crate::journal::Record;
-use crate::server::World;
+use crate::provision::Credentials;
 
 /// A code lives five minutes, an access token two hours, a refresh token thirty days.
 const CODE_MS: i64 = 5 * 60_000;
@@ -69,10 +69,10 @@ fn escape(text: &str) -> String {
 
 /// The authorization page. A robot names itself by `sandbox_user` in the query or a cookie of
 /// that name; a person chooses in a form.
-pub(crate) fn page(world: &World, books: &mut Books, query: &str, headers: &HeaderMap) -> Response {
-    let given = fields(query);
+pub(crate) fn page(books: &mut Books, given: &Fields, headers: &HeaderMap) -> Response {
     let field = |name: &str| given.get(name).map_or("", String::as_str);
-    if field("appid") != books.appid {
+    let appid = field("appid").to_owned();
+    if !books.apps.contains(&appid) {
         return page_error("10006 appid", "The app is not known here. 应用不存在。");
     }
     if field("response_type") != "code" || !field("redirect_uri").starts_with("http") {
@@ -111,7 +111,7 @@ pub(crate) fn page(world: &World, books: &mut Books, query: &str, headers: &Head
         return redirect(String::new());
     }
     let Some(user) = user else {
-        return form(world, &given);
+        return form(&appid, given);
     };
     if user.len() > 64 {
         return page_error("10010", "The user's name is too long. 用户名过长。");
@@ -128,6 +128,7 @@ pub(crate) fn page(world: &World, books: &mut Books, query: &str, headers: &Head
     let (code, at) = (random_text(32), books.now());
     let scope = scope.to_owned();
     books.record(Record::Code {
+        appid,
         code: code.clone(),
         user,
         scope,
@@ -148,7 +149,7 @@ fn page_error(code: &str, words: &str) -> Response {
     (StatusCode::OK, Html(html)).into_response()
 }
 
-fn form(world: &World, given: &Fields) -> Response {
+fn form(appid: &str, given: &Fields) -> Response {
     let hidden: String = given
         .iter()
         .map(|(name, value)| {
@@ -159,7 +160,7 @@ fn form(world: &World, given: &Fields) -> Response {
             )
         })
         .collect();
-    let app = escape(&world.provision.credentials.appid);
+    let app = escape(appid);
     let html = format!(
         "<!doctype html><html lang=zh-CN><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width\"><title>微信沙箱 · WeChat sandbox</title>\
@@ -184,18 +185,17 @@ fn refused(errcode: i64, words: &str) -> Value {
 }
 
 /// `/sns/oauth2/access_token`: a code for tokens, once.
-pub(crate) fn access_token(world: &World, books: &mut Books, query: &str) -> Value {
-    let given = fields(query);
+pub(crate) fn access_token(app: Option<&Credentials>, books: &mut Books, given: &Fields) -> Value {
     let field = |name: &str| given.get(name).map_or("", String::as_str);
     for (name, errcode) in [("appid", 41002), ("secret", 41004), ("code", 41008)] {
         if field(name).is_empty() {
             return refused(errcode, &format!("{name} missing"));
         }
     }
-    if field("appid") != books.appid {
+    let Some(app) = app else {
         return refused(40013, "invalid appid");
-    }
-    if field("secret") != world.provision.credentials.app_secret {
+    };
+    if field("secret") != app.app_secret {
         return refused(40125, "invalid appsecret");
     }
     if field("grant_type") != "authorization_code" {
@@ -203,7 +203,8 @@ pub(crate) fn access_token(world: &World, books: &mut Books, query: &str) -> Val
     }
     let now = books.now();
     let code = field("code").to_owned();
-    let Some(found) = books.codes.get(&code).cloned() else {
+    let found = books.codes.get(&code).cloned();
+    let Some(found) = found.filter(|found| found.appid == app.appid) else {
         return refused(40029, "invalid code");
     };
     if found.used {
@@ -216,10 +217,11 @@ pub(crate) fn access_token(world: &World, books: &mut Books, query: &str) -> Val
         let digest = hex(&sha256(format!("snapshot/{}", found.user).as_bytes()));
         format!("o{}", &digest[..27])
     } else {
-        books.openid(&found.user)
+        books.openid(&app.appid, &found.user)
     };
     let (access, refresh) = (random_text(48), random_text(48));
     books.record(Record::Tokens {
+        appid: app.appid.clone(),
         code: Some(code),
         openid: openid.clone(),
         scope: found.scope.clone(),
@@ -245,18 +247,18 @@ fn tokens(openid: &str, scope: &str, access: &str, refresh: &str) -> Value {
 }
 
 /// `/sns/oauth2/refresh_token`.
-pub(crate) fn refresh_token(books: &mut Books, query: &str) -> Value {
-    let given = fields(query);
+pub(crate) fn refresh_token(app: Option<&Credentials>, books: &mut Books, given: &Fields) -> Value {
     let field = |name: &str| given.get(name).map_or("", String::as_str);
-    if field("appid") != books.appid {
+    let Some(app) = app else {
         return refused(40013, "invalid appid");
-    }
+    };
     if field("grant_type") != "refresh_token" {
         return refused(40002, "invalid grant_type");
     }
     let refresh = field("refresh_token").to_owned();
     let now = books.now();
-    let Some(grant) = books.refresh.get(&refresh).cloned() else {
+    let grant = books.refresh.get(&refresh).cloned();
+    let Some(grant) = grant.filter(|grant| grant.appid == app.appid) else {
         return refused(40030, "invalid refresh_token");
     };
     if now - grant.at > REFRESH_MS {
@@ -264,6 +266,7 @@ pub(crate) fn refresh_token(books: &mut Books, query: &str) -> Value {
     }
     let access = random_text(48);
     books.record(Record::Tokens {
+        appid: grant.appid.clone(),
         code: None,
         openid: grant.openid.clone(),
         scope: grant.scope.clone(),
@@ -274,8 +277,7 @@ pub(crate) fn refresh_token(books: &mut Books, query: &str) -> Value {
     tokens(&grant.openid, &grant.scope, &access, &refresh)
 }
 
-fn granted(books: &Books, query: &str) -> Result<Grant, Value> {
-    let given = fields(query);
+fn granted(books: &Books, given: &Fields) -> Result<Grant, Value> {
     let field = |name: &str| given.get(name).map_or("", String::as_str);
     if field("access_token").is_empty() {
         return Err(refused(41001, "access_token missing"));
@@ -292,13 +294,13 @@ fn granted(books: &Books, query: &str) -> Result<Grant, Value> {
 }
 
 /// `/sns/auth`.
-pub(crate) fn auth(books: &Books, query: &str) -> Value {
-    granted(books, query).map_or_else(|error| error, |_| json!({ "errcode": 0, "errmsg": "ok" }))
+pub(crate) fn auth(books: &Books, given: &Fields) -> Value {
+    granted(books, given).map_or_else(|error| error, |_| json!({ "errcode": 0, "errmsg": "ok" }))
 }
 
 /// `/sns/userinfo`.
-pub(crate) fn userinfo(books: &Books, query: &str) -> Value {
-    match granted(books, query) {
+pub(crate) fn userinfo(books: &Books, given: &Fields) -> Value {
+    match granted(books, given) {
         Err(error) => error,
         Ok(grant) if !grant.scope.contains("snsapi_userinfo") => refused(48001, "api unauthorized"),
         Ok(grant) => json!({

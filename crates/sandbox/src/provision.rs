@@ -1,9 +1,11 @@
-//! One merchant and one app, made on first use and kept.
+//! Merchants, each with an app of its own, made on first use and kept.
+//!
+//! The first is in `provision.json`, the second in `provision-2.json`, and so on.
 
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rcgen::{
@@ -134,6 +136,16 @@ pub(crate) fn make_between(common_name: &str, valid: Option<(i64, i64)>) -> anyh
     })
 }
 
+/// So many merchants are enough for a test.
+const MERCHANTS_MAX: usize = 99;
+
+fn file_of(dir: &Path, no: usize) -> PathBuf {
+    dir.join(match no {
+        1 => "provision.json".to_owned(),
+        no => format!("provision-{no}.json"),
+    })
+}
+
 impl Provision {
     fn generate() -> anyhow::Result<Provision> {
         let merchant = make("1900000109")?;
@@ -166,10 +178,23 @@ impl Provision {
         })
     }
 
-    /// Reads what is in the directory, or makes it.
-    pub(crate) fn load_or_generate(dir: &Path) -> anyhow::Result<Provision> {
+    /// Reads those that are in the directory, by their numbers.
+    pub(crate) fn load_all(dir: &Path) -> anyhow::Result<Vec<Provision>> {
+        let there = (1..=MERCHANTS_MAX).take_while(|no| file_of(dir, *no).exists());
+        there.map(|no| Provision::load(dir, no)).collect()
+    }
+
+    /// Reads the one of that number, or makes it and those before it.
+    pub(crate) fn load(dir: &Path, no: usize) -> anyhow::Result<Provision> {
+        anyhow::ensure!(
+            (1..=MERCHANTS_MAX).contains(&no),
+            "a sandbox has at most {MERCHANTS_MAX} merchants, the first of which is number 1"
+        );
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let path = dir.join("provision.json");
+        if no > 1 && !file_of(dir, no - 1).exists() {
+            Provision::load(dir, no - 1)?;
+        }
+        let path = file_of(dir, no);
         if !path.exists() {
             let text = serde_json::to_vec_pretty(&Provision::generate()?)?;
             new_file(&path, &text)?;
@@ -217,12 +242,33 @@ pub(crate) fn private_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 impl Credentials {
-    /// Reads the credentials of the sandbox in a directory; makes them on first use.
+    /// Reads the credentials of the first merchant of the sandbox in a directory; makes them on
+    /// first use.
     ///
     /// # Errors
     /// When the directory can be neither read nor written.
     pub fn load(dir: &Path) -> anyhow::Result<Credentials> {
-        Ok(Provision::load_or_generate(dir)?.credentials)
+        Credentials::of(dir, 1)
+    }
+
+    /// The same of the merchant of that number, counted from 1. A sandbox that runs already knows
+    /// a new one as soon as it calls.
+    ///
+    /// # Errors
+    /// When the directory can be neither read nor written, or there are not so many merchants.
+    pub fn of(dir: &Path, no: usize) -> anyhow::Result<Credentials> {
+        Ok(Provision::load(dir, no)?.credentials)
+    }
+
+    /// The number of the merchant in the sandbox of a directory.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or has no such merchant.
+    pub fn number_of(dir: &Path, mchid: &str) -> anyhow::Result<usize> {
+        let all = Provision::load_all(dir)?;
+        let found = all.iter().position(|one| one.credentials.mchid == mchid);
+        let found = found.with_context(|| format!("this sandbox has no merchant {mchid}"))?;
+        Ok(found + 1)
     }
 
     /// Writes them as the files that clients of WeChat Pay read: `credentials.json`,

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::books::Outcome;
 use crate::faults::lot;
-use crate::server::World;
+use crate::kept::{Id, Outcome};
 use crate::transfer;
+use crate::world::World;
 
 /// Lets the user of a transfer do what they would, after a while.
-pub(crate) fn ask_user(world: &Arc<World>, number: String) {
+pub(crate) fn ask_user(world: &Arc<World>, id: Id) {
     let robot = world.robot();
-    let dice = lot("robot", robot.seed, &number);
+    let dice = lot("robot", robot.seed, &id.number);
     let confirm = u64::from(robot.confirm_per_mille);
     let refuse = confirm + u64::from(robot.refuse_per_mille);
     if dice >= refuse {
@@ -23,7 +23,7 @@ pub(crate) fn ask_user(world: &Arc<World>, number: String) {
         let promise = {
             let mut books = world.books();
             // Somebody cancelled it, or it expired: there is nothing to confirm any more.
-            let _ = transfer::confirm(&mut books, &number, receives);
+            let _ = transfer::confirm(&mut books, &id, receives);
             books.promise()
         };
         if let Some(promise) = promise
@@ -35,7 +35,7 @@ pub(crate) fn ask_user(world: &Arc<World>, number: String) {
 }
 
 /// Cancels take effect a moment after they were accepted.
-pub(crate) fn finish_cancel(world: &Arc<World>, number: String) {
+pub(crate) fn finish_cancel(world: &Arc<World>, id: Id) {
     let world = Arc::clone(world);
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -43,10 +43,10 @@ pub(crate) fn finish_cancel(world: &Arc<World>, number: String) {
             let mut books = world.books();
             let cancelling = books
                 .transfers
-                .get(&number)
+                .get(&id)
                 .is_some_and(|transfer| transfer.outcome == Outcome::Canceling);
             if cancelling {
-                books.advance(&number, Outcome::Cancelled);
+                books.advance(&id, Outcome::Cancelled);
             }
         }
         world.wake_notifier();

@@ -1,9 +1,8 @@
 //! The running sandbox: routes, shared state, and its life from start to stop.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,111 +13,25 @@ use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use http_body_util::Full;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::auth::{Incoming, Refused, Signing, answer, check};
 use crate::books::Books;
-use crate::certs::{self, Certs};
-use crate::crypto::PrivateKey;
-use crate::faults::{Fault, Faults};
-use crate::journal::{Journal, Record};
+use crate::certs;
+use crate::faults::Fault;
+use crate::journal::Journal;
+use crate::kept::Id;
 use crate::provision::{Credentials, Provision};
 use crate::robot::{ask_user, finish_cancel};
-use crate::settings::{Robot, Settings};
+use crate::settings::Settings;
+use crate::world::{Member, World};
 use crate::{admin, bill, notify, oauth, transfer};
 
 /// The largest request, in bytes.
 const BODY_MAX: usize = 1_048_576;
-
-/// Everything that requests share.
-#[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) settings: Settings,
-    pub(crate) provision: Arc<Provision>,
-    pub(crate) url: String,
-    pub(crate) public_key: PrivateKey,
-    pub(crate) client: Client<HttpConnector, Full<bytes::Bytes>>,
-    certs: Mutex<Certs>,
-    books: Mutex<Books>,
-    faults: Mutex<Faults>,
-    robot: Mutex<Robot>,
-    under_way: Mutex<BTreeSet<u64>>,
-    /// Whether the last create was to be answered by the public key; notifications follow.
-    by_public_key: Mutex<bool>,
-    wake: Notify,
-}
-
-impl std::fmt::Debug for Provision {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.credentials.fmt(f)
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl World {
-    /// The books; never held over a wait.
-    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
-        lock(&self.books)
-    }
-
-    /// The certificates; never held over a wait.
-    pub(crate) fn certs(&self) -> MutexGuard<'_, Certs> {
-        lock(&self.certs)
-    }
-
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        lock(&self.faults)
-    }
-
-    pub(crate) fn robot(&self) -> Robot {
-        *lock(&self.robot)
-    }
-
-    pub(crate) fn set_robot(&self, robot: Robot) {
-        *lock(&self.robot) = robot;
-    }
-
-    pub(crate) fn under_way(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        lock(&self.under_way)
-    }
-
-    pub(crate) fn notices_by_public_key(&self) -> bool {
-        *lock(&self.by_public_key)
-    }
-
-    pub(crate) fn wake_notifier(&self) {
-        self.wake.notify_one();
-    }
-
-    pub(crate) async fn notified(&self) {
-        self.wake.notified().await;
-    }
-
-    /// Moves the business clock and lets happen what became due.
-    pub(crate) async fn advance_ms(&self, ms: i64) {
-        let promise = {
-            let mut books = self.books();
-            let offset_ms = books.offset_ms + ms;
-            books.record(Record::Clock { offset_ms });
-            transfer::close_due(&mut books);
-            books.promise()
-        };
-        if let Some(promise) = promise {
-            let _ = promise.kept().await;
-        }
-        self.wake_notifier();
-    }
-}
 
 /// A running sandbox. It goes on until [`Sandbox::stop`] or the end of the process.
 #[derive(Debug)]
@@ -135,20 +48,25 @@ impl Sandbox {
     /// # Errors
     /// When the directory or the address cannot be used.
     pub async fn start(settings: Settings) -> anyhow::Result<Sandbox> {
-        let provision = Arc::new(Provision::load_or_generate(&settings.data)?);
+        let first = Arc::new(Member::open(&settings, 1)?);
+        let there = Provision::load_all(&settings.data)?.len();
+        let mut members = vec![Arc::clone(&first)];
+        for no in 2..=there.max(settings.merchants) {
+            members.push(Arc::new(Member::open(&settings, no)?));
+        }
         let (journal, records) = Journal::open(&settings.data.join("journal.jsonl"))?;
-        let fresh = records.is_empty();
-        let credentials = &provision.credentials;
-        let names = (credentials.appid.clone(), credentials.mchid.clone());
-        let mut books = Books::new(names, settings.booking, journal, records);
-        if fresh && settings.first_top_up_fen > 0 {
-            let voucher = "TOPUP00000001".to_owned();
-            books.book(
-                true,
-                settings.first_top_up_fen,
-                "充值",
-                (voucher.clone(), voucher),
-            );
+        let names = |member: &Arc<Member>| {
+            let credentials = member.credentials();
+            (credentials.appid.clone(), credentials.mchid.clone())
+        };
+        let names: Vec<(String, String)> = members.iter().map(names).collect();
+        let used = !records.is_empty();
+        let mut books = Books::new(&names, settings.booking, journal, records);
+        for (no, (_, mchid)) in names.iter().enumerate() {
+            let had_money = !books.account(mchid).flow.is_empty() || (no == 0 && used);
+            if settings.first_top_up_fen > 0 && !had_money {
+                books.top_up(mchid, settings.first_top_up_fen);
+            }
         }
         let cancelling = transfer::go_on(&mut books);
         transfer::close_due(&mut books);
@@ -156,33 +74,17 @@ impl Sandbox {
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let addr = listener.local_addr()?;
-        let world = Arc::new(World {
-            url: format!("http://{addr}"),
-            certs: Mutex::new(Certs::open(&settings.data, &provision)?),
-            public_key: PrivateKey::from_pem(&provision.public_key_private_pem)?,
-            client: Client::builder(TokioExecutor::new())
-                .pool_max_idle_per_host(32)
-                .build_http(),
-            robot: Mutex::new(settings.robot),
-            settings,
-            provision,
-            books: Mutex::new(books),
-            faults: Mutex::default(),
-            under_way: Mutex::default(),
-            by_public_key: Mutex::new(true),
-            wake: Notify::new(),
-        });
-        let waiting: Vec<String> = world
+        let url = format!("http://{addr}");
+        let world = Arc::new(World::new(settings, url, (first, members), books));
+        let waiting: Vec<Id> = world
             .books()
             .waiting
             .iter()
-            .map(|(_, number)| number.clone())
+            .map(|(_, id)| id.clone())
             .collect();
-        waiting
-            .into_iter()
-            .for_each(|number| ask_user(&world, number));
-        for number in cancelling {
-            finish_cancel(&world, number);
+        waiting.into_iter().for_each(|id| ask_user(&world, id));
+        for id in cancelling {
+            finish_cancel(&world, id);
         }
         let (stop, stopped) = watch::channel(false);
         let tasks = vec![
@@ -210,10 +112,18 @@ impl Sandbox {
         self.world.url.clone()
     }
 
-    /// What a client needs.
+    /// What a client of the first merchant needs.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
-        &self.world.provision.credentials
+        self.world.first.credentials()
+    }
+
+    /// The numbers of all merchants, the first one first.
+    #[must_use]
+    pub fn mchids(&self) -> Vec<String> {
+        let members = self.world.members();
+        let mchids = members.iter().map(|member| member.mchid().to_owned());
+        mchids.collect()
     }
 
     /// Moves the business clock ahead; what became due happens.
@@ -280,11 +190,17 @@ fn routes(world: Arc<World>) -> Router {
             &format!("{TRANSFERS}/out-bill-no/{{number}}/cancel"),
             post(v3),
         )
+        .route("/v3/merchant/fund/balance/{account}", get(v3))
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
         .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
         .route("/_sandbox/users", get(admin::users).post(admin::put_user))
         .route("/_sandbox/top-up", post(admin::top_up))
+        .route(
+            "/_sandbox/merchants",
+            get(admin::merchants).post(admin::make_merchant),
+        )
+        .route("/_sandbox/bindings", post(admin::bind))
         .route("/_sandbox/books", get(admin::summary))
         .route("/_sandbox/transfers", get(admin::transfers))
         .route("/_sandbox/transfers/{number}/{deed}", post(admin::confirm))
@@ -307,7 +223,7 @@ fn routes(world: Arc<World>) -> Router {
 async fn unknown(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap) -> Response {
     let words = format!("没有该接口：{}", uri.path());
     answer(
-        &world,
+        &world.claimed(&headers),
         &headers,
         Err(Refused::new(404, "RESOURCE_NOT_EXISTS", words)),
         Signing::Right,
@@ -319,14 +235,12 @@ fn path_of(uri: &Uri) -> &str {
 }
 
 async fn authorize(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap) -> Response {
+    let given = oauth::fields(uri.query().unwrap_or_default());
+    // An app that was made since counts from now on.
+    let _ = world.owner_of(given.get("appid").map_or("", String::as_str));
     let (response, promise) = {
         let mut books = world.books();
-        let page = oauth::page(
-            &world,
-            &mut books,
-            uri.query().unwrap_or_default(),
-            &headers,
-        );
+        let page = oauth::page(&mut books, &given, &headers);
         (page, books.promise())
     };
     if let Some(promise) = promise {
@@ -337,14 +251,16 @@ async fn authorize(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap
 
 /// Every answer has status 200 and says `text/plain`.
 async fn sns(State(world): State<Arc<World>>, Path(call): Path<String>, uri: Uri) -> Response {
-    let query = uri.query().unwrap_or_default();
+    let given = oauth::fields(uri.query().unwrap_or_default());
+    let owner = world.owner_of(given.get("appid").map_or("", String::as_str));
+    let app = owner.as_ref().map(|owner| owner.credentials());
     let (value, promise) = {
         let mut books = world.books();
         let value = match call.as_str() {
-            "oauth2/access_token" => oauth::access_token(&world, &mut books, query),
-            "oauth2/refresh_token" => oauth::refresh_token(&mut books, query),
-            "auth" => oauth::auth(&books, query),
-            "userinfo" => oauth::userinfo(&books, query),
+            "oauth2/access_token" => oauth::access_token(app, &mut books, &given),
+            "oauth2/refresh_token" => oauth::refresh_token(app, &mut books, &given),
+            "auth" => oauth::auth(&books, &given),
+            "userinfo" => oauth::userinfo(&books, &given),
             _ => return StatusCode::NOT_FOUND.into_response(),
         };
         (value, books.promise())
@@ -372,8 +288,9 @@ async fn create(
         headers: &headers,
         body: &body,
     };
-    if let Err(refused) = check(&world, request) {
-        return answer(&world, &headers, Err(refused), Signing::Right);
+    let member = world.claimed(&headers);
+    if let Err(refused) = check(&member, request) {
+        return answer(&member, &headers, Err(refused), Signing::Right);
     }
     let wanted: Value = serde_json::from_slice(&body).unwrap_or_default();
     let number = wanted["out_bill_no"]
@@ -382,13 +299,14 @@ async fn create(
         .to_owned();
     let strikes = |fault| world.faults().strikes(fault, &number);
     if let Some(refused) = refused_before(&world, &number) {
-        return answer(&world, &headers, Err(refused), Signing::Right);
+        return answer(&member, &headers, Err(refused), Signing::Right);
     }
-    *lock(&world.by_public_key) = crate::auth::wants_public_key(&world, &headers);
+    member.answer_by(crate::auth::wants_public_key(&member, &headers));
+    let id = Id::new(member.mchid(), &number);
     let (result, fresh, promise) = {
         let mut books = world.books();
-        let known = books.transfers.contains_key(&number);
-        let result = transfer::create(&world, &mut books, &body);
+        let known = books.transfers.contains_key(&id);
+        let result = transfer::create(&world, &member, &mut books, &body);
         (result, !known, books.promise())
     };
     let kept = match promise {
@@ -396,10 +314,10 @@ async fn create(
         None => Ok(()),
     };
     if kept.is_err() {
-        return answer(&world, &headers, Err(system_error()), Signing::Right);
+        return answer(&member, &headers, Err(system_error()), Signing::Right);
     }
     if result.is_ok() && fresh {
-        ask_user(&world, number.clone());
+        ask_user(&world, id);
         world.wake_notifier();
     }
     if strikes(Fault::SlowAnswer) {
@@ -411,7 +329,7 @@ async fn create(
     if result.is_ok()
         && let Some(refused) = denied_after(&world, &number)
     {
-        return answer(&world, &headers, Err(refused), Signing::Right);
+        return answer(&member, &headers, Err(refused), Signing::Right);
     }
     let signing = if strikes(Fault::UnknownKey) {
         Signing::UnknownKey
@@ -420,7 +338,7 @@ async fn create(
     } else {
         Signing::Right
     };
-    answer(&world, &headers, result, signing)
+    answer(&member, &headers, result, signing)
 }
 
 fn system_error() -> Refused {
@@ -497,12 +415,13 @@ async fn v3(
         headers: &headers,
         body: &body,
     };
+    let member = world.claimed(&headers);
     let blind = blind_query(&world, &method, path);
-    let (result, promise) = match check(&world, request).and(blind) {
+    let (result, promise) = match check(&member, request).and(blind) {
         Err(refused) => (Err(refused), None),
         Ok(()) => {
             let mut books = world.books();
-            let result = call(&world, &mut books, &uri);
+            let result = call(&world, &member, &mut books, &uri);
             (result, books.promise())
         }
     };
@@ -511,12 +430,12 @@ async fn v3(
     }
     if let (Ok(value), true) = (&result, path.ends_with("/cancel")) {
         let number = value["out_bill_no"].as_str().unwrap_or_default();
-        finish_cancel(&world, number.to_owned());
+        finish_cancel(&world, Id::new(member.mchid(), number));
         if world.faults().strikes(Fault::CancelLost, number) {
             return lost();
         }
     }
-    answer(&world, &headers, result, Signing::Right)
+    answer(&member, &headers, result, Signing::Right)
 }
 
 /// Why a question about a transfer is not answered truly, if it is not. What happens to so many of
@@ -537,20 +456,25 @@ fn blind_query(world: &World, method: &Method, path: &str) -> Result<(), Refused
     }
 }
 
-fn call(world: &World, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
+fn call(world: &World, member: &Member, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
     let path = uri.path();
     let query = uri.query().unwrap_or_default();
     if path == "/v3/certificates" {
-        let key = &world.provision.credentials.apiv3_key;
-        return world.certs().list(key);
+        return member.certs().list(&member.credentials().apiv3_key);
     }
     if path == "/v3/bill/fundflowbill" {
-        return bill::apply(world, books, query);
+        return bill::apply(world, member, books, query);
+    }
+    if let Some(account) = path.strip_prefix("/v3/merchant/fund/balance/") {
+        return bill::balance(member, books, account);
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
-        [.., number, "cancel"] => transfer::cancel(books, number),
-        [.., kind, number] => transfer::query(books, number, *kind == "transfer-bill-no"),
+        [.., number, "cancel"] => transfer::cancel(books, &Id::new(member.mchid(), number)),
+        [.., kind, number] => {
+            let id = Id::new(member.mchid(), number);
+            transfer::query(books, id, *kind == "transfer-bill-no")
+        }
         _ => Err(Refused::new(404, "RESOURCE_NOT_EXISTS", "没有该接口")),
     }
 }
@@ -567,10 +491,12 @@ async fn download(
         headers: &headers,
         body: b"",
     };
-    let file = check(&world, request)
-        .and_then(|()| bill::download(&world, &world.books(), uri.query().unwrap_or_default()));
+    let member = world.claimed(&headers);
+    let query = uri.query().unwrap_or_default();
+    let file =
+        check(&member, request).and_then(|()| bill::download(&member, &world.books(), query));
     match file {
         Ok(file) => ([(header::CONTENT_TYPE, "text/plain")], file).into_response(),
-        Err(refused) => answer(&world, &headers, Err(refused), Signing::Right),
+        Err(refused) => answer(&member, &headers, Err(refused), Signing::Right),
     }
 }

@@ -42,7 +42,9 @@ pub struct Settings {
     pub booking: Booking,
     /// What users do.
     pub robot: Robot,
-    /// The first top-up of the merchant's account, in fen.
+    /// How many merchants there are at least, each with an app of its own.
+    pub merchants: usize,
+    /// The first top-up of each merchant's account, in fen.
     pub first_top_up_fen: i64,
     /// The largest single transfer, in fen.
     pub single_max_fen: i64,
@@ -55,6 +57,7 @@ impl Default for Settings {
             data: PathBuf::from("sandbox"),
             booking: Booking::default(),
             robot: Robot::default(),
+            merchants: 1,
             first_top_up_fen: 1_000_000_000,
             single_max_fen: 20_000,
         }

@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::auth::Refused;
-use crate::books::{Books, DAY_MS, Outcome, Transfer, rfc3339};
+use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
-use crate::server::World;
+use crate::kept::{Id, Outcome, Transfer};
+use crate::world::{Member, World};
 
 /// Scenes with the reports that each needs, exactly.
 const SCENES: [(&str, &[&str]); 8] = [
@@ -157,7 +158,7 @@ fn check_scene(create: &Create) -> Result<(), Refused> {
     Ok(())
 }
 
-fn real_name(world: &World, create: &Create) -> Result<Option<String>, Refused> {
+fn real_name(member: &Member, create: &Create) -> Result<Option<String>, Refused> {
     let Some(sealed) = &create.user_name else {
         return if create.transfer_amount >= NAME_REQUIRED_FROM {
             Err(missing("user_name", "收款用户姓名"))
@@ -171,32 +172,39 @@ fn real_name(world: &World, create: &Create) -> Result<Option<String>, Refused> 
             "转账金额低于0.3元时不允许填写收款用户姓名",
         ));
     }
-    let opened = world
+    let opened = member
         .certs()
         .decrypt(sealed)
-        .or_else(|| world.public_key.decrypt(sealed));
+        .or_else(|| member.public_key.decrypt(sealed));
     opened
         .map(Some)
         .ok_or_else(|| Refused::field("user_name", "敏感字段解密失败"))
 }
 
 /// Accepts a transfer, or answers how one of that number stands.
-pub(crate) fn create(world: &World, books: &mut Books, body: &[u8]) -> Result<Value, Refused> {
+pub(crate) fn create(
+    world: &World,
+    member: &Member,
+    books: &mut Books,
+    body: &[u8],
+) -> Result<Value, Refused> {
     let create = read(body)?;
     check_scene(&create)?;
-    let user_name = real_name(world, &create)?;
-    if create.appid != books.appid {
-        return Err(Refused::invalid("商户号和appid没有绑定关系"));
+    let user_name = real_name(member, &create)?;
+    let mchid = member.mchid();
+    let binding = (mchid.to_owned(), create.appid.clone());
+    if !books.bindings.contains(&binding) {
+        let words = "商户号和appid没有绑定关系";
+        return Err(Refused::new(400, "APPID_MCHID_NOT_MATCH", words));
     }
     if create.transfer_amount < AMOUNT_MIN || create.transfer_amount > world.settings.single_max_fen
     {
         return Err(Refused::invalid("超过单笔转账上下限，核实产品设置是否准确"));
     }
-    let Some(person) = books
-        .openids
-        .get(&create.openid)
-        .and_then(|name| books.people.get(name))
-    else {
+    // An openid is one app's word for a person.
+    let owner = books.openids.get(&create.openid);
+    let owner = owner.filter(|(appid, _)| *appid == create.appid);
+    let Some(person) = owner.and_then(|(_, name)| books.people.get(name)) else {
         return Err(Refused::invalid(
             "Openid格式错误或者不属于商家公众账号，请检查",
         ));
@@ -206,18 +214,18 @@ pub(crate) fn create(world: &World, books: &mut Books, body: &[u8]) -> Result<Va
         _ => false,
     };
     let frozen = person.frozen;
-    let transfer = transfer(books, create, user_name);
-    if let Some(known) = books.transfers.get(&transfer.out_bill_no) {
+    let transfer = transfer(books, mchid, create, user_name);
+    let id = transfer.id();
+    if let Some(known) = books.transfers.get(&id) {
         return if same(known, &transfer) {
             Ok(accepted(known))
         } else {
             Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"))
         };
     }
-    if transfer.amount > books.free_balance() {
+    if transfer.amount > books.free_balance(mchid) {
         return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
     }
-    let number = transfer.out_bill_no.clone();
     books.record(crate::journal::Record::Created {
         transfer: Box::new(transfer),
     });
@@ -232,23 +240,22 @@ pub(crate) fn create(world: &World, books: &mut Books, body: &[u8]) -> Result<Va
     } else {
         Outcome::WaitUserConfirm
     };
-    books.advance(&number, outcome);
-    Ok(books
-        .transfers
-        .get(&number)
-        .map(accepted)
-        .unwrap_or_default())
+    books.advance(&id, outcome);
+    Ok(books.transfers.get(&id).map(accepted).unwrap_or_default())
 }
 
-fn transfer(books: &Books, create: Create, user_name: Option<String>) -> Transfer {
+fn transfer(books: &Books, mchid: &str, create: Create, user_name: Option<String>) -> Transfer {
     let now = books.now();
-    let digest = hex(&sha256(create.out_bill_no.as_bytes()));
+    let digest = hex(&sha256(
+        format!("{mchid}/{}", create.out_bill_no).as_bytes(),
+    ));
     let digits: String = digest
         .bytes()
         .map(|byte| char::from(b'0' + byte % 10))
         .collect();
     let infos = create.transfer_scene_report_infos.into_iter();
     Transfer {
+        mchid: mchid.to_owned(),
         transfer_bill_no: format!("1330{}", &digits[..30]),
         out_bill_no: create.out_bill_no,
         appid: create.appid,
@@ -295,9 +302,9 @@ fn accepted(transfer: &Transfer) -> Value {
 }
 
 /// What a query answers.
-pub(crate) fn shown(books: &Books, transfer: &Transfer) -> Value {
+pub(crate) fn shown(transfer: &Transfer) -> Value {
     let mut answer = json!({
-        "mch_id": books.mchid,
+        "mch_id": transfer.mchid,
         "out_bill_no": transfer.out_bill_no,
         "transfer_bill_no": transfer.transfer_bill_no,
         "appid": transfer.appid,
@@ -316,36 +323,36 @@ pub(crate) fn shown(books: &Books, transfer: &Transfer) -> Value {
     answer
 }
 
-/// How a transfer stands; `ours` is WeChat's number and not the merchant's.
-pub(crate) fn query(books: &Books, number: &str, ours: bool) -> Result<Value, Refused> {
-    let number = if ours {
-        books.by_bill_no.get(number).map_or(number, String::as_str)
-    } else {
-        number
+/// How a transfer of the merchant stands; `theirs` says that the number is WeChat's and not the
+/// merchant's. Another merchant's number is one that does not exist.
+pub(crate) fn query(books: &Books, id: Id, theirs: bool) -> Result<Value, Refused> {
+    let id = match books.by_bill_no.get(&id).filter(|_| theirs) {
+        Some(number) => Id::new(&id.mchid, number),
+        None => id,
     };
-    let found = books.transfers.get(number);
+    let found = books.transfers.get(&id);
     let found = found.filter(|transfer| books.now() - transfer.created_at <= 30 * DAY_MS);
     found
-        .map(|transfer| shown(books, transfer))
+        .map(shown)
         .ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))
 }
 
 /// Cancels a transfer whose user has not confirmed.
-pub(crate) fn cancel(books: &mut Books, number: &str) -> Result<Value, Refused> {
+pub(crate) fn cancel(books: &mut Books, id: &Id) -> Result<Value, Refused> {
     let transfer = books
         .transfers
-        .get(number)
+        .get(id)
         .ok_or_else(|| Refused::invalid("单号错误，请检查"))?;
     match transfer.outcome {
         Outcome::WaitUserConfirm | Outcome::Accepted => {
-            books.advance(number, Outcome::Canceling);
+            books.advance(id, Outcome::Canceling);
         }
         Outcome::Canceling | Outcome::Cancelled => {}
         Outcome::Transfering | Outcome::Success | Outcome::Fail { .. } => {
             return Err(Refused::invalid("当前状态不支持撤销"));
         }
     }
-    let transfer = books.transfers.get(number);
+    let transfer = books.transfers.get(id);
     Ok(transfer.map_or(Value::Null, |transfer| {
         json!({
             "out_bill_no": transfer.out_bill_no,
@@ -357,13 +364,13 @@ pub(crate) fn cancel(books: &mut Books, number: &str) -> Result<Value, Refused> 
 }
 
 /// The user confirms on the phone; a wallet that may not receive lets it fail.
-pub(crate) fn confirm(books: &mut Books, number: &str, receives: bool) -> Result<(), Refused> {
-    let transfer = books.transfers.get(number);
+pub(crate) fn confirm(books: &mut Books, id: &Id, receives: bool) -> Result<(), Refused> {
+    let transfer = books.transfers.get(id);
     let transfer = transfer.ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))?;
     if transfer.outcome != Outcome::WaitUserConfirm {
         return Err(Refused::invalid("当前状态不支持确认收款"));
     }
-    books.advance(number, Outcome::Transfering);
+    books.advance(id, Outcome::Transfering);
     let outcome = if receives {
         Outcome::Success
     } else {
@@ -371,23 +378,23 @@ pub(crate) fn confirm(books: &mut Books, number: &str, receives: bool) -> Result
             reason: "REAL_NAME_CHECK_FAIL".into(),
         }
     };
-    books.advance(number, outcome);
+    books.advance(id, outcome);
     Ok(())
 }
 
 /// Goes on with what a sandbox that was killed was about to do. Answers what is being cancelled.
-pub(crate) fn go_on(books: &mut Books) -> Vec<String> {
+pub(crate) fn go_on(books: &mut Books) -> Vec<Id> {
     let mut cancelling = Vec::new();
-    let open: Vec<(String, Outcome)> = books
+    let open: Vec<(Id, Outcome)> = books
         .transfers
         .iter()
-        .map(|(number, transfer)| (number.clone(), transfer.outcome.clone()))
+        .map(|(id, transfer)| (id.clone(), transfer.outcome.clone()))
         .collect();
-    for (number, outcome) in open {
+    for (id, outcome) in open {
         match outcome {
-            Outcome::Accepted => books.advance(&number, Outcome::WaitUserConfirm),
-            Outcome::Transfering => books.advance(&number, Outcome::Success),
-            Outcome::Canceling => cancelling.push(number),
+            Outcome::Accepted => books.advance(&id, Outcome::WaitUserConfirm),
+            Outcome::Transfering => books.advance(&id, Outcome::Success),
+            Outcome::Canceling => cancelling.push(id),
             Outcome::WaitUserConfirm
             | Outcome::Success
             | Outcome::Fail { .. }
@@ -400,15 +407,15 @@ pub(crate) fn go_on(books: &mut Books) -> Vec<String> {
 /// Ends what waits for a day, and what is being cancelled.
 pub(crate) fn close_due(books: &mut Books) {
     let now = books.now();
-    let due: Vec<String> = books
+    let due: Vec<Id> = books
         .waiting
         .iter()
         .take_while(|(created_at, _)| now - created_at >= DAY_MS)
-        .map(|(_, number)| number.clone())
+        .map(|(_, id)| id.clone())
         .collect();
-    for number in due {
+    for id in due {
         books.advance(
-            &number,
+            &id,
             Outcome::Fail {
                 reason: "OVERDUE_CLOSE".into(),
             },

@@ -40,7 +40,7 @@ impl IdentityProvider for SimIdentity {
         format!("{redirect_uri}?state={state}")
     }
 
-    async fn redeem(&self, code: &str) -> Result<Identity, IdentityFault> {
+    async fn redeem(&self, _app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
         self.scene.moment(self.process).await;
         let wallet = code.rsplit_once('#').map_or(code, |(wallet, _)| wallet);
         let openid =
@@ -55,11 +55,11 @@ impl IdentityProvider for SimIdentity {
         })
     }
 
-    async fn refresh(&self, _tokens: &Sealed) -> Result<Identity, IdentityFault> {
+    async fn refresh(&self, _app: &AppId, _tokens: &Sealed) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nobody asks here".into()))
     }
 
-    async fn check(&self, _tokens: &Sealed) -> Result<bool, IdentityFault> {
+    async fn check(&self, _app: &AppId, _tokens: &Sealed) -> Result<bool, IdentityFault> {
         Ok(true)
     }
 }

@@ -292,11 +292,11 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
 
     async fn paid_on(
         &self,
-        date: BusinessDate,
+        of: (MerchantNo, BusinessDate),
         after: Option<PayoutId>,
         limit: u32,
     ) -> Result<Vec<PayoutId>, Fault> {
-        self.look(|store| async move { store.paid_on(date, after, limit).await })
+        self.look(|store| async move { store.paid_on(of, after, limit).await })
             .await
     }
 

@@ -1,2 +1,3 @@
-SELECT payout FROM payouts WHERE paid_on = ?1 AND (?2 IS NULL OR payout > ?2)
-ORDER BY payout LIMIT ?3
+SELECT payout FROM payouts
+WHERE paid_on = ?1 AND merchant_no = ?2 AND (?3 IS NULL OR payout > ?3)
+ORDER BY payout LIMIT ?4

@@ -79,7 +79,6 @@ pub(crate) struct Chunk {
     cooling: BTreeMap<(u8, BusinessDate), i64>,
     /// The entry up to which its row holds.
     stored_to: u64,
-    dirty: bool,
 }
 
 impl Chunk {
@@ -89,7 +88,6 @@ impl Chunk {
             kind_days: BTreeMap::new(),
             cooling: BTreeMap::new(),
             stored_to: 0,
-            dirty: false,
         }
     }
 
@@ -192,10 +190,20 @@ impl StoredChunk {
     }
 }
 
+/// The place of a chunk, with what is asked of it most.
+#[derive(Debug, Default)]
+struct Slot {
+    chunk: Option<Box<Chunk>>,
+    /// Whether its row does not have all of it.
+    dirty: bool,
+    /// Whether any of its users may have money that cools off.
+    cools: bool,
+}
+
 /// Every account that was looked at since the file was opened.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts {
-    chunks: Vec<Option<Box<Chunk>>>,
+    chunks: Vec<Slot>,
     /// The chunk that is looked at next for carrying to its row.
     turn: usize,
     /// The number of the entry at which this turn of all chunks began.
@@ -232,24 +240,44 @@ impl Accounts {
         let Some((number, _)) = place(user) else {
             return Ok(());
         };
-        if self.chunks.get(number).is_some_and(Option::is_some) {
+        if self
+            .chunks
+            .get(number)
+            .is_some_and(|slot| slot.chunk.is_some())
+        {
             return Ok(());
         }
         if self.chunks.len() <= number {
-            self.chunks.resize_with(number + 1, || None);
+            self.chunks.resize_with(number + 1, Slot::default);
         }
-        self.chunks[number] = Some(Box::new(read(connection, number)?));
+        let chunk = Box::new(read(connection, number)?);
+        self.chunks[number] = Slot {
+            cools: !chunk.cooling.is_empty(),
+            chunk: Some(chunk),
+            dirty: false,
+        };
         Ok(())
     }
 
     fn chunk(&self, user: UserNo) -> Option<(&Chunk, u8)> {
         let (number, place) = place(user)?;
-        Some((self.chunks.get(number)?.as_deref()?, place))
+        Some((self.chunks.get(number)?.chunk.as_deref()?, place))
     }
 
+    /// The chunk of a user, to be changed.
     fn chunk_mut(&mut self, user: UserNo) -> Option<(&mut Chunk, u8)> {
         let (number, place) = place(user)?;
-        Some((self.chunks.get_mut(number)?.as_deref_mut()?, place))
+        let slot = self.chunks.get_mut(number)?;
+        slot.dirty = true;
+        Some((slot.chunk.as_deref_mut()?, place))
+    }
+
+    /// What cools off of a user, to be changed.
+    fn cooling_mut(&mut self, user: UserNo, day: BusinessDate) -> Option<&mut i64> {
+        let (number, _) = place(user)?;
+        self.chunks.get_mut(number)?.cools = true;
+        let (chunk, place) = self.chunk_mut(user)?;
+        Some(chunk.cooling.entry((place, day)).or_default())
     }
 
     /// How many users the chunks have room for.
@@ -268,7 +296,6 @@ impl Accounts {
     /// A user's accounts, to be changed by an entry.
     pub(crate) fn get_mut(&mut self, user: UserNo) -> Option<&mut Account> {
         let (chunk, place) = self.chunk_mut(user)?;
-        chunk.dirty = true;
         chunk.accounts.get_mut(usize::from(place))
     }
 
@@ -280,12 +307,21 @@ impl Accounts {
 
     /// What the rules look at.
     pub(crate) fn purse(&self, user: UserNo, today: BusinessDate) -> Purse {
-        let Some((chunk, place)) = self.chunk(user) else {
+        let found = place(user).and_then(|(number, place)| Some((self.chunks.get(number)?, place)));
+        let Some((
+            Slot {
+                chunk: Some(chunk),
+                cools,
+                ..
+            },
+            place,
+        )) = found
+        else {
             return Purse::default();
         };
         let account = &chunk.accounts[usize::from(place)];
         let mut cooling = Micros::ZERO;
-        if !chunk.cooling.is_empty() {
+        if *cools {
             for (_, amount) in cooling_of(chunk, place, today) {
                 cooling = cooling.plus(amount).unwrap_or(BALANCE_MAX);
             }
@@ -310,18 +346,15 @@ impl Accounts {
 
     /// Changes what cools off until a day; never below zero.
     pub(crate) fn cool(&mut self, user: UserNo, day: BusinessDate, change: i64) {
-        if let Some((chunk, place)) = self.chunk_mut(user) {
-            let amount = chunk.cooling.entry((place, day)).or_default();
+        if let Some(amount) = self.cooling_mut(user, day) {
             *amount = amount.saturating_add(change).max(0);
-            chunk.dirty = true;
         }
     }
 
     /// Sets what cools off until a day.
     pub(crate) fn set_cooling(&mut self, user: UserNo, day: BusinessDate, amount: Micros) {
-        if let Some((chunk, place)) = self.chunk_mut(user) {
-            chunk.cooling.insert((place, day), amount.0);
-            chunk.dirty = true;
+        if let Some(cooling) = self.cooling_mut(user, day) {
+            *cooling = amount.0;
         }
     }
 
@@ -349,7 +382,6 @@ impl Accounts {
         let kind = u32::try_from(kind.0).unwrap_or(u32::MAX);
         if let Some((chunk, place)) = self.chunk_mut(user) {
             chunk.kind_days.insert((place, kind), totals);
-            chunk.dirty = true;
         }
     }
 
@@ -366,11 +398,11 @@ impl Accounts {
     /// Takes a chunk to its row, unless its row has all of it.
     fn store(&mut self, number: usize, last: u64) -> Option<StoredChunk> {
         let over = self.days.over();
-        let chunk = self.chunks.get_mut(number)?.as_mut()?;
-        if !chunk.dirty {
+        let slot = self.chunks.get_mut(number)?;
+        let chunk = slot.chunk.as_mut()?;
+        if !std::mem::take(&mut slot.dirty) {
             return None;
         }
-        chunk.dirty = false;
         chunk.stored_to = last;
         Some(StoredChunk {
             number: number as u64,

@@ -208,15 +208,14 @@ pub(crate) fn names(
 /// Payouts that were paid that day.
 pub(crate) fn paid_on(
     connection: &Connection,
-    date: i32,
+    (merchant, date): (MerchantNo, BusinessDate),
     after: Option<PayoutId>,
     limit: u32,
 ) -> Result<Vec<PayoutId>, Fault> {
     let after = after.map(|payout| payout.to_string());
     let mut query = cached(connection, sql!("paid_on"))?;
-    rows(&mut query, params![date, after, limit], |row| {
-        payout_id(&get::<String>(row, 0)?)
-    })
+    let values = params![date.0, merchant.0, after, limit];
+    rows(&mut query, values, |row| payout_id(&get::<String>(row, 0)?))
 }
 
 /// All API keys.

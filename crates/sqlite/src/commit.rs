@@ -6,7 +6,7 @@ use lingqian_core::link::{Link, LinkState};
 use lingqian_core::reconcile::{Bill, BookedLine, Break, Direction, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
-use lingqian_io::text::report_text;
+use lingqian_io::text::{apps_text, report_text};
 use rusqlite::{CachedStatement, Connection, Params, params};
 
 use crate::codec::{damaged, fault, first, get};
@@ -107,7 +107,7 @@ fn catalogue(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
             params![
                 merchant.no.0,
                 merchant.mchid.as_str(),
-                merchant.app.as_str(),
+                apps_text(&merchant.apps),
                 merchant.scene,
                 report_text(&merchant.scene_report),
                 merchant.remark,

@@ -8,23 +8,24 @@
 
 mod filter;
 mod merge;
+mod recent;
 mod run;
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
 use lingqian_io::Fault;
 use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 
 use filter::Filter;
 pub(crate) use merge::Merger;
+use recent::Recent;
 pub(crate) use run::{Run, SealedRun, load};
 
 use crate::names::Key;
 
-/// Ids that gather in memory before they become a run: the most that a table of 2^19 places takes.
-pub(crate) const RECENT_IDS: usize = (1 << 19) / 8 * 7;
+/// Ids that gather in memory before they become a run, by default: 2^10 full buckets.
+pub(crate) const RECENT_IDS: usize = 448 << 10;
 
 /// The fingerprint of an event's name.
 pub(crate) fn fingerprint(key: &Key, source: &str, event: &str) -> u64 {
@@ -56,10 +57,9 @@ pub(crate) fn key_print(key: &Key, scope: &str, text: &str) -> u64 {
 pub(crate) type Id = (u64, u64);
 
 /// Every id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ids {
-    recent: HashTable<Id>,
-    recent_max: usize,
+    recent: Recent,
     /// Runs that are on their way to the file.
     sealed: Vec<Arc<SealedRun>>,
     runs: Vec<Run>,
@@ -72,8 +72,7 @@ impl Ids {
     /// The ids of a file whose runs are these; a run is made of so many.
     pub(crate) fn new((runs, next_run): (Vec<Run>, u64), recent_max: usize) -> Ids {
         Ids {
-            recent: HashTable::with_capacity(recent_max),
-            recent_max: recent_max.max(1),
+            recent: Recent::new(recent_max.max(1)),
             sealed: Vec::new(),
             runs,
             next_run,
@@ -89,21 +88,17 @@ impl Ids {
     /// Adds an id.
     pub(crate) fn add(&mut self, id: Id) {
         self.added += 1;
-        self.recent.insert_unique(id.0, id, |(known, _)| *known);
+        self.recent.add(id);
     }
 
     /// Whether there is nothing to look for: neither among the newest nor, by `old`, in runs.
     pub(crate) fn is_new(&self, fingerprint: u64, old: bool) -> bool {
-        !old && self
-            .recent
-            .find(fingerprint, |id| id.0 == fingerprint)
-            .is_none()
+        !old && self.recent.find(fingerprint).next().is_none()
     }
 
     /// Entries among the newest whose name may be the one with this fingerprint.
     pub(crate) fn recent(&self, fingerprint: u64) -> impl Iterator<Item = u64> {
-        let near = self.recent.iter_hash(fingerprint);
-        near.filter(move |id| id.0 == fingerprint).map(|id| id.1)
+        self.recent.find(fingerprint)
     }
 
     /// A filter for each run.
@@ -131,11 +126,11 @@ impl Ids {
 
     /// Makes a run of the newest ids, when there are enough of them.
     pub(crate) fn seal(&mut self) -> Option<Arc<SealedRun>> {
-        if self.recent.len() < self.recent_max {
+        if !self.recent.is_full() {
             return None;
         }
-        let ids: Vec<Id> = self.recent.drain().collect();
-        let sealed = Arc::new(SealedRun::new(self.next_run, &ids));
+        let ids = self.recent.take_sorted();
+        let sealed = Arc::new(SealedRun::new(self.next_run, ids));
         self.next_run += 1;
         self.sealed.push(Arc::clone(&sealed));
         Some(sealed)

@@ -346,11 +346,11 @@ impl Browse for SqliteStore {
 
     async fn paid_on(
         &self,
-        date: BusinessDate,
+        of: (MerchantNo, BusinessDate),
         after: Option<PayoutId>,
         limit: u32,
     ) -> Result<Vec<PayoutId>, Fault> {
-        self.read(move |connection| browse::paid_on(connection, date.0, after, limit))
+        self.read(move |connection| browse::paid_on(connection, of, after, limit))
             .await
     }
 

@@ -14,7 +14,7 @@ pub struct Options {
     /// So many 8 KiB pages gather in the log before they are carried into the file. A page that
     /// changed often is carried once, so more is faster; a crash is followed by reading so many.
     pub checkpoint_pages: u32,
-    /// So many ids of events are kept in a table in memory, about 18 bytes each, before they become
+    /// So many ids of events are kept in a table in memory, about 20 bytes each, before they become
     /// a sorted run in the file. More is faster and takes longer to read when the file is opened.
     pub recent_ids: usize,
     /// So many bytes of pages are proved before the store opens, the newest first.
@@ -24,12 +24,12 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Three readers, 16 and 4 MiB of cache, a log of 128 MiB, and 458,752 recent ids; 256 MiB are
+    /// Three readers, 8 and 4 MiB of cache, a log of 128 MiB, and 458,752 recent ids; 256 MiB are
     /// proved at the start, and then 16 MiB a second.
     fn default() -> Self {
         Options {
             readers: 3,
-            writer_cache_kib: 16_384,
+            writer_cache_kib: 8_192,
             reader_cache_kib: 4_096,
             checkpoint_pages: 16_000,
             recent_ids: RECENT_IDS,

@@ -15,7 +15,7 @@ use lingqian_core::{Facts, Keys};
 use lingqian_io::Fault;
 use rusqlite::{CachedStatement, Connection, Row, params};
 
-use crate::codec::{damaged, day, fault, fen, first, get, id, report, rows};
+use crate::codec::{apps, damaged, day, fault, fen, first, get, id, report, rows};
 use crate::{control, payouts, sql};
 
 pub(crate) fn cached<'c>(
@@ -249,11 +249,11 @@ pub(crate) fn kinds(connection: &Connection) -> Result<Vec<Kind>, Fault> {
 /// All merchants.
 pub(crate) fn merchants(connection: &Connection) -> Result<Vec<Merchant>, Fault> {
     rows(&mut *cached(connection, sql!("merchants"))?, [], |row| {
-        let (mchid, app): (String, String) = (get(row, 1)?, get(row, 2)?);
+        let (mchid, listed): (String, String) = (get(row, 1)?, get(row, 2)?);
         Ok(Merchant {
             no: MerchantNo(get(row, 0)?),
             mchid: id(&mchid, MchId::parse, "merchants.mchid")?,
-            app: id(&app, AppId::parse, "merchants.app")?,
+            apps: apps(&listed)?,
             scene: get(row, 3)?,
             scene_report: report(&get::<String>(row, 4)?)?,
             remark: get(row, 5)?,

@@ -12,7 +12,7 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 8] = [
+const MIGRATIONS: [(&str, &str); 9] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -33,8 +33,12 @@ const MIGRATIONS: [(&str, &str); 8] = [
     ),
     ("0007_dense", include_str!("../migrations/0007_dense.sql")),
     (
-        "0008_state_totals",
-        include_str!("../migrations/0008_state_totals.sql"),
+        "0008_plain_checks",
+        include_str!("../migrations/0008_plain_checks.sql"),
+    ),
+    (
+        "0009_state_totals",
+        include_str!("../migrations/0009_state_totals.sql"),
     ),
 ];
 

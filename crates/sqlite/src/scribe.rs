@@ -107,7 +107,8 @@ pub(crate) struct Scribe {
     recent_ids: usize,
 }
 
-fn data_version(connection: &Connection) -> Result<u32, Fault> {
+/// A number that changes with every commit of another connection.
+pub(crate) fn data_version(connection: &Connection) -> Result<u32, Fault> {
     let mut query = cached(connection, "PRAGMA data_version")?;
     Ok(first(&mut query, [], |row| get(row, 0))?.unwrap_or(0))
 }

@@ -12,7 +12,7 @@ pub(crate) use withdrawals::{Decided, Requests};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
 use lingqian_core::EventBatch;
@@ -69,6 +69,9 @@ pub(crate) struct Teller {
     ledger: Option<Ledger>,
     /// Set when somebody else wrote to the file.
     foreign: Arc<AtomicBool>,
+    /// The version of the file, as our connection counts them, of which the scribe said last that
+    /// the books in memory are true.
+    confirmed: Arc<AtomicU64>,
     /// Merged runs that are no longer looked into.
     discard: Vec<u64>,
     handed_out: VecDeque<HandedOut>,
@@ -91,6 +94,7 @@ impl Teller {
     ) -> Teller {
         Teller {
             foreign,
+            confirmed: Arc::new(AtomicU64::new(u64::MAX)),
             connection,
             orders,
             notes,

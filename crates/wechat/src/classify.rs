@@ -30,7 +30,9 @@ pub fn refusal(answer: &ErrorAnswer<'_>) -> Finding {
         (400, "PARAM_ERROR") => Cure::Never,
         (400, "INVALID_REQUEST") if answer.message.starts_with(DAY_QUOTA) => Cure::Tomorrow,
         (400, "INVALID_REQUEST") if not_accepted(answer.message) => Cure::Never,
-        (401, "SIGN_ERROR") | (403, "NO_AUTH") => Cure::Person,
+        // The app is not bound to the merchant: somebody has to bind it on the merchant platform,
+        // and the same request is then accepted.
+        (400, "APPID_MCHID_NOT_MATCH") | (401, "SIGN_ERROR") | (403, "NO_AUTH") => Cure::Person,
         (403, "NOT_ENOUGH") => Cure::Float,
         (429, "FREQUENCY_LIMITED" | "FREQUENCY_LIMIT_EXCEED" | "RATELIMIT_EXCEEDED") => Cure::Later,
         _ => return unknown(answer),

@@ -4,6 +4,7 @@ pub mod bill;
 pub mod certificates;
 pub mod cipher;
 pub mod classify;
+pub mod merchants;
 pub mod notify;
 pub mod oauth;
 pub mod pace;
@@ -15,6 +16,7 @@ pub mod transfer;
 pub mod trust;
 pub mod turnover;
 
+pub use merchants::{OneMerchant, WechatApps, WechatMerchants};
 pub use oauth::WechatOauth;
 pub use pay::WechatPay;
 pub use settings::{OauthSettings, PaySettings};

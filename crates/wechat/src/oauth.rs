@@ -20,6 +20,9 @@ pub const TOKENS_PURPOSE: &str = "tokens";
 /// because the user changed the password.
 const ENDED: [i64; 5] = [40_001, 40_003, 40_014, 42_001, 42_007];
 
+/// There is no secret for this app here.
+pub(crate) const NO_APP: &str = "app_not_configured";
+
 /// One app's OAuth.
 #[derive(Debug)]
 pub struct WechatOauth<K, C> {
@@ -67,6 +70,20 @@ impl<K: Sealer, C: Clock> WechatOauth<K, C> {
             clock,
             socket,
         }
+    }
+
+    /// Which app it is.
+    #[must_use]
+    pub fn app(&self) -> &AppId {
+        &self.settings.app
+    }
+
+    /// A code or token of another app is not ours to use.
+    fn own(&self, app: &AppId) -> Result<(), IdentityFault> {
+        if *app == self.settings.app {
+            return Ok(());
+        }
+        Err(IdentityFault::Unavailable(NO_APP.into()))
     }
 
     /// Every answer has status 200; only `errcode` tells success from failure.
@@ -146,7 +163,8 @@ impl<K: Sealer, C: Clock> IdentityProvider for WechatOauth<K, C> {
         )
     }
 
-    async fn redeem(&self, code: &str) -> Result<Identity, IdentityFault> {
+    async fn redeem(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
+        self.own(app)?;
         let query = [
             ("appid", self.settings.app.as_str()),
             ("secret", self.settings.secret.as_str()),
@@ -157,7 +175,8 @@ impl<K: Sealer, C: Clock> IdentityProvider for WechatOauth<K, C> {
         self.identity(&body).await
     }
 
-    async fn refresh(&self, tokens: &Sealed) -> Result<Identity, IdentityFault> {
+    async fn refresh(&self, app: &AppId, tokens: &Sealed) -> Result<Identity, IdentityFault> {
+        self.own(app)?;
         let tokens = self.tokens(tokens).await?;
         let query = [
             ("appid", self.settings.app.as_str()),
@@ -168,7 +187,8 @@ impl<K: Sealer, C: Clock> IdentityProvider for WechatOauth<K, C> {
         self.identity(&body).await
     }
 
-    async fn check(&self, tokens: &Sealed) -> Result<bool, IdentityFault> {
+    async fn check(&self, app: &AppId, tokens: &Sealed) -> Result<bool, IdentityFault> {
+        self.own(app)?;
         let tokens = self.tokens(tokens).await?;
         let query = [
             ("access_token", tokens.access_token.as_str()),

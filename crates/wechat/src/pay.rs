@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use lingqian_core::id::{MchId, OutBillNo};
+use lingqian_core::money::Fen;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_io::keys::KeyFault;
@@ -39,6 +40,9 @@ const KEY_BROKEN: &str = "key_broken";
 
 /// What the path of a download has in it and that of a call has not.
 const FILES: &str = "download";
+
+/// The accounts that payouts may leave, in the order in which they are asked for.
+const ACCOUNTS: [&str; 2] = ["OPERATION", "BASIC"];
 
 /// The largest bill that is unpacked, in bytes.
 const BILL_MAX: u64 = 2 * 1024 * 1024 * 1024;
@@ -78,6 +82,11 @@ struct BillAnswer {
     hash_type: String,
     hash_value: String,
     download_url: String,
+}
+
+#[derive(Deserialize)]
+struct BalanceAnswer {
+    available_amount: i64,
 }
 
 #[derive(Deserialize, Default)]
@@ -120,6 +129,18 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             signer: self.signer.followed_by(signer, from),
             ..self
         }
+    }
+
+    /// Which merchant it is.
+    #[must_use]
+    pub fn mchid(&self) -> &MchId {
+        &self.settings.mchid
+    }
+
+    /// Whether messages that name this key can be proved without looking anywhere.
+    #[must_use]
+    pub fn holds(&self, serial: &str) -> bool {
+        self.trust.holds(serial)
     }
 
     /// Looks at WeChat's list of certificates if that is due; a pass calls it now and then.
@@ -338,6 +359,19 @@ fn foreign(number: OutBillNo, origin: Origin) -> TransferReport {
     silent(number, origin, finding, Evidence::default())
 }
 
+/// Whoever holds one merchant's keys speaks for that merchant alone, whatever the message says.
+fn vouched(opened: Opened, mchid: &MchId) -> Result<Opened, Refusal> {
+    let Opened::Transfer(mut report) = opened else {
+        return Ok(opened);
+    };
+    match report.claims.mchid.as_deref() {
+        Some(named) if named != mchid.as_str() => return Err(Refusal::OtherMerchant),
+        Some(_) => {}
+        None => report.claims.mchid = Some(mchid.to_string()),
+    }
+    Ok(Opened::Transfer(report))
+}
+
 fn retry(word: &str) -> Fault {
     Fault::Retry(word.to_owned())
 }
@@ -419,7 +453,34 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
     async fn open(&self, notification: &Notification) -> Result<Opened, Refusal> {
         self.verified(&notification.headers, &notification.body)
             .await?;
-        notify::read(&self.settings.apiv3_key, &notification.body)
+        let opened = notify::read(&self.settings.apiv3_key, &notification.body)?;
+        vouched(opened, &self.settings.mchid)
+    }
+
+    /// Payouts leave the operation account where there is one, else the basic one. WeChat lets few
+    /// merchants ask; a refusal says nothing about the money.
+    async fn balance(&self, mchid: &MchId) -> Result<Option<Fen>, Fault> {
+        if *mchid != self.settings.mchid {
+            return Ok(None);
+        }
+        for account in ACCOUNTS {
+            self.bill.turn().await;
+            let path = format!("/v3/merchant/fund/balance/{account}");
+            let answered = self.call("GET", &path, Vec::new()).await.map_err(retry)?;
+            match answered.status {
+                200 => {}
+                400 | 403 | 404 => continue,
+                status => return Err(Fault::Retry(format!("no balance was told: {status}"))),
+            }
+            let answer = self.proved(answered).await;
+            if let Some(doubt) = answer.doubt {
+                return Err(retry(doubt));
+            }
+            let balance: BalanceAnswer = serde_json::from_slice(&answer.body)
+                .map_err(|_| retry("the answer about the balance does not read"))?;
+            return Ok(Some(Fen(balance.available_amount)));
+        }
+        Ok(None)
     }
 
     /// Payouts are on the bill of the operation account where there is one, else on the basic
@@ -430,7 +491,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
                 "the bill of another merchant was asked for".into(),
             ));
         }
-        for account in ["OPERATION", "BASIC"] {
+        for account in ACCOUNTS {
             self.bill.turn().await;
             let path = bill::apply_path(date, account);
             let answered = self.call("GET", &path, Vec::new()).await.map_err(retry)?;

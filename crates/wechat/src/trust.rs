@@ -126,6 +126,12 @@ impl Trust {
         Some((serial.clone(), key.spki.clone()))
     }
 
+    /// Whether a key of this serial number or id is held, valid or not.
+    #[must_use]
+    pub fn holds(&self, serial: &str) -> bool {
+        self.read().contains_key(&normal(serial))
+    }
+
     /// Whether nothing is held at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -2,12 +2,12 @@
 
 use lingqian_core::command::{Command, Manual, Outcome, Rejection};
 use lingqian_core::control::{Act, Actor, STOP_WAIT_MS, Scope, StopCause};
-use lingqian_core::id::{MchId, MerchantNo, OutBillNo};
+use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Queue, RESEND_WINDOW_MS, State};
 use lingqian_core::reconcile::Direction;
 use lingqian_core::risk::Reason;
-use lingqian_core::transfer::{Cure, Finding, Merchant, Origin};
+use lingqian_core::transfer::{Cure, Finding, Origin};
 
 use crate::world::{DAY_MS, NOON, World, line, mchid, merchant, po, report, request, unknown};
 
@@ -403,62 +403,6 @@ fn a_payout_that_cannot_be_sent_for_too_long_returns() {
     world.must(Command::BeginTransfer(po(1)));
     assert_eq!(state(&world), "failed");
     assert_eq!(world.alice(), (1_000_000, 0));
-    world.is_sound();
-}
-
-/// Merchants under the same app, each with a weight and a quota.
-fn pool(world: &mut World, merchants: &[(u32, Option<i64>)]) {
-    for (no, (weight, quota)) in (1_i64..).zip(merchants) {
-        let mchid = MchId::parse(&format!("190000{no:04}")).expect("an id");
-        let mchid = if no == 1 { merchant().mchid } else { mchid };
-        world.must(Command::DefineMerchant(Merchant {
-            no: MerchantNo(no),
-            mchid,
-            weight: *weight,
-            day_quota: quota.map(Fen),
-            ..merchant()
-        }));
-    }
-}
-
-fn paid_by(world: &mut World, payouts: std::ops::RangeInclusive<i64>) -> Vec<(i64, usize)> {
-    let mut by = std::collections::BTreeMap::new();
-    for no in payouts {
-        world.approve(no, 10);
-        let begun = world.must(Command::BeginTransfer(po(no)));
-        if matches!(begun, Outcome::Begun(_)) {
-            *by.entry(world.payout(no).merchant.0).or_default() += 1;
-        }
-    }
-    by.into_iter().collect()
-}
-
-#[test]
-fn merchants_of_a_pool_pay_by_weight() {
-    let mut world = World::with_balance(900_000_000);
-    world.policy.user_day_count_max = 1_000;
-    pool(&mut world, &[(1, None), (3, None), (0, None)]);
-    let by = paid_by(&mut world, 1..=40);
-    let sum: usize = by.iter().map(|(_, count)| count).sum();
-    assert_eq!(sum, 40);
-    let of = |no| by.iter().find(|(m, _)| *m == no).map_or(0, |(_, c)| *c);
-    assert!(of(2) > of(1) && of(1) > 0, "{by:?}");
-    assert_eq!(of(3), 0, "one without weight begins nothing");
-    world.is_sound();
-}
-
-#[test]
-fn a_quota_that_is_used_up_leaves_the_others_and_returns_tomorrow() {
-    let mut world = World::with_balance(900_000_000);
-    world.policy.user_day_count_max = 1_000;
-    pool(&mut world, &[(1, Some(30)), (1, Some(20))]);
-    let by = paid_by(&mut world, 1..=8);
-    assert_eq!(by, [(1, 3), (2, 2)]);
-    let due = world.work.get(&po(8)).expect("it waits").due_at;
-    assert_eq!(due, NOON.business_date().next().start());
-    world.now = due;
-    let begun = world.must(Command::BeginTransfer(po(8)));
-    assert!(matches!(begun, Outcome::Begun(_)));
     world.is_sound();
 }
 

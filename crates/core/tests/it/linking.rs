@@ -2,17 +2,22 @@
 
 use lingqian_core::Keys;
 use lingqian_core::command::{Command, Outcome, Rejection};
-use lingqian_core::id::UserNo;
+use lingqian_core::id::{AppId, MchId, MerchantNo, UserNo};
 use lingqian_core::link::{Identity, LINK_STATE_LIFE_MS, StateDigest};
+use lingqian_core::transfer::Merchant;
 
-use crate::world::{Answer, NOON, World, identity, openid, user};
+use crate::world::{Answer, NOON, World, identity, merchant, openid, user};
 
 const STATE: StateDigest = StateDigest([42; 32]);
 
 fn started() -> World {
     let mut world = World::with_balance(0);
     let user = user("bob");
-    world.must(Command::StartLink { user, state: STATE });
+    world.must(Command::StartLink {
+        user,
+        app: None,
+        state: STATE,
+    });
     world
 }
 
@@ -36,7 +41,8 @@ fn a_state_is_redeemed_once_and_until_its_last_moment() {
     let mut world = started();
     world.now = world.now.after_ms(LINK_STATE_LIFE_MS);
     let user = user("bob");
-    assert_eq!(redeem(&mut world), Ok(Outcome::StateRedeemed { user }));
+    let app = merchant().apps[0].clone();
+    assert_eq!(redeem(&mut world), Ok(Outcome::StateRedeemed { user, app }));
     assert_eq!(redeem(&mut world), Err(Rejection::StateUsed));
     let mut world = started();
     world.now = world.now.after_ms(LINK_STATE_LIFE_MS + 1);
@@ -55,6 +61,50 @@ fn a_wallet_is_linked_to_whom_the_state_names() {
     );
     assert_eq!(linked(&world, "bob").as_deref(), Some("openid-bob"));
     assert_eq!(linked(&world, "alice").as_deref(), Some("openid-alice"));
+}
+
+#[test]
+fn a_link_goes_by_an_app_that_a_merchant_pays_under() {
+    let mut world = World::with_balance(0);
+    let app = |text: &str| AppId::parse(text).expect("an id");
+    world.must(Command::DefineMerchant(Merchant {
+        no: MerchantNo(2),
+        mchid: MchId::parse("1900000002").expect("an id"),
+        apps: vec![app("wx-two"), app("wx-three")],
+        ..merchant()
+    }));
+    let start = |app: Option<AppId>| Command::StartLink {
+        user: user("bob"),
+        app,
+        state: STATE,
+    };
+    let own = merchant().apps[0].clone();
+    let started = world.run(start(None));
+    assert_eq!(started, Ok(Outcome::LinkStarted { app: own }));
+    let refused = world.run(start(Some(app("wx-none"))));
+    assert_eq!(refused, Err(Rejection::UnknownApp));
+    world.must(start(Some(app("wx-three"))));
+    let redeemed = Outcome::StateRedeemed {
+        user: user("bob"),
+        app: app("wx-three"),
+    };
+    assert_eq!(redeem(&mut world), Ok(redeemed));
+    assert!(complete(&mut world, identity("openid-three")).is_ok());
+    let no = world.facts.user(&user("bob")).expect("a user").no;
+    let link = world.facts.wallet(no).link.clone().expect("a link");
+    assert_eq!(link.app, app("wx-three"));
+    // One that begins nothing more is no reason to link a wallet.
+    world.must(Command::DefineMerchant(Merchant {
+        no: MerchantNo(2),
+        mchid: MchId::parse("1900000002").expect("an id"),
+        apps: vec![app("wx-two"), app("wx-three")],
+        weight: 0,
+        ..merchant()
+    }));
+    assert_eq!(
+        world.run(start(Some(app("wx-two")))),
+        Err(Rejection::UnknownApp)
+    );
 }
 
 #[test]
@@ -77,6 +127,7 @@ fn starting_a_link_asks_for_all_that_finishing_it_in_the_same_batch_needs() {
     let user = user("bob");
     let start = Command::StartLink {
         user: user.clone(),
+        app: None,
         state: STATE,
     };
     let keys = Keys::of([start].iter(), NOON);

@@ -22,7 +22,7 @@ fn order() -> TransferOrder {
     TransferOrder {
         number: number(1),
         mchid: merchant.mchid,
-        app: merchant.app,
+        app: merchant.apps[0].clone(),
         openid: openid("openid-alice"),
         amount: lingqian_core::money::Fen(100),
         scene: merchant.scene,

@@ -6,6 +6,7 @@ mod control;
 mod earning;
 mod linking;
 mod machine;
+mod pooling;
 mod properties;
 mod reconciling;
 mod rejections;

@@ -1,8 +1,8 @@
 //! Books against bill, in both directions: every line matched, explained or an open break, and
 //! every paid payout on the bill or an open break.
 
-use lingqian_core::command::{Command, Outcome};
-use lingqian_core::id::OutBillNo;
+use lingqian_core::command::{Command, Outcome, Rejection};
+use lingqian_core::id::{MchId, MerchantNo, OutBillNo};
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::reconcile::{Bill, BillLine, Direction, Match};
@@ -26,10 +26,41 @@ fn world() -> World {
 
 fn look_for(world: &mut World, no: i64) -> bool {
     let (payout, date) = (po(no), NOON.business_date());
-    match world.must(Command::CheckEnded { payout, date }) {
+    let command = Command::CheckEnded {
+        mchid: mchid(),
+        payout,
+        date,
+    };
+    match world.must(command) {
         Outcome::Checked { open } => open,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn one_merchants_bill_says_nothing_about_anothers_payouts() {
+    let mut world = world();
+    let mut second = merchant();
+    second.no = MerchantNo(2);
+    second.mchid = MchId::parse("1900000002").expect("an id");
+    world.must(Command::DefineMerchant(second.clone()));
+    let check = Command::CheckEnded {
+        mchid: second.mchid.clone(),
+        payout: po(1),
+        date: NOON.business_date(),
+    };
+    assert_eq!(world.run(check), Err(Rejection::OtherMerchant));
+    // A line of the second that names a payout of the first is money that nothing explains.
+    for mchid in [second.mchid, merchant().mchid] {
+        world.must(Command::RecordBillLine {
+            mchid,
+            date: NOON.business_date(),
+            line: line("same", 1, Out, 100),
+        });
+    }
+    assert_eq!(open(&world), ["1900000002:same unknown_line 100"]);
+    assert_eq!(world.payout(1).billed, Fen(100));
+    world.is_sound();
 }
 
 /// Books lines, looks for payouts 1 to 3, and tells the open breaks as `subject kind by fen`.
@@ -133,17 +164,17 @@ fn every_difference_between_bill_and_books_is_a_break_of_its_kind() {
         (
             "not ours",
             vec![good.clone(), other("b", "plfk2020042013", Out, 7)],
-            &["b unknown_line 7"],
+            &["1900000109:b unknown_line 7"],
         ),
         (
             "a second number, which we never made",
             vec![good.clone(), other("b", &second, Out, 7)],
-            &["b unknown_line 7"],
+            &["1900000109:b unknown_line 7"],
         ),
         (
             "looks like ours and was never sent",
             vec![good, line("b", 9, Out, 7)],
-            &["b unknown_line 7"],
+            &["1900000109:b unknown_line 7"],
         ),
     ];
     for (name, lines, expected) in cases {

@@ -48,7 +48,11 @@ fn world() -> World {
     world.must(Command::BeginTransfer(po(1)));
     let state = StateDigest([9; 32]);
     let user = user("bob");
-    world.must(Command::StartLink { user, state });
+    world.must(Command::StartLink {
+        user,
+        app: None,
+        state,
+    });
     world
 }
 
@@ -131,6 +135,7 @@ fn nothing_can_be_done_for_or_with_what_is_not_there() {
         },
         Command::StartLink {
             user: stranger(),
+            app: None,
             state: StateDigest([3; 32]),
         },
         earn(|e| e.kind = KindCode::parse("unheard-of").expect("an id")),
@@ -145,6 +150,7 @@ fn nothing_can_be_done_for_or_with_what_is_not_there() {
         Command::CancelPayout(po(7)),
         hear(|r| r.number = number(7)),
         Command::CheckEnded {
+            mchid: merchant().mchid,
             payout: po(7),
             date: NOON.business_date(),
         },
@@ -172,6 +178,7 @@ fn without_a_merchant_nobody_is_linked_or_paid() {
     world.must(Command::RegisterUser { user: alice, name });
     let start = Command::StartLink {
         user: user("alice"),
+        app: None,
         state: StateDigest([1; 32]),
     };
     for command in [start, withdraw(|_| {})] {

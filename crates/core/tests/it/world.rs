@@ -72,7 +72,7 @@ pub(crate) fn merchant() -> Merchant {
     Merchant {
         no: MerchantNo(1),
         mchid: mchid(),
-        app: AppId::parse("wx8888888888888888").expect("an id"),
+        apps: vec![AppId::parse("wx8888888888888888").expect("an id")],
         scene: "1000".into(),
         scene_report: vec![("岗位类型".into(), "看广告".into())],
         remark: "零钱".into(),
@@ -289,7 +289,11 @@ impl World {
     pub(crate) fn link(&mut self, name: &str, state: u8, person: &str) {
         let state = StateDigest([state; 32]);
         let user = user(name);
-        self.must(Command::StartLink { user, state });
+        self.must(Command::StartLink {
+            user,
+            app: None,
+            state,
+        });
         self.must(Command::RedeemState { state });
         let identity = identity(person);
         self.must(Command::CompleteLink { state, identity });

@@ -157,15 +157,15 @@ impl IdentityProvider for Nobody {
         String::new()
     }
 
-    async fn redeem(&self, _code: &str) -> Result<Identity, IdentityFault> {
+    async fn redeem(&self, _app: &AppId, _code: &str) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("not here".into()))
     }
 
-    async fn refresh(&self, _tokens: &Sealed) -> Result<Identity, IdentityFault> {
+    async fn refresh(&self, _app: &AppId, _tokens: &Sealed) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("not here".into()))
     }
 
-    async fn check(&self, _tokens: &Sealed) -> Result<bool, IdentityFault> {
+    async fn check(&self, _app: &AppId, _tokens: &Sealed) -> Result<bool, IdentityFault> {
         Err(IdentityFault::Unavailable("not here".into()))
     }
 }

@@ -115,7 +115,7 @@ impl World {
             Command::DefineMerchant(Merchant {
                 no: MerchantNo(1),
                 mchid: MchId::parse("1900000109").expect("valid"),
-                app: AppId::parse("wx1").expect("valid"),
+                apps: vec![AppId::parse("wx1").expect("valid")],
                 scene: "1000".into(),
                 scene_report: Vec::new(),
                 remark: "test".into(),
@@ -143,6 +143,7 @@ impl World {
                 }
                 let start = Command::StartLink {
                     user: user.clone(),
+                    app: None,
                     state,
                 };
                 for command in [

@@ -145,7 +145,7 @@ impl Browse for Nothing {
     }
     async fn paid_on(
         &self,
-        _: BusinessDate,
+        _: (MerchantNo, BusinessDate),
         _: Option<PayoutId>,
         _: u32,
     ) -> Result<Vec<PayoutId>, Fault> {
@@ -219,13 +219,13 @@ impl IdentityProvider for Nothing {
     fn authorize_url(&self, _: &AppId, _: &str, _: &str) -> String {
         String::new()
     }
-    async fn redeem(&self, _: &str) -> Result<Identity, IdentityFault> {
+    async fn redeem(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
     }
-    async fn refresh(&self, _: &Sealed) -> Result<Identity, IdentityFault> {
+    async fn refresh(&self, _: &AppId, _: &Sealed) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
     }
-    async fn check(&self, _: &Sealed) -> Result<bool, IdentityFault> {
+    async fn check(&self, _: &AppId, _: &Sealed) -> Result<bool, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
     }
 }

@@ -67,7 +67,7 @@ async fn a_closed_bill_and_its_break_are_shown() {
     let found = &breaks["data"][0];
     assert_eq!(
         (&found["subject"], &found["kind"]),
-        (&json!("flow-1"), &json!("unknown_line"))
+        (&json!("1900000109:flow-1"), &json!("unknown_line"))
     );
     assert_eq!(
         (&found["business_date"], &found["closed_at"]),

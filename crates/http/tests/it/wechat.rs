@@ -124,7 +124,7 @@ impl IdentityProvider for FakeIdentity {
     }
 
     /// The code is the openid of the person who comes, but for a few words.
-    async fn redeem(&self, code: &str) -> Result<Identity, IdentityFault> {
+    async fn redeem(&self, _app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
         match code {
             "used" => return Err(IdentityFault::Refused { errcode: 40_163 }),
             "down" => return Err(IdentityFault::Unavailable("timeout".into())),
@@ -140,11 +140,11 @@ impl IdentityProvider for FakeIdentity {
         })
     }
 
-    async fn refresh(&self, _tokens: &Sealed) -> Result<Identity, IdentityFault> {
+    async fn refresh(&self, _app: &AppId, _tokens: &Sealed) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("not here".into()))
     }
 
-    async fn check(&self, _tokens: &Sealed) -> Result<bool, IdentityFault> {
+    async fn check(&self, _app: &AppId, _tokens: &Sealed) -> Result<bool, IdentityFault> {
         Ok(true)
     }
 }

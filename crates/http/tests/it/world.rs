@@ -362,7 +362,7 @@ fn merchant() -> Merchant {
     Merchant {
         no: MerchantNo(1),
         mchid: MchId::parse("1900000109").expect("an id"),
-        app: AppId::parse("wx8888888888888888").expect("an id"),
+        apps: vec![AppId::parse("wx8888888888888888").expect("an id")],
         scene: "1000".into(),
         scene_report: vec![("活动名称".into(), "看视频".into())],
         remark: "提现".into(),

@@ -17,8 +17,8 @@ use lingqian_core::withdrawal::{Wanted, Withdrawal};
 use lingqian_core::{Changes, Keys, Moment, Outcome, Rejection, execute};
 
 use super::given::{
-    DAY_MS, MERCHANT, NOON, audit, event_id, key, kind, mchid, merchant, openid, payout_id, source,
-    user_id,
+    DAY_MS, MERCHANT, NOON, app, audit, event_id, key, kind, mchid, merchant, openid, payout_id,
+    source, user_id,
 };
 use crate::store::{Claim, Committed};
 use crate::{Browse, Store};
@@ -97,14 +97,24 @@ async fn open_and_link<S: Store + Browse>(store: &S) {
                 user: user.clone(),
                 name: None,
             },
-            Command::StartLink { user, state },
+            Command::StartLink {
+                user,
+                app: None,
+                state,
+            },
         ]);
         // The next commands need the state to be stored: a redirect lies in between.
         let answers = submit(store, NOON, &commands).await;
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
         commands.clear();
         let redeemed = done(store, NOON, Command::RedeemState { state }).await;
-        assert_eq!(redeemed, Outcome::StateRedeemed { user: user_id(no) });
+        assert_eq!(
+            redeemed,
+            Outcome::StateRedeemed {
+                user: user_id(no),
+                app: app()
+            }
+        );
         let again = submit(store, NOON, &[Command::RedeemState { state }]).await;
         assert_eq!(again, [Err(Rejection::StateUsed)]);
         done(store, NOON, Command::CompleteLink { state, identity }).await;
@@ -292,9 +302,14 @@ async fn bill<S: Store + Browse>(store: &S, paid: PayoutId, expired: PayoutId) {
     assert_eq!(submit(store, morning, &commands).await, booked);
     let known = submit(store, morning, &commands).await;
     assert_eq!(known, vec![Ok(Outcome::LineKnown); 4]);
-    let ended = store.paid_on(date, None, 10).await;
+    let ended = store.paid_on((MERCHANT, date), None, 10).await;
     assert_eq!(ended, Ok(vec![paid]));
-    let checked = done(store, morning, Command::CheckEnded { payout: paid, date }).await;
+    let check = Command::CheckEnded {
+        mchid: mchid(),
+        payout: paid,
+        date,
+    };
+    let checked = done(store, morning, check).await;
     assert_eq!(checked, Outcome::Checked { open: false });
     let bill = Bill {
         merchant: MERCHANT,

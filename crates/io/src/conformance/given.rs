@@ -99,7 +99,7 @@ pub(super) fn merchant() -> Merchant {
     Merchant {
         no: MERCHANT,
         mchid: mchid(),
-        app: app(),
+        apps: vec![app(), AppId::parse("wx0000000000000002").expect("an id")],
         scene: "1000".into(),
         scene_report: vec![
             ("活动名称".into(), "看广告得零钱".into()),

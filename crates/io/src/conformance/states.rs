@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lingqian_core::changes::HistoryLine;
 use lingqian_core::control::Actor;
-use lingqian_core::id::{PayoutId, UserNo};
+use lingqian_core::id::{MchId, MerchantNo, PayoutId, UserNo};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Asked, Attempt, Payout, Queue, Review, State};
 use lingqian_core::risk::Reason;
@@ -13,8 +13,8 @@ use lingqian_core::user::DayTotals;
 use lingqian_core::{Changes, Keys};
 
 use super::given::{
-    DAY_MS, NOON, attempt, audit, commit, held, look, opened, payout, payout_id, refuse, user_id,
-    waits,
+    DAY_MS, MERCHANT, NOON, attempt, audit, commit, held, look, merchant, opened, payout,
+    payout_id, refuse, user_id, waits,
 };
 use crate::store::{PayoutFilter, PayoutRow};
 use crate::{Browse, Store};
@@ -302,15 +302,30 @@ async fn paid_payouts_are_found_by_wechats_day<S: Store + Browse>(store: S) {
         commit(&store, held(payout)).await;
     }
     commit(&store, held(payout(9, State::Expired(attempt(9))))).await;
+    let mut second = merchant();
+    second.no = MerchantNo(2);
+    second.mchid = MchId::parse("1900000999").expect("an id");
+    let mut others = held(Payout {
+        merchant: second.no,
+        ..payout(6, State::Paid(attempt(6), NOON))
+    });
+    others.merchants = vec![second];
+    commit(&store, others).await;
     let ids = |numbers: &[i64]| Ok(numbers.iter().map(|no| payout_id(*no)).collect());
-    let found = store.paid_on(today, None, 10).await;
+    let found = store.paid_on((MERCHANT, today), None, 10).await;
     assert_eq!(found, ids(&[2, 3, 4]));
-    let page = store.paid_on(today, None, 2).await;
+    let page = store.paid_on((MERCHANT, today), None, 2).await;
     assert_eq!(page, ids(&[2, 3]));
-    let rest = store.paid_on(today, Some(payout_id(3)), 2).await;
+    let rest = store
+        .paid_on((MERCHANT, today), Some(payout_id(3)), 2)
+        .await;
     assert_eq!(rest, ids(&[4]));
-    let next = store.paid_on(today.next(), None, 10).await;
+    let next = store.paid_on((MERCHANT, today.next()), None, 10).await;
     assert_eq!(next, ids(&[5]));
-    let never = store.paid_on(today.next().next(), None, 10).await;
+    let other = store.paid_on((MerchantNo(2), today), None, 10).await;
+    assert_eq!(other, ids(&[6]), "each merchant has its own");
+    let never = store
+        .paid_on((MERCHANT, today.next().next()), None, 10)
+        .await;
     assert_eq!(never, ids(&[]));
 }

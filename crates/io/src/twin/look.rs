@@ -120,12 +120,12 @@ impl Books {
 
     pub(crate) fn paid_on(
         &self,
-        date: BusinessDate,
+        (merchant, date): (MerchantNo, BusinessDate),
         after: Option<PayoutId>,
         limit: u32,
     ) -> Vec<PayoutId> {
         let paid_then = |payout: &&Payout| match &payout.state {
-            State::Paid(_, at) => at.business_date() == date,
+            State::Paid(_, at) => payout.merchant == merchant && at.business_date() == date,
             _ => false,
         };
         let payouts = self.payouts.values().filter(paid_then);

@@ -1,5 +1,6 @@
 //! `lingqian pass`: one pass, once, over what is due.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use lingqian_engine::watch::{WatchCursor, watch};
@@ -93,9 +94,9 @@ async fn swept(wire: &Wire, desk: &Desk) -> anyhow::Result<Progress> {
 /// Reconciles every day that is due; whether no break is open.
 async fn reconciled(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut open) = (Progress::default(), 0);
-    for date in due_bills(wire, None).await? {
+    for (mchid, date) in due_bills(wire, &BTreeMap::new()).await? {
         let limits = Limits::default();
-        let found = reconcile::reconcile(wire, desk, &limits, wire.mchid(), date).await?;
+        let found = reconcile::reconcile(wire, desk, &limits, &mchid, date).await?;
         progress.taken += 1;
         progress.moved += u64::from(found.ready);
         open += found.open;

@@ -15,8 +15,13 @@ use crate::output::show;
 /// # Errors
 /// When the directory or the address cannot be used.
 pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Result<ExitCode> {
-    if let Some(SandboxCommand::Credentials { out }) = &options.command {
-        let credentials = Credentials::load(dir)?;
+    if let Some(SandboxCommand::Credentials { out, merchant }) = &options.command {
+        let no = match merchant.parse() {
+            // A number at WeChat has eight digits at least.
+            Ok(no) if merchant.len() < 3 => no,
+            _ => Credentials::number_of(dir, merchant)?,
+        };
+        let credentials = Credentials::of(dir, no)?;
         credentials.write_files(out)?;
         let value = json!({ "mchid": credentials.mchid, "appid": credentials.appid, "out": out });
         show(json, &value, |text| {
@@ -32,18 +37,24 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
     let settings = Settings {
         listen: options.listen,
         data: dir.to_owned(),
+        merchants: options.merchants,
         ..Settings::default()
     };
     let sandbox = Running::start(settings).await?;
     announce_sandbox(dir, &sandbox.url())?;
-    let value = json!({ "url": sandbox.url(), "mchid": sandbox.credentials().mchid });
+    let mchids = sandbox.mchids();
+    let value = json!({
+        "url": sandbox.url(),
+        "mchid": sandbox.credentials().mchid,
+        "mchids": mchids,
+    });
     show(json, &value, |out| {
         writeln!(
             out,
             "WeChat sandbox at {} for merchant {}; nobody confirms by themselves until \
              /_sandbox/robot says so",
             sandbox.url(),
-            sandbox.credentials().mchid
+            mchids.join(", ")
         )
     })?;
     crate::commands::serve::until_told().await;

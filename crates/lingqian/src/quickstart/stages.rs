@@ -247,20 +247,23 @@ pub(crate) async fn reconcile_all(
 ) -> anyhow::Result<(Vec<Value>, Rate)> {
     let yesterday = BusinessDate(wire.clock().business().business_date().0 - 1);
     let (bills, _) = wire.store().reconciled().await?;
-    let first = bills
-        .iter()
-        .map(|bill| bill.date)
-        .max()
-        .map_or(BusinessDate(began_on.0 - 7), |d| d.next());
     let stage = Stage::begin("reconcile", "bill lines", None);
     let mut days = Vec::new();
-    // The last closed day again shows that a second run changes nothing.
-    for date in (first.0..=yesterday.0).map(BusinessDate) {
-        let found = reconcile(wire, desk, &Limits::default(), wire.mchid(), date).await?;
-        anyhow::ensure!(found.ready, "the bill of {date} is not ready");
-        stage.advance(found.lines);
-        if found.lines > 0 || found.checked > 0 {
-            days.push(value(date, &found));
+    for merchant in wire.merchants() {
+        let closed = bills.iter().filter(|bill| bill.merchant == merchant.no);
+        let first = closed
+            .map(|bill| bill.date)
+            .max()
+            .map_or(BusinessDate(began_on.0 - 7), |d| d.next());
+        let mchid = &merchant.mchid;
+        // The last closed day again shows that a second run changes nothing.
+        for date in (first.0..=yesterday.0).map(BusinessDate) {
+            let found = reconcile(wire, desk, &Limits::default(), mchid, date).await?;
+            anyhow::ensure!(found.ready, "the bill of {date} is not ready");
+            stage.advance(found.lines);
+            if found.lines > 0 || found.checked > 0 {
+                days.push(value(date, &found));
+            }
         }
     }
     Ok((days, stage.end()))

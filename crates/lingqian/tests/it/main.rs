@@ -8,6 +8,7 @@ mod commands;
 mod copied;
 mod killed;
 mod looked_at;
+mod merchants;
 mod process;
 mod quickstart;
 mod server;

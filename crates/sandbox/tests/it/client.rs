@@ -116,6 +116,32 @@ pub(crate) fn proves(
         .is_ok()
 }
 
+/// `Authorization` of a merchant for a request, as of `time`.
+fn authorization(
+    credentials: &Credentials,
+    (method, path, body): (&str, &str, &str),
+    time: i64,
+) -> String {
+    let block = pem::parse(&credentials.merchant_key_pem).expect("PEM");
+    let pair = RsaKeyPair::from_pkcs8(block.contents()).expect("a key");
+    let message = format!("{method}\n{path}\n{time}\nNONCE\n{body}\n");
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        message.as_bytes(),
+        &mut signature,
+    )
+    .expect("signed");
+    format!(
+        "WECHATPAY2-SHA256-RSA2048 mchid=\"{}\",nonce_str=\"NONCE\",timestamp=\"{time}\",\
+         serial_no=\"{}\",signature=\"{}\"",
+        credentials.mchid,
+        credentials.merchant_serial,
+        STANDARD.encode(signature)
+    )
+}
+
 /// A sandbox in a directory of its own, and its merchant.
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
@@ -152,34 +178,27 @@ impl World {
 
     /// `Authorization` for a request, as of `time`.
     pub(crate) fn authorization(&self, method: &str, path: &str, body: &str, time: i64) -> String {
-        let block = pem::parse(&self.credentials.merchant_key_pem).expect("PEM");
-        let pair = RsaKeyPair::from_pkcs8(block.contents()).expect("a key");
-        let message = format!("{method}\n{path}\n{time}\nNONCE\n{body}\n");
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            message.as_bytes(),
-            &mut signature,
-        )
-        .expect("signed");
-        format!(
-            "WECHATPAY2-SHA256-RSA2048 mchid=\"{}\",nonce_str=\"NONCE\",timestamp=\"{time}\",\
-             serial_no=\"{}\",signature=\"{}\"",
-            self.credentials.mchid,
-            self.credentials.merchant_serial,
-            STANDARD.encode(signature)
-        )
+        authorization(&self.credentials, (method, path, body), time)
     }
 
     /// A signed request; the answer is to be signed by the public key.
     pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
+        self.ask_as(&self.credentials, (method, path), body).await
+    }
+
+    /// The same as another merchant.
+    pub(crate) async fn ask_as(
+        &self,
+        merchant: &Credentials,
+        (method, path): (&str, &str),
+        body: &str,
+    ) -> Option<Answer> {
         let headers = [
             (
                 "authorization",
-                self.authorization(method, path, body, seconds()),
+                authorization(merchant, (method, path, body), seconds()),
             ),
-            ("wechatpay-serial", self.credentials.public_key_id.clone()),
+            ("wechatpay-serial", merchant.public_key_id.clone()),
             ("content-type", "application/json".into()),
         ];
         call(method, &format!("{}{path}", self.url), &headers, body).await

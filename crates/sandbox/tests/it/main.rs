@@ -3,6 +3,7 @@
 mod bill;
 mod client;
 mod journal;
+mod merchants;
 mod notices;
 mod oauth;
 mod transfer;

@@ -77,7 +77,7 @@ async fn wrong_fields_are_refused_and_nothing_is_kept() {
         ("transfer_amount", json!(9), "INVALID_REQUEST"),
         ("transfer_amount", json!(20_001), "INVALID_REQUEST"),
         ("openid", json!("nobody"), "INVALID_REQUEST"),
-        ("appid", json!("wx0"), "INVALID_REQUEST"),
+        ("appid", json!("wx0"), "APPID_MCHID_NOT_MATCH"),
         ("transfer_scene_report_infos", json!([]), "PARAM_ERROR"),
         ("made_up", json!(1), "PARAM_ERROR"),
     ];

@@ -41,7 +41,7 @@ impl<S: Store + Browse + Clone> World<S> {
             Command::DefineMerchant(Merchant {
                 no: MerchantNo(i64::try_from(no).unwrap_or(1)),
                 mchid: mchid(no),
-                app: AppId::parse("wx-sim").expect("an app id"),
+                apps: vec![AppId::parse("wx-sim").expect("an app id")],
                 scene: SCENES[no - 1].into(),
                 scene_report: Vec::new(),
                 remark: "simulated".into(),

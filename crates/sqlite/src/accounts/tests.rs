@@ -66,7 +66,10 @@ fn a_day_is_over_after_seven_later_ones_and_never_by_one_look_at_the_clock() {
 fn what_cools_off_outlives_a_clock_that_was_years_ahead() {
     let (user, until) = (UserNo(3), BusinessDate(120));
     let mut accounts = Accounts::new(0);
-    accounts.chunks.push(Some(Box::new(Chunk::empty())));
+    accounts.chunks.push(Slot {
+        chunk: Some(Box::new(Chunk::empty())),
+        ..Slot::default()
+    });
     accounts.set_cooling(user, until, Micros(5));
     let mut last = 0;
     let mut carried_on = |accounts: &mut Accounts, day: i32| {
@@ -94,6 +97,7 @@ fn what_cools_off_outlives_a_clock_that_was_years_ahead() {
     }
     assert!(
         accounts.chunks[0]
+            .chunk
             .as_ref()
             .expect("it is")
             .cooling

@@ -18,8 +18,13 @@ pub(crate) struct Filter {
     bits: u32,
     /// Blocks of a bucket.
     blocks: usize,
-    words: Vec<[u64; BLOCK_WORDS]>,
+    words: Vec<Block>,
 }
+
+/// Never in two lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(64))]
+struct Block([u64; BLOCK_WORDS]);
 
 /// Where a fingerprint's block and bits are chosen by; the bucket is chosen by its highest bits.
 fn spread(fingerprint: u64) -> u64 {
@@ -48,7 +53,7 @@ impl Filter {
         Filter {
             bits,
             blocks,
-            words: vec![[0; BLOCK_WORDS]; blocks << bits],
+            words: vec![Block::default(); blocks << bits],
         }
     }
 
@@ -62,7 +67,7 @@ impl Filter {
     pub(crate) fn add(&mut self, fingerprint: u64) {
         let mixed = spread(fingerprint);
         let block = self.block(fingerprint, mixed);
-        for (word, mark) in self.words[block].iter_mut().zip(marks(mixed)) {
+        for (word, mark) in self.words[block].0.iter_mut().zip(marks(mixed)) {
             *word |= mark;
         }
     }
@@ -70,25 +75,22 @@ impl Filter {
     /// One word of those that a question about the fingerprint looks at. Whoever has many
     /// questions touches them first, and the memory answers many at a time.
     pub(crate) fn touch(&self, fingerprint: u64) -> u64 {
-        self.words[self.block(fingerprint, spread(fingerprint))][0]
+        self.words[self.block(fingerprint, spread(fingerprint))].0[0]
     }
 
     /// Whether the fingerprint may have been added.
     pub(crate) fn may_hold(&self, fingerprint: u64) -> bool {
         let mixed = spread(fingerprint);
-        let words = &self.words[self.block(fingerprint, mixed)];
+        let Block(words) = &self.words[self.block(fingerprint, mixed)];
         let missing = words.iter().zip(marks(mixed));
         missing.fold(0, |missing, (word, mark)| missing | (mark & !word)) == 0
     }
 
     /// The part of a bucket, as it is stored.
     pub(crate) fn part(&self, bucket: usize) -> Vec<u8> {
-        let words = &self.words[bucket * self.blocks..][..self.blocks];
-        words
-            .as_flattened()
-            .iter()
-            .flat_map(|word| word.to_le_bytes())
-            .collect()
+        let blocks = &self.words[bucket * self.blocks..][..self.blocks];
+        let words = blocks.iter().flat_map(|block| block.0);
+        words.flat_map(u64::to_le_bytes).collect()
     }
 
     /// Puts a stored part back; tells whether it is one of this filter.
@@ -97,7 +99,7 @@ impl Filter {
         let words = words.and_then(|words| words.get_mut(..self.blocks));
         match words {
             Some(words) if part.len() == self.blocks * BLOCK_BYTES => {
-                let words = words.as_flattened_mut().iter_mut();
+                let words = words.iter_mut().flat_map(|block| &mut block.0);
                 for (word, bytes) in words.zip(part.as_chunks().0) {
                     *word = u64::from_le_bytes(*bytes);
                 }

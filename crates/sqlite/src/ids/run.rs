@@ -76,30 +76,11 @@ pub(crate) struct SealedRun {
 }
 
 impl SealedRun {
-    /// A run of ids in any order: dealt into their buckets, and each bucket sorted.
-    pub(crate) fn new(number: u64, unsorted: &[Id]) -> SealedRun {
-        let bits = (unsorted.len() / BUCKET_IDS).max(1).ilog2();
+    /// A run of sorted ids.
+    pub(crate) fn new(number: u64, ids: Vec<Id>) -> SealedRun {
+        let bits = (ids.len() / BUCKET_IDS).max(1).ilog2();
         let mut filter = Filter::empty(bits, 0);
-        let mut ends = vec![0; 1 << bits];
-        for id in unsorted {
-            filter.add(id.0);
-            ends[bucket(id.0, bits)] += 1;
-        }
-        let mut begin = 0;
-        for end in &mut ends {
-            begin += std::mem::replace(end, begin);
-        }
-        let mut ids = vec![(0, 0); unsorted.len()];
-        for id in unsorted {
-            let place = &mut ends[bucket(id.0, bits)];
-            ids[*place] = *id;
-            *place += 1;
-        }
-        let mut begin = 0;
-        for end in ends {
-            ids[begin..end].sort_unstable();
-            begin = end;
-        }
+        ids.iter().for_each(|id| filter.add(id.0));
         SealedRun {
             number,
             bits,

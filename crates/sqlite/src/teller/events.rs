@@ -1,8 +1,11 @@
 //! The hot path: a batch of events from names to entries.
 //!
-//! What costs memory accesses is done for the whole batch at a time, so that they overlap: first
-//! all names and ids are hashed, then all users are found, then all filters asked. Only then are
-//! the events decided on, one after the other.
+//! What costs memory accesses is done for many events at a time, so that they overlap: their names
+//! and ids are hashed, then filters asked, then users found. Only then are they decided on, one after
+//! the other.
+
+use std::hint::black_box;
+use std::ops::Range;
 
 use lingqian_core::earning::{Booking, Case, Credited, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
@@ -19,8 +22,9 @@ use crate::ledger::{Found, Ledger, Marks};
 use crate::names::hash;
 use crate::scribe::Reply;
 
-/// Blocks of a filter that are fetched at a time.
-const TOUCHED: usize = 64;
+/// Events that are looked up together: what they touch stays in the processor's nearest caches until
+/// they are decided on.
+const TOGETHER: usize = 128;
 
 /// What an event's names stand for.
 #[derive(Clone, Copy, Debug)]
@@ -70,48 +74,48 @@ fn decide_all(
 ) -> Result<Vec<EventAnswer>, Fault> {
     // One snapshot for all look-ups, instead of one for each.
     let connection = &connection.unchecked_transaction().map_err(fault)?;
-    resolve(ledger, connection, cases, &pending.events)?;
-    let mut answers = Vec::with_capacity(cases.len());
-    for (event, resolved) in pending.events.iter().zip(cases.iter()) {
-        answers.push(decide_one(
-            ledger,
-            connection,
-            &event,
-            resolved,
-            pending.now,
-        )?);
+    let events = &pending.events;
+    let mut answers = Vec::with_capacity(events.len());
+    let mut begin = 0;
+    while begin < events.len() {
+        let end = events.len().min(begin + TOGETHER);
+        resolve(ledger, connection, cases, (events, begin..end))?;
+        for (event, resolved) in events.range(begin..end).zip(cases.iter()) {
+            let answer = decide_one(ledger, connection, &event, resolved, pending.now)?;
+            answers.push(answer);
+        }
+        begin = end;
     }
     Ok(answers)
 }
 
-/// Finds users and asks the filters, for the whole batch.
+/// Finds the users of some events and asks the filters. Each loop touches one place in memory for
+/// each event and decides nothing, so that many of them are fetched at a time.
 fn resolve(
     ledger: &mut Ledger,
     connection: &Connection,
     cases: &mut Vec<Resolved>,
-    events: &EventBatch,
+    (events, range): (&EventBatch, Range<usize>),
 ) -> Result<(), Fault> {
     cases.clear();
     let key = ledger.key;
-    cases.extend(events.iter().map(|event| Resolved {
+    cases.extend(events.range(range.clone()).map(|event| Resolved {
         name: hash(&key, event.user),
         fingerprint: fingerprint(&key, event.source, event.event_id),
         user: None,
         old: false,
     }));
-    for case in cases.iter_mut() {
-        case.user = ledger.names.get(case.name);
-    }
+    let names = cases.iter().map(|case| ledger.names.touch(case.name));
+    black_box(names.fold(0, |all, word| all ^ word));
     for filter in ledger.ids.filters() {
-        for few in cases.chunks_mut(TOUCHED) {
-            let touched = few.iter().map(|case| filter.touch(case.fingerprint));
-            std::hint::black_box(touched.fold(0, |all, word| all ^ word));
-            for case in few {
-                case.old |= filter.may_hold(case.fingerprint);
-            }
+        let words = cases.iter().map(|case| filter.touch(case.fingerprint));
+        black_box(words.fold(0, |all, word| all ^ word));
+        for case in cases.iter_mut() {
+            case.old |= filter.may_hold(case.fingerprint);
         }
     }
-    for (place, case) in cases.iter_mut().enumerate() {
+    for (place, case) in range.zip(cases.iter_mut()) {
+        case.user = ledger.names.get(case.name);
         if case.user.is_none()
             && let Some(event) = events.get(place)
         {
@@ -121,12 +125,13 @@ fn resolve(
             ledger.accounts.load(connection, user)?;
         }
     }
-    // Whatever is looked at next is in the processor's cache then.
-    let touched = cases.iter().filter(|case| {
-        let newest = case.user.map(|user| ledger.accounts.get(user).newest);
-        newest == Some(u64::MAX) || !ledger.ids.is_new(case.fingerprint, false)
-    });
-    std::hint::black_box(touched.count());
+    let users = cases.iter().filter_map(|case| case.user);
+    let users = users.map(|user| ledger.accounts.get(user).newest);
+    black_box(users.fold(0, |all, newest| all ^ newest));
+    let new = cases
+        .iter()
+        .filter(|case| ledger.ids.is_new(case.fingerprint, false));
+    black_box(new.count());
     Ok(())
 }
 

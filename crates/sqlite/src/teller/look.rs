@@ -1,5 +1,8 @@
 //! What people ask of the books in memory. The answers rest on what is durable.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::UserNo;
 use lingqian_core::money::Micros;
@@ -9,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::Teller;
 use crate::ledger::Ledger;
+use crate::scribe::data_version;
 
 /// Who waits for an answer.
 pub(crate) type Answer<R> = oneshot::Sender<Result<R, Fault>>;
@@ -28,11 +32,37 @@ impl Teller {
             return;
         };
         match look(ledger, &self.connection) {
-            Ok(value) => self.answer_durable(Some(value), || None, answer),
+            Ok(value) if self.is_known_current() => {
+                let _ = answer.send(Ok(Some(value)));
+            }
+            Ok(value) => self.answer_confirmed(value, answer),
             Err(fault) => {
                 let _ = answer.send(Err(fault));
             }
         }
+    }
+
+    /// Whether everything that was decided is written, and nobody wrote since the scribe said that
+    /// the books are true. What cannot be told is not known.
+    fn is_known_current(&self) -> bool {
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        self.ahead == 0 && data_version(&self.connection).is_ok_and(|now| confirmed == now.into())
+    }
+
+    /// Answers when the scribe says that the books are true, and remembers of which version he
+    /// said it: whatever was committed later changes the version.
+    fn answer_confirmed<R: Send + 'static>(&self, value: R, answer: Answer<Option<R>>) {
+        let confirmed = Arc::clone(&self.confirmed);
+        let version = match self.ahead {
+            0 => data_version(&self.connection).ok(),
+            _ => None,
+        };
+        self.after_all(move |current| {
+            if let (Ok(true), Some(version)) = (&current, version) {
+                confirmed.store(version.into(), Ordering::Release);
+            }
+            let _ = answer.send(current.map(|current| current.then_some(value)));
+        });
     }
 }
 

@@ -42,7 +42,7 @@ async fn opening_again_migrates_nothing_and_disturbs_nobody() {
     let books = Connection::open(&path).expect("opens");
     let noted = "SELECT count(*), max(number) FROM migrations";
     let noted = books.query_row(noted, [], |row| Ok((row.get(0)?, row.get(1)?)));
-    assert_eq!(noted, Ok((8_i64, 8_i64)));
+    assert_eq!(noted, Ok((9_i64, 9_i64)));
     assert_eq!(second.audit().await.expect("reads").findings, []);
 }
 
@@ -115,7 +115,7 @@ async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie
         .execute_batch(
             "DROP TABLE state_totals; DROP TRIGGER payouts_join_their_state; \
              DROP TRIGGER payouts_change_their_state; \
-             DELETE FROM migrations WHERE number = 8; PRAGMA user_version = 7",
+             DELETE FROM migrations WHERE number = 9; PRAGMA user_version = 8",
         )
         .expect("older books");
     let store = SqliteStore::open(&path).expect("opens");
@@ -133,4 +133,25 @@ async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie
     for finding in found {
         assert_eq!(finding.invariant.name(), "state_totals_are_sums");
     }
+}
+
+#[tokio::test]
+async fn no_check_of_a_payout_makes_a_table() {
+    let (_dir, path) = lived().await;
+    let books = Connection::open(&path).expect("opens");
+    let insert = include_str!("../../queries/insert_held.sql");
+    let mut plan = books
+        .prepare(&format!("EXPLAIN {insert}"))
+        .expect("it is ours");
+    let values = rusqlite::params_from_iter([1; 8]);
+    let codes = plan.query_map(values, |row| row.get(1)).expect("a plan");
+    let codes: Vec<String> = codes.collect::<Result<_, _>>().expect("codes");
+    assert!(codes.iter().any(|code| code == "OpenWrite"));
+    assert!(
+        !codes.iter().any(|code| code == "OpenEphemeral"),
+        "{codes:?}"
+    );
+    let wrong = "UPDATE payouts SET queue = 'elsewhere', due_at = 1";
+    let refused = books.execute(wrong, []).expect_err("no such queue");
+    assert!(refused.to_string().contains("CHECK"), "{refused}");
 }

@@ -72,7 +72,7 @@ async fn a_scene_report_reads_back_whatever_is_in_it() {
     let merchant = Merchant {
         no: MerchantNo(1),
         mchid: MchId::parse("1900000109").expect("an id"),
-        app: AppId::parse("wx8888888888888888").expect("an id"),
+        apps: vec![AppId::parse("wx8888888888888888").expect("an id")],
         scene: "1000".into(),
         scene_report: vec![
             pair("a\tb", "line\nline\r\n"),

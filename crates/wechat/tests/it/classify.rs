@@ -28,7 +28,7 @@ fn cure(status: u16, code: &str, message: &str, signed: bool) -> Option<Cure> {
 
 #[test]
 fn only_listed_refusals_of_a_send_are_definite() {
-    let table: [(u16, &str, &str, Option<Cure>); 26] = [
+    let table: [(u16, &str, &str, Option<Cure>); 27] = [
         (400, "PARAM_ERROR", "", Some(Cure::Never)),
         (400, "INVALID_REQUEST", LIMITS, Some(Cure::Never)),
         (400, "INVALID_REQUEST", PERCEPTION, Some(Cure::Never)),
@@ -47,6 +47,7 @@ fn only_listed_refusals_of_a_send_are_definite() {
         (400, "", "", None),
         (401, "SIGN_ERROR", "", Some(Cure::Person)),
         (403, "NO_AUTH", "", Some(Cure::Person)),
+        (400, "APPID_MCHID_NOT_MATCH", "", Some(Cure::Person)),
         (403, "NOT_ENOUGH", "", Some(Cure::Float)),
         (403, "USER_ERROR", "", None),
         (403, "", "", None),

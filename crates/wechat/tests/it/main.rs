@@ -4,6 +4,7 @@ mod bill;
 mod calls;
 mod certificates;
 mod classify;
+mod merchants;
 mod notify;
 mod oauth;
 mod world;

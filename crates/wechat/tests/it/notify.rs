@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::world::{APIV3_KEY, Key, NOW, SERIAL, client, number};
 
-fn sealed(key: &[u8], plain: &Value) -> Value {
+pub(crate) fn sealed(key: &[u8], plain: &Value) -> Value {
     let mut bytes = plain.to_string().into_bytes();
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("32 bytes"))
         .seal_in_place_append_tag(
@@ -29,15 +29,15 @@ fn sealed(key: &[u8], plain: &Value) -> Value {
     })
 }
 
-fn envelope(event: &str, resource: &Value) -> Vec<u8> {
+pub(crate) fn envelope(event: &str, resource: &Value) -> Vec<u8> {
     json!({ "id": "EV-1", "event_type": event, "resource": resource })
         .to_string()
         .into_bytes()
 }
 
-const FINISHED: &str = "MCHTRANSFER.BILL.FINISHED";
+pub(crate) const FINISHED: &str = "MCHTRANSFER.BILL.FINISHED";
 
-fn paid() -> Value {
+pub(crate) fn paid() -> Value {
     json!({
         "out_bill_no": number().to_string(),
         "transfer_bill_no": "1330",

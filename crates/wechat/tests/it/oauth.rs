@@ -13,11 +13,15 @@ use lingqian_wechat::{OauthSettings, WechatOauth};
 
 use crate::world::{Listener, NOW, Plain, Say, Time};
 
+fn app() -> AppId {
+    AppId::parse("wx1").expect("valid")
+}
+
 fn client(url: &str) -> WechatOauth<Plain, Time> {
     let settings = OauthSettings {
         page_url: "https://open.weixin.qq.com".into(),
         api_url: url.to_owned(),
-        app: AppId::parse("wx1").expect("valid"),
+        app: app(),
         secret: "SECRET".into(),
         timeout: Duration::from_millis(400),
     };
@@ -26,7 +30,7 @@ fn client(url: &str) -> WechatOauth<Plain, Time> {
 
 async fn redeemed(say: Say) -> (Result<Identity, IdentityFault>, String) {
     let listener = Listener::open(say).await;
-    let identity = client(&listener.url).redeem("CODE").await;
+    let identity = client(&listener.url).redeem(&app(), "CODE").await;
     (identity, listener.last_request())
 }
 
@@ -98,7 +102,7 @@ async fn tokens_are_checked_and_refreshed() {
     let tokens = redeemed(ok(GRANTED)).await.0.expect("named").tokens;
     let check = async |body: &str| {
         let listener = Listener::open(ok(body)).await;
-        let checked = client(&listener.url).check(&tokens).await;
+        let checked = client(&listener.url).check(&app(), &tokens).await;
         assert!(
             listener
                 .last_request()
@@ -125,7 +129,7 @@ async fn tokens_are_checked_and_refreshed() {
     ));
     let listener = Listener::open(ok(GRANTED)).await;
     client(&listener.url)
-        .refresh(&tokens)
+        .refresh(&app(), &tokens)
         .await
         .expect("refreshed");
     assert!(
@@ -135,7 +139,7 @@ async fn tokens_are_checked_and_refreshed() {
     );
     let nonsense = Sealed(b"nonsense".to_vec());
     let fault = client(&listener.url)
-        .check(&nonsense)
+        .check(&app(), &nonsense)
         .await
         .expect_err("unreadable");
     assert!(matches!(fault, IdentityFault::Unavailable(_)));

@@ -188,15 +188,20 @@ pub(crate) type Pay = WechatPay<Plain, Plain, Time, SeededDice>;
 
 /// A client of that address that trusts that key.
 pub(crate) fn client(url: &str, key: &Key) -> Pay {
+    merchant(url, "1900000109", APIV3_KEY, (SERIAL, key))
+}
+
+/// The same for any merchant with keys of its own.
+pub(crate) fn merchant(url: &str, mchid: &str, apiv3: &[u8], (serial, key): (&str, &Key)) -> Pay {
     let trust = Trust::default();
     trust
-        .add_public_key(SERIAL, &key.public_pem)
+        .add_public_key(serial, &key.public_pem)
         .expect("a key");
     let settings = PaySettings {
         base_url: url.to_owned(),
-        mchid: MchId::parse("1900000109").expect("valid"),
+        mchid: MchId::parse(mchid).expect("valid"),
         notify_url: "https://pay.example.test/hooks/wechat/transfer".into(),
-        apiv3_key: APIV3_KEY.to_vec(),
+        apiv3_key: apiv3.to_vec(),
         timeout: Duration::from_millis(400),
         rates: Rates::default(),
     };

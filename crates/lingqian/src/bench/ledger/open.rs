@@ -63,7 +63,7 @@ fn merchant(texts: config::Merchant) -> anyhow::Result<Merchant> {
     Ok(Merchant {
         no: MerchantNo(1),
         mchid: MchId::parse("1900000001")?,
-        app: AppId::parse("wx0000000000000001")?,
+        apps: vec![AppId::parse("wx0000000000000001")?],
         scene: texts.scene,
         scene_report: texts.scene_report,
         remark: texts.remark,

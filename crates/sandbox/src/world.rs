@@ -1,0 +1,239 @@
+//! What all requests share: the merchants with their keys, the books, and what goes wrong.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::http::HeaderMap;
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::sync::Notify;
+
+use crate::auth;
+use crate::books::Books;
+use crate::certs::Certs;
+use crate::crypto::PrivateKey;
+use crate::faults::Faults;
+use crate::journal::Record;
+use crate::provision::{Credentials, Provision};
+use crate::settings::{Robot, Settings};
+use crate::transfer;
+
+/// One merchant with everything that WeChat has for it alone.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) provision: Provision,
+    pub(crate) public_key: PrivateKey,
+    certs: Mutex<Certs>,
+    /// Whether the last create was to be answered by the public key; notifications follow.
+    by_public_key: Mutex<bool>,
+}
+
+impl Member {
+    pub(crate) fn open(settings: &Settings, no: usize) -> anyhow::Result<Member> {
+        let provision = Provision::load(&settings.data, no)?;
+        Ok(Member {
+            public_key: PrivateKey::from_pem(&provision.public_key_private_pem)?,
+            certs: Mutex::new(Certs::open(&settings.data, no, &provision)?),
+            by_public_key: Mutex::new(true),
+            provision,
+        })
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.provision.credentials
+    }
+
+    pub(crate) fn mchid(&self) -> &str {
+        &self.provision.credentials.mchid
+    }
+
+    /// The certificates; never held over a wait.
+    pub(crate) fn certs(&self) -> MutexGuard<'_, Certs> {
+        lock(&self.certs)
+    }
+
+    pub(crate) fn notices_by_public_key(&self) -> bool {
+        *lock(&self.by_public_key)
+    }
+
+    pub(crate) fn answer_by(&self, public_key: bool) {
+        *lock(&self.by_public_key) = public_key;
+    }
+}
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) url: String,
+    pub(crate) client: Client<HttpConnector, Full<bytes::Bytes>>,
+    pub(crate) first: Arc<Member>,
+    members: Mutex<Vec<Arc<Member>>>,
+    books: Mutex<Books>,
+    faults: Mutex<Faults>,
+    robot: Mutex<Robot>,
+    under_way: Mutex<BTreeSet<u64>>,
+    wake: Notify,
+}
+
+impl std::fmt::Debug for Provision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.credentials.fmt(f)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// A world at an address; `members` are its merchants, at least one.
+    pub(crate) fn new(
+        settings: Settings,
+        url: String,
+        (first, members): (Arc<Member>, Vec<Arc<Member>>),
+        books: Books,
+    ) -> World {
+        let executor = hyper_util::rt::TokioExecutor::new();
+        World {
+            client: Client::builder(executor)
+                .pool_max_idle_per_host(32)
+                .build_http(),
+            robot: Mutex::new(settings.robot),
+            settings,
+            url,
+            first,
+            members: Mutex::new(members),
+            books: Mutex::new(books),
+            faults: Mutex::default(),
+            under_way: Mutex::default(),
+            wake: Notify::new(),
+        }
+    }
+
+    /// The books; never held over a wait.
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        lock(&self.books)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.faults)
+    }
+
+    pub(crate) fn robot(&self) -> Robot {
+        *lock(&self.robot)
+    }
+
+    pub(crate) fn set_robot(&self, robot: Robot) {
+        *lock(&self.robot) = robot;
+    }
+
+    pub(crate) fn under_way(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        lock(&self.under_way)
+    }
+
+    pub(crate) fn wake_notifier(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) async fn notified(&self) {
+        self.wake.notified().await;
+    }
+
+    /// All merchants, by their numbers.
+    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+        lock(&self.members).clone()
+    }
+
+    /// The merchant that fits, also one that was made since this began. The books must be free.
+    fn find(&self, fits: impl Fn(&Member) -> bool) -> Option<Arc<Member>> {
+        let known = |all: Vec<Arc<Member>>| all.into_iter().find(|member| fits(member));
+        known(self.members()).or_else(|| {
+            self.look_for_new();
+            known(self.members())
+        })
+    }
+
+    /// The merchant of that number of WeChat's.
+    pub(crate) fn member(&self, mchid: &str) -> Option<Arc<Member>> {
+        self.find(|member| member.mchid() == mchid)
+    }
+
+    /// The merchant whose own app it is.
+    pub(crate) fn owner_of(&self, appid: &str) -> Option<Arc<Member>> {
+        self.find(|member| member.credentials().appid == appid)
+    }
+
+    /// The merchant that a tester names; the first where none is named.
+    pub(crate) fn named(&self, mchid: Option<&str>) -> Result<Arc<Member>, String> {
+        let Some(mchid) = mchid else {
+            return Ok(Arc::clone(&self.first));
+        };
+        let unknown =
+            || format!("there is no merchant {mchid}; GET /_sandbox/merchants lists them");
+        self.member(mchid).ok_or_else(unknown)
+    }
+
+    /// The merchant that a request says it is from, whether or not that is true; its WeChat keys
+    /// sign the answer.
+    pub(crate) fn claimed(&self, headers: &HeaderMap) -> Arc<Member> {
+        let named = auth::claimed_mchid(headers);
+        let found = named.and_then(|mchid| self.member(mchid));
+        found.unwrap_or_else(|| Arc::clone(&self.first))
+    }
+
+    /// Credentials that were made by a command beside this process count from now on.
+    fn look_for_new(&self) {
+        let mut members = lock(&self.members);
+        loop {
+            let there = Provision::load_all(&self.settings.data).map_or(0, |all| all.len());
+            if there <= members.len() {
+                return;
+            }
+            match Member::open(&self.settings, members.len() + 1) {
+                Ok(member) => {
+                    self.admit(&member, self.settings.first_top_up_fen);
+                    members.push(Arc::new(member));
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a merchant's files cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Makes one merchant more, with so much money.
+    pub(crate) fn make_member(&self, top_up_fen: i64) -> anyhow::Result<Arc<Member>> {
+        self.look_for_new();
+        let mut members = lock(&self.members);
+        let member = Arc::new(Member::open(&self.settings, members.len() + 1)?);
+        self.admit(&member, top_up_fen);
+        members.push(Arc::clone(&member));
+        Ok(member)
+    }
+
+    fn admit(&self, member: &Member, top_up_fen: i64) {
+        let mut books = self.books();
+        books.admit(&member.credentials().appid, member.mchid());
+        if top_up_fen > 0 {
+            books.top_up(member.mchid(), top_up_fen);
+        }
+    }
+
+    /// Moves the business clock and lets happen what became due.
+    pub(crate) async fn advance_ms(&self, ms: i64) {
+        let promise = {
+            let mut books = self.books();
+            let offset_ms = books.offset_ms + ms;
+            books.record(Record::Clock { offset_ms });
+            transfer::close_due(&mut books);
+            books.promise()
+        };
+        if let Some(promise) = promise {
+            let _ = promise.kept().await;
+        }
+        self.wake_notifier();
+    }
+}

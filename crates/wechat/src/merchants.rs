@@ -1,0 +1,202 @@
+//! Several merchants behind one rail, and several apps behind one provider of identities.
+//!
+//! Each merchant has keys, pace and bills of its own; the order's merchant says which one sends.
+//! What no merchant here can do is never done by another one: nothing goes out then, the payout
+//! waits for a person, and what may have been sent before stays in doubt.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use lingqian_core::id::{AppId, MchId, OutBillNo};
+use lingqian_core::link::Identity;
+use lingqian_core::money::Fen;
+use lingqian_core::time::BusinessDate;
+use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
+use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
+use lingqian_io::{Clock, Dice, Fault, IdentityProvider, Rail, Sealed, Sealer, Signer};
+
+use crate::oauth::{NO_APP, WechatOauth};
+use crate::pay::WechatPay;
+use crate::transfer::silent;
+
+/// No keys of that merchant are here.
+const NO_MERCHANT: &str = "merchant_not_configured";
+
+/// A rail that is one merchant's.
+pub trait OneMerchant: Rail {
+    /// Whose.
+    fn mchid(&self) -> &MchId;
+
+    /// Whether messages that name this key can be proved without looking anywhere.
+    fn holds(&self, serial: &str) -> bool;
+
+    /// Looks at WeChat's list of certificates if that is due.
+    fn keep_certificates(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl<S: Signer, K: Sealer, C: Clock, D: Dice> OneMerchant for WechatPay<S, K, C, D> {
+    fn mchid(&self) -> &MchId {
+        WechatPay::mchid(self)
+    }
+
+    fn holds(&self, serial: &str) -> bool {
+        WechatPay::holds(self, serial)
+    }
+
+    async fn keep_certificates(&self) {
+        // What went wrong was said, and the next look is put off.
+        let _ = WechatPay::keep_certificates(self).await;
+    }
+}
+
+/// The merchants of one installation.
+#[derive(Debug)]
+pub struct WechatMerchants<R> {
+    by: BTreeMap<MchId, R>,
+}
+
+impl<R: OneMerchant> WechatMerchants<R> {
+    /// These merchants; of two with the same number the later one counts.
+    #[must_use]
+    pub fn new(merchants: impl IntoIterator<Item = R>) -> Self {
+        let named = merchants.into_iter().map(|one| (one.mchid().clone(), one));
+        WechatMerchants {
+            by: named.collect(),
+        }
+    }
+
+    /// Whether orders of this merchant can be sent from here.
+    #[must_use]
+    pub fn acts_for(&self, mchid: &MchId) -> bool {
+        self.by.contains_key(mchid)
+    }
+
+    /// Looks at WeChat's lists of certificates where that is due; a pass calls it now and then.
+    pub async fn keep_certificates(&self) {
+        for merchant in self.by.values() {
+            merchant.keep_certificates().await;
+        }
+    }
+}
+
+/// What is said where nobody here acts for the merchant. For a send that is a refusal which a
+/// person can cure: it ends no payout, and one that may have been sent before stays unknown.
+fn nobody(number: OutBillNo, origin: Origin, sends: bool) -> TransferReport {
+    let code = NO_MERCHANT.to_owned();
+    let finding = if sends {
+        let cure = Cure::Person;
+        Finding::Refused { code, cure }
+    } else {
+        Finding::Unknown { code }
+    };
+    silent(number, origin, finding, Evidence::default())
+}
+
+impl<R: OneMerchant> Rail for WechatMerchants<R> {
+    async fn send(&self, order: &TransferOrder) -> TransferReport {
+        match self.by.get(&order.mchid) {
+            Some(merchant) => merchant.send(order).await,
+            None => {
+                tracing::error!(mchid = %order.mchid, "an order's merchant is not configured");
+                nobody(order.number, Origin::Answer, true)
+            }
+        }
+    }
+
+    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
+        match self.by.get(mchid) {
+            Some(merchant) => merchant.ask(mchid, number).await,
+            None => nobody(number, Origin::Query, false),
+        }
+    }
+
+    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
+        match self.by.get(mchid) {
+            Some(merchant) => merchant.cancel(mchid, number).await,
+            None => nobody(number, Origin::Answer, false),
+        }
+    }
+
+    /// The serial number tells whose keys prove it. Merchants may share a key of WeChat's: then
+    /// the seal tells. One that nobody holds makes each look at its list, as rarely as ever.
+    async fn open(&self, notification: &Notification) -> Result<Opened, Refusal> {
+        let mut headers = notification.headers.iter();
+        let serial = headers.find(|(name, _)| name == "wechatpay-serial");
+        let (_, serial) = serial.ok_or(Refusal::HeaderMissing("wechatpay-serial"))?;
+        let (held, others): (Vec<_>, Vec<_>) = self
+            .by
+            .values()
+            .partition(|merchant| merchant.holds(serial));
+        let mut refusal = Refusal::SerialUnknown;
+        let known = !held.is_empty();
+        for merchant in if known { held } else { others } {
+            refusal = match merchant.open(notification).await {
+                Ok(opened) => return Ok(opened),
+                // Signed with a key that several have, and sealed or meant for another of them.
+                Err(refusal @ (Refusal::SealWrong | Refusal::OtherMerchant)) => refusal,
+                Err(Refusal::SerialUnknown) => refusal,
+                Err(refusal) => return Err(refusal),
+            };
+        }
+        Err(refusal)
+    }
+
+    async fn balance(&self, mchid: &MchId) -> Result<Option<Fen>, Fault> {
+        match self.by.get(mchid) {
+            Some(merchant) => merchant.balance(mchid).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn bill(&self, mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
+        match self.by.get(mchid) {
+            Some(merchant) => merchant.bill(mchid, date).await,
+            None => Err(Fault::Broken(format!(
+                "the bill of merchant {mchid} was asked for, which is not configured"
+            ))),
+        }
+    }
+}
+
+/// The apps of one installation.
+#[derive(Debug)]
+pub struct WechatApps<K, C> {
+    by: BTreeMap<AppId, WechatOauth<K, C>>,
+}
+
+impl<K: Sealer, C: Clock> WechatApps<K, C> {
+    /// These apps; of two with the same id the later one counts.
+    #[must_use]
+    pub fn new(apps: impl IntoIterator<Item = WechatOauth<K, C>>) -> Self {
+        let named = apps.into_iter().map(|one| (one.app().clone(), one));
+        WechatApps {
+            by: named.collect(),
+        }
+    }
+
+    fn of(&self, app: &AppId) -> Result<&WechatOauth<K, C>, IdentityFault> {
+        let missing = || IdentityFault::Unavailable(NO_APP.into());
+        self.by.get(app).ok_or_else(missing)
+    }
+}
+
+impl<K: Sealer, C: Clock> IdentityProvider for WechatApps<K, C> {
+    /// The page is the same for all apps.
+    fn authorize_url(&self, app: &AppId, redirect_uri: &str, state: &str) -> String {
+        let any = self.by.get(app).or_else(|| self.by.values().next());
+        any.map(|any| any.authorize_url(app, redirect_uri, state))
+            .unwrap_or_default()
+    }
+
+    async fn redeem(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
+        self.of(app)?.redeem(app, code).await
+    }
+
+    async fn refresh(&self, app: &AppId, tokens: &Sealed) -> Result<Identity, IdentityFault> {
+        self.of(app)?.refresh(app, tokens).await
+    }
+
+    async fn check(&self, app: &AppId, tokens: &Sealed) -> Result<bool, IdentityFault> {
+        self.of(app)?.check(app, tokens).await
+    }
+}
