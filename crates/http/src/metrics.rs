@@ -144,15 +144,16 @@ impl Metrics {
             "Inputs that were not credited",
             dead_letters.clone(),
         );
+        metrics.register_rest();
+        metrics
+    }
+
+    fn register_rest(&mut self) {
         let help = "Stops in force, by scope and cause; each since so many seconds of Unix time";
-        metrics
-            .registry
-            .register("stop_since_seconds", help, metrics.stops.clone());
+        self.registry
+            .register("stop_since_seconds", help, self.stops.clone());
         let help = "What the auditor saw, and how the money at WeChat stands";
-        metrics
-            .registry
-            .register("passes", help, metrics.passes.clone());
-        metrics
+        self.registry.register("passes", help, self.passes.clone());
     }
 
     /// Events came in.
