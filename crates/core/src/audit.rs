@@ -14,7 +14,7 @@ use crate::ledger::{Account, Cause, Entry};
 use crate::money::{Fen, Micros};
 use crate::payout::{Payout, State};
 use crate::reconcile::Bill;
-use crate::time::{BusinessDate, Timestamp};
+use crate::time::BusinessDate;
 use crate::user::DayTotals;
 
 /// What must hold at every moment. The names are stable.
@@ -40,17 +40,20 @@ pub enum Invariant {
     BilledIsBooked,
     /// The counted totals of a user's day are the sums of its payouts.
     DayTotalsAreSums,
+    /// How many payouts are in a state, and their sum, is as stored.
+    StateTotalsAreSums,
     /// A payout that is not final waits for exactly one thing, a final one for nothing.
     WorkMatchesState,
-    /// Every bill's opening plus movements is its closing, and the next one's opening.
+    /// Every bill's opening plus movements is its closing, and the next day's opening.
     BillsChain,
-    /// What lies at WeChat by the ledger moved as the bills say, up to the last that is closed.
+    /// What lies at WeChat by the ledger is what lines of bills moved, and on each day whose bill
+    /// is closed as much as that bill says.
     FloatMatchesBills,
 }
 
 impl Invariant {
     /// Every invariant.
-    pub const ALL: [Invariant; 13] = [
+    pub const ALL: [Invariant; 14] = [
         Invariant::SequenceWithoutGap,
         Invariant::SumIsZero,
         Invariant::NeverNegative,
@@ -61,6 +64,7 @@ impl Invariant {
         Invariant::HoldMatchesState,
         Invariant::BilledIsBooked,
         Invariant::DayTotalsAreSums,
+        Invariant::StateTotalsAreSums,
         Invariant::WorkMatchesState,
         Invariant::BillsChain,
         Invariant::FloatMatchesBills,
@@ -80,6 +84,7 @@ impl Invariant {
             Invariant::HoldMatchesState => "hold_matches_state",
             Invariant::BilledIsBooked => "billed_is_booked",
             Invariant::DayTotalsAreSums => "day_totals_are_sums",
+            Invariant::StateTotalsAreSums => "state_totals_are_sums",
             Invariant::WorkMatchesState => "work_matches_state",
             Invariant::BillsChain => "bills_chain",
             Invariant::FloatMatchesBills => "float_matches_bills",
@@ -144,8 +149,12 @@ pub struct Audit {
     days: BTreeMap<(UserNo, BusinessDate), DayTotals>,
     earned: (u64, i128),
     bills: BTreeMap<(MerchantNo, BusinessDate), Bill>,
-    /// What each moment moved on a merchant's float.
-    floats: BTreeMap<(MerchantNo, Timestamp), i128>,
+    /// Payouts and their sum in fen, by state.
+    states: BTreeMap<String, (u64, i128)>,
+    /// What entries moved on a merchant's float, in micro-yuan.
+    floats: BTreeMap<MerchantNo, i128>,
+    /// What lines of a day's bill moved on it, in fen.
+    lines: BTreeMap<(MerchantNo, BusinessDate), i128>,
     findings: Vec<Finding>,
 }
 
@@ -164,7 +173,7 @@ impl Audit {
         ] {
             self.post(account, amount, seq);
             if let Account::Float(merchant) = account {
-                let moved = self.floats.entry((merchant, entry.at())).or_default();
+                let moved = self.floats.entry(merchant).or_default();
                 *moved = moved.saturating_add(amount);
             }
         }
@@ -307,6 +316,10 @@ impl Audit {
             let expected = u32::from(!payout.state.is_final());
             self.wrong(Invariant::WorkMatchesState, payout.id, expected, waits);
         }
+        let state = self.states.entry(payout.state.name().to_owned());
+        let (count, sum) = state.or_default();
+        *count = count.saturating_add(1);
+        *sum = sum.saturating_add(i128::from(payout.amount.0));
         if let Some(day) = payout.counted_on {
             let totals = self.days.entry((payout.user, day)).or_default();
             totals.count = totals.count.saturating_add(1);
@@ -322,6 +335,21 @@ impl Audit {
             let subject = format!("user number {} on {day}", user.0);
             self.wrong(Invariant::DayTotalsAreSums, subject, expected, found);
         }
+    }
+
+    /// How many payouts are stored as being in a state, and their sum in fen; after all payouts.
+    pub fn state_total(&mut self, state: &str, stored: (u64, i64)) {
+        let derived = self.states.remove(state).unwrap_or_default();
+        if derived != (stored.0, i128::from(stored.1)) {
+            let (expected, found) = (format!("{derived:?}"), format!("{stored:?}"));
+            self.wrong(Invariant::StateTotalsAreSums, state, expected, found);
+        }
+    }
+
+    /// What all booked lines of a day's bill moved: what left less what came in.
+    pub fn bill_day(&mut self, (merchant, day): (MerchantNo, BusinessDate), out: i128) {
+        let moved = self.lines.entry((merchant, day)).or_default();
+        *moved = moved.saturating_add(out);
     }
 
     /// A closed bill.
@@ -354,6 +382,10 @@ impl Audit {
                 "nothing",
             );
         }
+        for (state, derived) in std::mem::take(&mut self.states) {
+            let expected = format!("{derived:?}");
+            self.wrong(Invariant::StateTotalsAreSums, state, expected, "nothing");
+        }
         self.finish_bills();
         self.findings
     }
@@ -376,28 +408,32 @@ impl Audit {
     }
 
     fn finish_bills(&mut self) {
-        let bills = std::mem::take(&mut self.bills);
-        let mut last: BTreeMap<MerchantNo, (Fen, Fen, Timestamp)> = BTreeMap::new();
-        for bill in bills.values() {
-            if let Some((_, closing, _)) = last.get(&bill.merchant)
-                && *closing != bill.opening
-            {
-                self.wrong(Invariant::BillsChain, bill.date, closing.0, bill.opening.0);
-            }
-            let new = (bill.opening, bill.closing, bill.fetched_at);
-            let ends = last.entry(bill.merchant).or_insert(new);
-            (ends.1, ends.2) = (bill.closing, ends.2.max(bill.fetched_at));
+        let mut floats = std::mem::take(&mut self.floats);
+        for ((merchant, _), out) in &self.lines {
+            let moved = floats.entry(*merchant).or_default();
+            *moved = moved.saturating_sub(out.saturating_mul(10_000));
         }
-        for (merchant, (opening, closing, closed_at)) in last {
-            let grown = i128::from(closing.0).saturating_sub(i128::from(opening.0));
-            let expected = grown.saturating_mul(-10_000);
-            // Lines that were booked since are of a day that is not closed yet.
-            let until = (merchant, Timestamp(i64::MIN))..=(merchant, closed_at);
-            let moved = self.floats.range(until).map(|(_, moved)| *moved);
-            let float = moved.fold(0, i128::saturating_add);
-            if float != expected {
-                let subject = format!("merchant number {}", merchant.0);
-                self.wrong(Invariant::FloatMatchesBills, subject, expected, float);
+        for (merchant, left) in floats.into_iter().filter(|(_, left)| *left != 0) {
+            let subject = format!("merchant number {}", merchant.0);
+            let found = format!("{left} that no line moved");
+            self.wrong(Invariant::FloatMatchesBills, subject, 0, found);
+        }
+        let bills = std::mem::take(&mut self.bills);
+        let mut before: Option<&Bill> = None;
+        for ((merchant, date), bill) in &bills {
+            // A day between two whose bill is late may have moved as much as it likes.
+            let last = before.filter(|b| b.merchant == *merchant && b.date.next() == *date);
+            if let Some(last) = last.filter(|last| last.closing != bill.opening) {
+                let (expected, found) = (last.closing.0, bill.opening.0);
+                self.wrong(Invariant::BillsChain, date, expected, found);
+            }
+            before = Some(bill);
+            // Lines of a day that is not closed yet are compared with nothing.
+            let opening = i128::from(bill.opening.0);
+            let out = opening.saturating_sub(i128::from(bill.closing.0));
+            let moved = self.lines.get(&(*merchant, *date)).copied().unwrap_or(0);
+            if moved != out {
+                self.wrong(Invariant::FloatMatchesBills, date, out, moved);
             }
         }
     }

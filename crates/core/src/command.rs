@@ -138,6 +138,8 @@ pub enum Command {
     },
     /// Makes the order durable, just before it is sent.
     BeginTransfer(PayoutId),
+    /// Lets a payout that a stop put off be due now, where nothing stops it any more.
+    Rouse(PayoutId),
     /// Wants a payout stopped.
     CancelPayout(PayoutId),
     /// Reports what WeChat said.

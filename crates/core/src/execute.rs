@@ -85,6 +85,7 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
             act,
         } => control::set_stop(moment, (scope, *cause), *on, act, facts),
         Command::BeginTransfer(payout) => order::begin(moment, known(*payout, facts)?, facts),
+        Command::Rouse(payout) => order::rouse(moment, known(*payout, facts)?, facts),
         Command::CancelPayout(payout) => settle::cancel(moment, known(*payout, facts)?, facts),
         Command::ReportTransfer(report) => {
             let payout = known(report.number.payout(), facts)?;

@@ -109,6 +109,7 @@ impl Keys {
             Command::Assess(payout)
             | Command::ExpireReview(payout)
             | Command::BeginTransfer(payout)
+            | Command::Rouse(payout)
             | Command::CancelPayout(payout)
             | Command::CheckEnded { payout, .. } => {
                 self.payouts.insert(*payout);

@@ -22,8 +22,10 @@ pub(crate) fn begin(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
         state: payout.state.name(),
     };
     let waits_too_long = moment.now.since_ms(payout.created_at) >= moment.policy.hold_ms;
+    // What waits for the user was accepted, and goes again only for its page.
+    let accepted = matches!(payout.state, State::AwaitingUser(..));
     let reason = match barred(payout, facts) {
-        None if waits_too_long => Some(Reason::HoldExpired),
+        None if waits_too_long && !accepted => Some(Reason::HoldExpired),
         barred => barred,
     };
     if !payout::sendable(&payout.state) {
@@ -111,6 +113,44 @@ fn begun(
         changes.stops.extend(probe);
     }
     Ok((changes, Outcome::Begun(Box::new(order))))
+}
+
+/// A stop was lifted: what waited for that is due now. What began anew after an attempt that
+/// ended waits for what ended it, and what is in doubt is asked about; neither is hurried.
+pub(crate) fn rouse(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
+    let wrong = Rejection::WrongState {
+        state: payout.state.name(),
+    };
+    let open = match &payout.state {
+        State::Approved if payout.tries == 0 => {
+            let link = facts.wallet(payout.user).link.as_ref();
+            let route = link.map(|link| route::choose(payout, &link.app, facts, moment.now));
+            !matches!(route, Some(Route::Wait(_)))
+        }
+        State::Deferred(attempt, _) => {
+            let order = &attempt.order;
+            let until = facts.stops.until(&order.mchid, &order.scene, moment.now);
+            until.is_none()
+        }
+        State::Approved
+        | State::Requested
+        | State::Review(_)
+        | State::Sending(_)
+        | State::Unknown(..)
+        | State::Processing(_)
+        | State::AwaitingUser(..)
+        | State::Cancelling(_)
+        | State::Paid(..)
+        | State::Failed(..)
+        | State::Expired(_)
+        | State::Cancelled(_)
+        | State::Refused(_) => false,
+    };
+    if open {
+        Ok(put_off(payout, Queue::Send, moment.now))
+    } else {
+        Err(wrong)
+    }
 }
 
 /// Nothing happens to the payout but that it waits for something else or longer.

@@ -2,14 +2,15 @@
 //! breaks between bills and books, and what the engine stopped by itself.
 
 use lingqian_core::control::StopCause;
+use lingqian_core::id::PayoutId;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::Timestamp;
 use lingqian_io::store::{PayoutFilter, PayoutRow};
 use lingqian_io::{Browse, Clock, Fault, Ports};
 
-/// So many payouts of a state are looked at.
-const ROWS_MAX: u32 = 1_000;
+/// So many payouts of a state are read at a time.
+const ROWS_EACH: u32 = 1_000;
 
 /// Why a person is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +78,15 @@ pub struct Case {
     pub words: String,
 }
 
+impl Case {
+    /// What can be done, as commands.
+    #[must_use]
+    pub fn ways(&self) -> Vec<String> {
+        let ways = self.kind.ways().iter();
+        ways.map(|way| way.replace("{}", &self.subject)).collect()
+    }
+}
+
 /// Everything that needs a person, the gravest first, then the oldest.
 ///
 /// # Errors
@@ -98,8 +108,7 @@ pub async fn cases<P: Ports>(ports: &P) -> Result<Vec<Case>, Fault> {
             words: stop.act.reason,
         });
     }
-    let doubt = of_state(ports, "unknown").await?.into_iter();
-    cases.extend(doubt.filter_map(|row| in_doubt(&row, now)));
+    of_state(ports, "unknown", &mut cases, |row| in_doubt(row, now)).await?;
     let (_, breaks) = store.reconciled().await?;
     let open = breaks.into_iter().filter(|found| found.closed_at.is_none());
     cases.extend(open.map(|found| Case {
@@ -109,19 +118,33 @@ pub async fn cases<P: Ports>(ports: &P) -> Result<Vec<Case>, Fault> {
         amount: Some(found.difference),
         words: format!("{} on the bill of {}", found.kind.code(), found.date),
     }));
-    let review = of_state(ports, "review").await?.into_iter();
-    cases.extend(review.filter_map(|row| reviewed(&row)));
+    of_state(ports, "review", &mut cases, reviewed).await?;
     cases.sort_by(|a, b| (a.kind, a.since, &a.subject).cmp(&(b.kind, b.since, &b.subject)));
     Ok(cases)
 }
 
-async fn of_state<P: Ports>(ports: &P, state: &str) -> Result<Vec<PayoutRow>, Fault> {
-    let filter = PayoutFilter {
-        state: Some(state.to_owned()),
-        limit: ROWS_MAX,
-        ..PayoutFilter::default()
-    };
-    ports.store().payouts(filter).await
+/// All payouts of a state, however many: what is old is not behind what is new.
+async fn of_state<P: Ports>(
+    ports: &P,
+    state: &str,
+    cases: &mut Vec<Case>,
+    case: impl Fn(&PayoutRow) -> Option<Case> + Send,
+) -> Result<(), Fault> {
+    let mut before: Option<PayoutId> = None;
+    loop {
+        let filter = PayoutFilter {
+            state: Some(state.to_owned()),
+            before,
+            limit: ROWS_EACH,
+            ..PayoutFilter::default()
+        };
+        let rows = ports.store().payouts(filter).await?;
+        cases.extend(rows.iter().filter_map(&case));
+        if rows.len() < ROWS_EACH as usize {
+            return Ok(());
+        }
+        before = rows.last().map(|row| row.payout.id);
+    }
 }
 
 fn in_doubt(row: &PayoutRow, now: Timestamp) -> Option<Case> {

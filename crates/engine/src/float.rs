@@ -10,7 +10,7 @@ use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::{BusinessDate, Timestamp};
-use lingqian_io::store::Summary;
+use lingqian_io::store::Standing;
 use lingqian_io::{Browse, Clock, Fault, Ports, Rail};
 
 /// Days that the rate is taken from, beside today.
@@ -96,11 +96,11 @@ pub async fn float<P: Ports>(ports: &P) -> Result<Float, Fault> {
     let now = ports.clock().business();
     let (today, store) = (now.business_date(), ports.store());
     let since = BusinessDate(today.0.saturating_sub(RATE_DAYS));
-    let summary = store.summary().await?;
+    let standing = store.standing().await?;
     let (bills, _) = store.reconciled().await?;
     let days = store.merchant_days(since).await?;
     let mut float = Float {
-        in_flight: in_flight(&summary),
+        in_flight: in_flight(&standing),
         ..Float::default()
     };
     let mut recent = Vec::new();
@@ -121,7 +121,7 @@ pub async fn float<P: Ports>(ports: &P) -> Result<Float, Fault> {
             mchid: merchant.mchid,
             billed_on: last.map(|bill| bill.date),
             closing: last.map_or(Fen::ZERO, |bill| bill.closing),
-            unbilled: unbilled(&summary, merchant.no),
+            unbilled: unbilled(&standing, merchant.no),
             today: Fen(sum(&own, |day| day == today)),
         });
         recent.push(sum(&own, |day| {
@@ -180,7 +180,7 @@ fn share(in_flight: Fen, recent: &[i64], merchants: &mut [MerchantFloat]) {
 }
 
 /// Payouts of which WeChat has or may have the order.
-fn in_flight(summary: &Summary) -> Fen {
+fn in_flight(standing: &Standing) -> Fen {
     let away = [
         "sending",
         "unknown",
@@ -189,15 +189,15 @@ fn in_flight(summary: &Summary) -> Fen {
         "cancelling",
     ];
     debug_assert!(away.iter().all(|name| State::NAMES.contains(name)));
-    let sums = summary.payouts.iter();
+    let sums = standing.payouts.iter();
     let sums = sums.filter(|(name, ..)| away.contains(&name.as_str()));
     Fen(sums.fold(0, |sum: i64, (.., amount)| sum.saturating_add(*amount)))
 }
 
 /// What is on the clearing account: paid by WeChat's word and on no bill.
-fn unbilled(summary: &Summary, merchant: MerchantNo) -> Fen {
+fn unbilled(standing: &Standing, merchant: MerchantNo) -> Fen {
     let clearing = |account: &Account| *account == Account::Clearing(merchant);
-    let found = summary
+    let found = standing
         .accounts
         .iter()
         .find(|(account, _)| clearing(account));

@@ -6,6 +6,7 @@ pub mod board;
 pub mod calendar;
 pub mod cases;
 pub mod copy;
+pub mod days;
 pub mod desk;
 pub mod dispatch;
 mod due;
@@ -18,6 +19,7 @@ pub mod poll;
 pub mod receive;
 pub mod reconcile;
 pub mod sweep;
+pub mod wake;
 pub mod watch;
 
 pub use desk::{Desk, DeskSettings};

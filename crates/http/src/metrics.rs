@@ -40,6 +40,12 @@ struct Named {
     name: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stopped {
+    scope: String,
+    cause: &'static str,
+}
+
 fn waits() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0])
 }
@@ -64,6 +70,7 @@ pub(crate) struct Metrics {
     payouts: Family<Named, Gauge>,
     waiting: Family<Named, Gauge>,
     balances: Family<Named, Gauge>,
+    stops: Family<Stopped, Gauge>,
     open_breaks: Gauge,
     dead_letters: Gauge,
     passes: Family<Named, Gauge>,
@@ -81,6 +88,7 @@ impl Metrics {
             payouts: Family::default(),
             waiting: Family::default(),
             balances: Family::default(),
+            stops: Family::default(),
             open_breaks: Gauge::default(),
             dead_letters: Gauge::default(),
             passes: Family::default(),
@@ -136,11 +144,16 @@ impl Metrics {
             "Inputs that were not credited",
             dead_letters.clone(),
         );
+        metrics.register_rest();
+        metrics
+    }
+
+    fn register_rest(&mut self) {
+        let help = "Stops in force, by scope and cause; each since so many seconds of Unix time";
+        self.registry
+            .register("stop_since_seconds", help, self.stops.clone());
         let help = "What the auditor saw, and how the money at WeChat stands";
-        metrics
-            .registry
-            .register("passes", help, metrics.passes.clone());
-        metrics
+        self.registry.register("passes", help, self.passes.clone());
     }
 
     /// Events came in.
@@ -319,6 +332,13 @@ pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Resp
             Account::Suspense => gauge(&metrics.balances, "suspense", balance.0),
             _ => {}
         }
+    }
+    // One that was lifted is not there any more.
+    metrics.stops.clear();
+    for stop in doors.ports.store().stops().await? {
+        let (scope, cause) = (stop.scope.to_string(), stop.cause.name());
+        let stopped = metrics.stops.get_or_create(&Stopped { scope, cause });
+        stopped.set(stop.since.0 / 1_000);
     }
     metrics.open_breaks.set(summary.open_breaks.cast_signed());
     metrics.dead_letters.set(summary.dead_letters.cast_signed());

@@ -297,6 +297,17 @@ pub struct Summary {
     pub waiting: Vec<(Queue, u64)>,
 }
 
+/// What passes look at all the time, at a cost that does not grow with the books.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Per state name: how many payouts and their sum in fen.
+    pub payouts: Vec<(String, u64, i64)>,
+    /// Balances of the system accounts.
+    pub accounts: Vec<(Account, Micros)>,
+    /// When a stop was last lifted.
+    pub lifted_at: Option<Timestamp>,
+}
+
 /// What people and passes look at. Nothing here decides about money. Whoever shows the books also
 /// tells what happened to them.
 pub trait Browse: Outbox {
@@ -383,4 +394,7 @@ pub trait Browse: Outbox {
 
     /// The books in a few numbers.
     fn summary(&self) -> impl Future<Output = Result<Summary, Fault>> + Send;
+
+    /// What passes look at all the time: totals that are kept, not counted.
+    fn standing(&self) -> impl Future<Output = Result<Standing, Fault>> + Send;
 }

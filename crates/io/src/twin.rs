@@ -13,6 +13,7 @@ mod courier;
 mod look;
 mod outbox;
 mod read_out;
+mod spoil;
 mod world;
 mod write;
 
@@ -37,12 +38,13 @@ use crate::Fault;
 use crate::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
-    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, StatementLine, Store,
-    Summary,
+    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, Standing,
+    StatementLine, Store, Summary,
 };
 use books::Books;
 
 pub use courier::TwinCourier;
+pub use spoil::Spoil;
 pub use world::{ManualClock, SeededDice};
 
 /// Where the next failure happens.
@@ -282,6 +284,10 @@ impl Browse for MemoryStore {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         self.look(Books::summary).await
+    }
+
+    async fn standing(&self) -> Result<Standing, Fault> {
+        self.look(Books::standing).await
     }
 }
 

@@ -1,13 +1,15 @@
 //! Loops around the passes: how often each runs is decided here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lingqian_core::id::MchId;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
+use lingqian_engine::days;
 use lingqian_engine::float::float;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
+use lingqian_engine::wake::{WakeCursor, wake};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
 use lingqian_engine::{assess, dispatch, expire, notify, poll, reconcile};
@@ -24,8 +26,8 @@ const REST_AFTER_FAULT: Duration = Duration::from_secs(2);
 const BILL_REST: Duration = Duration::from_secs(60);
 /// Bills are made in the morning; by this hour of Beijing's day they can be fetched.
 const BILL_AFTER_MS: i64 = 10 * 3_600_000 + 10 * 60_000;
-/// Days that are reconciled late at most.
-const BILL_DAYS_MAX: i32 = 7;
+/// How often it is looked whether a stop was lifted.
+const WAKE_REST: Duration = Duration::from_secs(1);
 
 /// How often the money at WeChat is reckoned up.
 const FLOAT_REST: Duration = Duration::from_secs(60);
@@ -48,6 +50,7 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
         tokio::spawn(floats(wire.clone())),
         tokio::spawn(certificates(wire.clone())),
     ];
+    tasks.push(tokio::spawn(wakes(wire.clone(), desk.clone())));
     if wire.config().audit.every_seconds > 0 {
         tasks.push(tokio::spawn(audits(wire.clone(), desk.clone())));
     }
@@ -129,12 +132,31 @@ async fn audits(wire: Wire, desk: Desk) {
     let mut cursor = WatchCursor::default();
     loop {
         tokio::time::sleep(every).await;
-        match watch(&wire, &desk, &Limits::default(), cursor).await {
+        match watch(&wire, &desk, &Limits::default(), &cursor).await {
             Ok((seen, next)) => {
                 wire.board().watched(&seen, next.rounds);
                 cursor = next;
             }
             Err(fault) => tracing::error!(%fault, "the auditor could not look"),
+        }
+    }
+}
+
+/// Lets what a stop had put off go on when the stop is lifted.
+async fn wakes(wire: Wire, desk: Desk) {
+    let mut cursor = WakeCursor::default();
+    loop {
+        match wake(&wire, &desk, &Limits::default(), &cursor).await {
+            Ok((progress, next)) => {
+                cursor = next;
+                if progress.taken == 0 {
+                    tokio::time::sleep(WAKE_REST).await;
+                }
+            }
+            Err(fault) => {
+                tracing::error!(pass = "wake", %fault, "a pass failed");
+                tokio::time::sleep(REST_AFTER_FAULT).await;
+            }
         }
     }
 }
@@ -171,8 +193,11 @@ async fn floats(wire: Wire) {
 }
 
 async fn bills(wire: Wire, desk: Desk) {
+    // The next look goes on after the last day of this one, so that none holds up the others.
+    let mut after: BTreeMap<MchId, BusinessDate> = BTreeMap::new();
     loop {
-        for (mchid, date) in due_bills(&wire).await.unwrap_or_default() {
+        for (mchid, date) in due_bills(&wire, &after).await.unwrap_or_default() {
+            after.insert(mchid.clone(), date);
             match reconcile::reconcile(&wire, &desk, &Limits::default(), &mchid, date).await {
                 Ok(found) if found.open > 0 => {
                     let open = found.open;
@@ -186,8 +211,12 @@ async fn bills(wire: Wire, desk: Desk) {
     }
 }
 
-/// Days that are over, whose bill can be there, and that were not closed yet: each merchant's own.
-pub(crate) async fn due_bills(wire: &Wire) -> Result<Vec<(MchId, BusinessDate)>, Fault> {
+/// Days that are over, whose bill can be there, and that were not closed yet: each merchant's own,
+/// after the last that was looked at.
+pub(crate) async fn due_bills(
+    wire: &Wire,
+    after: &BTreeMap<MchId, BusinessDate>,
+) -> Result<Vec<(MchId, BusinessDate)>, Fault> {
     let now = wire.clock().business();
     let today = now.business_date();
     let made = now.since_ms(today.start()) >= BILL_AFTER_MS;
@@ -198,10 +227,10 @@ pub(crate) async fn due_bills(wire: &Wire) -> Result<Vec<(MchId, BusinessDate)>,
         if !wire.rail().acts_for(&merchant.mchid) {
             continue;
         }
-        let days = (last.0 - BILL_DAYS_MAX + 1..=last.0).map(BusinessDate);
         let own = closed.iter().filter(|bill| bill.merchant == merchant.no);
         let done: BTreeSet<BusinessDate> = own.map(|bill| bill.date).collect();
-        let open = days.filter(|day| !done.contains(day));
+        let open = days::due(last, &done, after.get(&merchant.mchid).copied());
+        let open = open.into_iter();
         due.extend(open.map(|day| (merchant.mchid.clone(), day)));
     }
     Ok(due)

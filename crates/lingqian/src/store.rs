@@ -22,7 +22,7 @@ use lingqian_io::Fault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
+    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
     StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use lingqian_postgres::{Alone, PostgresStore};
@@ -327,6 +327,10 @@ impl Browse for AnyStore {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         ask!(self, store => store.summary())
+    }
+
+    async fn standing(&self) -> Result<Standing, Fault> {
+        ask!(self, store => store.standing())
     }
 }
 

@@ -1,1 +1,1 @@
-SELECT state, count(*), sum(amount_fen)::bigint FROM payouts GROUP BY state ORDER BY state
+SELECT state, payouts, amount_fen FROM state_totals WHERE payouts > 0 ORDER BY state

@@ -8,7 +8,7 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt as _;
 use lingqian_core::audit::Audit;
-use lingqian_core::id::UserNo;
+use lingqian_core::id::{MerchantNo, UserNo};
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::money::Micros;
 use lingqian_core::user::DayTotals;
@@ -19,8 +19,8 @@ use tokio_postgres::Row;
 use crate::books::chains::{Batch, Chains};
 use crate::books::events::Events;
 pub(crate) use crate::books::events::earning;
-use crate::browse::{bills, system_accounts};
-use crate::codec::{ENTRY_COLUMNS, day, entry, fen, get, number};
+use crate::browse::{bills, sum, system_accounts};
+use crate::codec::{ENTRY_COLUMNS, day, entry, fen, get, number, text};
 use crate::fault::fault;
 use crate::journal::Accounts;
 use crate::pool::Session;
@@ -68,6 +68,18 @@ pub(crate) async fn audit(session: &Session) -> Result<Audited, Fault> {
             amount: fen(row, 3)?,
         };
         books.audit.day(UserNo(get(row, 0)?), day(row, 1)?, totals);
+        Ok(())
+    })
+    .await?;
+    each(session, sql!("state_totals"), &[], |row| {
+        let stored = (number(row, 1)?, get(row, 2)?);
+        books.audit.state_total(text(row, 0)?, stored);
+        Ok(())
+    })
+    .await?;
+    each(session, sql!("all_bill_days"), &[], |row| {
+        let of = (MerchantNo(get(row, 0)?), day(row, 1)?);
+        books.audit.bill_day(of, sum(row, 2)?);
         Ok(())
     })
     .await?;

@@ -10,7 +10,7 @@ use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::Evidence;
 use lingqian_io::Fault;
-use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory, StatementLine, Summary};
+use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory, Standing, StatementLine, Summary};
 use tokio_postgres::Row;
 
 use crate::codec::{
@@ -228,6 +228,25 @@ pub(crate) fn letter(row: &Row) -> Result<(DeadLetter, u64), Fault> {
     Ok((letter, number(row, 5)?))
 }
 
+/// Totals that are kept.
+pub(crate) async fn standing(session: &Session) -> Result<Standing, Fault> {
+    let lifted = session.first(sql!("last_lifted"), &[]).await?;
+    let lifted = lifted.map(|row| moment_maybe(&row, 0)).transpose()?;
+    Ok(Standing {
+        payouts: states(session).await?,
+        accounts: system_accounts(session).await?,
+        lifted_at: lifted.flatten(),
+    })
+}
+
+/// States that payouts are in.
+async fn states(session: &Session) -> Result<Vec<(String, u64, i64)>, Fault> {
+    all(session, sql!("summary_payouts"), &[], |row| {
+        Ok((get(row, 0)?, number(row, 1)?, get(row, 2)?))
+    })
+    .await
+}
+
 /// The books in a few numbers.
 pub(crate) async fn summary(session: &Session) -> Result<Summary, Fault> {
     let counts = session.first(sql!("summary_counts"), &[]).await?;
@@ -239,10 +258,7 @@ pub(crate) async fn summary(session: &Session) -> Result<Summary, Fault> {
         open_breaks: number(&counts, 5)?,
         users_hold: (sum(&counts, 6)?, sum(&counts, 7)?),
         users_owe: sum(&counts, 8)?,
-        payouts: all(session, sql!("summary_payouts"), &[], |row| {
-            Ok((get(row, 0)?, number(row, 1)?, get(row, 2)?))
-        })
-        .await?,
+        payouts: states(session).await?,
         accounts: system_accounts(session).await?,
         waiting: all(session, sql!("summary_waiting"), &[], |row| {
             Ok((queue(text(row, 0)?)?, number(row, 1)?))

@@ -52,7 +52,7 @@ use lingqian_io::Fault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
+    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
     StatementLine, Store, Summary, WithdrawalAnswer,
 };
 
@@ -357,6 +357,12 @@ impl Browse for PostgresStore {
         let session = self.look().await?;
         let letters = browse::dead_letters(&session, limit).await?;
         Self::seen(session, letters).await
+    }
+
+    async fn standing(&self) -> Result<Standing, Fault> {
+        let session = self.look().await?;
+        let standing = browse::standing(&session).await?;
+        Self::seen(session, standing).await
     }
 
     async fn summary(&self) -> Result<Summary, Fault> {

@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -44,6 +44,12 @@ const MIGRATIONS: [Migration; 4] = [
     Migration {
         name: "0004_outbox",
         sql: include_str!("../migrations/0004_outbox.sql"),
+        needs: 4,
+    },
+    // The database keeps them, whoever writes.
+    Migration {
+        name: "0005_state_totals",
+        sql: include_str!("../migrations/0005_state_totals.sql"),
         needs: 4,
     },
 ];

@@ -28,11 +28,17 @@ pub enum Pass {
     Bills,
     /// Every day that is over is reconciled once more.
     AllBills,
+    /// What a lifted stop had put off is due again.
+    Wake,
+    /// The auditor looks at the next of what there is.
+    Watch,
+    /// The money at WeChat is reckoned up.
+    Reckon,
 }
 
 impl Pass {
     /// Every pass, in the order in which money moves.
-    pub const ALL: [Pass; 8] = [
+    pub const ALL: [Pass; 11] = [
         Pass::Assess,
         Pass::Dispatch,
         Pass::Poll,
@@ -41,6 +47,9 @@ impl Pass {
         Pass::Sweep,
         Pass::Bills,
         Pass::AllBills,
+        Pass::Wake,
+        Pass::Watch,
+        Pass::Reckon,
     ];
 
     /// The name in a story.
@@ -55,9 +64,25 @@ impl Pass {
             Pass::Sweep => "sweep",
             Pass::Bills => "bills",
             Pass::AllBills => "all-bills",
+            Pass::Wake => "wake",
+            Pass::Watch => "watch",
+            Pass::Reckon => "reckon",
         }
     }
 }
+
+/// What can be stopped, and whose stop it is: people's, or the engine's own, which people lift.
+pub(crate) const SCOPES: [&str; 9] = [
+    "all",
+    "merchant",
+    "merchant2",
+    "scene",
+    "scene2",
+    "audit",
+    "audit2",
+    "audit-all",
+    "float",
+];
 
 /// One thing that happens. Processes are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,8 +155,8 @@ pub enum Action {
     Forge(Forgery, String),
     /// Something is wrong with a bill.
     Bill(BillFault),
-    /// Money comes to the merchant's account, or leaves it.
-    Float(i64),
+    /// Money comes to a merchant's account, or leaves it.
+    Float(i64, usize),
     /// A pass runs in a process.
     Run(Pass, usize),
     /// Every pass that moves payouts runs in every process.
@@ -213,9 +238,14 @@ impl fmt::Display for Action {
             Action::Notice(fault) => write!(f, "notice {}", fault.words()),
             Action::Forge(forgery, name) => write!(f, "forge {} {name}", forgery.words()),
             Action::Bill(fault) => write!(f, "bill {}", fault.words()),
-            Action::Float(micros) => {
+            Action::Float(micros, merchant) => {
                 let sign = if *micros < 0 { "" } else { "+" };
-                write!(f, "float {sign}{}", yuan(*micros))
+                write!(f, "float {sign}{}", yuan(*micros))?;
+                if *merchant == 1 {
+                    Ok(())
+                } else {
+                    write!(f, " m{merchant}")
+                }
             }
             Action::Run(pass, no) => {
                 write!(f, "run {}", pass.name()).and_then(|()| process(f, *no))
@@ -294,16 +324,15 @@ fn read_people(verb: &str, rest: &[&str]) -> Option<Action> {
         ("cancel", [name]) => Action::Cancel(own(name)),
         ("freeze", [user]) => Action::Freeze(own(user)),
         ("thaw", [user]) => Action::Thaw(own(user)),
-        ("stop" | "lift", [scope, "by", who])
-            if ["all", "merchant", "scene", "audit"].contains(scope) =>
-        {
+        ("stop" | "lift", [scope, "by", who]) if SCOPES.contains(scope) => {
             Action::Stop(verb == "stop", own(scope), own(who))
         }
         (_, [name, "by", who]) => Action::Act(Manual::from_name(verb)?, own(name), own(who)),
         ("retry", []) => Action::Retry,
         ("confirm", [name]) => Action::Confirm(own(name)),
         ("close", [name, reason]) => Action::Close(own(name), own(reason)),
-        ("float", [amount]) => Action::Float(read_yuan(amount)?),
+        ("float", [amount]) => Action::Float(read_yuan(amount)?, 1),
+        ("float", [amount, "m2"]) => Action::Float(read_yuan(amount)?, 2),
         ("work", []) => Action::Work,
         ("calm", []) => Action::Calm,
         ("expect", [what, is @ ..]) if !is.is_empty() => Action::Expect(own(what), is.join(" ")),
@@ -364,9 +393,10 @@ mod tests {
         let lines = "user alice\nlink alice o2\nearn e1 alice 5.00\ngift g1 alice bob 0.50\n\
             take-back c1 e1\ntake-back c2 e1 1.00\nwithdraw w1 alice 3.00\nwithdraw w2 bob all\n\
             cancel w1\napprove w1 by ann\nmark-unpaid w1 by bob\nstop all by ann\n\
-            lift scene by ann\nfreeze alice\nthaw alice\nretry\nconfirm w1\nclose w1 ACCOUNT_FROZEN\n\
+            lift scene2 by ann\nfreeze alice\nthaw alice\nretry\nconfirm w1\nclose w1 ACCOUNT_FROZEN\n\
             wechat loses the answer\nstore commit is lost\nnotice doubled\nforge amount w1\n\
-            bill late\nfloat -5.00\nrun dispatch\nrun poll p2\nwork\ncrash dispatch at 7\n\
+            bill late\nfloat -5.00\nfloat +1.00 m2\nstop merchant2 by ann\n\
+            run wake\nrun watch p2\nrun dispatch\nrun poll p2\nwork\ncrash dispatch at 7\n\
             crash poll at 1 p2\ncrash p1\ncrash p2 after 3\nstart p2\npause p1\nresume p1\n\
             clock +10m\nclock p1 -1h\nwire p2 +6m\ncalm\nexpect w1 paid\nexpect alice held 1.00";
         for line in lines.lines() {

@@ -166,7 +166,7 @@ fn crash_points(options: &Options, print: &mut dyn FnMut(&str)) -> bool {
         print(&format!("{:>5} {}", flow.points, flow.name));
         if let Some((point, violation)) = &flow.failure {
             print(&format!(
-                "VIOLATED {} killed at {point}",
+                "VIOLATED {} by point {point} after 0 actions of a flow",
                 violation.invariant
             ));
             print(&format!("  {}", violation.detail));
@@ -184,8 +184,11 @@ fn story(path: &str, print: &mut dyn FnMut(&str)) -> bool {
             let ran = on_twin(&script);
             ran.trace.iter().for_each(|line| print(line));
             if let Some((place, violation)) = &ran.failure {
-                let words = format!("VIOLATED {} after {place} actions", violation.invariant);
-                print(&words);
+                print(&format!(
+                    "VIOLATED {} by story {} after {place} actions",
+                    violation.invariant,
+                    path.rsplit('/').next().unwrap_or(path)
+                ));
                 print(&format!("  {}", violation.detail));
             }
             ran.failure.is_some()

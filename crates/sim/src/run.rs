@@ -90,7 +90,13 @@ fn step<S: Store + Browse + Clone>(world: &mut World<S>, line: &Line, trace: &mu
 #[must_use]
 pub fn on_twin(script: &Script) -> Ran {
     let store = MemoryStore::default();
-    over(script, move || store.clone())
+    let (books, lively) = (store.clone(), script.settings.lively);
+    let open = move || store.clone();
+    over_then(script, open, |world| {
+        if lively && world.is_calm() {
+            world.falsify(&books);
+        }
+    })
 }
 
 /// The script of a seed: what the workload makes of it, then calm.

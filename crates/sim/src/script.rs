@@ -7,7 +7,7 @@ use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 
 use crate::action::{self, Action};
-use crate::world::Settings;
+use crate::world::{Payer, Settings};
 
 /// How the futures of all processes take turns after an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +60,48 @@ fn header(settings: &Settings) -> String {
         (settings.lively, "lively"),
         (settings.shows_locks, "shows-locks"),
         (!settings.fast, "careful"),
+        (settings.names, "names"),
+        (settings.split, "split"),
     ] {
         if set {
             say(word.to_owned());
         }
     }
+    policy(settings, &usual, &mut say);
+    if settings.limits.claim_max != usual.limits.claim_max {
+        say(format!("claim={}", settings.limits.claim_max));
+    }
+    if settings.float != usual.float {
+        say(format!("float={}", settings.float));
+    }
+    for (no, merchant) in (1..).zip(&settings.merchants) {
+        let usual = usual.merchants.get(no - 1);
+        if usual != Some(merchant) {
+            let Payer { weight, quota } = merchant;
+            let quota = quota.map_or(-1, |quota| quota.0);
+            say(format!("weight{no}={weight} quota{no}={quota}"));
+        }
+    }
+    if settings.float2 != usual.float2 {
+        say(format!("float2={}", settings.float2));
+    }
+    if settings.policy.name_required_from != usual.policy.name_required_from {
+        say(format!(
+            "name-from={}",
+            settings.policy.name_required_from.0
+        ));
+    }
+    if settings.limits.page_max != usual.limits.page_max {
+        say(format!("page={}", settings.limits.page_max));
+    }
+    if settings.limits.watch_max != usual.limits.watch_max {
+        say(format!("watch={}", settings.limits.watch_max));
+    }
+    text
+}
+
+/// The limits that differ.
+fn policy(settings: &Settings, usual: &Settings, say: &mut impl FnMut(String)) {
     let Policy {
         user_day_count_max,
         user_day_amount_max,
@@ -76,6 +113,9 @@ fn header(settings: &Settings) -> String {
     }
     if let Some(from) = settings.policy.second_from {
         say(format!("second-from={}", from.0));
+    }
+    if settings.policy.hold_ms != usual.policy.hold_ms {
+        say(format!("hold-ms={}", settings.policy.hold_ms));
     }
     if settings.policy.review_ms != usual.policy.review_ms {
         say(format!("review-ms={}", settings.policy.review_ms));
@@ -92,13 +132,6 @@ fn header(settings: &Settings) -> String {
     if *payout_max != usual.policy.payout_max {
         say(format!("payout-max={}", payout_max.0));
     }
-    if settings.limits.claim_max != usual.limits.claim_max {
-        say(format!("claim={}", settings.limits.claim_max));
-    }
-    if settings.float != usual.float {
-        say(format!("float={}", settings.float));
-    }
-    text
 }
 
 fn read_header(text: &str) -> Result<Settings, String> {
@@ -114,8 +147,23 @@ fn read_header(text: &str) -> Result<Settings, String> {
             "lively" => settings.lively = true,
             "shows-locks" => settings.shows_locks = true,
             "careful" => settings.fast = false,
+            "names" => settings.names = true,
+            "split" => settings.split = true,
+            "float2" => settings.float2 = number,
+            "weight1" | "weight2" => {
+                let payer = payer(&mut settings, name);
+                payer.weight = count;
+            }
+            "quota1" | "quota2" => {
+                let quota = (number >= 0).then_some(Fen(number));
+                payer(&mut settings, name).quota = quota;
+            }
+            "name-from" => settings.policy.name_required_from = Fen(number),
+            "page" => settings.limits.page_max = count,
+            "watch" => settings.limits.watch_max = count,
             "review-from" => settings.policy.review_from = Some(Fen(number)),
             "second-from" => settings.policy.second_from = Some(Fen(number)),
+            "hold-ms" => settings.policy.hold_ms = number,
             "review-ms" => settings.policy.review_ms = number,
             "attempts" => {
                 settings.policy.attempts_max = u8::try_from(number).unwrap_or(u8::MAX);
@@ -124,8 +172,6 @@ fn read_header(text: &str) -> Result<Settings, String> {
             "day-amount" => settings.policy.user_day_amount_max = Fen(number),
             "payout-max" => {
                 settings.policy.payout_max = Fen(number);
-                settings.policy.name_required_from =
-                    settings.policy.name_required_from.max(Fen(number + 1));
             }
             "claim" => settings.limits.claim_max = count,
             "float" => settings.float = number,
@@ -133,6 +179,15 @@ fn read_header(text: &str) -> Result<Settings, String> {
         }
     }
     Ok(settings)
+}
+
+/// The merchant that a setting is about.
+fn payer<'s>(settings: &'s mut Settings, name: &str) -> &'s mut Payer {
+    let place = usize::from(name.ends_with('2'));
+    if settings.merchants.len() <= place {
+        settings.merchants.push(Payer::default());
+    }
+    &mut settings.merchants[place]
 }
 
 impl fmt::Display for Script {

@@ -16,8 +16,8 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys, Outcome};
 use lingqian_io::store::{
-    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, StatementLine,
-    Summary, WithdrawalAnswer, earn_by_commands, withdraw_by_commands,
+    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
+    StatementLine, Summary, WithdrawalAnswer, earn_by_commands, withdraw_by_commands,
 };
 use lingqian_io::{Browse, Fault, Store};
 
@@ -339,6 +339,11 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         self.look(|store| async move { store.summary().await })
+            .await
+    }
+
+    async fn standing(&self) -> Result<Standing, Fault> {
+        self.look(|store| async move { store.standing().await })
             .await
     }
 }

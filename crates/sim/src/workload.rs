@@ -12,7 +12,7 @@ use crate::action::{Action, Pass};
 use crate::dice::Dice;
 use crate::fault::{StoreFault, WechatFault};
 use crate::script::{Line, Script, Turns};
-use crate::world::Settings;
+use crate::world::{Payer, Settings};
 
 /// How often, in a thousand actions, each sort of fault comes where a seed has it.
 struct Rates {
@@ -34,7 +34,10 @@ struct Workload {
     rates: Rates,
     wechat: Vec<WechatFault>,
     store: Vec<StoreFault>,
+    merchants: usize,
     events: u64,
+    /// Names of earnings, as they were reported.
+    earned: Vec<String>,
     withdrawals: u64,
     /// Whether there are users with very much money.
     whales: bool,
@@ -58,6 +61,10 @@ pub fn script(seed: u64, steps: u64) -> Script {
         fast: dice.chance(100),
         trace: false,
         float: dice.within(20_000, 2_000_000),
+        float2: dice.within(0, 200_000),
+        merchants: payers(&mut dice),
+        names: dice.chance(400),
+        split: dice.chance(400),
         policy: Policy {
             user_day_count_max: *dice.pick(&[4, 10, 60, 60]),
             user_day_amount_max: Fen(*dice.pick(&[3_000, 20_000, 200_000])),
@@ -65,6 +72,8 @@ pub fn script(seed: u64, steps: u64) -> Script {
         },
         limits: Limits {
             claim_max: *dice.pick(&[1, 4, 256]),
+            page_max: *dice.pick(&[2, 7, 1_000, 1_000]),
+            watch_max: *dice.pick(&[2, 50]),
             ..Limits::default()
         },
     };
@@ -73,14 +82,19 @@ pub fn script(seed: u64, steps: u64) -> Script {
         settings.policy.second_from = dice.chance(600).then(|| Fen(dice.within(300, 700)));
         settings.policy.review_ms = dice.within(3_600_000, 3 * 86_400_000);
     }
+    if dice.chance(150) {
+        settings.policy.hold_ms = dice.within(2 * 3_600_000, 4 * 86_400_000);
+    }
     settings.policy.attempts_max = *dice.pick(&[1, 3, 3, 5]);
     let hands = if dice.chance(400) { 30 } else { 0 };
     if whales {
         let all = Fen(9_000_000_000);
         settings.policy.payout_max = all;
         settings.policy.user_day_amount_max = Fen(all.0 * 3);
-        settings.policy.name_required_from = Fen(all.0 + 1);
+        settings.policy.name_required_from = *dice.pick(&[Fen(200_000), Fen(all.0 + 1)]);
+        settings.names = true;
         settings.float = all.0 * 10;
+        settings.float2 = all.0;
     }
     let mut workload = Workload {
         users: 2 + dice.below(7),
@@ -88,7 +102,9 @@ pub fn script(seed: u64, steps: u64) -> Script {
         rates: rates(&mut dice),
         wechat: some_of(&mut dice, WechatFault::ALL),
         store: some_of(&mut dice, StoreFault::ALL),
+        merchants: settings.merchants.len(),
         events: 0,
+        earned: Vec::new(),
         withdrawals: 0,
         whales,
         outages: dice.chance(100),
@@ -104,6 +120,18 @@ pub fn script(seed: u64, steps: u64) -> Script {
         settings,
         lines: workload.lines,
     }
+}
+
+/// Who pays: one merchant, or two that share it and may have quotas.
+fn payers(dice: &mut Dice) -> Vec<Payer> {
+    let count = if dice.chance(450) { 2 } else { 1 };
+    let shares = *dice.pick(&[[1, 1], [1, 9], [3, 1], [0, 1], [1, 0]]);
+    let payer = |place: usize| {
+        let quota = dice.chance(250).then(|| Fen(dice.within(300, 6_000)));
+        let weight = if count == 1 { 1 } else { shares[place] };
+        Payer { weight, quota }
+    };
+    (0..count).map(payer).collect()
 }
 
 fn rates(dice: &mut Dice) -> Rates {
@@ -175,7 +203,9 @@ impl Workload {
 
     fn earn(&mut self, user: String, micros: i64) {
         self.events += 1;
-        let event = format!("e{}", self.events);
+        let kind = *self.dice.pick(&["e", "e", "e", "k", "o"]);
+        let event = format!("{kind}{}", self.events);
+        self.earned.push(event.clone());
         self.add(Action::Earn {
             event,
             user,
@@ -221,6 +251,8 @@ impl Workload {
                     Pass::Dispatch,
                     Pass::Poll,
                     Pass::Cancel,
+                    Pass::Wake,
+                    Pass::Watch,
                 ];
                 let (pass, no) = (*self.dice.pick(&passes), self.process());
                 self.add(Action::Run(pass, no));
@@ -265,7 +297,10 @@ impl Workload {
                 });
             }
             7 => {
-                let of = format!("e{}", 1 + self.dice.below(self.events.max(1)));
+                let place = self.dice.place(self.earned.len());
+                let Some(of) = self.earned.get(place).cloned() else {
+                    return;
+                };
                 let (event, micros) = (format!("c{of}"), Some(self.dice.within(1, 2_000_000)));
                 self.add(Action::TakeBack { event, of, micros });
             }
@@ -273,8 +308,19 @@ impl Workload {
             _ => {
                 let place = self.dice.place(self.lines.len());
                 let earlier = self.lines[place].action.clone();
-                if let Action::Earn { .. } = earlier {
-                    self.add(earlier);
+                if let Action::Earn {
+                    event,
+                    user,
+                    micros,
+                } = earlier
+                {
+                    // Now and then it says something else.
+                    let micros = micros + i64::from(self.dice.chance(250));
+                    self.add(Action::Earn {
+                        event,
+                        user,
+                        micros,
+                    });
                 }
             }
         }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use lingqian_core::audit::{Audit, Finding, Invariant};
-use lingqian_core::id::{PayoutId, UserNo};
+use lingqian_core::id::{MerchantNo, PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Cause};
 use lingqian_core::money::Micros;
 use lingqian_core::payout::Payout;
@@ -16,7 +16,7 @@ use lingqian_io::store::Audited;
 use rusqlite::{Connection, Row};
 
 use crate::accounts::{self, each_stored};
-use crate::browse::bills;
+use crate::browse::{bills, count};
 use crate::codec::{day, fault, fen, get};
 use crate::ids;
 use crate::ledger::{Prints, State, Totals, sources, state, system, users};
@@ -60,6 +60,16 @@ pub(crate) fn audit(snapshot: &Connection) -> Result<Audited, Fault> {
             amount: fen(row, 3)?,
         };
         audit.day(UserNo(get(row, 0)?), day(get(row, 1)?)?, totals);
+        Ok(())
+    })?;
+    each(snapshot, sql!("state_totals"), |row| {
+        let state: String = get(row, 0)?;
+        audit.state_total(&state, (count(row, 1)?, get(row, 2)?));
+        Ok(())
+    })?;
+    each(snapshot, sql!("all_bill_days"), |row| {
+        let of = (MerchantNo(get(row, 0)?), day(get(row, 1)?)?);
+        audit.bill_day(of, i128::from(get::<i64>(row, 2)?));
         Ok(())
     })?;
     for bill in bills(snapshot)? {

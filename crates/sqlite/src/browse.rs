@@ -11,7 +11,7 @@ use lingqian_core::reconcile::Bill;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Evidence;
 use lingqian_io::Fault;
-use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory, StatementLine, Summary};
+use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory, Standing, StatementLine, Summary};
 use rusqlite::{Connection, Row, params};
 
 use crate::codec::{damaged, day, digest, fen, first, get, payout_id, queue, rows};
@@ -278,8 +278,30 @@ pub(crate) fn letter(row: &Row<'_>) -> Result<(DeadLetter, u64), Fault> {
     Ok((letter, count(row, 5)?))
 }
 
-fn count(row: &Row<'_>, index: usize) -> Result<u64, Fault> {
+pub(crate) fn count(row: &Row<'_>, index: usize) -> Result<u64, Fault> {
     u64::try_from(get::<i64>(row, index)?).map_err(|_| damaged("a count"))
+}
+
+/// Totals that are kept.
+pub(crate) fn standing(connection: &Connection) -> Result<Standing, Fault> {
+    let accounts = system(connection)?.into_iter();
+    let mut query = cached(connection, sql!("last_lifted"))?;
+    let lifted: Option<Option<i64>> = first(&mut query, [], |row| get(row, 0))?;
+    Ok(Standing {
+        payouts: states(connection)?,
+        accounts: accounts
+            .map(|(account, sum)| (account, Micros(sum)))
+            .collect(),
+        lifted_at: lifted.flatten().map(Timestamp),
+    })
+}
+
+/// States that payouts are in.
+fn states(connection: &Connection) -> Result<Vec<(String, u64, i64)>, Fault> {
+    let mut query = cached(connection, sql!("summary_payouts"))?;
+    rows(&mut query, [], |row| {
+        Ok((get(row, 0)?, count(row, 1)?, get(row, 2)?))
+    })
 }
 
 /// The books in a few numbers.
@@ -292,11 +314,7 @@ pub(crate) fn summary(connection: &Connection) -> Result<Summary, Fault> {
     summary.earned = (totals.events, i128::from(totals.events_sum));
     summary.users_hold = (i128::from(totals.available), i128::from(totals.held));
     summary.users_owe = i128::from(totals.owed);
-    summary.payouts = rows(
-        &mut *cached(connection, sql!("summary_payouts"))?,
-        [],
-        |row| Ok((get(row, 0)?, count(row, 1)?, get(row, 2)?)),
-    )?;
+    summary.payouts = states(connection)?;
     let accounts = system(connection)?.into_iter();
     summary.accounts = accounts
         .map(|(account, sum)| (account, Micros(sum)))

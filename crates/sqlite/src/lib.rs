@@ -49,7 +49,7 @@ use lingqian_io::Fault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Part, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory,
+    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
     StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use rusqlite::{Connection, params};
@@ -403,6 +403,10 @@ impl Browse for SqliteStore {
 
     async fn summary(&self) -> Result<Summary, Fault> {
         self.read(browse::summary).await
+    }
+
+    async fn standing(&self) -> Result<Standing, Fault> {
+        self.read(browse::standing).await
     }
 }
 

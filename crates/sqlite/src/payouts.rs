@@ -123,6 +123,11 @@ pub(crate) fn bear(
         ];
         insert.execute(values).map_err(fault)?;
     }
+    let count = i64::try_from(born.len()).unwrap_or(i64::MAX);
+    let sum = born.iter().map(|born| born.held.amount.0).sum::<i64>();
+    let values = params![State::Requested.name(), count, sum];
+    let mut add = cached(connection, sql!("add_state_total"))?;
+    add.execute(values).map_err(fault)?;
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use super::{build, output};
 
 /// Where the mistakes are written down.
 const TABLE: &str = "crates/sim/mutations.toml";
+/// Where the stories are.
+const STORIES: &str = "crates/sim/stories";
 /// The exit code of the simulator when an invariant was violated.
 const FOUND: i32 = 3;
 
@@ -119,7 +121,7 @@ fn plant(
         mutation.name
     );
     fs::write(&file, right.replacen(&mutation.find, &mutation.replace, 1))?;
-    let simulated = build(copy, target, true).and_then(|simulator| simulate(&simulator, budget));
+    let simulated = build(copy, target, true).and_then(|simulator| look(copy, &simulator, budget));
     fs::write(&file, right)?;
     let (printed, code) = simulated.with_context(|| mutation.name.clone())?;
     match code {
@@ -130,6 +132,26 @@ fn plant(
             mutation.name
         ),
     }
+}
+
+/// Looks for a mistake: in stories, in seeds, and at points of death.
+fn look(copy: &Path, simulator: &Path, budget: &str) -> anyhow::Result<(String, Option<i32>)> {
+    let mut stories: Vec<_> = fs::read_dir(copy.join(STORIES))?
+        .filter_map(|file| Some(file.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "story"))
+        .collect();
+    stories.sort();
+    for story in stories {
+        let (printed, code) = output(Command::new(simulator).arg("--story").arg(story))?;
+        if code != Some(0) {
+            return Ok((printed, code));
+        }
+    }
+    let (printed, code) = simulate(simulator, budget)?;
+    if code != Some(0) {
+        return Ok((printed, code));
+    }
+    output(Command::new(simulator).arg("--crash-points"))
 }
 
 fn simulate(simulator: &Path, budget: &str) -> anyhow::Result<(String, Option<i32>)> {

@@ -71,9 +71,16 @@ fn what_is_stopped_waits_and_goes_on_when_it_is_lifted() {
         assert_eq!(begun, stays, "{scope}");
         assert_eq!(waits(&world), (Queue::Send, STOP_WAIT_MS));
         world.is_sound();
+        let roused = world.run(Command::Rouse(po(1)));
+        assert!(roused.is_err(), "it is still stopped by {scope}");
+        assert_eq!(waits(&world), (Queue::Send, STOP_WAIT_MS));
         stop(&mut world, &scope, false);
+        world.must(Command::Rouse(po(1)));
+        assert_eq!(waits(&world), (Queue::Send, 0), "it is due at once");
         let begun = world.must(Command::BeginTransfer(po(1)));
         assert!(matches!(begun, Outcome::Begun(_)), "{scope}");
+        let sent = world.run(Command::Rouse(po(1)));
+        assert!(sent.is_err(), "what may have arrived is not roused");
     }
 }
 

@@ -254,7 +254,11 @@ fn a_day_that_is_being_booked_is_not_compared_before_it_is_closed() {
     close(&mut world, 0, (1_000, 100, 900));
     world.is_sound();
     world.now = world.now.after_ms(DAY_MS);
-    world.book(other("b", "fee", Out, 3));
+    world.must(Command::RecordBillLine {
+        mchid: mchid(),
+        date: NOON.after_ms(DAY_MS).business_date(),
+        line: other("b", "fee", Out, 3),
+    });
     world.is_sound();
     close(&mut world, 1, (900, 4, 896));
     let found = world.audit();

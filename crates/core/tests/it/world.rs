@@ -18,7 +18,7 @@ use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Asked, Payout, State};
 use lingqian_core::reconcile::{Bill, BillLine, Direction};
 use lingqian_core::risk::Policy;
-use lingqian_core::time::Timestamp;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Claims, Evidence, Finding, Merchant, Origin, TransferReport};
 use lingqian_core::user::Sealed;
 use lingqian_core::withdrawal::{Wanted, Withdrawal};
@@ -41,6 +41,8 @@ pub(crate) struct World {
     pub(crate) history: Vec<HistoryLine>,
     pub(crate) work: BTreeMap<PayoutId, Work>,
     pub(crate) bills: Vec<Bill>,
+    /// What lines of a day's bill moved: out less in.
+    pub(crate) bill_days: BTreeMap<(MerchantNo, BusinessDate), i128>,
     pub(crate) deeds: Vec<Deed>,
     /// What the last command changed.
     pub(crate) last: Changes,
@@ -179,6 +181,7 @@ impl World {
             history: Vec::new(),
             work: BTreeMap::new(),
             bills: Vec::new(),
+            bill_days: BTreeMap::new(),
             deeds: Vec::new(),
             last: Changes::default(),
         }
@@ -228,6 +231,14 @@ impl World {
                 self.work.remove(&payout.id);
             }
             self.work.extend(work.map(|work| (payout.id, work)));
+        }
+        for (booked, _) in &changes.bill_lines {
+            let amount = i128::from(booked.line.amount.0);
+            let moved = self.bill_days.entry((booked.merchant, booked.date));
+            *moved.or_default() += match booked.line.direction {
+                Direction::Out => amount,
+                Direction::In => -amount,
+            };
         }
         for bill in &changes.bills {
             self.bills.retain(|known| known.date != bill.date);
@@ -367,6 +378,17 @@ impl World {
             for (day, totals) in &wallet.days {
                 audit.day(wallet.user.no, *day, *totals);
             }
+        }
+        let mut states: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+        for payout in self.facts.payouts.values().flatten() {
+            let total = states.entry(payout.state.name()).or_default();
+            *total = (total.0 + 1, total.1 + payout.amount.0);
+        }
+        for (state, total) in states {
+            audit.state_total(state, total);
+        }
+        for (day, out) in &self.bill_days {
+            audit.bill_day(*day, *out);
         }
         self.bills.iter().for_each(|bill| audit.bill(bill));
         audit.finish()

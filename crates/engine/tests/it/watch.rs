@@ -2,7 +2,9 @@
 
 use lingqian_core::changes::Changes;
 use lingqian_core::command::Command;
-use lingqian_core::control::{Scope, StopCause};
+use lingqian_core::control::{Act, Actor, Scope, StopCause};
+use lingqian_core::id::UserNo;
+use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Payout, Queue, State};
 use lingqian_core::reconcile::Bill;
@@ -11,9 +13,11 @@ use lingqian_core::{Keys, Outcome};
 use lingqian_engine::ages::{Ages, ages};
 use lingqian_engine::float::{Float, float};
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
+use lingqian_engine::wake::{WakeCursor, wake};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, assess, dispatch, expire};
 use lingqian_io::store::{Committed, PayoutFilter};
+use lingqian_io::twin::Spoil;
 use lingqian_io::{Browse as _, Clock as _, Store as _};
 
 use crate::world::{World, event, withdrawal};
@@ -45,8 +49,10 @@ async fn payouts(world: &World) -> Vec<Payout> {
 /// A whole round; what was wrong, by the invariants' names.
 async fn round(world: &World, desk: &Desk) -> (u64, Vec<&'static str>) {
     let (mut cursor, mut seen, mut wrong) = (WatchCursor::default(), 0, Vec::new());
-    while cursor.rounds == 0 {
-        let (watched, next) = watch(world, desk, &LIMITS, cursor).await.expect("no fault");
+    while cursor.walks == 0 {
+        let (watched, next) = watch(world, desk, &LIMITS, &cursor)
+            .await
+            .expect("no fault");
         seen += watched.payouts;
         wrong.extend(watched.findings.iter().map(|f| f.invariant.name()));
         cursor = next;
@@ -108,6 +114,47 @@ async fn a_payout_that_was_paid_without_its_entry_stops_everything() {
     let found: Vec<_> = stops.iter().map(|stop| (&stop.scope, stop.cause)).collect();
     assert_eq!(found, [(&Scope::All, StopCause::Audit)]);
     assert!(stops[0].act.reason.contains("hold_matches_state"));
+}
+
+#[tokio::test]
+async fn a_user_with_many_entries_is_walked_through_over_several_looks() {
+    let few = Limits {
+        page_max: 3,
+        ..LIMITS
+    };
+    for falsified in [false, true] {
+        let world = World::new().await;
+        let (looks, wrong) = world
+            .live(async |desk| {
+                for number in 1..=4 {
+                    let _ = desk.submit(withdrawal(number, "alice", 100)).await;
+                }
+                world.passes(&desk).await.expect("no fault");
+                world.wechat.everybody_confirms();
+                if falsified {
+                    // The sum of everything is as it was.
+                    let (from, to) = (Account::Fees, Account::Held(UserNo(1)));
+                    world.store.spoil(&Spoil::Moved(from, to, 5));
+                }
+                let (mut cursor, mut looks, mut wrong) = (WatchCursor::default(), 0, Vec::new());
+                while cursor.walks == 0 {
+                    let (seen, next) = watch(&world, &desk, &few, &cursor).await.expect("reads");
+                    assert!(seen.walked <= 3, "{seen:?}");
+                    wrong.extend(seen.findings.iter().map(|f| f.invariant.name()));
+                    wrong.dedup();
+                    (cursor, looks) = (next, looks + 1);
+                }
+                (looks, wrong)
+            })
+            .await;
+        assert!(looks > 2, "{looks}");
+        let expected: &[&str] = if falsified {
+            &["balances_are_sums"]
+        } else {
+            &[]
+        };
+        assert_eq!(wrong, expected);
+    }
 }
 
 #[tokio::test]
@@ -244,26 +291,50 @@ async fn a_balance_is_swept_in_parts_and_goes_on_after_a_crash_between_them() {
     assert_eq!(amounts, [200, 400, 400]);
 }
 
+/// A walk over what was put off, two at a time, as a process begins it; how many it roused.
+async fn roused(world: &World, desk: &Desk) -> u64 {
+    let few = Limits {
+        page_max: 2,
+        ..LIMITS
+    };
+    let (mut cursor, mut roused) = (WakeCursor::default(), 0);
+    loop {
+        let (seen, next) = wake(world, desk, &few, &cursor).await.expect("no fault");
+        roused += seen.moved;
+        if next == cursor {
+            return roused;
+        }
+        cursor = next;
+    }
+}
+
 #[tokio::test]
-async fn what_is_put_off_waits_in_its_queue() {
+async fn what_a_stop_puts_off_waits_and_is_due_once_it_is_lifted() {
     let world = World::new().await;
+    let act = Act::new(Actor::engine(), "a test").expect("a reason");
+    let stop = |on: bool| Command::SetStop {
+        scope: Scope::All,
+        cause: StopCause::Person,
+        on,
+        act: act.clone(),
+    };
     world
         .live(async |desk| {
-            let stop = Command::SetStop {
-                scope: Scope::All,
-                cause: StopCause::Person,
-                on: true,
-                act: lingqian_core::control::Act::new(
-                    lingqian_core::control::Actor::engine(),
-                    "a test",
-                )
-                .expect("a reason"),
-            };
-            let _ = desk.submit(stop).await;
-            let _ = desk.submit(withdrawal(1, "alice", 100)).await;
+            let _ = desk.submit(stop(true)).await;
+            for number in 1..=3 {
+                let _ = desk.submit(withdrawal(number, "alice", 100)).await;
+            }
             world.passes(&desk).await.expect("no fault");
+            let waiting = world.store.summary().await.expect("no fault").waiting;
+            assert_eq!(waiting, [(Queue::Send, 3)]);
+            assert_eq!(roused(&world, &desk).await, 0, "it is stopped");
+            let _ = desk.submit(stop(false)).await;
+            let early = dispatch::dispatch(&world, &desk, &LIMITS).await;
+            assert_eq!(early.expect("no fault").taken, 0, "it waits a minute");
+            assert_eq!(roused(&world, &desk).await, 3);
+            let sent = dispatch::dispatch(&world, &desk, &LIMITS).await;
+            assert_eq!(sent.expect("no fault").moved, 3);
+            assert_eq!(roused(&world, &desk).await, 0, "nothing is left to rouse");
         })
         .await;
-    let waiting = world.store.summary().await.expect("no fault").waiting;
-    assert_eq!(waiting, [(Queue::Send, 1)]);
 }

@@ -28,8 +28,8 @@ use lingqian_io::keys::KeyFault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Report, Wish};
 use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
 use lingqian_io::store::{
-    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, StatementLine,
-    Summary,
+    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
+    StatementLine, Summary,
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
 use lingqian_io::{Browse, Fault, IdentityProvider, Outbox, Ports, Rail, Sealer, Store};
@@ -206,6 +206,9 @@ impl Browse for Nothing {
         absent()
     }
     async fn summary(&self) -> Result<Summary, Fault> {
+        absent()
+    }
+    async fn standing(&self) -> Result<Standing, Fault> {
         absent()
     }
 }

@@ -185,6 +185,7 @@ pub(crate) async fn needs<P: Ports>(State(doors): State<Doors<P>>) -> Result<Jso
             "since": rfc3339(case.since),
             "amount_fen": case.amount.map(|amount| amount.0),
             "words": case.words,
+            "ways": case.ways(),
         })
     };
     let found = cases(&doors.ports).await?;

@@ -52,6 +52,13 @@ async fn two_keys_approve_and_one_alone_does_not() {
     let cases = world.get("/v1/cases").await.json();
     assert_eq!(cases["data"][0]["kind"], "review");
     assert_eq!(cases["data"][0]["subject"], json!(id));
+    assert_eq!(
+        cases["data"][0]["ways"],
+        json!([
+            format!("lingqian payout approve {id} --reason \"…\""),
+            format!("lingqian payout refuse {id} --reason \"…\""),
+        ])
+    );
     let twice = act(&world, &second.text, &path, &because()).await;
     assert_eq!(twice.json()["state"], "approved");
     let late = act(&world, &second.text, &path, &because()).await;

@@ -116,6 +116,18 @@ async fn the_books_are_shown_as_they_are_now() {
 }
 
 #[tokio::test]
+async fn what_is_stopped_is_a_number_until_it_is_lifted() {
+    let world = World::new().await;
+    let stop = json!({ "scope": "all", "reason": "a drill" });
+    assert_eq!(world.post("/v1/stops", &stop).await.status, 200);
+    let line = r#"lingqian_stop_since_seconds{scope="all",cause="person"} "#;
+    let shown = async || numbers(&world).await.contains(line);
+    assert!(shown().await);
+    assert_eq!(world.post("/v1/stops/lift", &stop).await.status, 200);
+    assert!(!shown().await);
+}
+
+#[tokio::test]
 async fn notifications_are_counted_by_result() {
     let world = World::new().await;
     let ask = Ask::post("/hooks/wechat/transfer").without_key();

@@ -200,11 +200,16 @@ fn about_bills() -> Vec<Corruption> {
         ),
         (
             "a day that opens elsewhere than the one before closed",
-            bills(vec![bill(0, 50, 50, 0), bill(1, 51, 50, -1)]),
+            bills(vec![bill(0, 50, 50, 0), bill(1, 51, 51, 0)]),
             vec![Invariant::BillsChain],
         ),
         (
-            "money at WeChat that no bill knows",
+            "a bill that moved more than its lines",
+            bills(vec![bill(0, 50, 60, 10)]),
+            vec![Invariant::FloatMatchesBills],
+        ),
+        (
+            "money at WeChat that no line moved",
             unseen,
             vec![Invariant::FloatMatchesBills],
         ),

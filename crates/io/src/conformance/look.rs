@@ -1,10 +1,11 @@
 //! What people look at: statements, sweeps, the summary.
 
 use lingqian_core::Changes;
+use lingqian_core::control::{Act, Actor, Scope, Stop, StopCause};
 use lingqian_core::id::{KindNo, UserNo};
 use lingqian_core::ledger::{Account, Cause};
 use lingqian_core::money::Micros;
-use lingqian_core::payout::{Queue, State};
+use lingqian_core::payout::{Payout, Queue, State};
 
 use super::given::{
     EARNED, KIND, MERCHANT, NOON, attempt, commit, earned, entry, held, kind, opened, payout,
@@ -145,4 +146,57 @@ async fn the_summary_adds_up<S: Store + Browse>(store: S) {
         waiting: vec![(Queue::Assess, 2)],
     };
     assert_eq!(found, expected);
+    let mut standing = store.standing().await.expect("totals");
+    standing.payouts.sort();
+    standing.accounts.sort();
+    assert_eq!(standing.payouts, expected.payouts);
+    assert_eq!(standing.accounts, expected.accounts);
+    assert_eq!(standing.lifted_at, None);
+    totals_follow_payouts(&store).await;
+}
+
+/// What is kept is what would be counted, whatever a payout becomes and in however many steps.
+async fn totals_follow_payouts<S: Store + Browse>(store: &S) {
+    let later = |version, payout| Payout { version, ..payout };
+    let approved = later(2, payout(1, State::Approved));
+    let sending = later(3, payout(1, State::Sending(attempt(1))));
+    let refused = later(2, payout(2, State::Refused(Vec::new())));
+    let payouts = [approved, sending, refused];
+    let mut changes = Changes {
+        payouts: payouts.map(|payout| (payout, None)).into(),
+        ..Changes::default()
+    };
+    changes.entries.push(entry(
+        (Account::Held(UserNo(1)), Account::Available(UserNo(1))),
+        Micros(1_000_000),
+        Cause::Release,
+        Some(payout_id(2)),
+    ));
+    commit(store, changes).await;
+    let mut totals = store.standing().await.expect("totals").payouts;
+    totals.sort();
+    let name = |name: &str| name.to_owned();
+    let expected = [
+        (name("cancelled"), 1, 100),
+        (name("paid"), 1, 100),
+        (name("refused"), 1, 100),
+        (name("sending"), 1, 100),
+    ];
+    assert_eq!(totals, expected);
+    let lifted = Stop {
+        scope: Scope::All,
+        cause: StopCause::Person,
+        act: Act::new(Actor::engine(), "a test").expect("a reason"),
+        since: NOON,
+        probe_at: None,
+        probes: 0,
+        lifted_at: Some(NOON.after_ms(5)),
+    };
+    let changes = Changes {
+        stops: vec![lifted],
+        ..Changes::default()
+    };
+    commit(store, changes).await;
+    let standing = store.standing().await.expect("totals");
+    assert_eq!(standing.lifted_at, Some(NOON.after_ms(5)));
 }

@@ -7,6 +7,7 @@ use lingqian_core::changes::Posting;
 use lingqian_core::id::{EventId, Source};
 use lingqian_core::ledger::{Cause, Entry};
 use lingqian_core::money::Micros;
+use lingqian_core::reconcile::Direction;
 
 use super::books::Books;
 use crate::store::Audited;
@@ -51,6 +52,17 @@ impl Books {
         }
         for ((user, day), totals) in &self.day_totals {
             audit.day(*user, *day, *totals);
+        }
+        for (state, total) in &self.states {
+            audit.state_total(state, *total);
+        }
+        for booked in self.bill_lines.values() {
+            let amount = i128::from(booked.line.amount.0);
+            let out = match booked.line.direction {
+                Direction::Out => amount,
+                Direction::In => -amount,
+            };
+            audit.bill_day((booked.merchant, booked.date), out);
         }
         for bill in self.bills.values() {
             audit.bill(bill);

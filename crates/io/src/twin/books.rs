@@ -55,6 +55,8 @@ pub(crate) struct Books {
     /// In the order in which they came last, each with how often it came.
     pub(crate) dead_letters: Vec<(DeadLetter, u64)>,
     pub(crate) payouts: BTreeMap<PayoutId, Payout>,
+    /// How many payouts are in each state, and their sum in fen; kept, not counted.
+    pub(crate) states: BTreeMap<&'static str, (u64, i64)>,
     pub(crate) references: BTreeMap<Reference, PayoutId>,
     pub(crate) work: BTreeMap<PayoutId, Waiting>,
     /// Attempts that ended while their payouts went on.

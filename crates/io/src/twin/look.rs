@@ -13,7 +13,7 @@ use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::Merchant;
 
 use super::books::Books;
-use crate::store::{PayoutFilter, PayoutRow, PayoutStory, StatementLine, Summary};
+use crate::store::{PayoutFilter, PayoutRow, PayoutStory, Standing, StatementLine, Summary};
 
 fn at_most(limit: u32) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
@@ -193,13 +193,34 @@ impl Books {
         letters
     }
 
-    pub(crate) fn summary(&self) -> Summary {
-        let mut payouts: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
-        for payout in self.payouts.values() {
-            let (count, sum) = payouts.entry(payout.state.name()).or_default();
-            *count += 1;
-            *sum += payout.amount.0;
+    /// States that payouts are in.
+    fn states(&self) -> Vec<(String, u64, i64)> {
+        let states = self.states.iter().filter(|(_, (count, _))| *count > 0);
+        states
+            .map(|(name, (count, sum))| ((*name).to_owned(), *count, *sum))
+            .collect()
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        let lifted = self.stops.values().filter_map(|stop| stop.lifted_at);
+        Standing {
+            payouts: self.states(),
+            accounts: self.system_accounts(),
+            lifted_at: lifted.max(),
         }
+    }
+
+    fn system_accounts(&self) -> Vec<(Account, Micros)> {
+        let system = self
+            .balances
+            .iter()
+            .filter(|(account, _)| account.user().is_none());
+        let mut system: Vec<(Account, Micros)> = system.map(|(a, sum)| (*a, *sum)).collect();
+        system.sort_by_key(|(account, _)| account.code());
+        system
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
         let mut waiting: BTreeMap<Queue, u64> = BTreeMap::new();
         for found in self.work.values() {
             *waiting.entry(found.work.queue).or_default() += 1;
@@ -214,10 +235,7 @@ impl Books {
                     .sum(),
             ),
             dead_letters: self.dead_letters.len() as u64,
-            payouts: payouts
-                .into_iter()
-                .map(|(name, (count, sum))| (name.to_owned(), count, sum))
-                .collect(),
+            payouts: self.states(),
             open_breaks: self
                 .breaks
                 .values()
@@ -231,10 +249,10 @@ impl Books {
                 Account::Available(_) => summary.users_hold.0 += i128::from(balance.0),
                 Account::Held(_) => summary.users_hold.1 += i128::from(balance.0),
                 Account::Receivable(_) => summary.users_owe -= i128::from(balance.0),
-                _ => summary.accounts.push((*account, *balance)),
+                _ => {}
             }
         }
-        summary.accounts.sort_by_key(|(account, _)| account.code());
+        summary.accounts = self.system_accounts();
         summary
     }
 }

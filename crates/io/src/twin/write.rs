@@ -264,6 +264,7 @@ impl Books {
                 None => {}
             }
             self.references.insert(payout.reference.clone(), payout.id);
+            self.count(&payout);
             self.payouts.insert(payout.id, payout);
         }
         for attempt in changes.attempts.drain(..) {
@@ -276,6 +277,19 @@ impl Books {
             self.day_totals.insert((user, day), totals);
         }
         self.answers.extend(changes.answers.drain(..));
+    }
+
+    /// A payout leaves the totals of the state that it was in and joins those of its new one.
+    fn count(&mut self, payout: &Payout) {
+        if let Some(before) = self.payouts.get(&payout.id) {
+            let left = self.states.entry(before.state.name()).or_default();
+            *left = (
+                left.0.saturating_sub(1),
+                left.1.saturating_sub(before.amount.0),
+            );
+        }
+        let joined = self.states.entry(payout.state.name()).or_default();
+        *joined = (joined.0 + 1, joined.1.saturating_add(payout.amount.0));
     }
 
     /// Adds an entry to the end and to its two balances; tells its number.

@@ -100,8 +100,8 @@ pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
                 beijing(case.since),
                 case.words
             )?;
-            for way in case.kind.ways() {
-                writeln!(out, "              {}", way.replace("{}", &case.subject))?;
+            for way in case.ways() {
+                writeln!(out, "              {way}")?;
             }
         }
         if found.is_empty() {
@@ -122,14 +122,12 @@ pub(crate) async fn run(home: &Home, json: bool) -> anyhow::Result<ExitCode> {
 }
 
 fn case_value(case: &Case) -> Value {
-    let ways = case.kind.ways().iter();
-    let ways: Vec<String> = ways.map(|way| way.replace("{}", &case.subject)).collect();
     json!({
         "kind": case.kind.name(),
         "subject": case.subject,
         "since": rfc3339(case.since),
         "amount_fen": case.amount.map(|amount| amount.0),
         "words": case.words,
-        "ways": ways,
+        "ways": case.ways(),
     })
 }

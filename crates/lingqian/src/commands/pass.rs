@@ -1,5 +1,6 @@
 //! `lingqian pass`: one pass, once, over what is due.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use lingqian_engine::watch::{WatchCursor, watch};
@@ -94,7 +95,7 @@ async fn swept(wire: &Wire, desk: &Desk) -> anyhow::Result<Progress> {
 /// Reconciles every day that is due; whether no break is open.
 async fn reconciled(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut open) = (Progress::default(), 0);
-    for (mchid, date) in due_bills(wire).await? {
+    for (mchid, date) in due_bills(wire, &BTreeMap::new()).await? {
         let limits = Limits::default();
         let found = reconcile::reconcile(wire, desk, &limits, &mchid, date).await?;
         progress.taken += 1;
@@ -108,8 +109,8 @@ async fn reconciled(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)
 async fn audited(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut sound) = (Progress::default(), true);
     let mut cursor = WatchCursor::default();
-    while cursor.rounds == 0 {
-        let (seen, next) = watch(wire, desk, &Limits::default(), cursor).await?;
+    while cursor.rounds == 0 || cursor.walks == 0 {
+        let (seen, next) = watch(wire, desk, &Limits::default(), &cursor).await?;
         progress.taken += seen.payouts;
         progress.moved += seen.users;
         sound &= seen.findings.is_empty();

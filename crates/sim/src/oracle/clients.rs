@@ -74,6 +74,20 @@ impl Oracle {
         });
     }
 
+    /// An event was answered as known: it must have brought what was asked for.
+    pub(crate) fn known_event(&mut self, event: &str, user: &str, micros: i64) {
+        if !self.sees_all {
+            return;
+        }
+        let brought = self.booked.get(event).map(|booked| {
+            let own = booked.iter().filter(|(name, _)| name == user);
+            own.map(|(_, micros)| *micros).sum::<i64>()
+        });
+        self.check(brought == Some(micros), "earned_once", || {
+            format!("{event} is answered as known with {micros}, it brought {brought:?}")
+        });
+    }
+
     /// An event was answered as credited, now or before.
     pub(crate) fn credited(&mut self, event: &str) {
         if !self.sees_all {

@@ -5,13 +5,19 @@ use std::collections::BTreeSet;
 use lingqian_core::Changes;
 use lingqian_core::changes::Work;
 use lingqian_core::control::StopCause;
-use lingqian_core::id::PayoutId;
+use lingqian_core::id::{PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Payout, State};
+use lingqian_core::risk::Reason;
+use lingqian_core::time::BusinessDate;
 
+use super::route::merchant;
 use super::{Known, Oracle, WINDOW_MS, Watched};
 use crate::wechat::{Stand, Wechat};
+
+/// A transfer of fewer fen must not say whom it is for; WeChat compares a name that it is told.
+const NAMED_FROM: i64 = 30;
 
 /// How far a payout has come: it never goes back.
 fn stage(state: &State) -> u8 {
@@ -36,17 +42,26 @@ impl Oracle {
             self.earlier.entry(user).or_insert(known);
         }
         self.controls(changes);
+        self.accounts_run_dry(changes);
         for user in &changes.users {
             let known = self.users.entry(user.no).or_default();
             known.name = user.id.to_string();
             known.frozen = user.frozen;
+            known.called = user.name.as_ref().map(|name| name.0.clone());
         }
         for link in &changes.links {
             let known = self.users.entry(link.user).or_default();
             known.wallet = Some(link.openid.expose().to_owned());
         }
         let mut moves: Vec<(PayoutId, [u32; 3])> = Vec::new();
-        for entry in changes.all_entries() {
+        for (earning, posting) in &changes.earnings {
+            self.earned(earning);
+            for entry in posting.entries() {
+                self.entry(entry, &mut moves);
+            }
+        }
+        let billed = changes.bill_lines.iter().map(|(_, entry)| entry);
+        for entry in changes.entries.iter().chain(billed) {
             self.entry(entry, &mut moves);
         }
         for (earning, posting) in &changes.earnings {
@@ -83,8 +98,10 @@ impl Oracle {
                 format!("{number} is given up for a new number, at WeChat it lives")
             });
         }
+        self.days_add_up(changes);
+        self.bills_are_true(changes, wechat);
         for bill in &changes.bills {
-            self.closed(bill.date, wechat);
+            self.closed(&merchant(bill.merchant), bill.date, wechat);
         }
     }
 
@@ -138,6 +155,7 @@ impl Oracle {
                 format!("{account:?} stands at {balance} micro-yuan")
             });
         }
+        self.moved(entry);
         let place = match entry.cause() {
             Cause::Hold => 0,
             Cause::Settle => 1,
@@ -266,6 +284,17 @@ impl Oracle {
         self.check(onward, "graph_is_monotone", || {
             format!("{name} goes from {from} to {to}")
         });
+        let tries = payout.tries < self.policy.attempts_max.max(1);
+        self.check(tries, "no_try_too_many", || {
+            format!("{name} is tried again after {} tries", payout.tries)
+        });
+        let given_up = matches!(&payout.state, State::Refused(reasons)
+            if reasons.contains(&Reason::ReviewExpired));
+        let waited = payout.updated_at.since_ms(payout.created_at);
+        let early = given_up && old.state != payout.state && waited < self.policy.review_ms;
+        self.check(!early, "people_have_their_time", || {
+            format!("{name} is given up after {waited} ms")
+        });
         let people = matches!(old.state, State::Requested | State::Review(_));
         if people && payout.state == State::Approved {
             self.four_eyes(payout, &name);
@@ -279,10 +308,15 @@ impl Oracle {
                     name.clone()
                 });
                 let again = attempt.sends > first.sends && matches!(old.state, State::Unknown(..));
-                let late = attempt.last_sent_at.since_ms(attempt.first_sent_at) >= WINDOW_MS;
+                let first_sent = self.first_sent.get(&attempt.number());
+                let late = first_sent
+                    .is_none_or(|first| attempt.last_sent_at.since_ms(*first) >= WINDOW_MS);
                 self.check(!(again && late), "no_late_resend", || {
                     format!("{name} is in doubt and sent again after three days")
                 });
+                if attempt.sends > first.sends {
+                    self.goes_out(payout, &attempt.order, attempt.last_sent_at);
+                }
             }
             None => self.first_send(payout, &name),
         }
@@ -294,11 +328,11 @@ impl Oracle {
         };
         let user = self.users.get(&payout.user).cloned().unwrap_or_default();
         // One batch may send and then freeze: what held before it counts as well.
-        let earlier = self.earlier.get(&payout.user);
+        let earlier = self.earlier.get(&payout.user).cloned();
         let may = |user: &Known| {
             !user.frozen && user.wallet.as_deref() == Some(attempt.order.openid.expose())
         };
-        let allowed = may(&user) || earlier.is_some_and(may);
+        let allowed = may(&user) || earlier.as_ref().is_some_and(may);
         self.check(allowed, "sent_only_while_allowed", || {
             format!("{name} goes out to {}, frozen {}", user.name, user.frozen)
         });
@@ -310,26 +344,34 @@ impl Oracle {
             )
         });
         let number = attempt.number();
-        let stopped = self
-            .stops_before
-            .iter()
-            .find(|scope| self.stops.contains(*scope));
-        let stopped = stopped.cloned();
-        self.check(stopped.is_none(), "stop_is_kept", || {
-            format!("{name} goes out: {stopped:?}")
+        let named = attempt.order.name.as_ref().map(|name| &name.0);
+        let says = attempt.order.amount.0 >= NAMED_FROM;
+        let fits = if says {
+            named == user.called.as_ref()
+                || earlier.as_ref().is_some_and(|e| named == e.called.as_ref())
+        } else {
+            named.is_none()
+        };
+        self.check(fits, "name_goes_along", || {
+            format!("{name} goes out and says wrongly whom it is for")
         });
+        let (order, at) = (attempt.order.clone(), attempt.last_sent_at);
+        self.goes_out(payout, &order, at);
+        self.is_told(&order, at);
+        self.first_sent.insert(number, at);
         let new = self.orders.insert(number, attempt.order.clone()).is_none();
         self.check(new, "one_number_at_a_time", || {
             format!("{name} takes another's number")
         });
     }
 
+    /// How many fen were approved for a user on a day, less what ended unpaid.
+    pub(crate) fn approved_on(&self, user: UserNo, day: BusinessDate) -> i64 {
+        self.days.get(&(user, day)).map_or(0, |(_, sum)| *sum)
+    }
+
     /// Counts what is approved by the day of the approval, until it ends unpaid.
-    fn approved(
-        &mut self,
-        before: Option<&Watched>,
-        payout: &Payout,
-    ) -> Option<lingqian_core::time::BusinessDate> {
+    fn approved(&mut self, before: Option<&Watched>, payout: &Payout) -> Option<BusinessDate> {
         let known = before.and_then(|before| before.approved_on);
         let unpaid = payout.state.is_final() && !matches!(payout.state, State::Paid(..));
         let amount = payout.amount.0;

@@ -1,6 +1,6 @@
 //! How payouts end and days are closed, against WeChat's own books; and who has work in hand.
 
-use lingqian_core::id::PayoutId;
+use lingqian_core::id::{MchId, PayoutId};
 use lingqian_core::payout::{Payout, State};
 use lingqian_core::reconcile::BreakKind;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -31,8 +31,8 @@ impl Oracle {
     }
 
     /// A day's bill was closed: what it left out and was paid must be a break.
-    pub(super) fn closed(&mut self, date: BusinessDate, wechat: &Wechat) {
-        let Some(Some(number)) = wechat.wrong_days.get(&date) else {
+    pub(super) fn closed(&mut self, mchid: &MchId, date: BusinessDate, wechat: &Wechat) {
+        let Some(Some(number)) = wechat.wrong_days.get(&(mchid.clone(), date)) else {
             return;
         };
         let Some(watched) = self.payouts.get(&number.payout()) else {

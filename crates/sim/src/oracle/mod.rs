@@ -6,15 +6,19 @@ mod commits;
 mod ends;
 mod quiet;
 mod rail;
+mod route;
+mod terms;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lingqian_core::id::{OutBillNo, PayoutId, UserNo};
+use lingqian_core::id::{MerchantNo, OutBillNo, PayoutId, UserNo};
 use lingqian_core::ledger::Account;
 use lingqian_core::payout::Payout;
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::TransferOrder;
+
+use crate::world::Settings;
 
 /// WeChat surely takes a number for the same for so long. It is written here once more, because
 /// whoever judges must not borrow the rule that is judged.
@@ -30,10 +34,18 @@ pub struct Violation {
 }
 
 /// The invariants that the oracle checks beyond those of the audit, each with what it says.
-pub const INVARIANTS: [(&str, &str); 33] = [
+pub const INVARIANTS: [(&str, &str); 45] = [
     (
         "acknowledged_exists",
         "what was answered as accepted or credited is in the books, also after a crash",
+    ),
+    (
+        "auditor_is_right",
+        "the live auditor finds nothing in sound books, whatever is done to them meanwhile",
+    ),
+    (
+        "auditor_sees",
+        "the audit, and the live auditor, find what was made wrong past all rules",
     ),
     (
         "bills_agree",
@@ -44,12 +56,24 @@ pub const INVARIANTS: [(&str, &str); 33] = [
         "a paid payout that a bill leaves out becomes a break",
     ),
     (
+        "cooling_is_kept",
+        "money that cools off is neither withdrawn nor given away",
+    ),
+    (
+        "day_cap_holds",
+        "a user earns no more of a kind in a day than its cap, and not less",
+    ),
+    (
         "durable_before_sent",
         "the order that arrives at WeChat was committed before, exactly so",
     ),
     (
         "earned_once",
         "an event is booked at most once, and with its amount",
+    ),
+    (
+        "empty_account_stops",
+        "an empty account stops its merchant and no other, but for one try now and then",
     ),
     ("engine_does_not_panic", "no assertion of the engine fails"),
     (
@@ -60,6 +84,10 @@ pub const INVARIANTS: [(&str, &str); 33] = [
     (
         "final_waits_for_nothing",
         "a final payout waits for nothing, an unfinished one for one thing",
+    ),
+    (
+        "float_is_known",
+        "once all is billed the money at WeChat is reckoned to the fen",
     ),
     (
         "forgery_has_no_effect",
@@ -90,12 +118,24 @@ pub const INVARIANTS: [(&str, &str); 33] = [
         "balances are what events and WeChat's payments add up to",
     ),
     (
+        "name_goes_along",
+        "a transfer says whom it is for, where that is known and it is not tiny",
+    ),
+    (
         "never_negative",
         "no user's account is below zero after any entry",
     ),
     (
         "no_late_resend",
         "nothing in doubt is sent again after three days",
+    ),
+    (
+        "no_late_send",
+        "nothing is sent that waited for longer than it may",
+    ),
+    (
+        "no_try_too_many",
+        "no more attempts are made than are allowed",
     ),
     (
         "nothing_is_broken",
@@ -108,6 +148,10 @@ pub const INVARIANTS: [(&str, &str); 33] = [
     (
         "one_number_at_a_time",
         "a new number is sent only after the earlier one is proved dead",
+    ),
+    (
+        "people_have_their_time",
+        "what people are asked about is not given up before their time is over",
     ),
     ("one_success", "WeChat pays at most once for a payout"),
     (
@@ -130,10 +174,18 @@ pub const INVARIANTS: [(&str, &str); 33] = [
         "payout_keeps_its_make",
         "amount, user and reference of a payout never change",
     ),
+    (
+        "quota_holds",
+        "a merchant is told to pay within its quota, counted once, and only with a share",
+    ),
     ("reference_once", "a reference names one payout"),
     (
         "same_key_same_answer",
         "a key that is repeated gets the first answer",
+    ),
+    (
+        "sweep_takes_all",
+        "a sweep asks for all that may be withdrawn, in as many parts as may be",
     ),
     (
         "sent_only_while_allowed",
@@ -172,6 +224,8 @@ struct Known {
     name: String,
     frozen: bool,
     wallet: Option<String>,
+    /// The real name, sealed.
+    called: Option<Vec<u8>>,
 }
 
 /// What a key was first accepted for.
@@ -207,20 +261,37 @@ pub struct Oracle {
     keys: BTreeMap<String, Accepted>,
     /// Every order that was ever committed.
     orders: BTreeMap<OutBillNo, TransferOrder>,
+    /// When each first went out.
+    first_sent: BTreeMap<OutBillNo, Timestamp>,
     /// Stops of people and of the audit, as they are and as the last commit found them.
     pub(crate) stops: BTreeSet<String>,
     stops_before: BTreeSet<String>,
     approvers: BTreeMap<String, BTreeSet<String>>,
     open_breaks: BTreeMap<String, &'static str>,
+    /// Earnings that cool off, what was earned under a cap in a day, and who ever owed.
+    cooling: BTreeMap<String, terms::Cool>,
+    capped: BTreeMap<(UserNo, BusinessDate, bool), (i64, u32)>,
+    debtors: BTreeSet<UserNo>,
+    routes: route::Routes,
+    /// Closed bills that do not say what was.
+    untrue: BTreeSet<(MerchantNo, BusinessDate)>,
+    /// The books were made to lie, and whether the auditor has seen it.
+    pub(crate) spoilt: Option<bool>,
     /// Payouts whose page must be shown and whose users are willing.
     pub(crate) promised: BTreeSet<OutBillNo>,
 }
 
 impl Oracle {
-    pub(crate) fn new(policy: Policy, sees_all: bool) -> Oracle {
+    pub(crate) fn new(settings: &Settings) -> Oracle {
         Oracle {
-            policy,
-            sees_all,
+            policy: settings.policy.clone(),
+            sees_all: !settings.fast,
+            cooling: BTreeMap::new(),
+            capped: BTreeMap::new(),
+            debtors: BTreeSet::new(),
+            routes: route::Routes::new(&settings.merchants),
+            untrue: BTreeSet::new(),
+            spoilt: None,
             violation: None,
             checks: 0,
             commits: 0,
@@ -234,6 +305,7 @@ impl Oracle {
             days: BTreeMap::new(),
             keys: BTreeMap::new(),
             orders: BTreeMap::new(),
+            first_sent: BTreeMap::new(),
             stops: BTreeSet::new(),
             stops_before: BTreeSet::new(),
             approvers: BTreeMap::new(),

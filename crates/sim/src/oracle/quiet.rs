@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use lingqian_core::audit::Invariant;
+use lingqian_core::audit::{Finding, Invariant};
 use lingqian_core::facts::Wallet;
 use lingqian_core::ledger::Account;
+use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::Timestamp;
+use lingqian_engine::float::Float;
 use lingqian_io::store::{Audited, Summary};
 
 use super::{Oracle, WINDOW_MS, Watched};
@@ -17,22 +19,18 @@ const CLOCKS_APART_MS: i64 = 12 * 3_600_000;
 
 impl Oracle {
     /// The store was audited.
-    pub(crate) fn audited(&mut self, audited: &Audited, closed: bool) {
+    pub(crate) fn audited(&mut self, audited: &Audited) {
         self.checks += Invariant::ALL.len() as u64;
-        // A bill with a row too few does not add up until it is fetched again, and one that is
-        // late leaves a gap between its neighbours.
-        // The audit cuts the float's entries by the moment of a bill's close; while a day is half
-        // booked, or clocks were apart, that cut is not exact.
+        // A bill with a row too few does not add up until it is fetched again.
         let about_bills = |invariant| {
             matches!(
                 invariant,
                 Invariant::FloatMatchesBills | Invariant::BillsChain
             )
         };
-        let wrong = audited
-            .findings
-            .iter()
-            .find(|finding| closed || !about_bills(finding.invariant));
+        let wrong = audited.findings.iter().find(|finding| {
+            !about_bills(finding.invariant) || !self.is_of_an_untrue_bill(&finding.subject)
+        });
         if let Some(finding) = wrong {
             self.check(false, finding.invariant.name(), || finding.to_string());
         }
@@ -138,6 +136,31 @@ impl Oracle {
         let open = summary.open_breaks;
         self.check(open == 0 && unexplained.is_empty(), "bills_agree", || {
             format!("{open} breaks are open; {}", unexplained.join(", "))
+        });
+    }
+
+    /// The live auditor has looked: it is right, or somebody made the books lie.
+    pub(crate) fn watched(&mut self, findings: &[Finding]) {
+        if let Some(seen) = &mut self.spoilt {
+            *seen |= !findings.is_empty();
+            return;
+        }
+        self.check(findings.is_empty(), "auditor_is_right", || {
+            findings
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        });
+    }
+
+    /// Everything is billed: what is left at WeChat is what is there.
+    pub(crate) fn reckoned(&mut self, float: &Float, there: i64) {
+        let known = float.left == Some(Fen(there)) && float.in_flight == Fen::ZERO;
+        self.check(known, "float_is_known", || {
+            format!(
+                "{:?} fen are reckoned, {} of them under way; {there} are there",
+                float.left, float.in_flight.0
+            )
         });
     }
 

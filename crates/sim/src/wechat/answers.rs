@@ -1,7 +1,7 @@
 //! What WeChat answers to a create, a question and a cancel, as status, code and body. The real
 //! reader of such answers makes reports of them.
 
-use lingqian_core::id::OutBillNo;
+use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::TransferOrder;
 
@@ -17,6 +17,21 @@ const REASONS: [&str; 4] = [
     "PAYER_ACCOUNT_ABNORMAL",
     "TRANSFER_RISK",
 ];
+
+/// From so many fen on a transfer must say whom it is for.
+const NAMED_FROM: i64 = 200_000;
+
+/// A smaller transfer must not.
+const TINY: i64 = 30;
+
+/// Whose wallet it is, as that person is called.
+pub(crate) fn name_of(wallet: &str) -> Vec<u8> {
+    format!(
+        "person of {}",
+        wallet.split('-').take(2).collect::<Vec<_>>().join("-")
+    )
+    .into_bytes()
+}
 
 /// An answer before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +70,21 @@ impl Wechat {
             }
             return told(known);
         }
-        if order.amount.0 > self.free() {
+        if order.amount.0 >= NAMED_FROM && order.name.is_none() {
+            return error(
+                400,
+                "PARAM_ERROR",
+                "转账金额大于等于2000元时，收款用户姓名必填",
+            );
+        }
+        if order.amount.0 < TINY && order.name.is_some() {
+            return error(
+                400,
+                "PARAM_ERROR",
+                "转账金额小于0.3元时，不允许填写收款用户姓名",
+            );
+        }
+        if order.amount.0 > self.free(&order.mchid) {
             return error(403, "NOT_ENOUGH", "资金不足");
         }
         self.accept(now, order);
@@ -98,7 +127,13 @@ impl Wechat {
         };
         self.schedule(now.after_ms(CONFIRM_MS + lag), Event::Expire(number));
         let fails = self.faults.take(WechatFault::ClosesAtOnce);
-        if fails || (self.lively && dice.chance(30)) {
+        let named = order
+            .name
+            .as_ref()
+            .is_none_or(|name| name.0 == name_of(order.openid.expose()));
+        if !named {
+            self.end(now, number, Stand::Fail, Some("NAME_NOT_CORRECT"));
+        } else if fails || (self.lively && dice.chance(30)) {
             let reason = if self.lively {
                 *dice.pick(&REASONS)
             } else {
@@ -114,17 +149,21 @@ impl Wechat {
     }
 
     /// A question arrives.
-    pub(crate) fn query(&self, now: Timestamp, number: OutBillNo) -> Reply {
+    pub(crate) fn query(&self, now: Timestamp, merchant: &MchId, number: OutBillNo) -> Reply {
         let known = self.transfers.get(&number);
-        match known.filter(|transfer| transfer.visible_at <= now) {
+        let own =
+            |transfer: &&Transfer| transfer.visible_at <= now && transfer.order.mchid == *merchant;
+        match known.filter(own) {
             Some(transfer) => told(transfer).without_package(transfer),
             None => error(404, "NOT_FOUND", "记录不存在"),
         }
     }
 
     /// A cancel arrives.
-    pub(crate) fn cancel(&mut self, now: Timestamp, number: OutBillNo) -> Reply {
-        let Some(stand) = self.stands(number) else {
+    pub(crate) fn cancel(&mut self, now: Timestamp, merchant: &MchId, number: OutBillNo) -> Reply {
+        let own = self.transfers.get(&number);
+        let own = own.filter(|transfer| transfer.order.mchid == *merchant);
+        let Some(stand) = own.map(|transfer| transfer.stand) else {
             return error(400, "INVALID_REQUEST", "单号错误，请检查");
         };
         if stand == Stand::WaitUserConfirm

@@ -1,13 +1,13 @@
 //! The account at WeChat and its bill of a day.
 
-use lingqian_core::id::OutBillNo;
+use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::money::Fen;
 use lingqian_core::reconcile::{BillLine, Direction};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
 use lingqian_io::rail::{BillFile, FetchedBill};
 
-use super::Wechat;
+use super::{Account, Wechat};
 use crate::fault::BillFault;
 
 /// Bills are made from nine in the morning of the next day.
@@ -28,35 +28,74 @@ pub(crate) struct FlowLine {
 
 impl Wechat {
     /// Money comes in, or is taken out by the operator.
-    pub(crate) fn top_up(&mut self, now: Timestamp, fen: i64) {
+    pub(crate) fn top_up(&mut self, now: Timestamp, merchant: &MchId, fen: i64) {
+        let account = self.account(merchant);
         let mut left = fen;
         while left > 0 {
             let part = left.min(TRANSFER_MAX);
-            self.flows(now, Direction::In, part, None);
+            account.flows(now, Direction::In, part, None);
             left -= part;
         }
-        self.locked -= fen.min(0);
+        account.locked -= fen.min(0);
     }
 
-    pub(super) fn shows_lock(&mut self, now: Timestamp, number: OutBillNo, amount: i64) {
-        if self.shows_locks {
-            self.flows(now, Direction::Out, amount, Some(number));
+    pub(super) fn shows_lock(
+        &mut self,
+        now: Timestamp,
+        (merchant, number): (&MchId, OutBillNo),
+        amount: i64,
+    ) {
+        let shows_locks = self.shows_locks;
+        let account = self.account(merchant);
+        if shows_locks {
+            account.flows(now, Direction::Out, amount, Some(number));
         } else {
-            self.locked += amount;
+            account.locked += amount;
         }
     }
 
-    pub(super) fn shows_end(&mut self, now: Timestamp, number: OutBillNo, amount: i64, paid: bool) {
-        if !self.shows_locks {
-            self.locked -= amount;
+    pub(super) fn shows_end(
+        &mut self,
+        now: Timestamp,
+        (merchant, number): (&MchId, OutBillNo),
+        amount: i64,
+        paid: bool,
+    ) {
+        let shows_locks = self.shows_locks;
+        let account = self.account(merchant);
+        if !shows_locks {
+            account.locked -= amount;
         }
-        match (self.shows_locks, paid) {
-            (false, true) => self.flows(now, Direction::Out, amount, Some(number)),
-            (true, false) => self.flows(now, Direction::In, amount, Some(number)),
+        match (shows_locks, paid) {
+            (false, true) => account.flows(now, Direction::Out, amount, Some(number)),
+            (true, false) => account.flows(now, Direction::In, amount, Some(number)),
             (false, false) | (true, true) => {}
         }
     }
 
+    /// What left and what came in on a day by the true books.
+    pub(crate) fn true_day(&self, merchant: &MchId, date: BusinessDate) -> (i64, i64) {
+        let flow = self.accounts.get(merchant).into_iter();
+        let flow = flow.flat_map(|account| &account.flow);
+        let of_day = flow.filter(|line| line.at.business_date() == date);
+        of_day.fold((0, 0), |(out, came_in), line| match line.direction {
+            Direction::Out => (out + line.amount, came_in),
+            Direction::In => (out, came_in + line.amount),
+        })
+    }
+}
+
+impl Wechat {
+    /// What lay there at the end of a day, by the true books.
+    pub(crate) fn true_closing(&self, merchant: &MchId, date: BusinessDate) -> i64 {
+        let flow = self.accounts.get(merchant).into_iter();
+        let mut flow = flow.flat_map(|account| &account.flow);
+        let last = flow.rfind(|line| line.at.business_date() <= date);
+        last.map_or(0, |line| line.balance)
+    }
+}
+
+impl Account {
     fn flows(
         &mut self,
         at: Timestamp,
@@ -77,11 +116,14 @@ impl Wechat {
             number,
         });
     }
+}
 
-    /// The bill of a day.
+impl Wechat {
+    /// The bill of a merchant's day.
     pub(crate) fn bill(
         &mut self,
         now: Timestamp,
+        merchant: &MchId,
         date: BusinessDate,
     ) -> Result<FetchedBill, Fault> {
         if now < date.next().start().after_ms(MADE_AFTER_MS)
@@ -97,8 +139,8 @@ impl Wechat {
         if self.bill_faults.take(BillFault::Damaged) {
             return Err(Fault::Retry("a row of the bill does not read".into()));
         }
-        let mut lines = self.lines(date);
-        self.wrong_days.remove(&date);
+        let mut lines = self.lines(merchant, date);
+        self.wrong_days.remove(&(merchant.clone(), date));
         if lines.is_empty() {
             return Ok(FetchedBill::Empty);
         }
@@ -107,12 +149,12 @@ impl Wechat {
             && self.bill_faults.take(BillFault::RowMissing)
         {
             let (_, number) = lines.remove(place);
-            self.wrong_days.insert(date, number);
+            self.wrong_days.insert((merchant.clone(), date), number);
         } else if let Some(place) = ours
             && self.bill_faults.take(BillFault::RowDoubled)
         {
             lines.insert(place, lines[place].clone());
-            self.wrong_days.insert(date, None);
+            self.wrong_days.insert((merchant.clone(), date), None);
         }
         if lines.is_empty() {
             return Ok(FetchedBill::Empty);
@@ -129,8 +171,9 @@ impl Wechat {
         }))
     }
 
-    fn lines(&self, date: BusinessDate) -> Vec<(BillLine, Option<OutBillNo>)> {
-        let numbered = (1..).zip(&self.flow);
+    fn lines(&self, merchant: &MchId, date: BusinessDate) -> Vec<(BillLine, Option<OutBillNo>)> {
+        let flow = self.accounts.get(merchant).into_iter();
+        let numbered = (1..).zip(flow.flat_map(|account| &account.flow));
         let of_day = numbered.filter(|(_, line)| line.at.business_date() == date);
         let line = |(no, line): (u64, &FlowLine)| {
             let voucher = line.number.map(|number| number.to_string());

@@ -13,13 +13,14 @@ pub(crate) mod rail;
 
 use std::collections::BTreeMap;
 
-use lingqian_core::id::{OutBillNo, PayoutId};
+use lingqian_core::id::{MchId, OutBillNo, PayoutId};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::TransferOrder;
 
 use crate::fault::{BillFault, NoticeFault, WechatFault};
 use crate::faults::Pending;
 
+pub(crate) use answers::name_of;
 pub(crate) use bills::FlowLine;
 pub(crate) use notices::Notice;
 
@@ -128,22 +129,29 @@ pub struct Wechat {
     transfers_of: BTreeMap<String, u64>,
     events: BTreeMap<(Timestamp, u64), Event>,
     scheduled: u64,
-    /// What lies in the account by the bills, in fen.
-    balance: i64,
-    /// What of it is locked and not shown on a bill yet, in fen.
-    locked: i64,
-    flow: Vec<FlowLine>,
+    /// Each merchant's account.
+    accounts: BTreeMap<MchId, Account>,
     notices: BTreeMap<u64, Notice>,
     pub(crate) news: Vec<News>,
     pub(crate) faults: Pending<WechatFault>,
     pub(crate) notice_faults: Pending<NoticeFault>,
     pub(crate) bill_faults: Pending<BillFault>,
     /// Days whose bill came with a row too few or too many, with the number that was missing.
-    pub(crate) wrong_days: BTreeMap<BusinessDate, Option<OutBillNo>>,
+    pub(crate) wrong_days: BTreeMap<(MchId, BusinessDate), Option<OutBillNo>>,
+}
+
+/// What a merchant has at WeChat.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// What lies there by the bills, in fen.
+    pub(crate) balance: i64,
+    /// What of it is locked and not shown on a bill yet, in fen.
+    locked: i64,
+    flow: Vec<FlowLine>,
 }
 
 impl Wechat {
-    /// An account with so many fen in it. Nobody knows it yet.
+    /// Nobody has an account yet.
     pub(crate) fn new(seed: u64, lively: bool, shows_locks: bool) -> Wechat {
         Wechat {
             seed,
@@ -153,9 +161,7 @@ impl Wechat {
             transfers_of: BTreeMap::new(),
             events: BTreeMap::new(),
             scheduled: 0,
-            balance: 0,
-            locked: 0,
-            flow: Vec::new(),
+            accounts: BTreeMap::new(),
             notices: BTreeMap::new(),
             news: Vec::new(),
             faults: Pending::default(),
@@ -209,8 +215,15 @@ impl Wechat {
         reason == Some("OVERDUE_CLOSE")
     }
 
-    fn free(&self) -> i64 {
-        self.balance - self.locked
+    /// What a merchant can still pay, in fen.
+    fn free(&self, merchant: &MchId) -> i64 {
+        let account = self.accounts.get(merchant);
+        account.map_or(0, |account| account.balance - account.locked)
+    }
+
+    /// A merchant's account.
+    pub(crate) fn account(&mut self, merchant: &MchId) -> &mut Account {
+        self.accounts.entry(merchant.clone()).or_default()
     }
 
     /// A transfer goes on by itself.
@@ -260,15 +273,14 @@ impl Wechat {
     /// Locks the money, or tries again later.
     fn lock(&mut self, now: Timestamp, number: OutBillNo) {
         let waits = |stand| matches!(stand, Stand::Accepted | Stand::Processing);
-        let Some(amount) = self
-            .transfers
-            .get(&number)
-            .filter(|transfer| waits(transfer.stand))
-            .map(|transfer| transfer.order.amount.0)
+        let transfer = self.transfers.get(&number);
+        let transfer = transfer.filter(|transfer| waits(transfer.stand));
+        let Some((merchant, amount)) =
+            transfer.map(|transfer| (transfer.order.mchid.clone(), transfer.order.amount.0))
         else {
             return;
         };
-        if amount > self.free() {
+        if amount > self.free(&merchant) {
             self.moves(now, number, Stand::Processing);
             self.schedule(now.after_ms(10 * 60_000), Event::Lock(number));
             return;
@@ -276,7 +288,7 @@ impl Wechat {
         if let Some(transfer) = self.transfers.get_mut(&number) {
             transfer.locked = true;
         }
-        self.shows_lock(now, number, amount);
+        self.shows_lock(now, (&merchant, number), amount);
         self.moves(now, number, Stand::WaitUserConfirm);
         self.person_sees(now, number);
     }
@@ -294,9 +306,11 @@ impl Wechat {
         };
         transfer.reason = reason.map(str::to_owned);
         let (locked, amount) = (transfer.locked, transfer.order.amount.0);
+        let merchant = transfer.order.mchid.clone();
         transfer.locked = false;
         if locked {
-            self.shows_end(now, number, amount, stand == Stand::Success);
+            let paid = stand == Stand::Success;
+            self.shows_end(now, (&merchant, number), amount, paid);
         }
         self.moves(now, number, stand);
         self.tell(now, number);

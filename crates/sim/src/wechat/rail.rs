@@ -127,7 +127,7 @@ impl Shared {
         Heard::Reply(reply, doubt)
     }
 
-    fn asked(&mut self, number: OutBillNo, skewed: bool) -> Heard {
+    fn asked(&mut self, merchant: &MchId, number: OutBillNo, skewed: bool) -> Heard {
         let faults = &mut self.wechat.faults;
         if skewed {
             return Heard::Reply(error(401, "SIGN_ERROR", "…"), None);
@@ -138,10 +138,10 @@ impl Shared {
         if faults.take(WechatFault::RefusesQuestion) {
             return Heard::Reply(error(429, "FREQUENCY_LIMITED", "…"), None);
         }
-        Heard::Reply(self.wechat.query(self.now, number), None)
+        Heard::Reply(self.wechat.query(self.now, merchant, number), None)
     }
 
-    fn unwanted(&mut self, number: OutBillNo, skewed: bool) -> Heard {
+    fn unwanted(&mut self, merchant: &MchId, number: OutBillNo, skewed: bool) -> Heard {
         if skewed {
             return Heard::Reply(error(401, "SIGN_ERROR", "…"), None);
         }
@@ -149,7 +149,7 @@ impl Shared {
             return Heard::Nothing;
         }
         let now = self.now;
-        let reply = self.wechat.cancel(now, number);
+        let reply = self.wechat.cancel(now, merchant, number);
         self.hear();
         if self.wechat.faults.take(WechatFault::LosesCancelAnswer) {
             return Heard::Nothing;
@@ -220,16 +220,16 @@ impl Rail for SimRail {
         .await
     }
 
-    async fn ask(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
         self.call(number, Call::Query, |shared, skewed| {
-            shared.asked(number, skewed)
+            shared.asked(mchid, number, skewed)
         })
         .await
     }
 
-    async fn cancel(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
         self.call(number, Call::Cancel, |shared, skewed| {
-            shared.unwanted(number, skewed)
+            shared.unwanted(mchid, number, skewed)
         })
         .await
     }
@@ -239,12 +239,12 @@ impl Rail for SimRail {
         self.scene.lock().wechat.open(&notification.body, wire)
     }
 
-    async fn bill(&self, _mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
+    async fn bill(&self, mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
         self.scene.moment(self.process).await;
         let bill = {
             let mut shared = self.scene.lock();
             let now = shared.now;
-            shared.wechat.bill(now, date)
+            shared.wechat.bill(now, mchid, date)
         };
         self.scene.moment(self.process).await;
         bill

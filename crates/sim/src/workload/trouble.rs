@@ -11,7 +11,13 @@ impl Workload {
     pub(super) fn by_hand(&mut self) {
         let who = (*self.dice.pick(&["ann", "bob"])).to_owned();
         if self.dice.chance(250) {
-            let scope = (*self.dice.pick(&["all", "merchant", "scene"])).to_owned();
+            let scopes = ["all", "merchant", "scene", "float", "merchant2", "scene2"];
+            let known = if self.merchants > 1 { 6 } else { 4 };
+            let scope = (*self.dice.pick(&scopes[..known])).to_owned();
+            if scope == "float" {
+                self.add(Action::Stop(false, scope, who));
+                return;
+            }
             self.add(Action::Stop(true, scope.clone(), who.clone()));
             self.add(Action::Work);
             self.clock();
@@ -75,7 +81,8 @@ impl Workload {
             self.jump();
         } else if self.dice.chance(float) {
             let micros = self.dice.within(-4_000, 5_000) * 10_000;
-            self.add(Action::Float(micros));
+            let merchant = 1 + self.dice.place(self.merchants);
+            self.add(Action::Float(micros, merchant));
         } else {
             return false;
         }

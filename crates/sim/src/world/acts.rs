@@ -3,19 +3,30 @@
 use lingqian_io::{Browse, Store};
 
 use super::people::amount;
-use super::{Wish, World};
+use super::{Wish, World, mchid};
 use crate::action::{Action, Pass};
 use crate::dice::Dice;
 use crate::text::read_yuan;
+use crate::wechat::name_of;
 
 /// Passes that move payouts.
-const WORK: [Pass; 5] = [
+const WORK: [Pass; 6] = [
     Pass::Assess,
     Pass::Expire,
+    Pass::Wake,
     Pass::Dispatch,
     Pass::Poll,
     Pass::Cancel,
 ];
+
+/// What the app knows a user to be called: a few have told it nothing, a few something wrong.
+fn real_name(user: &str) -> Option<Vec<u8>> {
+    match user.bytes().last() {
+        Some(b'3') => None,
+        Some(b'4') => Some(b"somebody else".to_vec()),
+        _ => Some(name_of(&format!("o-{user}"))),
+    }
+}
 
 impl<S: Store + Browse + Clone> World<S> {
     /// Does what an action says. With dice, whoever is chosen is chosen by them.
@@ -23,7 +34,8 @@ impl<S: Store + Browse + Clone> World<S> {
         self.tally.actions += 1;
         match action {
             Action::User(user) => {
-                self.wish(Wish::Register(user.clone()), dice.as_deref_mut());
+                let name = self.settings.names.then(|| real_name(user)).flatten();
+                self.wish(Wish::Register(user.clone(), name), dice.as_deref_mut());
                 let wallet = format!("o-{user}");
                 self.run(None, usize::MAX);
                 self.wish(Wish::Link(user.clone(), wallet), dice);
@@ -54,10 +66,12 @@ impl<S: Store + Browse + Clone> World<S> {
                     shared.wechat.forge(now, *forgery, number);
                 }
             }
-            Action::Float(micros) => {
+            Action::Float(micros, merchant) => {
                 let mut shared = self.scene.lock();
                 let now = shared.now;
-                shared.wechat.top_up(now, *micros / 10_000);
+                shared
+                    .wechat
+                    .top_up(now, &mchid(*merchant), *micros / 10_000);
             }
             Action::Calm => self.calm(),
             Action::Expect(what, is) => self.expect(what, is),

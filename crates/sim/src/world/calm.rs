@@ -5,8 +5,9 @@ use lingqian_core::command::Manual;
 use lingqian_core::payout::State;
 use lingqian_io::{Browse, Store};
 
-use super::World;
-use crate::action::{Action, Pass};
+use super::serve::stopped;
+use super::{World, mchid};
+use crate::action::{Action, Pass, SCOPES};
 use crate::oracle::{Oracle, Violation, Watched};
 use crate::scene::Shared;
 use crate::wait::wait;
@@ -25,6 +26,7 @@ const PROMISE_MS: i64 = 6 * 3_600_000;
 impl<S: Store + Browse + Clone> World<S> {
     /// Lets everything come to rest and looks at all of it.
     pub(crate) fn calm(&mut self) {
+        self.calm = true;
         self.stop_faults();
         self.promise();
         'rest: for (ms, times) in SPANS {
@@ -51,6 +53,17 @@ impl<S: Store + Browse + Clone> World<S> {
             self.compare();
             self.reconcile();
         }
+        if !self.is_broken() {
+            self.reckon();
+        }
+        if !self.is_broken() && self.settings.lively {
+            self.sweep_all();
+        }
+    }
+
+    /// Whether everything came to rest.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.calm && !self.is_broken()
     }
 
     fn is_broken(&self) -> bool {
@@ -67,9 +80,16 @@ impl<S: Store + Browse + Clone> World<S> {
             shared.wechat.bill_faults.stop();
             let now = shared.now;
             let enough = if lively { 100_000_000_000 } else { 1_000_000 };
-            shared.wechat.top_up(now, enough);
+            for no in 1..=self.settings.merchants.len() {
+                shared.wechat.top_up(now, &mchid(no), enough);
+            }
             shared.lives.iter_mut().for_each(|life| life.fuse = None);
         }
+        for payer in &mut self.settings.merchants {
+            payer.quota = None;
+        }
+        self.define();
+        self.scene.lock().oracle.forget_quotas();
         self.set_clocks();
         for no in 0..self.processes.len() {
             self.start(no);
@@ -111,9 +131,11 @@ impl<S: Store + Browse + Clone> World<S> {
             (oracle.stops.clone(), oracle.frozen(), names)
         };
         for stop in stops {
-            let audit = stop.ends_with("audit");
-            let scope = stop.split([':', ' ']).next().unwrap_or("all");
-            let scope = if audit { "audit" } else { scope }.to_owned();
+            let word = SCOPES.into_iter().find(|word| {
+                let (scope, cause) = stopped(word);
+                format!("{scope} by {}", cause.name()) == stop
+            });
+            let scope = word.unwrap_or("all").to_owned();
             self.act(&Action::Stop(false, scope, "ann".into()), None);
         }
         for user in frozen {
@@ -198,7 +220,7 @@ impl<S: Store + Browse + Clone> World<S> {
             self.begin(Pass::AllBills, 0);
             self.run(None, usize::MAX);
         }
-        self.look_at_all(true);
+        self.milestone();
         let summary = wait(self.books.summary());
         let mut shared = self.scene.lock();
         match summary {

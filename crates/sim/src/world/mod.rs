@@ -3,17 +3,22 @@
 
 mod acts;
 mod calm;
+mod last;
 mod passes;
 mod people;
 mod requests;
 mod serve;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lingqian_core::id::{MchId, PayoutId};
+use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
+use lingqian_engine::float::Float;
+use lingqian_engine::wake::WakeCursor;
+use lingqian_engine::watch::WatchCursor;
 use lingqian_engine::{Desk, DeskSettings, Limits};
 use lingqian_io::twin::ManualClock;
 use lingqian_io::{Browse, Clock as _, Store};
@@ -28,15 +33,40 @@ use crate::store::SimStore;
 use crate::tasks::{Label, Tasks};
 use crate::wait::wait;
 use crate::wechat::{Event, Wechat};
+pub(crate) use people::{CAP, COOLING_DAYS, GIFTS};
 use requests::Request;
 pub(crate) use requests::Wish;
 
 /// 2026-03-02, noon in Beijing: the moment at which every world begins.
 pub const NOON: Timestamp = Timestamp(1_772_424_000_000);
-/// The merchant that pays.
-pub(crate) const MCHID: &str = "1900000109";
-/// The scene under which it pays.
-pub(crate) const SCENE: &str = "1000";
+/// The merchants that pay.
+const MCHIDS: [&str; 2] = ["1900000109", "1900000117"];
+/// The scene under which each pays.
+pub(crate) const SCENES: [&str; 2] = ["1000", "1005"];
+
+/// A merchant, counted from 1.
+pub(crate) fn mchid(no: usize) -> MchId {
+    let name = MCHIDS.get(no.saturating_sub(1)).unwrap_or(&MCHIDS[0]);
+    MchId::parse(name).expect("a merchant number")
+}
+
+/// One of the merchants that pay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payer {
+    /// Its share where others pay, too.
+    pub weight: u32,
+    /// What it may be told to pay in a day.
+    pub quota: Option<Fen>,
+}
+
+impl Default for Payer {
+    fn default() -> Self {
+        Payer {
+            weight: 1,
+            quota: None,
+        }
+    }
+}
 /// No action keeps processes busy for longer than this many polls.
 const POLLS_MAX: usize = 200_000;
 
@@ -57,8 +87,16 @@ pub struct Settings {
     pub trace: bool,
     /// How much one run of a pass takes on.
     pub limits: Limits,
-    /// What lies in the merchant's account at first, in fen.
+    /// What lies in the first merchant's account at first, in fen.
     pub float: i64,
+    /// What lies in the second one's.
+    pub float2: i64,
+    /// Who pays.
+    pub merchants: Vec<Payer>,
+    /// Whether users have real names. Some are not known, and some are wrong.
+    pub names: bool,
+    /// Whether a sweep may split a balance into several payouts.
+    pub split: bool,
 }
 
 impl Default for Settings {
@@ -72,6 +110,10 @@ impl Default for Settings {
             trace: true,
             limits: Limits::default(),
             float: 1_000_000,
+            float2: 1_000_000,
+            merchants: vec![Payer::default()],
+            names: false,
+            split: false,
         }
     }
 }
@@ -82,6 +124,17 @@ struct Process<S> {
     clock: Arc<ManualClock>,
     paused: bool,
     starts: u64,
+    /// Where its passes stand that go on the next time; in memory.
+    standing: Arc<Mutex<Standing>>,
+}
+
+/// Where passes of a process stand.
+#[derive(Debug, Default)]
+struct Standing {
+    watch: WatchCursor,
+    wake: WakeCursor,
+    /// What was reckoned up last.
+    float: Option<Float>,
 }
 
 /// What the world counted.
@@ -117,8 +170,9 @@ pub struct World<S> {
     open: Box<dyn Fn() -> S>,
     /// The store as the onlooker sees it: without faults.
     pub(crate) books: S,
-    mchid: MchId,
     pub(crate) tally: Tally,
+    /// Faults have stopped.
+    calm: bool,
 }
 
 impl<S: Store + Browse + Clone> World<S> {
@@ -132,11 +186,14 @@ impl<S: Store + Browse + Clone> World<S> {
             ..
         } = settings;
         let mut wechat = Wechat::new(seed, lively, shows_locks);
-        wechat.top_up(NOON, settings.float);
+        wechat.top_up(NOON, &mchid(1), settings.float);
+        if settings.merchants.len() > 1 {
+            wechat.top_up(NOON, &mchid(2), settings.float2);
+        }
         let scene = Scene::new(Shared {
             now: NOON,
             wechat,
-            oracle: Oracle::new(settings.policy.clone(), !settings.fast),
+            oracle: Oracle::new(&settings),
             model: Model::default(),
             store_faults: Pending::default(),
             lives: Vec::new(),
@@ -154,10 +211,10 @@ impl<S: Store + Browse + Clone> World<S> {
             known: BTreeMap::new(),
             open: Box::new(open),
             books,
-            mchid: MchId::parse(MCHID).expect("a merchant number"),
             tally: Tally::default(),
+            calm: false,
         };
-        world.found();
+        world.define();
         world.start(0);
         world
     }
@@ -186,6 +243,7 @@ impl<S: Store + Browse + Clone> World<S> {
                 clock: Arc::new(ManualClock::new(now)),
                 paused: false,
                 starts: 0,
+                standing: Arc::default(),
             });
             self.scene.lock().lives.push(Life::default());
         }
@@ -195,6 +253,7 @@ impl<S: Store + Browse + Clone> World<S> {
         }
         process.starts += 1;
         process.paused = false;
+        process.standing = Arc::default();
         let name = mix(self.settings.seed, process.starts * 16 + no as u64);
         let store = SimStore::new((self.open)(), self.scene.clone(), no, self.settings.fast);
         let clock = Arc::clone(&process.clock);
@@ -329,6 +388,13 @@ impl<S: Store + Browse + Clone> World<S> {
         }
     }
 
+    /// Where the passes of a process stand.
+    fn stands(&self, no: usize) -> Option<MutexGuard<'_, Standing>> {
+        let process = self.processes.get(no)?;
+        let standing = process.standing.lock();
+        Some(standing.unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The processes that are alive.
     fn alive(&self) -> Vec<usize> {
         let numbered = self.processes.iter().enumerate();
@@ -338,17 +404,12 @@ impl<S: Store + Browse + Clone> World<S> {
 
     /// The store's audit and a user's wallet, against what was committed.
     pub(crate) fn milestone(&mut self) {
-        self.look_at_all(false);
-    }
-
-    /// The same; once every day is closed the bills count as well.
-    fn look_at_all(&mut self, closed: bool) {
         let audited = wait(self.books.audit());
         let wallets = self.wallets();
         let mut shared = self.scene.lock();
         let oracle = &mut shared.oracle;
         match audited {
-            Ok(audited) => oracle.audited(&audited, closed),
+            Ok(audited) => oracle.audited(&audited),
             Err(fault) => oracle.check(false, "nothing_is_broken", || fault.to_string()),
         }
         for wallet in wallets {

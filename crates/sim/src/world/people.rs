@@ -11,39 +11,67 @@ use lingqian_engine::receive::{NotReceived, Received, receive};
 use lingqian_io::store::Committed;
 use lingqian_io::{Browse, Store};
 
-use super::{NOON, SCENE, World};
+use super::{NOON, Payer, SCENES, World, mchid};
 use crate::dice::Dice;
 use crate::tasks::Label;
 use crate::wait::wait;
 
-fn kind(no: i64, code: &str, between_users: bool) -> Command {
+/// What a user may earn of one kind in a day: micro-yuan, and how often.
+pub(crate) const CAP: (i64, u32) = (6_000_000, 4);
+/// How many gifts a user may make in a day.
+pub(crate) const GIFTS: u32 = 3;
+/// How long money of another kind cools off.
+pub(crate) const COOLING_DAYS: u16 = 2;
+
+fn kind(no: i64, code: &str, terms: Terms) -> Command {
     Command::DefineKind(Kind {
         no: KindNo(no),
         code: KindCode::parse(code).expect("a code"),
         price: None,
         amount_max: lingqian_core::money::AMOUNT_MAX,
         tax_class: "incidental".into(),
-        terms: Terms {
-            between_users,
-            ..Terms::default()
-        },
+        terms,
     })
 }
 
 impl<S: Store + Browse + Clone> World<S> {
     /// Writes what is there before anything happens, past all faults.
-    pub(super) fn found(&mut self) {
-        let merchant = Command::DefineMerchant(Merchant {
-            no: MerchantNo(1),
-            mchid: self.mchid.clone(),
-            apps: vec![AppId::parse("wx-sim").expect("an app id")],
-            scene: SCENE.into(),
-            scene_report: Vec::new(),
-            remark: "simulated".into(),
-            weight: 1,
-            day_quota: None,
-        });
-        let commands = [merchant, kind(1, "task", false), kind(2, "gift", true)];
+    pub(super) fn define(&mut self) {
+        let merchant = |(no, payer): (usize, &Payer)| {
+            Command::DefineMerchant(Merchant {
+                no: MerchantNo(i64::try_from(no).unwrap_or(1)),
+                mchid: mchid(no),
+                apps: vec![AppId::parse("wx-sim").expect("an app id")],
+                scene: SCENES[no - 1].into(),
+                scene_report: Vec::new(),
+                remark: "simulated".into(),
+                weight: payer.weight,
+                day_quota: payer.quota,
+            })
+        };
+        let usual = Terms::default();
+        let capped = Terms {
+            user_day_amount_max: Some(Micros(CAP.0)),
+            user_day_count_max: Some(CAP.1),
+            ..usual
+        };
+        let cooling = Terms {
+            cooling_days: COOLING_DAYS,
+            ..usual
+        };
+        let between = Terms {
+            between_users: true,
+            user_day_count_max: Some(GIFTS),
+            ..usual
+        };
+        let merchants = (1..).zip(&self.settings.merchants).map(merchant);
+        let kinds = [
+            kind(1, "task", usual),
+            kind(2, "gift", between),
+            kind(3, "capped", capped),
+            kind(4, "cooling", cooling),
+        ];
+        let commands: Vec<Command> = merchants.chain(kinds).collect();
         let moment = Moment {
             now: NOON,
             policy: &self.settings.policy,
@@ -55,6 +83,9 @@ impl<S: Store + Browse + Clone> World<S> {
             let (changes, _) = execute(&moment, command, &facts).expect("nothing forbids it");
             facts.apply(&changes);
             all.append(changes);
+        }
+        if all.is_empty() {
+            return;
         }
         let written = wait(self.books.commit(basis, all)).expect("an empty store writes");
         assert_eq!(written, Committed::Done, "nobody else is there");

@@ -14,7 +14,8 @@ use crate::tasks::Label;
 /// Something that somebody wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
-    Register(String),
+    /// With the real name, where there is one.
+    Register(String, Option<Vec<u8>>),
     Link(String, String),
     Earn {
         event: String,

@@ -5,6 +5,7 @@ use lingqian_core::control::{Act, Actor, Scope, StopCause};
 use lingqian_core::id::{EventId, KindCode, PayoutId, Reference, Source, UserId};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::Asked;
+use lingqian_core::user::Sealed;
 use lingqian_core::withdrawal::{Wanted, Withdrawal};
 use lingqian_core::{EventView, Outcome};
 use lingqian_engine::ingest::{Door, ItemResult, Items, ingest};
@@ -12,7 +13,7 @@ use lingqian_engine::{Desk, link};
 use lingqian_io::{Browse, Clock as _, Fault, Ports, Store};
 
 use super::requests::Wish;
-use super::{MCHID, SCENE};
+use super::{SCENES, mchid};
 use crate::dice::named;
 use crate::ports::SimPorts;
 use crate::scene::Scene;
@@ -27,8 +28,36 @@ pub(super) struct Service<S> {
     pub(super) chance: u64,
 }
 
+/// The scope and the cause of a stop, by a story's word.
+pub(super) fn stopped(word: &str) -> (Scope, StopCause) {
+    let cause = if word.starts_with("audit") {
+        StopCause::Audit
+    } else if word == "float" {
+        StopCause::Float
+    } else {
+        StopCause::Person
+    };
+    let no = if word.ends_with('2') { 2 } else { 1 };
+    let scope = match word {
+        "all" | "audit-all" => Scope::All,
+        "scene" | "scene2" => Scope::Scene(SCENES[no - 1].into()),
+        _ => Scope::Merchant(mchid(no)),
+    };
+    (scope, cause)
+}
+
 fn user_id(name: &str) -> UserId {
     UserId::parse(name).expect("names of users are ids")
+}
+
+/// What an event is for, by the first letter of its name.
+pub(crate) fn kind_of(event: &str) -> &'static str {
+    match event.bytes().next() {
+        Some(b'g') => "gift",
+        Some(b'k') => "capped",
+        Some(b'o') => "cooling",
+        _ => "task",
+    }
 }
 
 /// An act of somebody, with the only reason that anybody gives here.
@@ -40,9 +69,9 @@ fn act(who: &str) -> Act {
 impl<S: Store + Browse + Clone> Service<S> {
     pub(super) async fn serve(&self, wish: &Wish) -> Result<(), Fault> {
         match wish {
-            Wish::Register(user) => {
-                let user = user_id(user);
-                self.plainly("registering", Command::RegisterUser { user, name: None })
+            Wish::Register(user, name) => {
+                let (user, name) = (user_id(user), name.clone().map(Sealed));
+                self.plainly("registering", Command::RegisterUser { user, name })
                     .await
             }
             Wish::Freeze(user, frozen) => {
@@ -63,19 +92,7 @@ impl<S: Store + Browse + Clone> Service<S> {
                     .await
             }
             Wish::Stop { on, scope, who } => {
-                // What the audit stopped is a merchant, too.
-                let audit = scope == "audit";
-                let scope = match scope.as_str() {
-                    "merchant" | "audit" => Scope::parse(&format!("merchant:{MCHID}")),
-                    "scene" => Scope::parse(&format!("scene:{SCENE}")),
-                    all => Scope::parse(all),
-                };
-                let scope = scope.expect("stories name scopes that there are");
-                let cause = if audit {
-                    StopCause::Audit
-                } else {
-                    StopCause::Person
-                };
+                let (scope, cause) = stopped(scope);
                 let (on, act) = (*on, act(who));
                 self.plainly(
                     "stopping",
@@ -185,7 +202,7 @@ impl<S: Store + Browse + Clone> Service<S> {
             source: "app",
             event_id: event,
             user,
-            kind: if from.is_some() { "gift" } else { "task" },
+            kind: kind_of(event),
             amount: Some(Micros(micros)),
             occurred_at: None,
             from,
@@ -212,7 +229,7 @@ impl<S: Store + Browse + Clone> Service<S> {
             source: "app",
             event_id: event,
             user,
-            kind: "task",
+            kind: kind_of(of),
             amount: micros.map(Micros),
             occurred_at: None,
             from: None,
@@ -239,6 +256,7 @@ impl<S: Store + Browse + Clone> Service<S> {
             name: "sim",
             unit: "item",
         };
+        let today = self.ports.clock().business().business_date();
         let done = ingest(&self.ports, &self.desk, door, event.as_bytes(), items).await?;
         let result = done.iter().next().map(|(_, result)| result);
         let mut shared = self.scene.lock();
@@ -251,11 +269,20 @@ impl<S: Store + Browse + Clone> Service<S> {
             }
             Some(ItemResult::Duplicate) => {
                 shared.oracle.credited(&key);
+                if let (Some(amount), None) = (view.amount, view.reverses) {
+                    shared.oracle.known_event(&key, view.user, amount.0);
+                }
                 shared.tell(|| format!("  {event} was credited before"));
                 Some(None)
             }
             Some(ItemResult::Rejected { code, .. }) => {
                 let code = code.to_owned();
+                if code == "day_cap_reached" {
+                    let amount = view.amount.map_or(0, |amount| amount.0);
+                    let capped = view.from.unwrap_or(view.user);
+                    let gift = view.from.is_some();
+                    shared.oracle.capped(capped, gift, today, amount);
+                }
                 shared.tell(|| format!("  {event} is refused: {code}"));
                 None
             }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use lingqian_core::Keys;
-use lingqian_io::{Fault, Store};
+use lingqian_io::{Browse, Fault, Store};
 use lingqian_sqlite::{Options, Reading, SqliteStore};
 use rusqlite::Connection;
 
@@ -42,7 +42,7 @@ async fn opening_again_migrates_nothing_and_disturbs_nobody() {
     let books = Connection::open(&path).expect("opens");
     let noted = "SELECT count(*), max(number) FROM migrations";
     let noted = books.query_row(noted, [], |row| Ok((row.get(0)?, row.get(1)?)));
-    assert_eq!(noted, Ok((9_i64, 9_i64)));
+    assert_eq!(noted, Ok((10_i64, 10_i64)));
     assert_eq!(second.audit().await.expect("reads").findings, []);
 }
 
@@ -104,6 +104,35 @@ async fn small_options_serve_as_well() {
     };
     let store = SqliteStore::open_with(&path, &options).expect("opens");
     assert_eq!(store.audit().await.expect("reads").findings, []);
+}
+
+#[tokio::test]
+async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie() {
+    let (_dir, path) = lived().await;
+    let before = SqliteStore::open(&path).expect("opens").standing().await;
+    let books = Connection::open(&path).expect("opens");
+    books
+        .execute_batch(
+            "DROP TABLE state_totals; DROP TRIGGER payouts_join_their_state; \
+             DROP TRIGGER payouts_change_their_state; \
+             DELETE FROM migrations WHERE number = 9; PRAGMA user_version = 8",
+        )
+        .expect("older books");
+    let store = SqliteStore::open(&path).expect("opens");
+    assert_eq!(store.standing().await, before);
+    assert_eq!(store.audit().await.expect("reads").findings, []);
+    drop(store);
+    let changed = books.execute(
+        "UPDATE state_totals SET payouts = payouts + 1 WHERE payouts > 0",
+        [],
+    );
+    assert!(changed.expect("writes") > 0);
+    let store = SqliteStore::open(&path).expect("opens");
+    let found = store.audit().await.expect("reads").findings;
+    assert!(!found.is_empty());
+    for finding in found {
+        assert_eq!(finding.invariant.name(), "state_totals_are_sums");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,1 @@
+SELECT state, payouts, amount_fen FROM state_totals ORDER BY state

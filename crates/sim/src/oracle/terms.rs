@@ -1,0 +1,117 @@
+//! What kinds promise, told once more by somebody who does not know the rules' own totals: no
+//! more than a cap in a day, and money that cools off does not leave.
+
+use lingqian_core::earning::Earning;
+use lingqian_core::id::UserNo;
+use lingqian_core::ledger::{Account, Cause, Entry};
+use lingqian_core::time::BusinessDate;
+
+use super::Oracle;
+use crate::world::{CAP, COOLING_DAYS, GIFTS};
+
+/// Numbers of the kinds that the world defines.
+const CAPPED: i64 = 3;
+const COOLING: i64 = 4;
+
+/// The cap of a day: micro-yuan, and how often.
+fn most(gift: bool) -> (i64, u32) {
+    if gift { (i64::MAX, GIFTS) } else { CAP }
+}
+
+/// What is left of an earning that cools off.
+#[derive(Clone, Debug)]
+pub(super) struct Cool {
+    user: UserNo,
+    until: BusinessDate,
+    left: i64,
+}
+
+impl Oracle {
+    /// An event is booked.
+    pub(super) fn earned(&mut self, earning: &Earning) {
+        let (day, amount) = (earning.recorded_at.business_date(), earning.amount.0);
+        if let Some(original) = &earning.reverses {
+            let key = format!("{}/{original}", earning.source);
+            if let Some(cool) = self.cooling.get_mut(&key) {
+                cool.left -= amount;
+            }
+            return;
+        }
+        if earning.kind.0 == COOLING {
+            let until = BusinessDate(day.0 + i32::from(COOLING_DAYS));
+            let cool = Cool {
+                user: earning.user,
+                until,
+                left: amount,
+            };
+            let key = format!("{}/{}", earning.source, earning.event_id);
+            self.cooling.insert(key, cool);
+        }
+        let capped = match (earning.kind.0, earning.from) {
+            (CAPPED, _) => Some((earning.user, false)),
+            (_, Some(from)) => Some((from, true)),
+            _ => None,
+        };
+        if let Some((user, gift)) = capped {
+            let totals = self.capped.entry((user, day, gift)).or_default();
+            *totals = (totals.0 + amount, totals.1 + 1);
+            let (sum, count) = *totals;
+            let most = most(gift);
+            let within = sum <= most.0 && count <= most.1;
+            self.check(within, "day_cap_holds", || {
+                format!("{count} events of {sum} micro-yuan are booked on {day}")
+            });
+        }
+    }
+
+    /// An event was refused because of a cap: it must have been reached.
+    pub(crate) fn capped(&mut self, user: &str, gift: bool, day: BusinessDate, amount: i64) {
+        if !self.sees_all {
+            return;
+        }
+        let no = self.users.iter().find(|(_, known)| known.name == user);
+        let totals = no.and_then(|(no, _)| self.capped.get(&(*no, day, gift)));
+        let (sum, count) = totals.copied().unwrap_or_default();
+        let most = most(gift);
+        let reached = sum + amount > most.0 || count + 1 > most.1;
+        self.check(reached, "day_cap_holds", || {
+            format!("{count} events of {sum} micro-yuan on {day}, and {amount} are refused")
+        });
+    }
+
+    /// What of a user's money cools off on a day, where that can be told: what pays a debt is
+    /// nobody's to cool any more.
+    pub(crate) fn cools(&self, user: UserNo, today: BusinessDate) -> Option<i64> {
+        if self.debtors.contains(&user) {
+            return None;
+        }
+        let own = self.cooling.values().filter(|cool| cool.user == user);
+        Some(
+            own.filter(|cool| cool.until > today)
+                .map(|cool| cool.left)
+                .sum(),
+        )
+    }
+
+    /// Money moved, and balances with it.
+    pub(super) fn moved(&mut self, entry: &Entry) {
+        for account in [entry.debit(), entry.credit()] {
+            if let Account::Receivable(user) = account {
+                self.debtors.insert(user);
+            }
+        }
+        let Account::Available(user) = entry.debit() else {
+            return;
+        };
+        if !matches!(entry.cause(), Cause::Hold | Cause::Transfer) || !self.sees_all {
+            return;
+        }
+        let Some(cools) = self.cools(user, entry.at().business_date()) else {
+            return;
+        };
+        let left = self.accounts.get(&entry.debit()).copied().unwrap_or(0);
+        self.check(left >= cools, "cooling_is_kept", || {
+            format!("{left} micro-yuan are left and {cools} still cool off")
+        });
+    }
+}

@@ -1,0 +1,1 @@
+SELECT max(lifted_at) FROM stops
