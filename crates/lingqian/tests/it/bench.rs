@@ -124,7 +124,10 @@ const FULL: [&str; 9] = [
 #[test]
 fn the_full_mix_has_something_of_everything_and_every_answer_is_right() {
     let dir = tempfile::tempdir().expect("a directory");
-    let report = json(dir.path(), &[&FULL[..], &["--reopen"]].concat());
+    let report = json(
+        dir.path(),
+        &[&FULL[..], &["--claw-backs=10", "--reopen"]].concat(),
+    );
     is_good(&report, "verdict");
     assert_eq!(report["check"]["audit"], "all invariants hold");
     for name in [

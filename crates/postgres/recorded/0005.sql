@@ -279,6 +279,114 @@ PREPARE one AS DELETE FROM work WHERE payout = ANY ($1::text[]);
 EXECUTE one ('{po_01HZZZZZZZZZZZZZZZZZZZZZZ2}');
 DEALLOCATE one;
 
+-- upsert_endpoint
+PREPARE one AS INSERT INTO endpoints (endpoint, url, events, note, created_at, off_since, off_why, deleted,
+  planned_to)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
+  coalesce($9, (SELECT coalesce(max(number), 0) FROM notices)))
+ON CONFLICT (endpoint) DO UPDATE SET url = excluded.url, events = excluded.events,
+  note = excluded.note, created_at = excluded.created_at, off_since = excluded.off_since,
+  off_why = excluded.off_why, deleted = excluded.deleted,
+  planned_to = coalesce($9, endpoints.planned_to),
+  failures = CASE WHEN excluded.off_since IS NULL THEN 0 ELSE endpoints.failures END,
+  paused_until = CASE WHEN excluded.off_since IS NULL THEN NULL ELSE endpoints.paused_until END;
+EXECUTE one ('ep_1', 'https://app.example/hook', '', 'the app', 1772424000000, NULL, NULL, false, 0);
+DEALLOCATE one;
+
+-- insert_endpoint_secret
+PREPARE one AS INSERT INTO endpoint_secrets (endpoint, place, scheme, sealed, until) VALUES ($1, $2, $3, $4, $5);
+EXECUTE one ('ep_1', 0, 'v1', '\x01', NULL);
+DEALLOCATE one;
+
+-- insert_notices
+PREPARE one AS -- The caller holds the end of the chain, so that nobody else numbers notices meanwhile.
+INSERT INTO notices (number, at, event, subject, user_id, version, data)
+SELECT (SELECT coalesce(max(number), 0) FROM notices) + place, at, event, subject, user_id,
+  version, data
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[])
+  WITH ORDINALITY AS told (at, event, subject, user_id, version, data, place);
+EXECUTE one ('{1772424000000}', '{payout.paid}', '{po_01HZZZZZZZZZZZZZZZZZZZZZZ1}', '{user-1}', '{1}', '{"{}"}');
+DEALLOCATE one;
+
+-- plan_deliveries
+PREPARE one AS INSERT INTO deliveries (endpoint, number, lane, due_at)
+SELECT $1, number, lane, $4 FROM unnest($2::bigint[], $3::text[]) AS told (number, lane)
+ON CONFLICT (endpoint, number) DO NOTHING;
+EXECUTE one ('ep_1', '{1}', '{po_01HZZZZZZZZZZZZZZZZZZZZZZ1}', 1772424000001);
+DEALLOCATE one;
+
+-- claim_deliveries
+PREPARE one AS WITH due AS (
+  SELECT d.endpoint, d.number FROM deliveries AS d
+  JOIN endpoints AS e ON e.endpoint = d.endpoint AND NOT e.deleted AND e.off_since IS NULL
+    AND (e.paused_until IS NULL OR e.paused_until <= $1)
+  WHERE d.due_at <= $1 AND (d.lease_until IS NULL OR d.lease_until <= $1)
+    AND NOT EXISTS (SELECT 1 FROM deliveries AS earlier
+      WHERE earlier.endpoint = d.endpoint AND earlier.lane = d.lane
+        AND earlier.number < d.number AND earlier.due_at IS NOT NULL)
+  ORDER BY d.due_at, d.number, d.endpoint LIMIT $2
+  FOR UPDATE OF d SKIP LOCKED
+), leased AS (
+  UPDATE deliveries AS d SET lease_until = $3 FROM due
+  WHERE d.endpoint = due.endpoint AND d.number = due.number
+  RETURNING d.endpoint, d.number, d.tries, d.first_at, d.due_at
+)
+SELECT n.number, n.at, n.event, n.subject, n.user_id, n.version, n.data, l.endpoint, l.tries,
+  l.first_at
+FROM leased AS l JOIN notices AS n ON n.number = l.number
+ORDER BY l.due_at, n.number, l.endpoint;
+EXECUTE one (1772424000002, 9, 1772424000009);
+DEALLOCATE one;
+
+-- not_delivered
+PREPARE one AS UPDATE deliveries SET due_at = $3, lease_until = NULL, tries = tries + 1,
+  first_at = coalesce(first_at, $4), code = $5
+WHERE endpoint = $1 AND number = $2;
+EXECUTE one ('ep_1', 1, 1772424000012, 1772424000003, 'timeout');
+DEALLOCATE one;
+
+-- replay_deliveries
+PREPARE one AS INSERT INTO deliveries (endpoint, number, lane, due_at)
+SELECT $1, number, lane, $4 FROM unnest($2::bigint[], $3::text[]) AS told (number, lane)
+ON CONFLICT (endpoint, number) DO UPDATE SET due_at = excluded.due_at, lease_until = NULL,
+  tries = 0, first_at = NULL, code = NULL;
+EXECUTE one ('ep_1', '{1}', '{po_01HZZZZZZZZZZZZZZZZZZZZZZ1}', 1772424000013);
+DEALLOCATE one;
+
+-- endpoint_failed
+PREPARE one AS UPDATE endpoints SET failures = failures + 1, failed_at = $2, failed_with = $3,
+  paused_until = coalesce($4, paused_until),
+  off_why = CASE WHEN $5 AND off_since IS NULL THEN $3 ELSE off_why END,
+  off_since = CASE WHEN $5 THEN coalesce(off_since, $2) ELSE off_since END
+WHERE endpoint = $1;
+EXECUTE one ('ep_1', 1772424000014, '500', NULL, false);
+DEALLOCATE one;
+
+-- endpoint_did_well
+PREPARE one AS UPDATE endpoints SET failures = 0, paused_until = NULL, delivered_at = $2 WHERE endpoint = $1;
+EXECUTE one ('ep_1', 1772424000015);
+DEALLOCATE one;
+
+-- planned_to
+PREPARE one AS UPDATE endpoints SET planned_to = $2 WHERE endpoint = $1;
+EXECUTE one ('ep_1', 1);
+DEALLOCATE one;
+
+-- delivered
+PREPARE one AS DELETE FROM deliveries WHERE endpoint = $1 AND number = $2;
+EXECUTE one ('ep_1', 1);
+DEALLOCATE one;
+
+-- delete_deliveries
+PREPARE one AS DELETE FROM deliveries WHERE endpoint = $1;
+EXECUTE one ('ep_1');
+DEALLOCATE one;
+
+-- delete_endpoint_secrets
+PREPARE one AS DELETE FROM endpoint_secrets WHERE endpoint = $1;
+EXECUTE one ('ep_1');
+DEALLOCATE one;
+
 -- accounts
 PREPARE one AS SELECT user_no, available_micros, held_micros, receivable_micros, newest FROM user_accounts
 WHERE user_no = ANY ($1::bigint[]);
@@ -288,6 +396,12 @@ DEALLOCATE one;
 -- all_accounts
 PREPARE one AS SELECT user_no, available_micros, held_micros, receivable_micros, newest FROM user_accounts
 ORDER BY user_no;
+EXECUTE one;
+DEALLOCATE one;
+
+-- all_bill_days
+PREPARE one AS SELECT merchant_no, day, sum(CASE direction WHEN 'out' THEN amount_fen ELSE -amount_fen END)::text
+FROM bill_lines GROUP BY merchant_no, day ORDER BY merchant_no, day;
 EXECUTE one;
 DEALLOCATE one;
 
@@ -437,6 +551,36 @@ WHERE deed > $1 ORDER BY deed LIMIT $2;
 EXECUTE one (NULL, NULL);
 DEALLOCATE one;
 
+-- deliveries_of
+PREPARE one AS SELECT number, tries, first_at, due_at, code FROM deliveries
+WHERE endpoint = $1 AND number > $2 ORDER BY number LIMIT $3;
+EXECUTE one (NULL, NULL, NULL);
+DEALLOCATE one;
+
+-- endpoint_secrets
+PREPARE one AS SELECT scheme, sealed, until FROM endpoint_secrets WHERE endpoint = $1 ORDER BY place;
+EXECUTE one (NULL);
+DEALLOCATE one;
+
+-- endpoints
+PREPARE one AS SELECT endpoint, url, events, note, created_at, off_since, off_why, deleted, planned_to, failures,
+  paused_until, delivered_at, failed_at, failed_with,
+  (SELECT count(*) FROM deliveries AS d WHERE d.endpoint = e.endpoint AND due_at IS NOT NULL),
+  (SELECT count(*) FROM deliveries AS d WHERE d.endpoint = e.endpoint AND due_at IS NULL),
+  (SELECT min(number) FROM deliveries AS d WHERE d.endpoint = e.endpoint AND due_at IS NOT NULL)
+FROM endpoints AS e WHERE $1 OR NOT deleted ORDER BY endpoint;
+EXECUTE one (NULL);
+DEALLOCATE one;
+
+-- endpoints_behind
+PREPARE one AS -- Only one process at a time goes on for an endpoint; others leave it to that one.
+SELECT endpoint, planned_to FROM endpoints
+WHERE NOT deleted AND off_since IS NULL
+  AND planned_to < (SELECT coalesce(max(number), 0) FROM notices)
+ORDER BY endpoint FOR UPDATE SKIP LOCKED;
+EXECUTE one;
+DEALLOCATE one;
+
 -- events
 PREPARE one AS SELECT n.event, e.source, e.event_id, e.user_no, e.kind_no, e.amount_micros, e.occurred_at,
   e.recorded_at, e.from_user, e.reverses, e.matures_on, e.clawed_micros
@@ -491,6 +635,11 @@ DEALLOCATE one;
 PREPARE one AS SELECT kind_no, code, price_micros, amount_max_micros, tax_class, user_day_micros_max,
   user_day_count_max, cooling_days, between_users
 FROM kinds ORDER BY kind_no;
+EXECUTE one;
+DEALLOCATE one;
+
+-- last_lifted
+PREPARE one AS SELECT max(lifted_at) FROM stops;
 EXECUTE one;
 DEALLOCATE one;
 
@@ -551,9 +700,20 @@ PREPARE one AS SELECT coalesce(max(number), 0), coalesce(max(needs), 0) FROM mig
 EXECUTE one;
 DEALLOCATE one;
 
+-- newest_notice
+PREPARE one AS SELECT coalesce(max(number), 0) FROM notices;
+EXECUTE one;
+DEALLOCATE one;
+
 -- next_user
 PREPARE one AS SELECT coalesce(max(user_no), 0) + 1 FROM users;
 EXECUTE one;
+DEALLOCATE one;
+
+-- notices_after
+PREPARE one AS SELECT number, at, event, subject, user_id, version, data FROM notices
+WHERE number > $1 ORDER BY number LIMIT $2;
+EXECUTE one (NULL, NULL);
 DEALLOCATE one;
 
 -- numbers
@@ -565,12 +725,6 @@ DEALLOCATE one;
 PREPARE one AS SELECT subject, kind, day, difference_fen, opened_at, closed_at FROM breaks
 WHERE subject = ANY ($1::text[]) AND closed_at IS NULL;
 EXECUTE one (NULL);
-DEALLOCATE one;
-
--- paid_on
-PREPARE one AS SELECT payout FROM payouts WHERE paid_on = $1 AND ($2::text IS NULL OR payout > $2)
-ORDER BY payout LIMIT $3;
-EXECUTE one (NULL, NULL, NULL);
 DEALLOCATE one;
 
 -- paid_on
@@ -684,6 +838,11 @@ FROM entries WHERE seq > $1 AND seq <= $2 ORDER BY seq;
 EXECUTE one (NULL, NULL);
 DEALLOCATE one;
 
+-- state_totals
+PREPARE one AS SELECT state, payouts, amount_fen FROM state_totals ORDER BY state;
+EXECUTE one;
+DEALLOCATE one;
+
 -- statement
 PREPARE one AS WITH RECURSIVE own AS (
   SELECT CASE WHEN debit_class IN (1, 2, 3) AND debit_owner = $1 THEN debit_prev
@@ -730,7 +889,7 @@ EXECUTE one;
 DEALLOCATE one;
 
 -- summary_payouts
-PREPARE one AS SELECT state, count(*), sum(amount_fen)::bigint FROM payouts GROUP BY state ORDER BY state;
+PREPARE one AS SELECT state, payouts, amount_fen FROM state_totals WHERE payouts > 0 ORDER BY state;
 EXECUTE one;
 DEALLOCATE one;
 
