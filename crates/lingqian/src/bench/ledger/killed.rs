@@ -61,9 +61,12 @@ pub(crate) async fn fill(
     let size = (options.in_flight, options.entries);
     let mut driver = Driver::new(store, size, Meter::default());
     driver.teller = Some(|number| {
-        // Whoever listens is there until this process is killed.
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{ANSWERED}{number}").and_then(|()| out.flush());
+        let told = writeln!(out, "{ANSWERED}{number}").and_then(|()| out.flush());
+        // Nobody listens any more: whoever began this run is gone.
+        if told.is_err() {
+            std::process::abort();
+        }
     });
     driver.run(first).await?;
     loop {
