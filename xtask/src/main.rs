@@ -3,6 +3,7 @@
 mod gates;
 mod needs;
 mod postgres;
+mod profile;
 mod sim;
 mod system;
 mod test;
@@ -36,6 +37,8 @@ enum Task {
     Sim(sim::Sim),
     /// Run real processes under real faults and prove that they lose and double nothing.
     System(system::System),
+    /// Count where the processor's time goes while the books take entries.
+    Profile(profile::Profile),
     /// Run the fast gates: tidy, format, clippy with warnings denied, documents.
     Gates,
     /// Check licences and advisories of dependencies with cargo-deny.
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&root, &arguments),
         Task::Sim(options) => sim::run(&root, &options),
         Task::System(options) => system::run(&root, &options),
+        Task::Profile(options) => profile::run(&root, &options),
         Task::Gates => gates::run(&root),
         Task::Deny => gates::deny(&root),
     };

@@ -3,11 +3,13 @@
 use crate::command::{ApiKey, DeadLetter, IdempotencyKey};
 use crate::control::{Deed, Stop};
 use crate::earning::{Earning, Kind, KindDay};
+use crate::endpoint::Endpoint;
 use crate::facts::RememberedAnswer;
 use crate::id::{EventId, KindNo, MerchantNo, PayoutId, Source, UserNo};
 use crate::ledger::{Account, Cause, Entry};
 use crate::link::{Link, LinkState};
 use crate::money::{Fen, Micros};
+use crate::notice::Notice;
 use crate::payout::{Attempt, Payout, Queue, State};
 use crate::reconcile::{Bill, BookedLine, Break};
 use crate::time::{BusinessDate, Timestamp};
@@ -198,6 +200,10 @@ pub struct Changes {
     pub breaks: Vec<Break>,
     /// Closed bills.
     pub bills: Vec<Bill>,
+    /// New or changed endpoints of webhooks.
+    pub endpoints: Vec<Endpoint>,
+    /// What the outside is told of all this. They are numbered without a gap in this order.
+    pub notices: Vec<Notice>,
 }
 
 impl Changes {
@@ -227,6 +233,8 @@ impl Changes {
             bill_lines,
             breaks,
             bills,
+            endpoints,
+            notices,
         } = other;
         self.kinds.extend(kinds);
         self.merchants.extend(merchants);
@@ -251,6 +259,8 @@ impl Changes {
         self.bill_lines.extend(bill_lines);
         self.breaks.extend(breaks);
         self.bills.extend(bills);
+        self.endpoints.extend(endpoints);
+        self.notices.extend(notices);
     }
 
     /// Whether there is nothing to write.

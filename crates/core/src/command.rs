@@ -2,6 +2,7 @@
 
 use crate::control::{Act, Scope, StopCause};
 use crate::earning::{EarningEvent, Kind};
+use crate::endpoint::Endpoint;
 use crate::id::{AppId, IdFault, MchId, PayoutId, UserId};
 use crate::link::{Identity, StateDigest};
 use crate::money::{Fen, Micros};
@@ -59,6 +60,15 @@ pub enum Command {
     DefineMerchant(Merchant),
     /// Admits a key.
     AddApiKey(ApiKey),
+    /// Makes an endpoint of webhooks, or changes one.
+    SetEndpoint {
+        /// As it is to be.
+        endpoint: Box<Endpoint>,
+        /// What is done to it, such as `create`.
+        what: &'static str,
+        /// Who, and why.
+        act: Act,
+    },
     /// Registers a user of the app. Doing it again changes nothing but a name given.
     RegisterUser {
         /// The app's name for the user.

@@ -14,7 +14,7 @@ use crate::reconcile::{self, Bill};
 use crate::risk::Policy;
 use crate::time::Timestamp;
 use crate::transfer::Merchant;
-use crate::{control, link, manual, order, settle, user, withdrawal};
+use crate::{control, endpoint, link, manual, notice, order, settle, user, withdrawal};
 
 /// When a decision is made, and under which limits.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +36,12 @@ pub type Decision = Result<(Changes, Outcome), Rejection>;
 /// # Panics
 /// When the facts lack what [`crate::Keys::of`] asks for this command: the store is wrong.
 pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
+    let (mut changes, outcome) = decide(moment, command, facts)?;
+    changes.notices = notice::of(moment.now, &changes, facts);
+    Ok((changes, outcome))
+}
+
+fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
     match command {
         Command::DefineKind(kind) => define_kind(kind, facts),
         Command::DefineMerchant(merchant) => define_merchant(merchant, facts),
@@ -43,6 +49,11 @@ pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decisio
             api_keys: vec![key.clone()],
             ..Changes::default()
         }),
+        Command::SetEndpoint {
+            endpoint,
+            what,
+            act,
+        } => endpoint::set(moment, endpoint, what, act),
         Command::RegisterUser { user, name } => user::register(moment, user, name.as_ref(), facts),
         Command::SetFrozen { user, frozen, act } => {
             user::set_frozen(moment, (user, *frozen), act.as_ref(), facts)
@@ -93,17 +104,19 @@ pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decisio
             let payout = known(*payout, facts)?;
             reconcile::check_ended(moment, (merchant, *date), payout, facts)
         }
-        Command::CloseBill { mchid, bill } => {
-            let bill = Bill {
-                merchant: merchant(mchid, facts)?.no,
-                ..bill.clone()
-            };
-            done(Changes {
-                bills: vec![bill],
-                ..Changes::default()
-            })
-        }
+        Command::CloseBill { mchid, bill } => close_bill(mchid, bill, facts),
     }
+}
+
+fn close_bill(mchid: &MchId, bill: &Bill, facts: &Facts) -> Decision {
+    let bill = Bill {
+        merchant: merchant(mchid, facts)?.no,
+        ..bill.clone()
+    };
+    done(Changes {
+        bills: vec![bill],
+        ..Changes::default()
+    })
 }
 
 fn done(changes: Changes) -> Decision {

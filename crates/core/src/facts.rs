@@ -69,6 +69,7 @@ impl Keys {
             Command::DefineKind(_)
             | Command::DefineMerchant(_)
             | Command::AddApiKey(_)
+            | Command::SetEndpoint { .. }
             | Command::SetStop { .. }
             | Command::KeepDeadLetter(_)
             | Command::CloseBill { .. } => {}

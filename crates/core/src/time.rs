@@ -32,6 +32,22 @@ impl Timestamp {
     }
 }
 
+/// RFC 3339 in UTC, with milliseconds where there are some.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = self.0.div_euclid(DAY_MS);
+        let date = BusinessDate(i32::try_from(days).unwrap_or(i32::MAX));
+        let ms = self.0.rem_euclid(DAY_MS);
+        let part = |unit_ms: i64, of: i64| ms.div_euclid(unit_ms).rem_euclid(of);
+        let (hour, minute, second) = (part(3_600_000, 24), part(60_000, 60), part(1_000, 60));
+        write!(f, "{date}T{hour:02}:{minute:02}:{second:02}")?;
+        match part(1, 1_000) {
+            0 => f.write_str("Z"),
+            rest => write!(f, ".{rest:03}Z"),
+        }
+    }
+}
+
 /// Of waits in milliseconds the one after so many of them; the last one repeats.
 pub(crate) fn stepped(waits: &[i64], done: u32) -> i64 {
     let place = usize::try_from(done).unwrap_or(usize::MAX);
@@ -143,6 +159,14 @@ mod tests {
             last_ms.after_ms(1).business_date().start(),
             last_ms.after_ms(1)
         );
+    }
+
+    #[test]
+    fn a_moment_is_written_in_utc() {
+        let at = Timestamp(1_772_467_199_999);
+        assert_eq!(at.to_string(), "2026-03-02T15:59:59.999Z");
+        assert_eq!(at.after_ms(1).to_string(), "2026-03-02T16:00:00Z");
+        assert_eq!(Timestamp(-1).to_string(), "1969-12-31T23:59:59.999Z");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Books moved from one store to another, piece by piece; and the two compared.
 //!
 //! A piece may be given again, and is there once: what an answer was lost for is asked about,
-//! never guessed. Entries are known by their numbers, payouts and answers by their names, deeds by
+//! never guessed. Entries and notices are known by their numbers, payouts and answers by their names, deeds by
 //! all that is said of them, dead letters by the newest one; everything else says the same when it is written twice. So it does
 //! not matter when the process dies, nor that a cursor is older than what arrived, if only it is
 //! of the same part and, for dead letters, that of the last piece.
@@ -300,6 +300,13 @@ where
             changes.deeds.retain(|deed| !known.contains(deed));
         }
         Part::DeadLetters => skip_letters(to, from, &mut changes).await?,
+        Part::Notices => {
+            let there = to.newest_notice().await?.saturating_sub(from.numbers.0);
+            let there = usize::try_from(there)
+                .map_err(|_| strangers("the notices before these are not there"))?;
+            let there = there.min(changes.notices.len());
+            changes.notices.drain(..there);
+        }
         _ => {}
     }
     Ok(changes)

@@ -14,6 +14,7 @@ pub mod expire;
 pub mod float;
 pub mod ingest;
 pub mod link;
+pub mod notify;
 pub mod poll;
 pub mod receive;
 pub mod reconcile;

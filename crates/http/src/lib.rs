@@ -144,6 +144,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/v1/breaks", get(api::books::breaks::<P>))
         .route("/v1/dead-letters", get(api::books::dead_letters::<P>))
         .route("/v1/summary", get(api::books::summary::<P>))
+        .merge(told::<P>())
         .route("/healthz", get(metrics::healthz))
         .route("/readyz", get(metrics::readyz::<P>))
         .route("/metrics", get(metrics::show::<P>))
@@ -161,4 +162,26 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
             metrics::observe::<P>,
         ))
         .with_state(doors)
+}
+
+/// What happened, and who is to hear of it.
+fn told<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/v1/feed", get(api::webhooks::feed::<P>))
+        .route(
+            "/v1/webhooks",
+            get(api::webhooks::list::<P>).post(api::webhooks::create::<P>),
+        )
+        .route(
+            "/v1/webhooks/{id}",
+            get(api::webhooks::show::<P>)
+                .patch(api::webhooks::change::<P>)
+                .delete(api::webhooks::delete::<P>),
+        )
+        .route("/v1/webhooks/{id}/rotate", post(api::webhooks::rotate::<P>))
+        .route(
+            "/v1/webhooks/{id}/deliveries",
+            get(api::webhooks::deliveries::<P>),
+        )
+        .route("/v1/webhooks/{id}/replay", post(api::webhooks::replay::<P>))
 }

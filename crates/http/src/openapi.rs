@@ -95,7 +95,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let others = route.parameters.iter().map(|name| {
         let header = name.starts_with(char::is_uppercase);
         let place = if header { "header" } else { "query" };
-        let kind = if *name == "limit" {
+        let kind = if ["limit", "after"].contains(name) {
             "integer"
         } else {
             "string"

@@ -174,7 +174,7 @@ impl From<Fault> for Problem {
                 500,
                 "it may or may not have been done; repeat it with the same idempotency key or id",
             ),
-            Fault::Broken(_) | Fault::Held(_) => {
+            Fault::Broken(_) | Fault::Held(_) | Fault::Newer(_) => {
                 (500, "the service cannot do this now; nothing was changed")
             }
         };

@@ -164,19 +164,18 @@ impl Query {
 
     /// The size of the page.
     pub(crate) fn limit(&self) -> Result<u32, Problem> {
+        self.limit_of(PAGE_DEFAULT, PAGE_MAX)
+    }
+
+    /// The size of a page that is of another size than others.
+    pub(crate) fn limit_of(&self, default: u32, most: u32) -> Result<u32, Problem> {
         let Some(text) = self.get("limit") else {
-            return Ok(PAGE_DEFAULT);
+            return Ok(default);
         };
-        let limit = text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=PAGE_MAX).contains(limit));
+        let limit = text.parse().ok().filter(|limit| (1..=most).contains(limit));
         limit.ok_or_else(|| {
-            Problem::field(
-                "limit",
-                "parameter_invalid",
-                "limit must be a number from 1 to 200",
-            )
+            let detail = format!("limit must be a number from 1 to {most}");
+            Problem::field("limit", "parameter_invalid", detail)
         })
     }
 }

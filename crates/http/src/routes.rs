@@ -2,7 +2,7 @@
 //! here, so neither can drift from the other.
 
 /// What a key may be allowed to do.
-pub const SCOPES: [&str; 10] = [
+pub const SCOPES: [&str; 13] = [
     "users:read",
     "users:write",
     "events:write",
@@ -12,13 +12,16 @@ pub const SCOPES: [&str; 10] = [
     "payouts:approve",
     "payouts:operate",
     "books:read",
+    "feed:read",
+    "webhooks:read",
+    "webhooks:write",
     "metrics:read",
 ];
 
 /// One route.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
-    /// `GET`, `POST` or `PATCH`.
+    /// `GET`, `POST`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// The path with its parameters in braces.
     pub path: &'static str,
@@ -76,7 +79,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 30] = [
+pub const ROUTES: [Route; 39] = [
     route(
         "POST",
         "/v1/users",
@@ -275,6 +278,75 @@ pub const ROUTES: [Route; 30] = [
         "The books in a few numbers",
     )
     .answers(200, "Summary"),
+    route(
+        "GET",
+        "/v1/feed",
+        Some("feed:read"),
+        "What happened after a number, oldest first",
+    )
+    .answers(200, "Feed")
+    .with(&["after", "limit"]),
+    route(
+        "GET",
+        "/v1/webhooks",
+        Some("webhooks:read"),
+        "List endpoints of webhooks with their health",
+    )
+    .answers(200, "Webhooks"),
+    route(
+        "POST",
+        "/v1/webhooks",
+        Some("webhooks:write"),
+        "Make an endpoint of webhooks; its secret is shown once",
+    )
+    .takes("NewWebhook")
+    .answers(201, "WebhookWithSecret"),
+    route(
+        "GET",
+        "/v1/webhooks/{id}",
+        Some("webhooks:read"),
+        "Show an endpoint of webhooks",
+    )
+    .answers(200, "Webhook"),
+    route(
+        "PATCH",
+        "/v1/webhooks/{id}",
+        Some("webhooks:write"),
+        "Change an endpoint of webhooks, or turn it on or off",
+    )
+    .takes("WebhookChange")
+    .answers(200, "Webhook"),
+    route(
+        "DELETE",
+        "/v1/webhooks/{id}",
+        Some("webhooks:write"),
+        "Delete an endpoint of webhooks",
+    )
+    .answers(200, "WebhookDeleted"),
+    route(
+        "POST",
+        "/v1/webhooks/{id}/rotate",
+        Some("webhooks:write"),
+        "Give an endpoint a new secret beside the present one",
+    )
+    .takes("WebhookRotation")
+    .answers(200, "WebhookWithSecret"),
+    route(
+        "GET",
+        "/v1/webhooks/{id}/deliveries",
+        Some("webhooks:read"),
+        "List what an endpoint did not take yet",
+    )
+    .answers(200, "Deliveries")
+    .with(&["after", "limit"]),
+    route(
+        "POST",
+        "/v1/webhooks/{id}/replay",
+        Some("webhooks:write"),
+        "Have notices delivered to an endpoint again",
+    )
+    .takes("WebhookReplay")
+    .answers(200, "WebhookReplayed"),
     route("GET", "/healthz", None, "Whether the process lives"),
     route("GET", "/readyz", None, "Whether the store answers"),
     route(

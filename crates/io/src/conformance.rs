@@ -15,6 +15,7 @@ mod events;
 mod flow;
 mod given;
 mod look;
+mod outbox;
 mod people;
 mod reading_out;
 mod reconciling;
@@ -43,5 +44,6 @@ pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
     reconciling::exercise(&make).await;
     look::exercise(&make).await;
     auditing::exercise(&make).await;
+    outbox::exercise(&make).await;
     whole_flow(&make().await).await;
 }

@@ -15,6 +15,10 @@ pub enum Fault {
     /// Nothing was done: another process has the books open for writing.
     #[error("books_held: {0}")]
     Held(String),
+    /// Nothing was done: a newer program changed the books' tables in a way that this one cannot
+    /// follow.
+    #[error("schema_too_new: {0}")]
+    Newer(String),
 }
 
 impl Fault {
@@ -26,6 +30,7 @@ impl Fault {
             Fault::Unknown(_) => "outcome_unknown",
             Fault::Broken(_) => "broken",
             Fault::Held(_) => "books_held",
+            Fault::Newer(_) => "schema_too_new",
         }
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod columns;
 pub mod conformance;
+pub mod courier;
 pub mod fault;
 pub mod keys;
+pub mod outbox;
 pub mod ports;
 pub mod rail;
 pub mod read_out;
@@ -15,6 +17,7 @@ pub mod world;
 pub use fault::Fault;
 pub use keys::{Sealer, Signer};
 pub use lingqian_core::user::Sealed;
+pub use outbox::Outbox;
 pub use ports::Ports;
 pub use rail::{IdentityProvider, Rail};
 pub use read_out::ReadOut;

@@ -46,13 +46,15 @@ pub enum Part {
     Deeds,
     /// Dead letters, as often as each came, the oldest first.
     DeadLetters,
+    /// What the outside was told, in its order; then who is to hear of it, and from where on.
+    Notices,
     /// What payouts wait for.
     Work,
 }
 
 impl Part {
     /// Every part in its order.
-    pub const ALL: [Part; 13] = [
+    pub const ALL: [Part; 14] = [
         Part::Catalogue,
         Part::Users,
         Part::LinkStates,
@@ -65,6 +67,7 @@ impl Part {
         Part::Reconciled,
         Part::Deeds,
         Part::DeadLetters,
+        Part::Notices,
         Part::Work,
     ];
 
@@ -84,6 +87,7 @@ impl Part {
             Part::Reconciled => "reconciled",
             Part::Deeds => "deeds",
             Part::DeadLetters => "dead_letters",
+            Part::Notices => "notices",
             Part::Work => "work",
         }
     }

@@ -21,7 +21,7 @@ use lingqian_core::{
     Changes, Command, EventBatch, EventView, Facts, Keys, Moment, Outcome, Rejection, execute,
 };
 
-use crate::Fault;
+use crate::{Fault, Outbox};
 
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,8 +308,9 @@ pub struct Standing {
     pub lifted_at: Option<Timestamp>,
 }
 
-/// What people and passes look at. Nothing here decides about money.
-pub trait Browse: Send + Sync + 'static {
+/// What people and passes look at. Nothing here decides about money. Whoever shows the books also
+/// tells what happened to them.
+pub trait Browse: Outbox {
     /// One user with link and balances; `day` says which day's totals come along.
     ///
     /// # Errors

@@ -9,7 +9,9 @@
 
 mod audit;
 mod books;
+mod courier;
 mod look;
+mod outbox;
 mod read_out;
 mod spoil;
 mod world;
@@ -22,15 +24,18 @@ use std::task::Poll;
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
+use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::money::{Fen, Micros};
+use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
-use lingqian_core::time::BusinessDate;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
 use lingqian_core::{Changes, Facts, Keys};
 
 use crate::Fault;
+use crate::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
     Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, Standing,
@@ -38,6 +43,7 @@ use crate::store::{
 };
 use books::Books;
 
+pub use courier::TwinCourier;
 pub use spoil::Spoil;
 pub use world::{ManualClock, SeededDice};
 
@@ -54,7 +60,7 @@ pub enum FaultPoint {
     CommitUnanswered,
     /// Somebody else commits just before, so that the commit is a conflict.
     CommitConflict,
-    /// A claim is answered [`Fault::Retry`]; nothing is leased.
+    /// A claim is answered [`Fault::Retry`]; nothing is leased. So is a change of deliveries.
     Claim,
     /// Something of [`Browse`], or an audit, is answered [`Fault::Retry`].
     Look,
@@ -98,6 +104,20 @@ impl MemoryStore {
     /// A panic elsewhere cannot leave the books half written: writing does not panic.
     fn lock(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something that is no part of the books.
+    async fn change<T>(&self, change: impl FnOnce(&mut Books) -> T + Send) -> Result<T, Fault> {
+        give_way().await;
+        let changed = {
+            let mut shared = self.lock();
+            match shared.fault(&[FaultPoint::Claim]) {
+                Some(_) => Err(retry()),
+                None => Ok(change(&mut shared.books)),
+            }
+        };
+        give_way().await;
+        changed
     }
 
     async fn look<T>(&self, look: impl FnOnce(&Books) -> T + Send) -> Result<T, Fault> {
@@ -176,16 +196,7 @@ impl Store for MemoryStore {
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
-        give_way().await;
-        let claimed = {
-            let mut shared = self.lock();
-            match shared.fault(&[FaultPoint::Claim]) {
-                Some(_) => Err(retry()),
-                None => Ok(shared.books.claim(&claim)),
-            }
-        };
-        give_way().await;
-        claimed
+        self.change(|books| books.claim(&claim)).await
     }
 
     async fn audit(&self) -> Result<Audited, Fault> {
@@ -277,6 +288,56 @@ impl Browse for MemoryStore {
 
     async fn standing(&self) -> Result<Standing, Fault> {
         self.look(Books::standing).await
+    }
+}
+
+impl Outbox for MemoryStore {
+    async fn notices(&self, after: i64, limit: u32) -> Result<Vec<Told>, Fault> {
+        self.look(|books| books.outbox.notices(after, limit)).await
+    }
+
+    async fn newest_notice(&self) -> Result<i64, Fault> {
+        self.look(|books| books.outbox.newest()).await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<(Endpoint, Health)>, Fault> {
+        self.look(|books| books.outbox.endpoints()).await
+    }
+
+    async fn deliveries(
+        &self,
+        endpoint: &EndpointId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<DeliveryLine>, Fault> {
+        self.look(|books| books.outbox.deliveries(endpoint, after, limit))
+            .await
+    }
+
+    async fn plan(&self, now: Timestamp, limit: u32) -> Result<u64, Fault> {
+        self.change(|books| books.outbox.plan(now, limit)).await
+    }
+
+    async fn claim_deliveries(&self, wish: Wish) -> Result<Vec<Delivery>, Fault> {
+        self.change(|books| books.outbox.claim(&wish)).await
+    }
+
+    async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
+        self.change(|books| {
+            let reports = reports.into_iter();
+            reports.for_each(|report| books.outbox.report(report));
+        })
+        .await
+    }
+
+    async fn replay(
+        &self,
+        endpoint: &EndpointId,
+        numbers: (i64, i64),
+        now: Timestamp,
+    ) -> Result<u64, Fault> {
+        self.change(|books| books.outbox.replay(endpoint, numbers, now))
+            .await
     }
 }
 

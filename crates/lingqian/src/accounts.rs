@@ -8,11 +8,13 @@ use anyhow::Context as _;
 use lingqian_core::id::{AppId, MchId, MerchantNo};
 use lingqian_core::transfer::Merchant;
 use lingqian_wechat::Trust;
+use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
 use crate::config::merchants::{MerchantEntry, NextEntry, Source};
 use crate::config::{Config, KeyPlace, some_fen};
 use crate::home::Home;
+use crate::rail::OldAccount;
 
 /// How many bytes an APIv3 key has.
 const APIV3_KEY_LENGTH: usize = 32;
@@ -37,6 +39,9 @@ pub(crate) struct Account {
     pub(crate) apiv3_key: Vec<u8>,
     /// WeChat's keys for it.
     pub(crate) trust: Trust,
+    /// Its rails, and what the old API wants where one of them needs it.
+    pub(crate) rails: RailList,
+    pub(crate) old: Option<OldAccount>,
 }
 
 /// One app.
@@ -62,6 +67,9 @@ struct Credentials {
     apiv3_key: String,
     public_key_id: Option<String>,
     next: Option<Next>,
+    v2_key: Option<String>,
+    caller_ip: Option<String>,
+    red_packet_sender: Option<String>,
 }
 
 /// The merchant's next key, in `credentials.json`.
@@ -174,6 +182,8 @@ impl Reader<'_> {
             next: self.next(entry, file.as_ref(), dir.as_deref())?,
             apiv3_key: self.apiv3_key(entry, file.as_ref())?,
             trust: self.trust(entry, file.as_ref(), dir.as_deref())?,
+            rails: entry.texts(&self.config.merchant).rail,
+            old: self.old(entry, file.as_ref(), dir.as_deref())?,
         };
         Ok((account, app))
     }
@@ -185,7 +195,7 @@ impl Reader<'_> {
             no: MerchantNo(entry.no),
             mchid: MchId::parse("0").expect("digits are an id"),
             apps: Vec::new(),
-            scene: texts.scene,
+            scene: texts.rail.first().scene(&texts.scene),
             scene_report: texts.scene_report,
             remark: texts.remark,
             weight: entry.weight.unwrap_or(1),
@@ -257,6 +267,33 @@ impl Reader<'_> {
             serial: next.merchant_serial.clone(),
         };
         Ok(Some((key, next.from.clone())))
+    }
+
+    /// What the old API wants, where one of the merchant's rails needs it.
+    fn old(
+        &self,
+        entry: &MerchantEntry,
+        file: Option<&Credentials>,
+        dir: Option<&Path>,
+    ) -> anyhow::Result<Option<OldAccount>> {
+        if !entry.texts(&self.config.merchant).rail.any_old() {
+            return Ok(None);
+        }
+        let key = match (&entry.v2_key, file.and_then(|file| file.v2_key.clone())) {
+            (Some(source), _) => self.text(source).context("v2_key")?,
+            (None, Some(key)) => key,
+            (None, None) => anyhow::bail!(
+                "its rail needs the v2 key: say v2_key = \"file:NAME\" or \"env:NAME\", or put it \
+                 into credentials.json"
+            ),
+        };
+        let said = |pick: fn(&Credentials) -> &Option<String>| file.and_then(|f| pick(f).clone());
+        Ok(Some(OldAccount {
+            key,
+            ip: said(|file| &file.caller_ip),
+            sender: said(|file| &file.red_packet_sender),
+            dir: dir.map(Path::to_owned),
+        }))
     }
 
     fn apiv3_key(

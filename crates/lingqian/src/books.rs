@@ -11,6 +11,7 @@ use lingqian_sqlite::{
 
 use crate::books::shared::Shared;
 use crate::home::Home;
+use crate::store::Place;
 
 /// Books that are read and never written.
 pub(crate) enum Books {
@@ -76,6 +77,17 @@ impl Books {
             file.display()
         );
         Ok(Books::Sqlite(Reading::open(&file)?))
+    }
+
+    /// The books of a store that is named by itself.
+    ///
+    /// # Errors
+    /// When there are none, or they are none of ours.
+    pub(crate) fn at(place: &Place) -> anyhow::Result<Books> {
+        Ok(match place {
+            Place::File(file) => Books::Sqlite(Reading::open(file)?),
+            Place::Postgres(url) => Books::Postgres(Shared::open(url)?),
+        })
     }
 
     /// Proves the chain; `each` is told how many entries were read.

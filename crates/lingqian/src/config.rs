@@ -5,6 +5,7 @@ pub(crate) mod merchants;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lingqian_core::earning::{self, COOLING_DAYS_MAX, Terms};
@@ -14,6 +15,7 @@ use lingqian_core::risk::Policy;
 use lingqian_core::time::{DAY_MS, Timestamp};
 use lingqian_engine::calendar::Schedule;
 use lingqian_engine::sweep::Plan;
+use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
 use crate::config::merchants::{AppEntry, MerchantEntry};
@@ -48,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) audit: Audit,
     /// The money at WeChat.
     pub(crate) float: Float,
+    /// Messages to endpoints.
+    pub(crate) webhooks: Webhooks,
     /// The catalogue of earnings.
     pub(crate) kinds: Vec<Kind>,
 }
@@ -77,6 +81,7 @@ impl Default for Config {
             sweep: Sweep::default(),
             audit: Audit::default(),
             float: Float::default(),
+            webhooks: Webhooks::default(),
             kinds: vec![
                 kind(1, "ad_view", None, "incidental"),
                 kind(2, "sign_in", Some(2_500), "incidental"),
@@ -297,6 +302,8 @@ impl Default for TokenPlace {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Merchant {
+    /// The rail of new payouts, or a list that begins with it and goes on with earlier ones.
+    pub(crate) rail: RailList,
     /// The scene that WeChat granted.
     pub(crate) scene: String,
     /// What the scene obliges to report: pairs of type and content.
@@ -310,6 +317,7 @@ pub(crate) struct Merchant {
 impl Default for Merchant {
     fn default() -> Self {
         Merchant {
+            rail: RailList::default(),
             scene: "1000".into(),
             scene_report: vec![
                 ("活动名称".into(), "零钱任务".into()),
@@ -451,6 +459,32 @@ impl Default for Float {
     }
 }
 
+/// Messages to endpoints of webhooks.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Webhooks {
+    /// Whether messages may go to machines of this network, and in clear text.
+    pub(crate) allow_private: bool,
+    /// How long an answer may take.
+    pub(crate) timeout_seconds: u64,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Webhooks {
+            allow_private: false,
+            timeout_seconds: 15,
+        }
+    }
+}
+
+impl Webhooks {
+    /// Shorter than a lease, so that nobody else sends the same meanwhile.
+    pub(crate) fn timeout(self) -> Duration {
+        Duration::from_secs(self.timeout_seconds.clamp(1, 60))
+    }
+}
+
 impl Config {
     /// Reads the file.
     ///
@@ -459,12 +493,23 @@ impl Config {
     pub(crate) fn load(path: &Path) -> anyhow::Result<Config> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Config = toml::from_str(&text)
+        let config = Config::parse(&text)
             .with_context(|| format!("{} is not a valid configuration", path.display()))?;
         config
             .check()
             .with_context(|| format!("{} cannot work", path.display()))?;
         Ok(config)
+    }
+
+    /// Reads the text. What is wrong is told with its line and without the line's words, which may
+    /// be a secret in the wrong place.
+    fn parse(text: &str) -> anyhow::Result<Config> {
+        toml::from_str(text).map_err(|error| {
+            let begin = error.span().map_or(0, |span| span.start);
+            let before = text.get(..begin).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            anyhow::anyhow!("line {line}: {}", error.message())
+        })
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -505,12 +550,11 @@ mod tests {
 
     #[test]
     fn a_misspelt_setting_is_an_error_that_names_it() {
-        let error = toml::from_str::<Config>("[policy]\npayout_maximum_fen = 1\n");
+        let error = Config::parse("[policy]\npayout_maximum_fen = 1\n").expect_err("unknown");
+        let error = error.to_string();
         assert!(
-            error
-                .expect_err("unknown")
-                .to_string()
-                .contains("payout_maximum_fen")
+            error.starts_with("line 2: ") && error.contains("payout_maximum_fen"),
+            "{error}"
         );
     }
 

@@ -2,6 +2,7 @@
 //! the API of the server that has them.
 
 use std::fs;
+use std::net::Ipv4Addr;
 
 use anyhow::Context as _;
 use http::Method;
@@ -11,13 +12,15 @@ use lingqian_core::control::{Act, Actor, Scope, StopCause};
 use lingqian_core::id::PayoutId;
 use lingqian_core::{Rejection, command::Manual};
 use lingqian_engine::Desk;
+use lingqian_http::{Settings, router};
 use lingqian_io::Fault;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::cli::Why;
 use crate::client::Client;
 use crate::home::Home;
-use crate::platform::open;
+use crate::platform::{open, owner_key};
 
 /// A way to the rules.
 pub(crate) enum Door {
@@ -42,26 +45,7 @@ impl Door {
             Ok((_, desk)) => return Ok(Door::Books(desk)),
             Err(error) => error,
         };
-        let is_held = |cause: &Fault| matches!(cause, Fault::Held(_));
-        if !held
-            .chain()
-            .any(|cause| cause.downcast_ref().is_some_and(is_held))
-        {
-            return Err(held);
-        }
-        let url = match std::env::var("LINGQIAN_SERVER") {
-            Ok(url) => url,
-            Err(_) => read(&home.address()).context(
-                "a server has these books, but did not say where it listens; set LINGQIAN_SERVER",
-            )?,
-        };
-        let key = match std::env::var("LINGQIAN_KEY") {
-            Ok(key) => key,
-            Err(_) => read(&home.api_key()).context(
-                "a server has these books; set LINGQIAN_KEY to an API key that may do this",
-            )?,
-        };
-        let url = url.trim_end_matches('/').to_owned();
+        let Api { url, key } = Api::instead_of(home, held)?;
         Ok(Door::Server { url, key })
     }
 
@@ -130,9 +114,86 @@ impl Door {
         let Door::Server { url, key } = self else {
             anyhow::bail!("there is no server to ask");
         };
+        let api = Api {
+            url: url.clone(),
+            key: key.clone(),
+        };
+        api.call(Method::POST, path, Some(body)).await
+    }
+}
+
+/// The API of a platform: of the server that has the books, or of doors that are opened for one
+/// command where nobody has them.
+pub(crate) struct Api {
+    url: String,
+    key: String,
+}
+
+impl Api {
+    /// Finds the server that has the books, or opens them.
+    ///
+    /// # Errors
+    /// When neither can be had.
+    pub(crate) async fn open(home: &Home) -> anyhow::Result<Api> {
+        let (wire, desk) = match open(home).await {
+            Ok(opened) => opened,
+            Err(held) => return Api::instead_of(home, held),
+        };
+        let key = owner_key(&wire, &desk, &home.api_key()).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let doors = router(wire, desk, Settings::new(&url));
+        tokio::spawn(async move {
+            // It ends with the command.
+            let _ = axum::serve(listener, doors).await;
+        });
+        Ok(Api { url, key })
+    }
+
+    /// The server, where the books could not be opened because it has them.
+    fn instead_of(home: &Home, held: anyhow::Error) -> anyhow::Result<Api> {
+        let is_held = |cause: &Fault| matches!(cause, Fault::Held(_));
+        if !held
+            .chain()
+            .any(|cause| cause.downcast_ref().is_some_and(is_held))
+        {
+            return Err(held);
+        }
+        Api::of_server(home)
+    }
+
+    /// The server that says that it is here, or that the environment names.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn of_server(home: &Home) -> anyhow::Result<Api> {
+        let url = match std::env::var("LINGQIAN_SERVER") {
+            Ok(url) => url,
+            Err(_) => read(&home.address())
+                .context("no server said where it listens; set LINGQIAN_SERVER")?,
+        };
+        let key = match std::env::var("LINGQIAN_KEY") {
+            Ok(key) => key,
+            Err(_) => read(&home.api_key())
+                .context("set LINGQIAN_KEY to an API key of the server that may do this")?,
+        };
+        let url = url.trim_end_matches('/').to_owned();
+        Ok(Api { url, key })
+    }
+
+    /// Asks; a refusal is an error with its code.
+    ///
+    /// # Errors
+    /// When nobody answers, or the answer is a refusal.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let url = format!("{}{path}", self.url);
         let client = Client::default();
-        let url = format!("{url}{path}");
-        let answer = client.send(Method::POST, &url, Some(key), Some(body)).await;
+        let answer = client.send(method, &url, Some(&self.key), body).await;
         let answer = answer.with_context(|| format!("the server at {url}"))?;
         let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if answer.status.is_success() {

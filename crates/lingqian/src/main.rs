@@ -16,6 +16,7 @@ mod passes;
 mod platform;
 mod progress;
 mod quickstart;
+mod rail;
 mod store;
 mod table;
 mod vault;
@@ -92,6 +93,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Deeds(options) => commands::cases::deeds(&existing()?, &options, json).await,
         Command::Pass(options) => commands::pass::run(&existing()?, &options, json).await,
         Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
+        Command::Webhooks(command) => commands::webhooks::run(&existing()?, &command, json).await,
+        Command::Feed(options) => commands::webhooks::feed(&existing()?, &options, json).await,
+        Command::Listen(options) => commands::listen::listen(&existing()?, &options, json).await,
+        Command::Trigger(options) => commands::listen::trigger(&options, json).await,
         Command::Audit => commands::audit::run(&existing()?, json),
         Command::Copy(options) => commands::copy::run(&options, json).await,
         Command::Ledger(command) => commands::ledger::run(&existing()?, &command, json),

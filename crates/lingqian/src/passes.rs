@@ -12,7 +12,7 @@ use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::wake::{WakeCursor, wake};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
-use lingqian_engine::{assess, dispatch, expire, poll, reconcile};
+use lingqian_engine::{assess, dispatch, expire, notify, poll, reconcile};
 use lingqian_io::{Browse as _, Clock as _, Fault, Ports as _};
 use tokio::task::JoinHandle;
 
@@ -45,6 +45,7 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
         tokio::spawn(forever("poll", wire.clone(), desk.clone())),
         tokio::spawn(forever("cancel", wire.clone(), desk.clone())),
         tokio::spawn(forever("expire", wire.clone(), desk.clone())),
+        tokio::spawn(forever("notify", wire.clone(), desk.clone())),
         tokio::spawn(bills(wire.clone(), desk.clone())),
         tokio::spawn(floats(wire.clone())),
         tokio::spawn(certificates(wire.clone())),
@@ -68,6 +69,7 @@ async fn forever(name: &'static str, wire: Wire, desk: Desk) {
             "dispatch" => dispatch::dispatch(&wire, &desk, &limits).await,
             "poll" => poll::poll(&wire, &desk, &limits).await,
             "expire" => expire::expire(&wire, &desk, &limits).await,
+            "notify" => notify::notify(&wire, wire.courier(), &limits).await,
             _ => poll::cancel(&wire, &desk, &limits).await,
         };
         match done {

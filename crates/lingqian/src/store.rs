@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
+use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::money::{Fen, Micros};
+use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -17,6 +19,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
@@ -328,6 +331,50 @@ impl Browse for AnyStore {
 
     async fn standing(&self) -> Result<Standing, Fault> {
         ask!(self, store => store.standing())
+    }
+}
+
+impl Outbox for AnyStore {
+    async fn notices(&self, after: i64, limit: u32) -> Result<Vec<Told>, Fault> {
+        ask!(self, store => store.notices(after, limit))
+    }
+
+    async fn newest_notice(&self) -> Result<i64, Fault> {
+        ask!(self, store => store.newest_notice())
+    }
+
+    async fn endpoints(&self) -> Result<Vec<(Endpoint, Health)>, Fault> {
+        ask!(self, store => store.endpoints())
+    }
+
+    async fn deliveries(
+        &self,
+        endpoint: &EndpointId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<DeliveryLine>, Fault> {
+        ask!(self, store => store.deliveries(endpoint, after, limit))
+    }
+
+    async fn plan(&self, now: Timestamp, limit: u32) -> Result<u64, Fault> {
+        ask!(self, store => store.plan(now, limit))
+    }
+
+    async fn claim_deliveries(&self, wish: Wish) -> Result<Vec<Delivery>, Fault> {
+        ask!(self, store => store.claim_deliveries(wish))
+    }
+
+    async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
+        ask!(self, store => store.report_deliveries(reports))
+    }
+
+    async fn replay(
+        &self,
+        endpoint: &EndpointId,
+        numbers: (i64, i64),
+        now: Timestamp,
+    ) -> Result<u64, Fault> {
+        ask!(self, store => store.replay(endpoint, numbers, now))
     }
 }
 

@@ -7,9 +7,10 @@ use lingqian_core::id::{AppId, MchId};
 use lingqian_core::transfer::Merchant;
 use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
+use lingqian_hooks::{HttpCourier, Reach};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
-use lingqian_keys::{EnvelopeSealer, MerchantKey};
+use lingqian_keys::EnvelopeSealer;
 use lingqian_sandbox::Credentials;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
@@ -21,14 +22,15 @@ use crate::accounts::Accounts;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
+use crate::rail;
 use crate::store::{AnyStore, Purpose};
 use crate::vault::{Vault, takes_over};
 use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
-const ANSWER_WAIT: Duration = Duration::from_secs(15);
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-type Pay = WechatMerchants<WechatPay<MerchantKey, EnvelopeSealer, RealClock, RealDice>>;
+type Pay = WechatMerchants<rail::Pay>;
 type Oauth = WechatApps<EnvelopeSealer, RealClock>;
 
 /// All ports of this process. Clones share them.
@@ -47,6 +49,7 @@ struct Parts {
     config: Config,
     merchants: Vec<Merchant>,
     board: Arc<Board>,
+    courier: HttpCourier,
     /// Of the sandbox, where there is one.
     sandbox_url: Option<String>,
 }
@@ -137,7 +140,13 @@ impl Wire {
                 dice,
             };
             let settings = place.pay(account.merchant.mchid.clone(), account.apiv3_key);
-            let mut rail = WechatPay::new(settings, Arc::new(account.trust), stand);
+            let door = rail::Place {
+                base_url: settings.base_url.clone(),
+                mchid: settings.mchid.clone(),
+                app: account.merchant.apps.first().cloned(),
+            };
+            let pay = WechatPay::new(settings, Arc::new(account.trust), stand);
+            let mut rail = rail::rails(pay, &account.rails, account.old, door)?;
             if let Some((key, from)) = &account.next {
                 rail = rail.followed_by(vault.key(home, key)?, takes_over(from.as_deref())?);
             }
@@ -146,6 +155,12 @@ impl Wire {
         }
         let url = home.store().unwrap_or(&config.store.url);
         let store = AnyStore::open(home, url, purpose).await?;
+        let reach = if config.webhooks.allow_private {
+            Reach::Anywhere
+        } else {
+            Reach::Public
+        };
+        let courier = HttpCourier::new(reach, config.webhooks.timeout());
         Ok(Wire {
             parts: Arc::new(Parts {
                 store,
@@ -157,6 +172,7 @@ impl Wire {
                 config,
                 merchants,
                 board: Arc::default(),
+                courier,
                 sandbox_url,
             }),
         })
@@ -182,6 +198,11 @@ impl Wire {
     /// What the passes saw last.
     pub(crate) fn board(&self) -> &Arc<Board> {
         &self.parts.board
+    }
+
+    /// Who carries messages to endpoints.
+    pub(crate) fn courier(&self) -> &HttpCourier {
+        &self.parts.courier
     }
 
     /// The merchants of the configuration, by their numbers in the books.

@@ -305,6 +305,19 @@ if len(sys.argv) > 2:
             asked[record["transfer"]["out_bill_no"]] = record["transfer"]["amount"]
         if record["record"] == "moved":
             states[record["number"]] = record["outcome"]["state"]
+        if record["record"] == "payment":
+            payment = record["payment"]
+            asked[payment["number"]] = payment["amount"]
+            states[payment["number"]] = payment["status"]["status"]
+        if record["record"] == "batch":
+            for item in record["batch"]["items"]:
+                asked[item["number"]] = item["amount"]
+                states[item["number"]] = item["status"]
+        if record["record"] == "packet":
+            packet = record["packet"]
+            asked["LQ" + packet["number"]] = packet["amount"]
+            opened = packet["status"] == "RECEIVED"
+            states["LQ" + packet["number"]] = "SUCCESS" if opened else packet["status"]
     theirs = {number: asked[number] for number, state in states.items() if state == "SUCCESS"}
     ours = dict(
         rows(

@@ -14,18 +14,18 @@ use tokio_postgres::Error;
 use crate::basis::{Basis, is_same};
 use crate::chain::EventKey;
 use crate::codec::{damaged, digest, get};
-use crate::fault::{fault, is_conflict, is_twice};
+use crate::fault::{fault, is_conflict, twice};
 use crate::journal::{Accounts, End, Event, Journal, Sealed, owner};
 use crate::pool::{Session, Values};
-use crate::{bills, control, payouts, people, prefetch, sql};
+use crate::{bills, control, outbox, payouts, people, prefetch, schema, sql};
 
 /// Why nothing was written.
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// Somebody else's commit made the facts untrue.
     Conflict,
-    /// An event has the name of one that was booked before.
-    Twice,
+    /// A name is taken that must be there once; the law says which.
+    Twice(&'static str),
     /// There is no partition for the entries yet.
     NoRoom(i64),
     /// The world failed, or no rule could have decided this.
@@ -42,8 +42,8 @@ impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         if is_conflict(&error) {
             Refused::Conflict
-        } else if is_twice(&error) {
-            Refused::Twice
+        } else if let Some(law) = twice(&error) {
+            Refused::Twice(law)
         } else {
             Refused::Fault(fault(error))
         }
@@ -105,6 +105,7 @@ pub(crate) async fn write(
     bills::lines(session, &booked).await?;
     bills::reconciled(session, changes).await?;
     people::dead_letters(session, changes).await?;
+    outbox::write(session, changes).await?;
     journal.forget_untouched();
     let sealed = journal.close(session, !changes.kinds.is_empty()).await?;
     about_events(session, changes).await?;
@@ -189,10 +190,11 @@ async fn lock_accounts(
     Ok(accounts?)
 }
 
-/// Waits until nobody else commits.
+/// Waits until nobody else commits. A program that is too old for the tables goes no further.
 pub(crate) async fn lock_end(session: &Session) -> Result<End, Refused> {
     let rows = session.try_rows(sql!("lock_end"), &[]).await?;
     let row = rows.first().ok_or_else(|| damaged("chain_head"))?;
+    schema::refuse(get(row, 5)?, get(row, 6)?)?;
     Ok(End {
         batch_no: get(row, 0)?,
         seq: get(row, 1)?,

@@ -7,7 +7,6 @@
 //! uniqueness of names, and the batch is decided again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 use lingqian_core::earning::{Booking, Case, Credited, Kind, KindDay, Leg, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
@@ -16,117 +15,68 @@ use lingqian_core::money::{AMOUNT_MAX, BALANCE_MAX, Micros};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::{EventBatch, EventView, Rejection};
 use lingqian_io::Fault;
-use lingqian_io::store::{Committed, EventAnswer};
+use lingqian_io::store::EventAnswer;
 
 use crate::chain::EventKey;
 use crate::codec::{damaged, get};
 use crate::commit::{Beside, Refused, lock_end};
 use crate::events::{Events, Known};
 use crate::journal::{Accounts, End, Event, Journal, Sealed};
+use crate::lane::{Batch, Book};
 use crate::pool::Session;
-use crate::settle::{BEGIN, Books};
-use crate::turns::{self, Turn};
+use crate::settle::Books;
 use crate::{rows, sql};
 
-/// How often a batch is decided anew when others keep committing in between.
-const CONFLICTS_MAX: u32 = 100;
-
-/// Decides on events and books them; durable when it answers. Calls of one process take effect in
-/// the order in which they came: while one is written the next is decided, and waits with its own
-/// end for that of the one before.
-pub(crate) async fn earn(
-    books: &Arc<Books>,
-    turn: Turn,
-    now: Timestamp,
-    batch: &EventBatch,
-) -> Result<Vec<EventAnswer>, Fault> {
-    let events = Events::of(batch);
-    let mut turn = Some(turn);
-    let (mut told, follower) = turns::pair();
-    let mut follower = Some(follower);
-    for _ in 0..CONFLICTS_MAX {
-        let mut session = books.writers.get().await?;
-        session.begin(BEGIN).await?;
-        let decided = decided(books, &session, now, &events).await;
-        if let Some(held) = &mut turn
-            && decided.is_ok()
-            && !held.before_succeeded().await
-        {
-            // Whoever came before goes first, again; nobody else begins meanwhile.
-            session.end().await?;
-            held.before_ended().await;
-            continue;
-        }
-        let (answers, written) = match decided {
-            Ok((answers, None)) => {
-                session.end().await?;
-                return Ok(answers);
-            }
-            Ok((answers, Some(book))) => {
-                if let Some((held, follower)) = turn.take().zip(follower.take()) {
-                    held.pass(follower);
-                }
-                (answers, book.write(&session).await)
-            }
-            Err(refused) => (Vec::new(), Err(refused)),
-        };
-        let written = written.map_err(|refused| match refused {
-            // Somebody booked one of the events in between.
-            Refused::Twice => Refused::Conflict,
-            other => other,
-        });
-        // Only whoever began after this can be waiting for it.
-        let tell = if turn.is_none() { told.take() } else { None };
-        match books.finish(session, written, tell).await? {
-            Committed::Done => return Ok(answers),
-            Committed::Conflict => {}
-        }
-    }
-    Err(Fault::Retry(
-        "other processes kept committing in between".into(),
-    ))
+/// Events that somebody waits for.
+pub(crate) struct Asked {
+    pub(crate) now: Timestamp,
+    pub(crate) batch: EventBatch,
 }
 
-/// Decides, and holds the end of the chain where something is to be booked.
-async fn decided<'b>(
-    books: &Books,
-    session: &Session,
-    now: Timestamp,
-    events: &'b Events<'b>,
-) -> Result<(Vec<EventAnswer>, Option<Book<'b>>), Refused> {
-    let catalogue = books.catalogue(session).await?;
-    let mut desk = Desk::gather(books, session, now, events, &catalogue.kinds).await?;
-    let answers: Vec<EventAnswer> = (0..events.views.len())
-        .map(|place| desk.next(place))
-        .collect();
-    if desk.booked.is_empty() {
-        return Ok((answers, None));
+impl Batch for Asked {
+    type Answers = Vec<EventAnswer>;
+    type Book<'a> = Postings<'a>;
+
+    async fn decided<'a>(
+        &'a self,
+        books: &Books,
+        session: &Session,
+    ) -> Result<(Vec<EventAnswer>, Option<Postings<'a>>), Refused> {
+        let events = Events::of(&self.batch);
+        let catalogue = books.catalogue(session).await?;
+        let mut desk = Desk::gather(books, session, self.now, &events, &catalogue.kinds).await?;
+        let answers: Vec<EventAnswer> = (0..events.views.len())
+            .map(|place| desk.next(place))
+            .collect();
+        if desk.booked.is_empty() {
+            return Ok((answers, None));
+        }
+        let end = lock_end(session).await?;
+        if end.catalogue != catalogue.version {
+            return Err(Refused::Conflict);
+        }
+        let (accounts, booked, beside) = (desk.accounts, desk.booked, desk.beside);
+        let postings = Postings {
+            end,
+            events,
+            accounts,
+            booked,
+            beside,
+        };
+        Ok((answers, Some(postings)))
     }
-    let end = lock_end(session).await?;
-    if end.catalogue != catalogue.version {
-        return Err(Refused::Conflict);
-    }
-    let book = Book {
-        end,
-        events,
-        accounts: desk.accounts,
-        booked: desk.booked,
-        beside: desk.beside,
-    };
-    Ok((answers, Some(book)))
 }
 
 /// What a batch books, with the end of the chain in hand.
-struct Book<'b> {
+pub(crate) struct Postings<'b> {
     end: End,
-    events: &'b Events<'b>,
+    events: Events<'b>,
     accounts: BTreeMap<i64, Accounts>,
     booked: Vec<Booked>,
     beside: Beside,
 }
 
-impl Book<'_> {
-    /// Writes it; the caller commits.
+impl Book for Postings<'_> {
     async fn write(self, session: &Session) -> Result<Sealed, Refused> {
         let entries = self
             .booked
@@ -139,7 +89,7 @@ impl Book<'_> {
         }
         let mut journal = Journal::begin(self.end, self.accounts, entries);
         for booked in &self.booked {
-            let event = booked.event(self.events);
+            let event = booked.event(&self.events);
             journal.append(&booked.first, Some(&event))?;
             if let Some(second) = &booked.second {
                 journal.append(second, None)?;

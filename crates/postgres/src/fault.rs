@@ -21,12 +21,18 @@ pub(crate) fn is_conflict(error: &Error) -> bool {
     )
 }
 
-/// Whether an event has the name of one that was booked before.
-pub(crate) fn is_twice(error: &Error) -> bool {
-    let db = error.as_db_error();
-    db.is_some_and(|db| {
-        *db.code() == SqlState::UNIQUE_VIOLATION && db.constraint() == Some("earnings_once")
-    })
+/// The law that a name breaks which is there already, where several may take it at once.
+pub(crate) fn twice(error: &Error) -> Option<&'static str> {
+    let db = error.as_db_error()?;
+    if *db.code() != SqlState::UNIQUE_VIOLATION {
+        return None;
+    }
+    match db.constraint()? {
+        "earnings_once" => Some("an event is credited once"),
+        "payouts_reference_key" => Some("a reference names one withdrawal"),
+        "idempotency_pkey" => Some("a key is answered once"),
+        _ => None,
+    }
 }
 
 /// Whether a failed `COMMIT` certainly wrote nothing: the server said so and goes on serving.

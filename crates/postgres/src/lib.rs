@@ -15,7 +15,9 @@ mod earn;
 mod events;
 mod fault;
 mod journal;
+mod lane;
 mod names;
+mod outbox;
 mod payouts;
 mod people;
 mod pool;
@@ -28,32 +30,40 @@ mod settle;
 mod tid;
 mod tls;
 mod turns;
+mod withdraw;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
+use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::money::{Fen, Micros};
+use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
+use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
+use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Store, Summary,
+    StatementLine, Store, Summary, WithdrawalAnswer,
 };
 
 use crate::address::Address;
 pub use crate::alone::Alone;
 use crate::basis::Basis;
 use crate::codec::{payout_id, text};
+use crate::earn::Asked;
 use crate::pool::{Connections, Session, Use};
 use crate::settle::{Books, apart};
+use crate::withdraw::Requests;
 
 /// A query of the `queries` folder.
 macro_rules! sql {
@@ -115,8 +125,8 @@ impl PostgresStore {
     /// server on another machine is not spoken to without, unless `sslmode=disable` says so.
     ///
     /// # Errors
-    /// [`Fault::Retry`] when nobody answers; [`Fault::Broken`] when the address does not read,
-    /// the server refuses us, or the tables were made by a newer program.
+    /// [`Fault::Retry`] when nobody answers; [`Fault::Broken`] when the address does not read or
+    /// the server refuses us; [`Fault::Newer`] when the tables need a newer program.
     pub async fn open(url: &str) -> Result<PostgresStore, Fault> {
         PostgresStore::open_with(url, Options::default()).await
     }
@@ -203,9 +213,29 @@ impl Store for PostgresStore {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let asked = Asked { now, batch: events };
         let books = Arc::clone(&self.books);
         let turn = books.turns.take().await;
-        apart(async move { earn::earn(&books, turn, now, &events).await }).await
+        apart(async move { lane::settle(&books, turn, &asked).await }).await
+    }
+
+    async fn withdraw(
+        &self,
+        now: Timestamp,
+        policy: &Policy,
+        requests: Vec<Withdrawal>,
+    ) -> Result<Vec<WithdrawalAnswer>, Fault> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let asked = Requests {
+            now,
+            policy: policy.clone(),
+            all: requests,
+        };
+        let books = Arc::clone(&self.books);
+        let turn = books.turns.take().await;
+        apart(async move { lane::settle(&books, turn, &asked).await }).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
@@ -339,6 +369,70 @@ impl Browse for PostgresStore {
         let session = self.look().await?;
         let summary = browse::summary(&session).await?;
         Self::seen(session, summary).await
+    }
+}
+
+impl Outbox for PostgresStore {
+    async fn notices(&self, after: i64, limit: u32) -> Result<Vec<Told>, Fault> {
+        let session = self.look().await?;
+        let told = outbox::notices(&session, after, limit).await?;
+        Self::seen(session, told).await
+    }
+
+    async fn newest_notice(&self) -> Result<i64, Fault> {
+        let session = self.look().await?;
+        let newest = outbox::newest(&session).await?;
+        Self::seen(session, newest).await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<(Endpoint, Health)>, Fault> {
+        let session = self.look().await?;
+        let endpoints = outbox::endpoints(&session).await?;
+        Self::seen(session, endpoints).await
+    }
+
+    async fn deliveries(
+        &self,
+        endpoint: &EndpointId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<DeliveryLine>, Fault> {
+        let session = self.look().await?;
+        let lines = outbox::deliveries(&session, endpoint, after, limit).await?;
+        Self::seen(session, lines).await
+    }
+
+    async fn plan(&self, now: Timestamp, limit: u32) -> Result<u64, Fault> {
+        let mut session = self.books.writers.get().await?;
+        session.begin(settle::BEGIN).await?;
+        let looked = outbox::plan(&session, now, limit).await?;
+        session.commit().await.map_err(fault::fault)?;
+        Ok(looked)
+    }
+
+    async fn claim_deliveries(&self, wish: Wish) -> Result<Vec<Delivery>, Fault> {
+        let session = self.books.writers.get().await?;
+        outbox::claim(&session, wish).await
+    }
+
+    async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
+        let mut session = self.books.writers.get().await?;
+        session.begin(settle::BEGIN).await?;
+        outbox::report(&session, reports).await?;
+        session.commit().await.map_err(fault::fault)
+    }
+
+    async fn replay(
+        &self,
+        endpoint: &EndpointId,
+        numbers: (i64, i64),
+        now: Timestamp,
+    ) -> Result<u64, Fault> {
+        let mut session = self.books.writers.get().await?;
+        session.begin(settle::BEGIN).await?;
+        let made = outbox::replay(&session, endpoint, numbers, now).await?;
+        session.commit().await.map_err(fault::fault)?;
+        Ok(made)
     }
 }
 

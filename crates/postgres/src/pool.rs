@@ -45,6 +45,10 @@ const READER: &str = "
     SET idle_in_transaction_session_timeout = '60s';
     SET jit = off;";
 
+/// A hook of the pool can pass on nothing but words; these go before those of a schema that is
+/// too new.
+const NEWER: &str = "newer: ";
+
 /// Any values, by reference.
 pub(crate) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
@@ -92,6 +96,7 @@ impl Connections {
                 // A newer program may have changed the tables since this one began.
                 match schema::refuse_newer(client).await {
                     Ok(()) => Ok(()),
+                    Err(Fault::Newer(words)) => Err(HookError::message(format!("{NEWER}{words}"))),
                     Err(fault) => Err(HookError::message(fault.to_string())),
                 }
             })
@@ -119,7 +124,10 @@ impl Connections {
             }
             PoolError::PostCreateHook(HookError::Message(words)) => match words {
                 words if words == COPIED => Fault::Held(words.into_owned()),
-                words => Fault::Broken(words.into_owned()),
+                words => match words.strip_prefix(NEWER) {
+                    Some(words) => Fault::Newer(words.to_owned()),
+                    None => Fault::Broken(words.into_owned()),
+                },
             },
             PoolError::Timeout(_) => Fault::Retry("no connection to PostgreSQL is free".into()),
             PoolError::Closed | PoolError::NoRuntimeSpecified => {

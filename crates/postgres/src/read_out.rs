@@ -22,7 +22,7 @@ use crate::codec::{damaged, day, entry, fen, get, id, moment, number, payout_id,
 use crate::pool::{Session, Values};
 use crate::prefetch::answer;
 use crate::rows::{kind_day, kinds, link, merchants, state, user};
-use crate::{control, payouts, sql};
+use crate::{control, outbox, payouts, sql};
 
 /// Rows of a part, and where the next ones begin, if there are more.
 type Rows = (Changes, Option<Cursor>);
@@ -47,6 +47,7 @@ pub(crate) async fn piece(session: &Session, from: &Cursor, limit: u32) -> Resul
             let found = all(session, sql!("letters_after"), values, browse::letter).await?;
             return Ok(letters(from, found, limit));
         }
+        Part::Notices => notices(session, from, limit).await?,
         Part::Work => work(session, from, limit).await?,
     };
     Ok(Piece::new(from.part, changes, more))
@@ -69,6 +70,25 @@ async fn catalogue(session: &Session) -> Result<Changes, Fault> {
         api_keys: browse::api_keys(session).await?,
         ..Changes::default()
     })
+}
+
+/// Notices, and after the last of them the endpoints that wait for them.
+async fn notices(session: &Session, from: &Cursor, limit: u32) -> Result<Rows, Fault> {
+    let told = outbox::notices(session, from.numbers.0, limit).await?;
+    let last = told.last().map_or(from.numbers.0, |told| told.number);
+    let more = last < outbox::newest(session).await?;
+    let endpoints = if more {
+        Vec::new()
+    } else {
+        outbox::for_copy(session).await?
+    };
+    let changes = Changes {
+        notices: told.into_iter().map(|told| told.notice).collect(),
+        endpoints,
+        ..Changes::default()
+    };
+    let next = Cursor::at(from.part, (last, 0));
+    Ok((changes, Some(next).filter(|_| more)))
 }
 
 async fn some_users(session: &Session, from: &Cursor, limit: u32) -> Result<Rows, Fault> {

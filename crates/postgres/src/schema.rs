@@ -2,7 +2,9 @@
 //! ones.
 //!
 //! Migrations add. Each says how much a program must know to work with the tables as they are
-//! afterwards; one that knows less refuses to start, in words.
+//! afterwards; one that knows less refuses to start, to connect and to commit, in words. What
+//! programs of earlier schemas say is recorded, and tests hold every later migration against it:
+//! the crate's README says how a change is made in steps.
 
 use deadpool_postgres::ClientWrapper;
 use lingqian_io::Fault;
@@ -20,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -38,11 +40,17 @@ const MIGRATIONS: [Migration; 4] = [
         sql: include_str!("../migrations/0003_views.sql"),
         needs: 2,
     },
+    // Who does not know of notices would change payouts and tell nobody.
+    Migration {
+        name: "0004_outbox",
+        sql: include_str!("../migrations/0004_outbox.sql"),
+        needs: 4,
+    },
     // The database keeps them, whoever writes.
     Migration {
-        name: "0004_state_totals",
-        sql: include_str!("../migrations/0004_state_totals.sql"),
-        needs: 2,
+        name: "0005_state_totals",
+        sql: include_str!("../migrations/0005_state_totals.sql"),
+        needs: 4,
     },
 ];
 
@@ -127,11 +135,15 @@ pub(crate) async fn refuse_newer(client: &ClientWrapper) -> Result<(), Fault> {
     refuse(found.get(0), found.get(1))
 }
 
-fn refuse(newest: i32, needs: i32) -> Result<(), Fault> {
+/// Whether tables of so many migrations need a program that knows more than this one.
+///
+/// # Errors
+/// [`Fault::Newer`] when they do.
+pub(crate) fn refuse(newest: i32, needs: i32) -> Result<(), Fault> {
     if needs <= KNOWN {
         return Ok(());
     }
-    Err(Fault::Broken(format!(
+    Err(Fault::Newer(format!(
         "the database has schema {newest}, which needs a program that knows schema {needs}; this \
          one knows up to {KNOWN}: use a newer program"
     )))

@@ -105,10 +105,7 @@ impl Books {
                 drop(session);
                 return match refused {
                     Refused::Conflict => Ok(Committed::Conflict),
-                    Refused::Twice => {
-                        let law = "the store refuses: an event is credited once";
-                        Err(Fault::Broken(law.into()))
-                    }
+                    Refused::Twice(law) => Err(Fault::Broken(format!("the store refuses: {law}"))),
                     Refused::NoRoom(until) => {
                         self.make_room(until).await?;
                         Ok(Committed::Conflict)

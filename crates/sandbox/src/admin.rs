@@ -11,14 +11,16 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::batch::ItemStatus;
 use crate::books::{Books, rfc3339};
 use crate::faults::Faults;
 use crate::journal::Record;
 use crate::kept::{Id, Outcome, Transfer};
+use crate::old::{PacketStatus, Status};
 use crate::robot::ask_user;
 use crate::settings::Robot;
 use crate::world::World;
-use crate::{notify, transfer};
+use crate::{notify, old, transfer};
 
 /// The largest top-up, in fen.
 const TOP_UP_MAX: i64 = 1_000_000_000_000;
@@ -83,6 +85,34 @@ fn sums(books: &Books, mchid: Option<&str>) -> Value {
             *paid.entry(transfer.openid.as_str()).or_default() += transfer.amount;
         }
     }
+    let batches = books.batches.values().filter(|one| own(&one.mchid));
+    let mut items: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+    for item in batches.flat_map(|batch| &batch.items) {
+        let sum = items.entry(item.status.word()).or_default();
+        sum.0 += 1;
+        sum.1 += item.amount;
+        if item.status == ItemStatus::Success {
+            *paid.entry(item.openid.as_str()).or_default() += item.amount;
+        }
+    }
+    let mut payments: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+    for payment in books.payments.values().filter(|one| own(&one.mchid)) {
+        let sum = payments.entry(payment.status.word()).or_default();
+        sum.0 += 1;
+        sum.1 += payment.amount;
+        if payment.status == Status::Success {
+            *paid.entry(payment.openid.as_str()).or_default() += payment.amount;
+        }
+    }
+    let mut packets: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
+    for packet in books.packets.values().filter(|one| own(&one.mchid)) {
+        let sum = packets.entry(packet.status.word()).or_default();
+        sum.0 += 1;
+        sum.1 += packet.amount;
+        if packet.status == PacketStatus::Received {
+            *paid.entry(packet.openid.as_str()).or_default() += packet.amount;
+        }
+    }
     let accounts = books.accounts.iter().filter(|(of, _)| own(of));
     let (mut came_in, mut out, mut balance) = (0, 0, 0);
     for (_, account) in accounts {
@@ -95,12 +125,19 @@ fn sums(books: &Books, mchid: Option<&str>) -> Value {
     let word = |(word, (count, fen)): (&str, (u64, i64))| {
         (word.to_owned(), json!({ "count": count, "fen": fen }))
     };
-    let states: serde_json::Map<String, Value> = states.into_iter().map(word).collect();
+    type Sums = serde_json::Map<String, Value>;
+    let states: Sums = states.into_iter().map(word).collect();
+    let items: Sums = items.into_iter().map(word).collect();
+    let payments: Sums = payments.into_iter().map(word).collect();
+    let packets: Sums = packets.into_iter().map(word).collect();
     json!({
         "came_in_fen": came_in,
         "out_fen": out,
         "balance_fen": balance,
         "transfers": states,
+        "batch_items": items,
+        "payments": payments,
+        "packets": packets,
         "paid_people": paid.len(),
         "paid_fen": paid.values().sum::<i64>(),
         "paid_per_openid_fen": paid,
@@ -362,6 +399,52 @@ pub(crate) async fn confirm(
     }
 }
 
+/// The user opens a red packet.
+pub(crate) async fn open_packet(
+    State(world): Shared,
+    Path(number): Path<String>,
+    Query(whose): Query<Whose>,
+) -> Response {
+    let member = match world.named(whose.mchid.as_deref()) {
+        Ok(member) => member,
+        Err(words) => return bad(&words),
+    };
+    let id = Id::new(member.mchid(), &number);
+    let mut result = Ok(());
+    durable(&world, |books| result = old::open(books, &id)).await;
+    match result {
+        Ok(()) => Json(json!({ "mch_billno": number })).into_response(),
+        Err(refused) => bad(&refused.message),
+    }
+}
+
+/// The user grants or revokes an authorization.
+pub(crate) async fn authorization(
+    State(world): Shared,
+    Path((number, deed)): Path<(String, String)>,
+    Query(whose): Query<Whose>,
+) -> Response {
+    let member = match world.named(whose.mchid.as_deref()) {
+        Ok(member) => member,
+        Err(words) => return bad(&words),
+    };
+    let id = Id::new(member.mchid(), &number);
+    let mut done = false;
+    durable(&world, |books| {
+        done = match deed.as_str() {
+            "confirm" => books.grant_authorization(&id),
+            "revoke" => books.close_authorization(&id, "USER_CLOSE"),
+            _ => false,
+        };
+    })
+    .await;
+    world.wake_notifier();
+    if !done {
+        return bad("there is nothing to confirm or to revoke under this number");
+    }
+    Json(json!({ "out_authorization_no": number })).into_response()
+}
+
 /// Notifications with how often they were tried and acknowledged.
 pub(crate) async fn notifications(State(world): Shared) -> Json<Value> {
     let books = world.books();
@@ -384,13 +467,11 @@ pub(crate) async fn redeliver(State(world): Shared, Path(id): Path<u64>) -> Resp
     let found = {
         let books = world.books();
         let notice = books.notices.get(&id);
-        notice
-            .and_then(|notice| books.transfers.get(&notice.id))
-            .cloned()
+        notice.and_then(|notice| notify::message(&books, &notice.id))
     };
-    let Some(transfer) = found else {
+    let Some(message) = found else {
         return bad("there is no such notification");
     };
-    let delivered = notify::post(&world, &transfer, id, false).await;
+    let delivered = notify::post(&world, &message, id, false).await;
     Json(json!({ "id": id, "delivered": delivered })).into_response()
 }

@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::authorization::Authorization;
+use crate::batch::Batch;
 use crate::crypto::{base64, sha256};
 use crate::journal::{Journal, Promise, Record};
 use crate::kept::{Account, FlowLine, Id, Outcome, Transfer};
+use crate::old::{Packet, Payment};
 use crate::settings::Booking;
 
 /// Milliseconds that Beijing is ahead of UTC.
@@ -70,6 +73,17 @@ pub(crate) struct Books {
     pub(crate) by_bill_no: BTreeMap<Id, String>,
     /// Transfers that wait for their user, by the time of their making.
     pub(crate) waiting: BTreeSet<(i64, Id)>,
+    /// Authorizations by their numbers.
+    pub(crate) authorizations: BTreeMap<Id, Authorization>,
+    /// Batches, and those that move on by themselves, by the time when they do.
+    pub(crate) batches: BTreeMap<Id, Batch>,
+    pub(crate) batches_due: BTreeSet<(i64, Id)>,
+    /// Payments of the old API, and how often and how much each openid was paid by it on a day.
+    pub(crate) payments: BTreeMap<Id, Payment>,
+    pub(crate) paid_days: BTreeMap<(String, i64), (u32, i64)>,
+    /// Red packets, and those that nobody opened yet, by the time when they come back.
+    pub(crate) packets: BTreeMap<Id, Packet>,
+    pub(crate) packets_due: BTreeSet<(i64, Id)>,
     /// Merchants, by number.
     pub(crate) accounts: BTreeMap<String, Account>,
     /// Which app is bound to which merchant.
@@ -129,6 +143,13 @@ impl Books {
             transfers: BTreeMap::new(),
             by_bill_no: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            authorizations: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            batches_due: BTreeSet::new(),
+            packets: BTreeMap::new(),
+            packets_due: BTreeSet::new(),
+            payments: BTreeMap::new(),
+            paid_days: BTreeMap::new(),
             accounts: BTreeMap::new(),
             bindings: BTreeSet::new(),
             notices: BTreeMap::new(),
@@ -179,11 +200,12 @@ impl Books {
             flow: Vec::new(),
             balance: 0,
             locked: 0,
+            paying: 0,
         };
         self.accounts.get(mchid).unwrap_or(EMPTY)
     }
 
-    fn account_mut(&mut self, mchid: &str) -> &mut Account {
+    pub(crate) fn account_mut(&mut self, mchid: &str) -> &mut Account {
         self.accounts.entry(mchid.to_owned()).or_default()
     }
 
@@ -218,6 +240,13 @@ impl Books {
                 outcome,
                 at,
             } => self.moved(&Id::new(&self.merchant(mchid), &number), outcome, at),
+            Record::Authorization { authorization } => {
+                self.authorizations
+                    .insert(authorization.id(), *authorization);
+            }
+            Record::Batch { batch } => self.batched(*batch),
+            Record::Packet { packet } => self.packed(*packet),
+            Record::Payment { payment } => self.paid(*payment),
             Record::Flow { mut line } => {
                 line.mchid = self.merchant(line.mchid);
                 let account = self.account_mut(&line.mchid);
@@ -381,10 +410,11 @@ impl Books {
     /// What a merchant can still lock: its balance without what is locked for others.
     pub(crate) fn free_balance(&self, mchid: &str) -> i64 {
         let account = self.account(mchid);
-        match self.booking {
+        let free = match self.booking {
             Booking::AtLock => account.balance,
             Booking::AtSuccess => account.balance - account.locked,
-        }
+        };
+        free - account.paying
     }
 
     /// Books money that a merchant paid in.
@@ -394,8 +424,20 @@ impl Books {
         self.book((mchid, true), amount, "充值", bill);
     }
 
+    /// Whether an app is the merchant's to pay under, and a person known there.
+    pub(crate) fn person_of(&self, appid: &str, openid: &str) -> Option<&Person> {
+        let (of, name) = self.openids.get(openid)?;
+        self.people.get(name).filter(|_| of == appid)
+    }
+
+    /// Whether a merchant may use an app.
+    pub(crate) fn is_bound(&self, mchid: &str, appid: &str) -> bool {
+        self.bindings
+            .contains(&(mchid.to_owned(), appid.to_owned()))
+    }
+
     /// Books a movement on a merchant's account, now.
-    fn book(
+    pub(crate) fn book(
         &mut self,
         (mchid, income): (&str, bool),
         amount: i64,
@@ -427,10 +469,15 @@ impl Books {
     /// Moves a transfer, with everything that comes with it: lines on the account, and a
     /// notification at the end. Whoever kills the sandbox finds all of it or nothing.
     pub(crate) fn advance(&mut self, id: &Id, outcome: Outcome) {
+        self.together(|books| books.advance_gathered(id, outcome));
+    }
+
+    /// What is recorded meanwhile is written together or not at all.
+    pub(crate) fn together(&mut self, change: impl FnOnce(&mut Books)) {
         if let Some(journal) = &mut self.journal {
             journal.begin();
         }
-        self.advance_gathered(id, outcome);
+        change(self);
         if let Some(journal) = &mut self.journal {
             journal.end();
         }
@@ -449,6 +496,9 @@ impl Books {
             | (Outcome::Success, Booking::AtSuccess) => {
                 self.book((&id.mchid, false), amount, "商家转账", bill);
             }
+            (Outcome::Success, Booking::AtLock) if !was_locked => {
+                self.book((&id.mchid, false), amount, "商家转账", bill);
+            }
             (Outcome::Fail { .. } | Outcome::Cancelled, Booking::AtLock) if was_locked => {
                 self.book((&id.mchid, true), amount, "商家转账回退", bill);
             }
@@ -461,12 +511,19 @@ impl Books {
             at,
         });
         if notify {
-            self.record(Record::Notify {
-                id: self.notices.len() as u64 + 1,
-                mchid: id.mchid.clone(),
-                number: id.number.clone(),
-                due_at: at,
-            });
+            self.announce(id);
         }
+    }
+
+    /// Something ended and is to be announced: a transfer by its number, other things by their
+    /// kind, a slash and their number.
+    pub(crate) fn announce(&mut self, id: &Id) {
+        let due_at = self.now();
+        self.record(Record::Notify {
+            id: self.notices.len() as u64 + 1,
+            mchid: id.mchid.clone(),
+            number: id.number.clone(),
+            due_at,
+        });
     }
 }

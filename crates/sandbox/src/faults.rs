@@ -44,6 +44,22 @@ pub(crate) enum Fault {
     QueryError,
     /// A cancel is accepted and the connection closed without an answer.
     CancelLost,
+    /// A batch takes half an hour until its money is locked.
+    BatchSlow,
+    /// There is never the money for a batch; it is closed after a day.
+    BatchUnfunded,
+    /// An item of a batch is stopped by risk control.
+    ItemRisk,
+    /// A payment of the old API takes ten minutes, is answered by SYSTEMERROR, and is paid.
+    PaidLate,
+    /// The same, and it is not paid.
+    FailedLate,
+    /// A payment of the old API is made and answered by SEND_FAILED.
+    SendFailed,
+    /// A payment of the old API is made and answered by PARAM_ERROR, as has been seen.
+    FalseRefusal,
+    /// A payment of the old API is made and answered by a page of a gateway.
+    HtmlAnswer,
 }
 
 /// What will go wrong.

@@ -10,7 +10,10 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::authorization::Authorization;
+use crate::batch::Batch;
 use crate::kept::{FlowLine, Outcome, Transfer};
+use crate::old::{Packet, Payment};
 
 /// One thing that happened.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -55,6 +58,14 @@ pub(crate) enum Record {
         outcome: Outcome,
         at: i64,
     },
+    /// An authorization, as it stands now.
+    Authorization { authorization: Box<Authorization> },
+    /// A batch, as it stands now.
+    Batch { batch: Box<Batch> },
+    /// A red packet, as it stands now.
+    Packet { packet: Box<Packet> },
+    /// A payment of the old API, as it stands now.
+    Payment { payment: Box<Payment> },
     /// Money moved on a merchant's account.
     Flow { line: FlowLine },
     /// A notification is due.

@@ -25,6 +25,8 @@ pub(crate) struct Account {
     pub(crate) balance: i64,
     /// The sum of what waits for users.
     pub(crate) locked: i64,
+    /// The sum of what is under way in batches and by the old API.
+    pub(crate) paying: i64,
 }
 
 /// One transfer as it was asked for and where it stands.
@@ -49,6 +51,12 @@ pub(crate) struct Transfer {
     pub(crate) updated_at: i64,
     /// Whether money is locked for it.
     pub(crate) locked: bool,
+    /// The authorization that it asks for, or that it rests on.
+    #[serde(default)]
+    pub(crate) authorization: Option<String>,
+    /// Whether nobody confirms it.
+    #[serde(default)]
+    pub(crate) direct: bool,
 }
 
 /// Where a transfer stands.

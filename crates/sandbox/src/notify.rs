@@ -7,14 +7,15 @@ use std::time::Duration;
 use axum::http::Request;
 use bytes::Bytes;
 use http_body_util::Full;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::auth::proof;
-use crate::books::rfc3339;
+use crate::authorization::{self, State};
+use crate::books::{Books, rfc3339};
 use crate::crypto::seal;
 use crate::faults::Fault;
 use crate::journal::Record;
-use crate::kept::Transfer;
+use crate::kept::Id;
 use crate::world::{Member, World};
 
 /// Waits between tries, in seconds: 15 tries in a little over a day.
@@ -62,25 +63,24 @@ fn take_due(world: &World) -> Vec<u64> {
 }
 
 async fn send(world: &Arc<World>, id: u64) {
-    let Some((transfer, tries)) = ({
+    let found = {
         let books = world.books();
-        books
-            .notices
-            .get(&id)
-            .and_then(|notice| Some((books.transfers.get(&notice.id)?.clone(), notice.tries)))
-    }) else {
+        let notice = books.notices.get(&id);
+        notice.and_then(|notice| Some((message(&books, &notice.id)?, notice.tries)))
+    };
+    let Some((message, tries)) = found else {
         return;
     };
-    let number = &transfer.out_bill_no;
+    let number = &message.number;
     let strikes = |fault| tries == 0 && world.faults().strikes(fault, number);
     let never = strikes(Fault::NoticeNever);
     if strikes(Fault::NoticeLate) {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
     let probe = strikes(Fault::NoticeProbe);
-    let delivered = !never && post(world, &transfer, id, probe).await;
+    let delivered = !never && post(world, &message, id, probe).await;
     if delivered && strikes(Fault::NoticeTwice) {
-        post(world, &transfer, id, false).await;
+        post(world, &message, id, false).await;
     }
     let promise = {
         let mut books = world.books();
@@ -100,15 +100,12 @@ async fn send(world: &Arc<World>, id: u64) {
 }
 
 /// One try; whether it was acknowledged.
-pub(crate) async fn post(world: &Arc<World>, transfer: &Transfer, id: u64, probe: bool) -> bool {
-    let Some(url) = &transfer.notify_url else {
-        return true;
-    };
-    let Some(member) = world.member(&transfer.mchid) else {
+pub(crate) async fn post(world: &Arc<World>, message: &Message, id: u64, probe: bool) -> bool {
+    let Some(member) = world.member(&message.mchid) else {
         return false;
     };
-    let body = envelope(&member, transfer, id).to_string();
-    let mut request = Request::post(url)
+    let body = envelope(&member, message, id).to_string();
+    let mut request = Request::post(&message.url)
         .header("content-type", "application/json")
         .header("user-agent", "Mozilla/4.0")
         .header("request-id", format!("08notify{id}"));
@@ -128,21 +125,96 @@ pub(crate) async fn post(world: &Arc<World>, transfer: &Transfer, id: u64, probe
     matches!(answer, Ok(Ok(answer)) if answer.status().is_success())
 }
 
-fn envelope(member: &Member, transfer: &Transfer, id: u64) -> serde_json::Value {
+/// What is announced.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    mchid: String,
+    number: String,
+    url: String,
+    event: &'static str,
+    summary: &'static str,
+    at: i64,
+    resource: Value,
+}
+
+/// What a notice announces as it stands now; nothing where nobody wants to hear it.
+pub(crate) fn message(books: &Books, id: &Id) -> Option<Message> {
+    let (kind, name) = id
+        .number
+        .split_once('/')
+        .unwrap_or(("transfer", &id.number));
+    let id = Id::new(&id.mchid, name);
+    match kind {
+        "batch" => of_batch(books, &id),
+        "authorization" => of_authorization(books, &id),
+        _ => of_transfer(books, &id),
+    }
+}
+
+fn of_batch(books: &Books, id: &Id) -> Option<Message> {
+    let batch = books.batches.get(id)?;
+    let closed = batch.close_reason.is_some();
+    Some(Message {
+        mchid: id.mchid.clone(),
+        number: id.number.clone(),
+        url: batch.wanted.notify_url.clone()?,
+        event: if closed {
+            "MCHTRANSFER.BATCH.CLOSED"
+        } else {
+            "MCHTRANSFER.BATCH.FINISHED"
+        },
+        summary: "商家转账批次终态通知",
+        at: batch.updated_at,
+        resource: batch.announced(),
+    })
+}
+
+fn of_authorization(books: &Books, id: &Id) -> Option<Message> {
+    let found = books.authorizations.get(id)?;
+    let closed = matches!(found.state, State::Closed { .. });
+    Some(Message {
+        mchid: id.mchid.clone(),
+        number: id.number.clone(),
+        url: found.notify_url.clone(),
+        event: if closed {
+            "MCHTRANSFER.AUTHORIZATION.CLOSED"
+        } else {
+            "MCHTRANSFER.AUTHORIZATION.CONFIRMED"
+        },
+        summary: "商家转账免确认收款授权通知",
+        at: books.now(),
+        resource: authorization::shown(found),
+    })
+}
+
+fn of_transfer(books: &Books, id: &Id) -> Option<Message> {
+    let transfer = books.transfers.get(id)?;
     let mut resource = crate::transfer::shown(transfer);
     if let Some(fields) = resource.as_object_mut() {
         fields.remove("appid");
         fields.remove("transfer_remark");
     }
     resource["payment_method_type"] = json!("CFT");
+    Some(Message {
+        mchid: id.mchid.clone(),
+        number: id.number.clone(),
+        url: transfer.notify_url.clone()?,
+        event: "MCHTRANSFER.BILL.FINISHED",
+        summary: "商家转账单据终态通知",
+        at: transfer.updated_at,
+        resource,
+    })
+}
+
+fn envelope(member: &Member, message: &Message, id: u64) -> Value {
     let key = &member.credentials().apiv3_key;
-    let (nonce, ciphertext) = seal(key, "mch_payment", resource.to_string().as_bytes());
+    let (nonce, ciphertext) = seal(key, "mch_payment", message.resource.to_string().as_bytes());
     json!({
-        "id": format!("EV-{:026}", id),
-        "create_time": rfc3339(transfer.updated_at),
-        "event_type": "MCHTRANSFER.BILL.FINISHED",
+        "id": format!("EV-{id:026}"),
+        "create_time": rfc3339(message.at),
+        "event_type": message.event,
         "resource_type": "encrypt-resource",
-        "summary": "商家转账单据终态通知",
+        "summary": message.summary,
         "resource": {
             "algorithm": "AEAD_AES_256_GCM",
             "original_type": "mch_payment",

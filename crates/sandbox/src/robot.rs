@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::faults::lot;
 use crate::kept::{Id, Outcome};
-use crate::transfer;
 use crate::world::World;
+use crate::{old, transfer};
 
 /// Lets the user of a transfer do what they would, after a while.
 pub(crate) fn ask_user(world: &Arc<World>, id: Id) {
@@ -31,6 +31,20 @@ pub(crate) fn ask_user(world: &Arc<World>, id: Id) {
         {
             world.wake_notifier();
         }
+    });
+}
+
+/// Lets the user of a packet open it, after a while, or leave it.
+pub(crate) fn open_packet(world: &Arc<World>, id: Id) {
+    let robot = world.robot();
+    if lot("robot", robot.seed, &id.number) >= u64::from(robot.confirm_per_mille) {
+        return;
+    }
+    let world = Arc::clone(world);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(robot.delay_ms)).await;
+        // It went back meanwhile: there is nothing to open any more.
+        let _ = old::open(&mut world.books(), &id);
     });
 }
 

@@ -13,6 +13,7 @@ use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener as _;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -27,8 +28,16 @@ use crate::kept::Id;
 use crate::provision::{Credentials, Provision};
 use crate::robot::{ask_user, finish_cancel};
 use crate::settings::Settings;
-use crate::world::{Member, World};
-use crate::{admin, bill, notify, oauth, transfer};
+use crate::tls::{self, Peer};
+use crate::world::{Member, World, pass};
+use crate::{admin, authorization, batch, bill, notify, oauth, old, transfer};
+
+/// Where authorizations are, and the transfer that asks for one beside the money.
+const AUTHORIZATIONS: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
+const PRE_TRANSFER: &str = "pre-transfer-with-authorization";
+
+/// Where batches are.
+const BATCHES: &str = "/v3/transfer/batches";
 
 /// The largest request, in bytes.
 const BODY_MAX: usize = 1_048_576;
@@ -38,6 +47,7 @@ const BODY_MAX: usize = 1_048_576;
 pub struct Sandbox {
     world: Arc<World>,
     addr: SocketAddr,
+    over_tls: Option<(SocketAddr, String)>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -69,13 +79,13 @@ impl Sandbox {
             }
         }
         let cancelling = transfer::go_on(&mut books);
-        transfer::close_due(&mut books);
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let addr = listener.local_addr()?;
         let url = format!("http://{addr}");
         let world = Arc::new(World::new(settings, url, (first, members), books));
+        pass(&world, &mut world.books());
         let waiting: Vec<Id> = world
             .books()
             .waiting
@@ -87,14 +97,21 @@ impl Sandbox {
             finish_cancel(&world, id);
         }
         let (stop, stopped) = watch::channel(false);
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(serve(listener, Arc::clone(&world), stopped)),
             tokio::spawn(notify::run(Arc::clone(&world))),
             tokio::spawn(tick(Arc::clone(&world))),
         ];
+        let mut over_tls = None;
+        if let Some(at) = world.settings.tls {
+            let (listener, authority) = tls::listen(&world.settings.data, at).await?;
+            over_tls = Some((listener.local_addr()?, authority));
+            tasks.push(tokio::spawn(serve_tls(listener, Arc::clone(&world))));
+        }
         Ok(Sandbox {
             world,
             addr,
+            over_tls,
             stop,
             tasks,
         })
@@ -110,6 +127,14 @@ impl Sandbox {
     #[must_use]
     pub fn url(&self) -> String {
         self.world.url.clone()
+    }
+
+    /// `https://` and the address with TLS, and the certificate in PEM of the authority that it
+    /// rests on; nothing where no such address was asked for.
+    #[must_use]
+    pub fn tls(&self) -> Option<(String, &str)> {
+        let (addr, authority) = self.over_tls.as_ref()?;
+        Some((format!("https://{addr}"), authority))
     }
 
     /// What a client of the first merchant needs.
@@ -168,11 +193,18 @@ async fn serve(listener: TcpListener, world: Arc<World>, mut stopped: watch::Rec
     }
 }
 
+async fn serve_tls(listener: tls::TlsListener, world: Arc<World>) {
+    let routes = routes(world).into_make_service_with_connect_info::<Peer>();
+    if let Err(error) = axum::serve(listener, routes).await {
+        tracing::error!(%error, "the sandbox stopped serving over TLS");
+    }
+}
+
 /// Time passes: what waits for a day ends.
 async fn tick(world: Arc<World>) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        transfer::close_due(&mut world.books());
+        pass(&world, &mut world.books());
         world.wake_notifier();
     }
 }
@@ -184,6 +216,16 @@ fn routes(world: Arc<World>) -> Router {
         .route("/sns/{*call}", get(sns))
         .route("/v3/certificates", get(v3))
         .route(TRANSFERS, post(create))
+        .route(&format!("{TRANSFERS}/{PRE_TRANSFER}"), post(create))
+        .route(&format!("{TRANSFERS}/transfer"), post(create))
+        .route(AUTHORIZATIONS, post(v3))
+        .route(&format!("{AUTHORIZATIONS}/{{*number}}"), get(v3).post(v3))
+        .route(
+            "/_sandbox/authorizations/{number}/{deed}",
+            post(admin::authorization),
+        )
+        .route(BATCHES, post(create))
+        .route(&format!("{BATCHES}/{{*number}}"), get(v3))
         .route(&format!("{TRANSFERS}/out-bill-no/{{number}}"), get(v3))
         .route(&format!("{TRANSFERS}/transfer-bill-no/{{number}}"), get(v3))
         .route(
@@ -191,6 +233,17 @@ fn routes(world: Arc<World>) -> Router {
             post(v3),
         )
         .route("/v3/merchant/fund/balance/{account}", get(v3))
+        .route(
+            "/mmpaymkttransfers/promotion/transfers",
+            post(old::transfers),
+        )
+        .route(
+            "/mmpaymkttransfers/gettransferinfo",
+            post(old::transfer_info),
+        )
+        .route("/mmpaymkttransfers/sendredpack", post(old::send_packet))
+        .route("/mmpaymkttransfers/gethbinfo", post(old::packet_info))
+        .route("/_sandbox/packets/{number}/open", post(admin::open_packet))
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
         .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
@@ -293,10 +346,13 @@ async fn create(
         return answer(&member, &headers, Err(refused), Signing::Right);
     }
     let wanted: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let number = wanted["out_bill_no"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let is_batch = path.starts_with(BATCHES);
+    let named = if is_batch {
+        "out_batch_no"
+    } else {
+        "out_bill_no"
+    };
+    let number = wanted[named].as_str().unwrap_or_default().to_owned();
     let strikes = |fault| world.faults().strikes(fault, &number);
     if let Some(refused) = refused_before(&world, &number) {
         return answer(&member, &headers, Err(refused), Signing::Right);
@@ -306,7 +362,13 @@ async fn create(
     let (result, fresh, promise) = {
         let mut books = world.books();
         let known = books.transfers.contains_key(&id);
-        let result = transfer::create(&world, &member, &mut books, &body);
+        let make = match path.rsplit('/').next() {
+            _ if is_batch => batch::create,
+            Some(PRE_TRANSFER) => transfer::pre_transfer,
+            Some("transfer") => transfer::direct,
+            _ => transfer::create,
+        };
+        let result = make(&world, &member, &mut books, &body);
         (result, !known, books.promise())
     };
     let kept = match promise {
@@ -316,7 +378,7 @@ async fn create(
     if kept.is_err() {
         return answer(&member, &headers, Err(system_error()), Signing::Right);
     }
-    if result.is_ok() && fresh {
+    if result.is_ok() && fresh && !is_batch {
         ask_user(&world, id);
         world.wake_notifier();
     }
@@ -380,7 +442,7 @@ fn denied_after(world: &World, number: &str) -> Option<Refused> {
 }
 
 /// A body that breaks off closes the connection before an answer can be read.
-fn lost() -> Response {
+pub(crate) fn lost() -> Response {
     Response::builder()
         .header(header::CONTENT_LENGTH, 1_000)
         .body(Body::new(Broken))
@@ -421,7 +483,7 @@ async fn v3(
         Err(refused) => (Err(refused), None),
         Ok(()) => {
             let mut books = world.books();
-            let result = call(&world, &member, &mut books, &uri);
+            let result = call((&world, &member), &mut books, &uri, &body);
             (result, books.promise())
         }
     };
@@ -441,7 +503,8 @@ async fn v3(
 /// Why a question about a transfer is not answered truly, if it is not. What happens to so many of
 /// a thousand happens to other ones every quarter of an hour, or they would never be found.
 fn blind_query(world: &World, method: &Method, path: &str) -> Result<(), Refused> {
-    if method != Method::GET || !path.contains("/transfer-bills/") {
+    let asks = path.contains("/transfer-bills/") || path.starts_with(BATCHES);
+    if method != Method::GET || !asks {
         return Ok(());
     }
     let quarter = world.books().now() / 900_000;
@@ -456,7 +519,12 @@ fn blind_query(world: &World, method: &Method, path: &str) -> Result<(), Refused
     }
 }
 
-fn call(world: &World, member: &Member, books: &mut Books, uri: &Uri) -> Result<Value, Refused> {
+fn call(
+    (world, member): (&World, &Member),
+    books: &mut Books,
+    uri: &Uri,
+    body: &[u8],
+) -> Result<Value, Refused> {
     let path = uri.path();
     let query = uri.query().unwrap_or_default();
     if path == "/v3/certificates" {
@@ -470,6 +538,21 @@ fn call(world: &World, member: &Member, books: &mut Books, uri: &Uri) -> Result<
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
+        [.., "batches", kind, number] => {
+            let id = batch::own_number(books, member.mchid(), kind, number);
+            batch::query(books, &id, query)
+        }
+        [.., "batches", kind, number, "details", item_kind, item] => {
+            let id = batch::own_number(books, member.mchid(), kind, number);
+            batch::detail(books, &id, (item_kind, item))
+        }
+        [.., "user-confirm-authorization"] => authorization::apply(member, books, body),
+        [.., "out-authorization-no", number, "close"] => {
+            authorization::close(books, &Id::new(member.mchid(), number))
+        }
+        [.., "out-authorization-no", number] => {
+            authorization::query(books, &Id::new(member.mchid(), number))
+        }
         [.., number, "cancel"] => transfer::cancel(books, &Id::new(member.mchid(), number)),
         [.., kind, number] => {
             let id = Id::new(member.mchid(), number);

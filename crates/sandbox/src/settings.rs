@@ -31,11 +31,52 @@ pub struct Robot {
     pub seed: u64,
 }
 
+/// How long a batch takes, in milliseconds of the business clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchTimes {
+    /// Until its money is locked.
+    pub lock_ms: i64,
+    /// From then until its items have ended.
+    pub finish_ms: i64,
+}
+
+impl Default for BatchTimes {
+    fn default() -> Self {
+        BatchTimes {
+            lock_ms: 200,
+            finish_ms: 800,
+        }
+    }
+}
+
+/// Limits of the old API's payments, which are the merchant's own settings at WeChat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldLimits {
+    /// The smallest single payment, in fen.
+    pub single_min_fen: i64,
+    /// How many payments one user may get a day.
+    pub user_day_count: u32,
+    /// How much one user may get a day, in fen.
+    pub user_day_fen: i64,
+}
+
+impl Default for OldLimits {
+    fn default() -> Self {
+        OldLimits {
+            single_min_fen: 100,
+            user_day_count: 10,
+            user_day_fen: 20_000,
+        }
+    }
+}
+
 /// Everything that can be set.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where to listen besides with TLS, which the old API wants; nowhere by default.
+    pub tls: Option<SocketAddr>,
     /// The directory of keys and journal.
     pub data: PathBuf,
     /// When transfers show on bills.
@@ -48,18 +89,25 @@ pub struct Settings {
     pub first_top_up_fen: i64,
     /// The largest single transfer, in fen.
     pub single_max_fen: i64,
+    /// Limits of the old API's payments.
+    pub old: OldLimits,
+    /// How long batches take.
+    pub batch: BatchTimes,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
             data: PathBuf::from("sandbox"),
             booking: Booking::default(),
             robot: Robot::default(),
             merchants: 1,
             first_top_up_fen: 1_000_000_000,
             single_max_fen: 20_000,
+            old: OldLimits::default(),
+            batch: BatchTimes::default(),
         }
     }
 }

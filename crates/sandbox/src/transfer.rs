@@ -4,8 +4,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::auth::Refused;
+use crate::authorization::{Whose, Wish, in_effect, wished};
 use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
+use crate::fields::{digits_and_letters, length, missing, opened_name, parsed};
 use crate::kept::{Id, Outcome, Transfer};
 use crate::world::{Member, World};
 
@@ -42,6 +44,27 @@ struct Create {
     transfer_scene_report_infos: Vec<Info>,
     #[serde(rename = "user_recv_style")]
     _style: Option<Value>,
+    authorization_info: Option<Wish>,
+    #[serde(rename = "sponsor_mchid")]
+    _sponsor: Option<String>,
+}
+
+/// A transfer that nobody confirms: the receiver is who granted the authorization.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Direct {
+    appid: String,
+    out_bill_no: String,
+    transfer_scene_id: String,
+    user_name: Option<String>,
+    transfer_amount: i64,
+    transfer_remark: String,
+    notify_url: Option<String>,
+    user_recv_perception: Option<String>,
+    transfer_scene_report_infos: Vec<Info>,
+    authorization_id: Option<String>,
+    out_authorization_no: Option<String>,
+    sponsor_mchid: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -51,54 +74,8 @@ struct Info {
     info_content: String,
 }
 
-fn missing(field: &str, words: &str) -> Refused {
-    Refused::field(
-        field,
-        format!("输入源“/body/{field}”映射到字段“{words}”必填性规则校验失败，此字段为必填项"),
-    )
-}
-
-fn length(field: &str, text: &str, max: usize) -> Result<(), Refused> {
-    if text.is_empty() {
-        return Err(missing(field, field));
-    }
-    if text.chars().count() > max || text.chars().any(|letter| letter.len_utf8() > 3) {
-        let message = format!("输入源“/body/{field}”字符串规则校验失败，最大长度{max}");
-        return Err(Refused::field(field, message));
-    }
-    Ok(())
-}
-
-fn read(body: &[u8]) -> Result<Create, Refused> {
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|_| Refused::new(400, "PARAM_ERROR", "请求体不是合法的JSON"))?;
-    let null = value
-        .as_object()
-        .and_then(|map| map.iter().find(|(_, value)| value.is_null()));
-    if let Some((field, _)) = null {
-        return Err(Refused::field(field, "字段值不能为null"));
-    }
-    let create: Create = serde_json::from_value(value).map_err(|error| {
-        let text = error.to_string();
-        let words = if text.contains("unknown field") {
-            "请求中含有未在API文档中定义的参数"
-        } else {
-            "参数错误"
-        };
-        let field = text.split('`').nth(1).unwrap_or_default().to_owned();
-        Refused::field(&field, words)
-    })?;
-    length("out_bill_no", &create.out_bill_no, 32)?;
-    if !create
-        .out_bill_no
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric())
-    {
-        return Err(Refused::field(
-            "out_bill_no",
-            "商户单号只能由数字、大小写字母组成",
-        ));
-    }
+fn check_form(create: &Create) -> Result<(), Refused> {
+    digits_and_letters("out_bill_no", &create.out_bill_no)?;
     length("openid", &create.openid, 64)?;
     length("transfer_remark", &create.transfer_remark, 32)?;
     if let Some(url) = &create.notify_url {
@@ -107,7 +84,7 @@ fn read(body: &[u8]) -> Result<Create, Refused> {
             return Err(Refused::field("notify_url", "通知地址必须为不带参数的URL"));
         }
     }
-    Ok(create)
+    Ok(())
 }
 
 fn check_scene(create: &Create) -> Result<(), Refused> {
@@ -172,13 +149,7 @@ fn real_name(member: &Member, create: &Create) -> Result<Option<String>, Refused
             "转账金额低于0.3元时不允许填写收款用户姓名",
         ));
     }
-    let opened = member
-        .certs()
-        .decrypt(sealed)
-        .or_else(|| member.public_key.decrypt(sealed));
-    opened
-        .map(Some)
-        .ok_or_else(|| Refused::field("user_name", "敏感字段解密失败"))
+    opened_name(member, sealed).map(Some)
 }
 
 /// Accepts a transfer, or answers how one of that number stands.
@@ -188,7 +159,105 @@ pub(crate) fn create(
     books: &mut Books,
     body: &[u8],
 ) -> Result<Value, Refused> {
-    let create = read(body)?;
+    let create: Create = parsed(body)?;
+    if create.authorization_info.is_some() {
+        let words = "请求中含有未在API文档中定义的参数";
+        return Err(Refused::field("authorization_info", words));
+    }
+    begin((world, member), books, create, None)
+}
+
+/// The same, with the wish for an authorization that the user grants beside it.
+pub(crate) fn pre_transfer(
+    world: &World,
+    member: &Member,
+    books: &mut Books,
+    body: &[u8],
+) -> Result<Value, Refused> {
+    let mut create: Create = parsed(body)?;
+    let wish = create.authorization_info.take();
+    let wish = wish.ok_or_else(|| missing("authorization_info", "授权信息"))?;
+    begin((world, member), books, create, Some(wish))
+}
+
+/// Pays somebody who granted an authorization; nobody confirms.
+pub(crate) fn direct(
+    world: &World,
+    member: &Member,
+    books: &mut Books,
+    body: &[u8],
+) -> Result<Value, Refused> {
+    let direct: Direct = parsed(body)?;
+    let id = Id::new(member.mchid(), &direct.out_bill_no);
+    if let Some(known) = books.transfers.get(&id) {
+        let same = known.direct
+            && known.authorization == direct.out_authorization_no
+            && (known.amount, &known.scene, &known.remark)
+                == (
+                    direct.transfer_amount,
+                    &direct.transfer_scene_id,
+                    &direct.transfer_remark,
+                );
+        return if same {
+            Ok(shown(known))
+        } else {
+            Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"))
+        };
+    }
+    let granted = in_effect(
+        books,
+        member.mchid(),
+        direct.out_authorization_no.as_deref(),
+        direct.authorization_id.as_deref(),
+    )?;
+    if granted.scene != direct.transfer_scene_id {
+        return Err(Refused::invalid("授权的转账场景与当前转账场景不一致"));
+    }
+    let (authorization, openid) = (granted.number.clone(), granted.openid.clone());
+    let create = Create {
+        appid: direct.appid,
+        out_bill_no: direct.out_bill_no,
+        transfer_scene_id: direct.transfer_scene_id,
+        openid,
+        user_name: direct.user_name,
+        transfer_amount: direct.transfer_amount,
+        transfer_remark: direct.transfer_remark,
+        notify_url: direct.notify_url,
+        user_recv_perception: direct.user_recv_perception,
+        transfer_scene_report_infos: direct.transfer_scene_report_infos,
+        _style: None,
+        authorization_info: None,
+        _sponsor: direct.sponsor_mchid,
+    };
+    let (transfer, refused) = checked((world, member), books, create)?;
+    let transfer = Transfer {
+        authorization: Some(authorization),
+        direct: true,
+        ..transfer
+    };
+    if transfer.amount > books.free_balance(member.mchid()) {
+        return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
+    }
+    books.record(crate::journal::Record::Created {
+        transfer: Box::new(transfer),
+    });
+    let outcome = match refused {
+        Some(reason) => Outcome::Fail {
+            reason: reason.to_owned(),
+        },
+        None => Outcome::Success,
+    };
+    books.advance(&id, outcome);
+    Ok(books.transfers.get(&id).map(shown).unwrap_or_default())
+}
+
+/// A transfer whose every rule is kept, and why it will fail, if it will.
+fn checked(
+    (world, member): (&World, &Member),
+    books: &Books,
+    create: Create,
+) -> Result<(Transfer, Option<&'static str>), Refused> {
+    check_form(&create)?;
     check_scene(&create)?;
     let user_name = real_name(member, &create)?;
     let mchid = member.mchid();
@@ -213,9 +282,25 @@ pub(crate) fn create(
         (Some(given), Some(real)) => given != real,
         _ => false,
     };
-    let frozen = person.frozen;
-    let transfer = transfer(books, mchid, create, user_name);
-    let id = transfer.id();
+    let refused = if wrong_name {
+        Some("NAME_NOT_CORRECT")
+    } else if person.frozen {
+        Some("ACCOUNT_FROZEN")
+    } else {
+        None
+    };
+    Ok((transfer(books, mchid, create, user_name), refused))
+}
+
+fn begin(
+    (world, member): (&World, &Member),
+    books: &mut Books,
+    create: Create,
+    wish: Option<Wish>,
+) -> Result<Value, Refused> {
+    let (mut transfer, refused) = checked((world, member), books, create)?;
+    transfer.authorization = wish.as_ref().map(|wish| wish.number().to_owned());
+    let (id, mchid) = (transfer.id(), member.mchid());
     if let Some(known) = books.transfers.get(&id) {
         return if same(known, &transfer) {
             Ok(accepted(known))
@@ -226,19 +311,23 @@ pub(crate) fn create(
     if transfer.amount > books.free_balance(mchid) {
         return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
     }
+    if let Some(wish) = &wish {
+        let whose = Whose {
+            mchid,
+            appid: &transfer.appid,
+            openid: &transfer.openid,
+            scene: &transfer.scene,
+        };
+        wished(books, &whose, wish)?;
+    }
     books.record(crate::journal::Record::Created {
         transfer: Box::new(transfer),
     });
-    let outcome = if wrong_name {
-        Outcome::Fail {
-            reason: "NAME_NOT_CORRECT".into(),
-        }
-    } else if frozen {
-        Outcome::Fail {
-            reason: "ACCOUNT_FROZEN".into(),
-        }
-    } else {
-        Outcome::WaitUserConfirm
+    let outcome = match refused {
+        Some(reason) => Outcome::Fail {
+            reason: reason.to_owned(),
+        },
+        None => Outcome::WaitUserConfirm,
     };
     books.advance(&id, outcome);
     Ok(books.transfers.get(&id).map(accepted).unwrap_or_default())
@@ -273,6 +362,8 @@ fn transfer(books: &Books, mchid: &str, create: Create, user_name: Option<String
         outcome: Outcome::Accepted,
         updated_at: now,
         locked: false,
+        authorization: None,
+        direct: false,
     }
 }
 
@@ -284,6 +375,7 @@ fn same(known: &Transfer, again: &Transfer) -> bool {
         && known.infos == again.infos
         && known.remark == again.remark
         && known.user_name == again.user_name
+        && (&known.authorization, known.direct) == (&again.authorization, again.direct)
 }
 
 fn accepted(transfer: &Transfer) -> Value {
@@ -370,7 +462,12 @@ pub(crate) fn confirm(books: &mut Books, id: &Id, receives: bool) -> Result<(), 
     if transfer.outcome != Outcome::WaitUserConfirm {
         return Err(Refused::invalid("当前状态不支持确认收款"));
     }
+    let asked = transfer.authorization.clone();
     books.advance(id, Outcome::Transfering);
+    if let Some(asked) = asked {
+        // Who confirms the money grants the authorization that came with it.
+        books.grant_authorization(&Id::new(&id.mchid, &asked));
+    }
     let outcome = if receives {
         Outcome::Success
     } else {

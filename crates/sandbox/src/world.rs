@@ -17,7 +17,7 @@ use crate::faults::Faults;
 use crate::journal::Record;
 use crate::provision::{Credentials, Provision};
 use crate::settings::{Robot, Settings};
-use crate::transfer;
+use crate::{authorization, batch, old, transfer};
 
 /// One merchant with everything that WeChat has for it alone.
 #[derive(Debug)]
@@ -85,6 +85,14 @@ impl std::fmt::Debug for Provision {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is due by the business clock happens.
+pub(crate) fn pass(world: &World, books: &mut Books) {
+    transfer::close_due(books);
+    authorization::pass(books);
+    batch::pass(world, books);
+    old::pass(books);
 }
 
 impl World {
@@ -228,7 +236,7 @@ impl World {
             let mut books = self.books();
             let offset_ms = books.offset_ms + ms;
             books.record(Record::Clock { offset_ms });
-            transfer::close_due(&mut books);
+            pass(self, &mut books);
             books.promise()
         };
         if let Some(promise) = promise {

@@ -20,6 +20,7 @@ pub mod world;
 
 mod faults;
 mod model;
+mod outbox;
 mod scene;
 mod tasks;
 

@@ -89,7 +89,7 @@ impl<S: Store + Browse + Clone> SimStore<S> {
         }
     }
 
-    async fn look<T, F>(&self, look: impl FnOnce(S) -> F + Send) -> Result<T, Fault>
+    pub(crate) async fn look<T, F>(&self, look: impl FnOnce(S) -> F + Send) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, Fault>>,
         T: Send,

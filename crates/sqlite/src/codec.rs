@@ -31,7 +31,9 @@ pub(crate) fn fault(error: Error) -> Fault {
 pub(crate) fn in_doubt(error: Error) -> Fault {
     match fault(error) {
         retry @ Fault::Retry(_) => retry,
-        Fault::Unknown(words) | Fault::Broken(words) | Fault::Held(words) => Fault::Unknown(words),
+        Fault::Unknown(words) | Fault::Broken(words) | Fault::Held(words) | Fault::Newer(words) => {
+            Fault::Unknown(words)
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod lock;
 mod names;
 mod numbers;
 mod options;
+mod outbox;
 mod page;
 mod payouts;
 mod prefetch;
@@ -33,9 +34,11 @@ use std::sync::{Arc, mpsc};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
+use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::money::{Fen, Micros};
+use lingqian_core::notice::Told as Notice;
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -43,6 +46,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Part, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
@@ -403,6 +407,62 @@ impl Browse for SqliteStore {
 
     async fn standing(&self) -> Result<Standing, Fault> {
         self.read(browse::standing).await
+    }
+}
+
+impl Outbox for SqliteStore {
+    async fn notices(&self, after: i64, limit: u32) -> Result<Vec<Notice>, Fault> {
+        self.read(move |connection| outbox::notices(connection, after, limit))
+            .await
+    }
+
+    async fn newest_notice(&self) -> Result<i64, Fault> {
+        self.read(outbox::newest).await
+    }
+
+    async fn endpoints(&self) -> Result<Vec<(Endpoint, Health)>, Fault> {
+        self.read(outbox::endpoints).await
+    }
+
+    async fn deliveries(
+        &self,
+        endpoint: &EndpointId,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<DeliveryLine>, Fault> {
+        let id = endpoint.clone();
+        self.read(move |connection| outbox::deliveries(connection, &id, after, limit))
+            .await
+    }
+
+    async fn plan(&self, now: Timestamp, limit: u32) -> Result<u64, Fault> {
+        // Whoever is not behind leaves the one who writes alone.
+        if !self.read(outbox::is_behind).await? {
+            return Ok(0);
+        }
+        self.change(move |connection| outbox::plan(connection, now, limit))
+            .await
+    }
+
+    async fn claim_deliveries(&self, wish: Wish) -> Result<Vec<Delivery>, Fault> {
+        self.change(move |connection| outbox::claim(connection, wish))
+            .await
+    }
+
+    async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
+        self.change(move |connection| outbox::report(connection, &reports))
+            .await
+    }
+
+    async fn replay(
+        &self,
+        endpoint: &EndpointId,
+        numbers: (i64, i64),
+        now: Timestamp,
+    ) -> Result<u64, Fault> {
+        let id = endpoint.clone();
+        self.change(move |connection| outbox::replay(connection, &id, numbers, now))
+            .await
     }
 }
 

@@ -22,7 +22,7 @@ use crate::codec::{damaged, day, digest, fen, first, get, id, payout_id, queue, 
 use crate::ledger::{Ledger, answer_in, answer_row, found, sources};
 use crate::page::{Line, walk_while};
 use crate::prefetch::{self, cached};
-use crate::{control, payouts, sql};
+use crate::{control, outbox, payouts, sql};
 
 /// Rows of a part, and where the next ones begin, if there are more.
 type Rows = (Changes, Option<Cursor>);
@@ -43,6 +43,7 @@ pub(crate) fn piece(connection: &Connection, from: &Cursor, limit: u32) -> Resul
         Part::Reconciled => (reconciled(connection)?, None),
         Part::Deeds => deeds(connection, from, limit)?,
         Part::DeadLetters => return dead_letters(connection, from, limit),
+        Part::Notices => notices(connection, from, limit)?,
         Part::Work => work(connection, from, limit)?,
     };
     Ok(Piece::new(from.part, changes, more))
@@ -65,6 +66,25 @@ fn catalogue(connection: &Connection) -> Result<Changes, Fault> {
         api_keys: browse::api_keys(connection)?,
         ..Changes::default()
     })
+}
+
+/// Notices, and after the last of them the endpoints that wait for them.
+fn notices(connection: &Connection, from: &Cursor, limit: u32) -> Result<Rows, Fault> {
+    let told = outbox::notices(connection, from.numbers.0, limit)?;
+    let last = told.last().map_or(from.numbers.0, |told| told.number);
+    let more = last < outbox::newest(connection)?;
+    let endpoints = if more {
+        Vec::new()
+    } else {
+        outbox::for_copy(connection)?
+    };
+    let changes = Changes {
+        notices: told.into_iter().map(|told| told.notice).collect(),
+        endpoints,
+        ..Changes::default()
+    };
+    let next = Cursor::at(from.part, (last, 0));
+    Ok((changes, Some(next).filter(|_| more)))
 }
 
 fn some_users(connection: &Connection, from: &Cursor, limit: u32) -> Result<Rows, Fault> {

@@ -12,7 +12,7 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 9] = [
+const MIGRATIONS: [(&str, &str); 10] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -36,9 +36,10 @@ const MIGRATIONS: [(&str, &str); 9] = [
         "0008_plain_checks",
         include_str!("../migrations/0008_plain_checks.sql"),
     ),
+    ("0009_outbox", include_str!("../migrations/0009_outbox.sql")),
     (
-        "0009_state_totals",
-        include_str!("../migrations/0009_state_totals.sql"),
+        "0010_state_totals",
+        include_str!("../migrations/0010_state_totals.sql"),
     ),
 ];
 
@@ -161,7 +162,7 @@ fn applied(connection: &Connection) -> Result<usize, Fault> {
     let known = MIGRATIONS.len();
     match usize::try_from(version) {
         Ok(applied) if applied <= known => Ok(applied),
-        _ => Err(Fault::Broken(format!(
+        _ => Err(Fault::Newer(format!(
             "the database has schema {version} and this program knows up to {known}; use a newer \
              program"
         ))),

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod authorized;
+pub mod batch;
 pub mod bill;
 pub mod certificates;
 pub mod cipher;
@@ -9,16 +11,20 @@ pub mod notify;
 pub mod oauth;
 pub mod pace;
 pub mod pay;
+pub mod rails;
 pub mod settings;
 pub mod sign;
 pub mod socket;
+pub mod tables;
 pub mod transfer;
 pub mod trust;
 pub mod turnover;
+pub mod v2;
 
 pub use merchants::{OneMerchant, WechatApps, WechatMerchants};
 pub use oauth::WechatOauth;
 pub use pay::WechatPay;
+pub use rails::Rails;
 pub use settings::{OauthSettings, PaySettings};
 pub use trust::Trust;
 pub use turnover::Turnover;

@@ -17,6 +17,7 @@ use lingqian_io::{Clock, Dice, Fault, IdentityProvider, Rail, Sealed, Sealer, Si
 
 use crate::oauth::{NO_APP, WechatOauth};
 use crate::pay::WechatPay;
+use crate::rails::Rails;
 use crate::transfer::silent;
 
 /// No keys of that merchant are here.
@@ -46,6 +47,21 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> OneMerchant for WechatPay<S, K, C,
     async fn keep_certificates(&self) {
         // What went wrong was said, and the next look is put off.
         let _ = WechatPay::keep_certificates(self).await;
+    }
+}
+
+impl<S: Signer, K: Sealer, C: Clock, D: Dice> OneMerchant for Rails<S, K, C, D> {
+    fn mchid(&self) -> &MchId {
+        self.pay().mchid()
+    }
+
+    fn holds(&self, serial: &str) -> bool {
+        self.pay().holds(serial)
+    }
+
+    async fn keep_certificates(&self) {
+        // What went wrong was said, and the next look is put off.
+        let _ = Rails::keep_certificates(self).await;
     }
 }
 

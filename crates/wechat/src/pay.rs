@@ -30,7 +30,7 @@ use crate::{bill, notify};
 pub const NAME_PURPOSE: &str = "name";
 
 /// The order names a merchant that this client does not act for.
-const WRONG_MERCHANT: &str = "wrong_merchant";
+pub(crate) const WRONG_MERCHANT: &str = "wrong_merchant";
 
 /// The merchant's key is away; nothing went out.
 const KEY_AWAY: &str = "key_away";
@@ -50,7 +50,7 @@ const BILL_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// One merchant's WeChat Pay.
 #[derive(Debug)]
 pub struct WechatPay<S, K, C, D> {
-    settings: PaySettings,
+    pub(crate) settings: PaySettings,
     signer: Turnover<S>,
     sealer: K,
     clock: C,
@@ -58,8 +58,8 @@ pub struct WechatPay<S, K, C, D> {
     trust: Arc<Trust>,
     certificates: Certificates,
     socket: Socket,
-    create: Pace,
-    query: Pace,
+    pub(crate) create: Pace,
+    pub(crate) query: Pace,
     cancel: Pace,
     bill: Pace,
 }
@@ -120,6 +120,11 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             trust,
             certificates: Certificates::default(),
         }
+    }
+
+    /// A number that nobody guesses.
+    pub(crate) fn nonce(&self) -> u128 {
+        self.dice.roll()
     }
 
     /// The same merchant with a second key that takes over at a moment of the wire's clock.
@@ -185,7 +190,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
 
     /// Signs and sends. `path` is what is signed and what is sent. Where the key of the moment is
     /// refused and there is another one, the same request goes out once more under that.
-    async fn call(
+    pub(crate) async fn call(
         &self,
         method: &str,
         path: &str,
@@ -281,7 +286,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         }
     }
 
-    async fn proved(&self, answered: Answered) -> Answer {
+    pub(crate) async fn proved(&self, answered: Answered) -> Answer {
         let verified = self.verified(&answered.headers, &answered.body).await;
         Answer {
             status: answered.status,
@@ -291,16 +296,21 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         }
     }
 
-    async fn name(&self, order: &TransferOrder) -> Result<Option<String>, Fault> {
+    /// The name of an order in clear.
+    pub(crate) async fn clear_name(&self, order: &TransferOrder) -> Result<Option<Vec<u8>>, Fault> {
         let Some(sealed) = &order.name else {
             return Ok(None);
         };
         let broken = |_| Fault::Broken("the name could not be opened".into());
-        let name = self
-            .sealer
-            .open(NAME_PURPOSE, sealed)
-            .await
-            .map_err(broken)?;
+        let name = self.sealer.open(NAME_PURPOSE, sealed).await;
+        name.map(Some).map_err(broken)
+    }
+
+    /// The name of an order, sealed for WeChat.
+    pub(crate) async fn name(&self, order: &TransferOrder) -> Result<Option<String>, Fault> {
+        let Some(name) = self.clear_name(order).await? else {
+            return Ok(None);
+        };
         if self.trust.sealing_key(self.clock.wire()).is_none() {
             self.look(Cause::Unknown).await?;
         }
@@ -329,7 +339,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
 }
 
 /// What it means that no answer came. What was never signed never went out: it waits.
-fn unanswered(word: &str, call: Call) -> Finding {
+pub(crate) fn unanswered(word: &str, call: Call) -> Finding {
     let cure = match word {
         KEY_AWAY => Cure::Later,
         KEY_BROKEN => Cure::Person,
@@ -352,7 +362,7 @@ fn sign_error(answered: &Answered) -> bool {
 }
 
 /// What another merchant's WeChat says about a number proves nothing.
-fn foreign(number: OutBillNo, origin: Origin) -> TransferReport {
+pub(crate) fn foreign(number: OutBillNo, origin: Origin) -> TransferReport {
     let finding = Finding::Unknown {
         code: WRONG_MERCHANT.into(),
     };

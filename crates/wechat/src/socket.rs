@@ -1,14 +1,20 @@
 //! The only socket: one request, one answer, within a time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use lingqian_io::Fault;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 
 /// The largest answer that is read, in bytes.
 pub const ANSWER_MAX: usize = 1024 * 1024;
@@ -37,6 +43,18 @@ impl Answered {
     }
 }
 
+/// A merchant's certificate for the handshake, and what else the other side's may rest on. It
+/// holds a private key, so it never prints itself.
+#[derive(Clone)]
+pub struct Identity {
+    /// The certificate in PEM, `apiclient_cert.pem`.
+    pub certificate: String,
+    /// Its private key in PEM, `apiclient_key.pem`.
+    pub key: String,
+    /// Certificates of authorities in PEM, instead of the system's; for a sandbox.
+    pub roots: Option<String>,
+}
+
 /// A client that keeps its connections.
 #[derive(Clone, Debug)]
 pub struct Socket {
@@ -48,10 +66,6 @@ impl Socket {
     /// A client whose answers must come within `timeout`.
     #[must_use]
     pub fn new(timeout: Duration) -> Socket {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(timeout.min(Duration::from_secs(3))));
-        http.set_nodelay(true);
         // Without certificates of the system no https works, but a local sandbox does.
         let builder = match HttpsConnectorBuilder::new().with_native_roots() {
             Ok(builder) => builder,
@@ -64,6 +78,25 @@ impl Socket {
                 )
             }
         };
+        Socket::over(timeout, builder)
+    }
+
+    /// The same for a client that shows a certificate, as the old API wants it.
+    ///
+    /// # Errors
+    /// [`Fault::Broken`] when certificate, key or authorities do not read, or when the system has
+    /// none and none are given.
+    pub fn with_identity(timeout: Duration, identity: &Identity) -> Result<Socket, Fault> {
+        let config = mutual(identity).map_err(|what| Fault::Broken(what.to_owned()))?;
+        let builder = HttpsConnectorBuilder::new().with_tls_config(config);
+        Ok(Socket::over(timeout, builder))
+    }
+
+    fn over(timeout: Duration, builder: HttpsConnectorBuilder<WantsSchemes>) -> Socket {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(timeout.min(Duration::from_secs(3))));
+        http.set_nodelay(true);
         let connector = builder.https_or_http().enable_http1().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(30))
@@ -103,6 +136,48 @@ impl Socket {
             .await
             .unwrap_or(Err("timeout"))
     }
+}
+
+/// TLS on which both sides prove themselves.
+fn mutual(identity: &Identity) -> Result<ClientConfig, &'static str> {
+    let roots = match &identity.roots {
+        Some(text) => roots(text)?,
+        None => system_roots()?,
+    };
+    let read = CertificateDer::pem_slice_iter(identity.certificate.as_bytes());
+    let chain: Result<Vec<CertificateDer<'static>>, _> = read.collect();
+    let chain = chain.ok().filter(|chain| !chain.is_empty());
+    let chain = chain.ok_or("the merchant's certificate is not one in PEM")?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes());
+    let key = key.map_err(|_| "the merchant's key is not one in PEM")?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| "this build has no TLS")?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, key)
+        .map_err(|_| "the merchant's key is not that of its certificate")
+}
+
+fn roots(text: &str) -> Result<RootCertStore, &'static str> {
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(text.as_bytes()) {
+        let certificate = certificate.map_err(|_| "an authority's certificate does not read")?;
+        store
+            .add(certificate)
+            .map_err(|_| "an authority's certificate is none")?;
+    }
+    Some(store)
+        .filter(|store| !store.is_empty())
+        .ok_or("there is no authority's certificate")
+}
+
+fn system_roots() -> Result<RootCertStore, &'static str> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    Some(store)
+        .filter(|store| !store.is_empty())
+        .ok_or("the system has no root certificates")
 }
 
 fn headers<B>(answer: &Response<B>) -> Vec<(String, String)> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::classify::{self, ErrorAnswer};
+use crate::tables;
 
 /// Where transfers are created.
 pub const CREATE_PATH: &str = "/v3/fund-app/mch-transfer/transfer-bills";
@@ -101,12 +102,13 @@ pub struct Bill {
     pub create_time: Option<String>,
 }
 
+/// The body of an error answer.
 #[derive(Deserialize, Default)]
-struct ErrorBody {
+pub(crate) struct ErrorBody {
     #[serde(default)]
-    code: String,
+    pub(crate) code: String,
     #[serde(default)]
-    message: String,
+    pub(crate) message: String,
 }
 
 /// An answer as it came in, and whether its signature was proved. Its body may name a person,
@@ -157,7 +159,7 @@ pub fn report(number: OutBillNo, call: Call, answer: &Answer) -> TransferReport 
         };
         let finding = match call {
             Call::Query => classify::query_error(&error),
-            Call::Create => classify::refusal(&error),
+            Call::Create => classify::refusal(tables::TRANSFER, &error),
             // A refused cancel leaves the transfer as it is; it is asked about.
             Call::Cancel => refused_cancel(&error),
         };
@@ -248,7 +250,7 @@ pub fn silent(
     }
 }
 
-fn moment(text: &str) -> Option<Timestamp> {
+pub(crate) fn moment(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>()
         .ok()
         .map(|at| Timestamp(at.as_millisecond()))

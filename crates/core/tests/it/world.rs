@@ -226,6 +226,7 @@ impl World {
         for (payout, work) in &changes.payouts {
             let known = before.payouts.get(&payout.id).and_then(Option::as_ref);
             check_step(known, payout);
+            check_told(known, payout, &changes);
             if payout.state.is_final() {
                 self.work.remove(&payout.id);
             }
@@ -425,5 +426,26 @@ fn check_step(before: Option<&Payout>, after: &Payout) {
         assert_eq!(next.first_sent_at, attempt.first_sent_at);
         assert!(next.doubt || !attempt.doubt, "doubt stays");
         assert!(next.bill_no.is_some() || attempt.bill_no.is_none());
+    }
+}
+
+/// The outside hears of a change of the state once, with the row as it is now, and of nothing else.
+fn check_told(before: Option<&Payout>, after: &Payout, changes: &Changes) {
+    let id = after.id.to_string();
+    let told = changes.notices.iter().filter(|notice| notice.subject == id);
+    let told: Vec<_> = told
+        .filter(|notice| notice.event.object() == "payout")
+        .map(|notice| (notice.event.name().to_owned(), notice.version))
+        .collect();
+    let moved = before.is_some_and(|before| before.state.name() != after.state.name());
+    let expected = moved.then(|| {
+        (
+            format!("payout.{}", after.state.name()),
+            Some(after.version),
+        )
+    });
+    assert_eq!(told, Vec::from_iter(expected), "{after:?}");
+    for notice in &changes.notices {
+        assert!(!notice.data.contains("openid"), "{notice:?}");
     }
 }

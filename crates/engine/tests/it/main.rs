@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod desk;
 mod lane;
+mod notify;
 mod watch;
 mod wechat;
 mod world;

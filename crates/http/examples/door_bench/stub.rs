@@ -7,12 +7,14 @@ use axum::Router;
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::earning::{Credited, Kind, Terms};
+use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{
     AppId, KindCode, KindNo, MchId, MerchantNo, OutBillNo, PayoutId, UserId, UserNo,
 };
 use lingqian_core::link::Identity;
 use lingqian_core::money::{Fen, Micros};
+use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{
@@ -23,13 +25,14 @@ use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::{Settings, mint, router as doors};
 use lingqian_io::keys::KeyFault;
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Report, Wish};
 use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
 use lingqian_io::store::{
     Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
     StatementLine, Summary,
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
-use lingqian_io::{Browse, Fault, IdentityProvider, Ports, Rail, Sealer, Store};
+use lingqian_io::{Browse, Fault, IdentityProvider, Outbox, Ports, Rail, Sealer, Store};
 
 /// All ports; most do nothing.
 #[derive(Clone)]
@@ -113,6 +116,33 @@ impl Store for Nothing {
     }
 
     async fn audit(&self) -> Result<Audited, Fault> {
+        absent()
+    }
+}
+
+impl Outbox for Nothing {
+    async fn notices(&self, _: i64, _: u32) -> Result<Vec<Told>, Fault> {
+        absent()
+    }
+    async fn newest_notice(&self) -> Result<i64, Fault> {
+        absent()
+    }
+    async fn endpoints(&self) -> Result<Vec<(Endpoint, Health)>, Fault> {
+        absent()
+    }
+    async fn deliveries(&self, _: &EndpointId, _: i64, _: u32) -> Result<Vec<DeliveryLine>, Fault> {
+        absent()
+    }
+    async fn plan(&self, _: Timestamp, _: u32) -> Result<u64, Fault> {
+        absent()
+    }
+    async fn claim_deliveries(&self, _: Wish) -> Result<Vec<Delivery>, Fault> {
+        absent()
+    }
+    async fn report_deliveries(&self, _: Vec<Report>) -> Result<(), Fault> {
+        absent()
+    }
+    async fn replay(&self, _: &EndpointId, _: (i64, i64), _: Timestamp) -> Result<u64, Fault> {
         absent()
     }
 }

@@ -6,4 +6,5 @@ pub(crate) mod events;
 pub(crate) mod payouts;
 pub(crate) mod stream;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 pub(crate) mod withdrawals;

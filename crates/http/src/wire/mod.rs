@@ -4,6 +4,7 @@ pub mod control;
 pub mod event;
 pub mod lines;
 pub(crate) mod result;
+pub mod webhook;
 
 use lingqian_core::time::Timestamp;
 

@@ -15,6 +15,7 @@ mod payouts;
 mod problems;
 mod streaming;
 mod users;
+mod webhooks;
 mod wechat;
 mod wire;
 mod withdrawals;

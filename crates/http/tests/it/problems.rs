@@ -28,7 +28,7 @@ async fn a_method_that_a_path_does_not_take_is_a_problem() {
     let world = World::new().await;
     for route in &ROUTES {
         let path = route.path.replace("{id}", "x");
-        let answer = world.send(Ask::new("DELETE", &path)).await;
+        let answer = world.send(Ask::new("PUT", &path)).await;
         assert_eq!(
             answer.problem(),
             is(405, "method_not_allowed", None),

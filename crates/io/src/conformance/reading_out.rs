@@ -20,7 +20,7 @@ use super::given::{
     DAY_MS, MERCHANT, NOON, app, attempt, basis, commit, earned, held, key, link, opened, payout,
     payout_id, user, user_id, waits,
 };
-use super::{control, events, reconciling, states, whole_flow};
+use super::{control, events, outbox, reconciling, states, whole_flow};
 use crate::read_out::{Cursor, Part, Piece, ReadOut};
 use crate::store::{Audited, Committed, PayoutFilter, Summary};
 use crate::twin::MemoryStore;
@@ -77,7 +77,11 @@ async fn pour<F: ReadOut, T: Store + ReadOut>(from: &F, to: &T, limit: u32) {
 }
 
 /// Whether two stores say the same to everybody who asks.
-async fn same<F: Store + Browse + ReadOut, T: Store + Browse + ReadOut>(from: &F, to: &T) {
+async fn same<F, T>(from: &F, to: &T)
+where
+    F: Store + Browse + ReadOut,
+    T: Store + Browse + ReadOut,
+{
     let (ours, theirs) = (from.audit().await, to.audit().await);
     assert_eq!(theirs.as_ref().map(|a| a.findings.len()), Ok(0));
     let counts = |audited: &Audited| {
@@ -125,6 +129,7 @@ async fn same<F: Store + Browse + ReadOut, T: Store + Browse + ReadOut>(from: &F
     assert_eq!(days, to.merchant_days(ever).await);
     assert_eq!(from.dead_letters(99).await, to.dead_letters(99).await);
     assert_eq!(from.newest_entry().await, to.newest_entry().await);
+    assert_eq!(from.notices(0, 99).await, to.notices(0, 99).await);
     // Whatever nobody can ask for by name; stores hand answers out in places of their own.
     let (mut ours, mut theirs) = (pieces(from, 3).await, pieces(to, 3).await);
     assert_eq!(answers(&mut ours), answers(&mut theirs));
@@ -204,6 +209,7 @@ pub async fn full_books<S: Store + Browse>(store: S) -> S {
     };
     billed.breaks = vec![open, closed];
     commit(&store, billed).await;
+    told(&store).await;
     let last = Changes {
         earnings: vec![earned("last", 5, payout_amount())],
         ..Changes::default()
@@ -253,6 +259,25 @@ async fn counted<S: Store>(store: &S) {
         })
         .into();
     commit(store, changes).await;
+}
+
+/// What the outside was told, and who hears of it: from the start, from then on, and no more.
+async fn told<S: Store>(store: &S) {
+    let notices = |notices| Changes {
+        notices,
+        ..Changes::default()
+    };
+    commit(store, notices(outbox::some_notices())).await;
+    let mut endpoints = ["we_1", "we_2", "we_3"].map(|id| outbox::endpoint(id, &["payout.*"]));
+    endpoints[0].after = Some(1);
+    endpoints[1].off = Some((NOON, "http_410".into()));
+    endpoints[2].deleted = true;
+    let changes = Changes {
+        endpoints: endpoints.into(),
+        ..Changes::default()
+    };
+    commit(store, changes).await;
+    commit(store, notices(outbox::some_notices())).await;
 }
 
 /// What people and the engine stopped and did, and a payout that is at its second attempt.

@@ -22,6 +22,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::user::{DayTotals, User};
 use lingqian_core::{Facts, Keys};
 
+use super::outbox::Outgoing;
 use crate::store::Claim;
 
 /// What a payout waits for, and who has taken it on until when.
@@ -71,6 +72,7 @@ pub(crate) struct Books {
     pub(crate) bill_line_of: BTreeMap<i64, (MerchantNo, String)>,
     pub(crate) breaks: BTreeMap<String, Break>,
     pub(crate) bills: BTreeMap<(MerchantNo, BusinessDate), Bill>,
+    pub(crate) outbox: Outgoing,
 }
 
 impl Books {

@@ -44,6 +44,7 @@ impl Books {
             Part::Reconciled => self.all_reconciled(),
             Part::Deeds => self.some_deeds(from, limit),
             Part::DeadLetters => return self.some_letters(from, limit),
+            Part::Notices => self.some_notices(from, limit),
         };
         Piece::new(from.part, changes, more)
     }
@@ -77,6 +78,27 @@ impl Books {
             ..Changes::default()
         };
         (changes, Some(next).filter(|_| more))
+    }
+
+    /// Notices, and after the last of them the endpoints that wait for them.
+    fn some_notices(&self, from: &Cursor, limit: u32) -> Rows {
+        let told = self.outbox.notices(from.numbers.0, limit.max(1));
+        let last = told.last().map_or(from.numbers.0, |told| told.number);
+        let more = last < self.outbox.newest();
+        let endpoints = if more {
+            Vec::new()
+        } else {
+            self.outbox.for_copy()
+        };
+        let changes = Changes {
+            notices: told.into_iter().map(|told| told.notice).collect(),
+            endpoints,
+            ..Changes::default()
+        };
+        (
+            changes,
+            Some(Cursor::at(from.part, (last, 0))).filter(|_| more),
+        )
     }
 
     fn some_users(&self, from: &Cursor, limit: u32) -> Rows {

@@ -178,6 +178,7 @@ impl Books {
         for bill in changes.bills {
             self.bills.insert((bill.merchant, bill.date), bill);
         }
+        self.outbox.write(changes.endpoints, changes.notices);
     }
 
     fn write_catalogue(&mut self, changes: &mut Changes) {

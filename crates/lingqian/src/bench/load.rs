@@ -6,7 +6,7 @@ use lingqian_core::id::UserId;
 use lingqian_core::money::Micros;
 use lingqian_core::time::Timestamp;
 
-use crate::bench::options::{Ids, Spread};
+use crate::bench::options::{Ids, Share, Spread};
 use crate::bench::zipf::Zipf;
 
 /// The source of all events.
@@ -35,12 +35,47 @@ const KINDS: [(&str, u64, u64, u64); 4] = [
 /// The place of `sign_in` among them.
 const PRICED: usize = 1;
 
+/// What one user sends another is of this kind: code, smallest and largest amount.
+const GIFT: (&str, u64, u64) = ("gift", 1_000, 50_000);
+
+/// Half of what is taken back was among so many last new events.
+const RECENT: u64 = 10_000;
+
 /// An app with users and habits.
 pub(crate) struct Load {
     seed: u64,
     users: u32,
     zipf: Option<Zipf>,
     ids: Ids,
+    habits: Habits,
+}
+
+/// How many events do something else than earn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Habits {
+    /// The share that takes an earlier event back.
+    pub(crate) claw_backs: Share,
+    /// The share that moves money from one user to another.
+    pub(crate) transfers: Share,
+}
+
+impl Habits {
+    /// Everybody only earns.
+    pub(crate) const PLAIN: Habits = Habits {
+        claw_backs: Share(0),
+        transfers: Share(0),
+    };
+}
+
+/// What an event does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Brings new money.
+    Earn,
+    /// Takes back what an earlier event brought: so much, or all that is left.
+    TakeBack(u64, Option<Micros>),
+    /// Brings money of that user.
+    Give(u32),
 }
 
 /// One event, but for its texts.
@@ -53,7 +88,18 @@ pub(crate) struct Event {
     kind: usize,
     /// What it brings when it is credited.
     pub(crate) brings: Micros,
+    /// What it does.
+    pub(crate) act: Act,
+    /// For one that takes another back: whether that one brought new money.
+    pub(crate) reversible: bool,
     at: Timestamp,
+}
+
+impl Event {
+    /// The code of its kind.
+    pub(crate) fn kind(&self) -> &'static str {
+        KINDS.get(self.kind).map_or(GIFT.0, |kind| kind.0)
+    }
 }
 
 /// A bijection that looks random (splitmix64).
@@ -72,7 +118,13 @@ impl Load {
             users,
             zipf: (spread == Spread::Zipf).then(|| Zipf::new(users, seed)),
             ids,
+            habits: Habits::PLAIN,
         }
+    }
+
+    /// The same app with other habits.
+    pub(crate) fn with(self, habits: Habits) -> Load {
+        Load { habits, ..self }
     }
 
     /// How many users there are.
@@ -85,13 +137,71 @@ impl Load {
         mix(mix(self.seed ^ number).wrapping_add(purpose))
     }
 
-    /// The event of a number.
-    pub(crate) fn event(&self, number: u64) -> Event {
-        let bits = self.bits(number, 1);
-        let user = self.zipf.as_ref().map_or_else(
+    /// Whom chance names.
+    fn somebody(&self, bits: u64) -> u32 {
+        self.zipf.as_ref().map_or_else(
             || (((bits >> 32) * u64::from(self.users)) >> 32) as u32,
             |zipf| zipf.draw(bits),
-        );
+        )
+    }
+
+    /// The event of a number.
+    pub(crate) fn event(&self, number: u64) -> Event {
+        let plain = self.plain(number);
+        let Habits {
+            claw_backs,
+            transfers,
+        } = self.habits;
+        let others = claw_backs.0 + transfers.0;
+        let order = number % crate::bench::mix::STREAM;
+        if others == 0 || order == 0 {
+            return plain;
+        }
+        let (bits, pick) = self.pick(number);
+        if pick < claw_backs.0 {
+            let reach = if bits & 1 == 0 { RECENT } else { u64::MAX };
+            let back = 1 + (bits >> 8) % order.min(reach);
+            let original = self.plain(number - back);
+            // Of a few it takes too much.
+            let most = original.brings.0.unsigned_abs() * 17 / 16;
+            let part = 1 + self.bits(number, 6) % most.max(1);
+            let part = (bits & 2 == 0).then(|| micros(part));
+            return Event {
+                number,
+                act: Act::TakeBack(number - back, part),
+                reversible: self.earns(number - back),
+                at: plain.at,
+                ..original
+            };
+        }
+        if pick < others {
+            let (_, least, most) = GIFT;
+            let amount = least + (bits >> 8) % (most - least + 1);
+            return Event {
+                kind: KINDS.len(),
+                brings: micros(amount),
+                act: Act::Give(self.somebody(self.bits(number, 7))),
+                ..plain
+            };
+        }
+        plain
+    }
+
+    /// The bits that decide what the event of a number does.
+    fn pick(&self, number: u64) -> (u64, u32) {
+        let bits = self.bits(number, 5);
+        (bits, (bits >> 40) as u32 % Share::WHOLE)
+    }
+
+    /// Whether the event of a number brings new money.
+    fn earns(&self, number: u64) -> bool {
+        let others = self.habits.claw_backs.0 + self.habits.transfers.0;
+        number.is_multiple_of(crate::bench::mix::STREAM) || self.pick(number).1 >= others
+    }
+
+    /// The event of a number where everybody only earns.
+    pub(crate) fn plain(&self, number: u64) -> Event {
+        let user = self.somebody(self.bits(number, 1));
         let bits = self.bits(number, 2);
         let mut pick = bits % 100;
         let mut kind = 0;
@@ -106,7 +216,9 @@ impl Load {
             number,
             user,
             kind,
-            brings: Micros(i64::try_from(brings).unwrap_or(i64::MAX)),
+            brings: micros(brings),
+            act: Act::Earn,
+            reversible: true,
             at: Timestamp(FIRST_MS).after_ms(i64::try_from(order / PER_MS).unwrap_or(0)),
         }
     }
@@ -119,28 +231,38 @@ impl Load {
         refused: bool,
         with: impl FnOnce(&EventView<'_>) -> R,
     ) -> R {
-        let mut id = [0; 36];
-        let mut user = [0; 12];
-        with(&EventView {
+        let (mut id, mut original) = ([0; 36], [0; 36]);
+        let (mut user, mut sender) = ([0; 12], [0; 12]);
+        let mut view = EventView {
             source: SOURCE,
-            event_id: self.id(event, &mut id),
+            event_id: self.id((event.number, event.at), &mut id),
             user: if refused {
                 NOBODY
             } else {
                 user_text(event.user, &mut user)
             },
-            kind: KINDS[event.kind].0,
+            kind: event.kind(),
             amount: (event.kind != PRICED).then_some(event.brings),
             occurred_at: Some(event.at),
             from: None,
             reverses: None,
-        })
+        };
+        match event.act {
+            Act::Earn => {}
+            Act::TakeBack(target, part) => {
+                let at = self.plain(target).at;
+                view.reverses = Some(self.id((target, at), &mut original));
+                view.amount = part;
+            }
+            Act::Give(from) => view.from = Some(user_text(from, &mut sender)),
+        }
+        with(&view)
     }
 
-    fn id<'a>(&self, event: &Event, text: &'a mut [u8; 36]) -> &'a str {
-        let (high, low) = (self.bits(event.number, 3), self.bits(event.number, 4));
+    fn id<'a>(&self, (number, at): (u64, Timestamp), text: &'a mut [u8; 36]) -> &'a str {
+        let (high, low) = (self.bits(number, 3), self.bits(number, 4));
         let number = (u128::from(high) << 64) | u128::from(low);
-        let time = u128::from(event.at.0.unsigned_abs()) << 80;
+        let time = u128::from(at.0.unsigned_abs()) << 80;
         let (number, version) = match self.ids {
             Ids::Random | Ids::RandomHex => (number, 4),
             Ids::Ordered => (time | (number & ((1 << 80) - 1)), 7),
@@ -160,6 +282,15 @@ impl Load {
         }
         std::str::from_utf8(&text[..end]).unwrap_or_default()
     }
+}
+
+/// The codes of the kinds that bring new money.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.into_iter().map(|kind| kind.0)
+}
+
+fn micros(number: u64) -> Micros {
+    Micros(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// The app's name for a user.
@@ -202,6 +333,41 @@ mod tests {
             assert_ne!(id(&load, number), id(&other, number));
             assert!(load.event(number).user < 100);
         }
+    }
+
+    #[test]
+    fn habits_have_their_shares_and_name_what_was_before() {
+        let habits = Habits {
+            claw_backs: Share(20_000),
+            transfers: Share(40_000),
+        };
+        let load = Load::new(5, 100, Spread::Zipf, Ids::Random).with(habits);
+        let (mut taken, mut given) = (0, 0);
+        for number in 0..50_000 {
+            let event = load.event(number);
+            assert_eq!(event, load.event(number));
+            match event.act {
+                Act::Earn => assert_eq!(event, load.plain(number)),
+                Act::TakeBack(target, part) => {
+                    taken += 1;
+                    assert!(target < number);
+                    assert!(part.is_none_or(|part| part > Micros::ZERO));
+                    load.view(&event, false, |view| {
+                        assert_eq!(view.reverses, Some(id(&load, target).as_str()));
+                        assert_eq!((view.amount, view.from), (part, None));
+                    });
+                }
+                Act::Give(from) => {
+                    given += 1;
+                    assert!(from < 100);
+                    load.view(&event, false, |view| {
+                        assert_eq!((view.kind, view.from.is_some()), ("gift", true));
+                    });
+                }
+            }
+        }
+        assert!((900..1_100).contains(&taken), "{taken} of 1,000");
+        assert!((1_850..2_150).contains(&given), "{given} of 2,000");
     }
 
     #[test]

@@ -31,13 +31,46 @@ fn ticks(count: u64) -> Duration {
     TICK.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// Processor time of another process so far, user and system.
-pub(crate) fn time_of(process: u32) -> Option<Duration> {
+/// What the kernel says about another process.
+struct Stat {
+    parent: u32,
+    /// Processor time, user and system.
+    used: Duration,
+    /// The same of its children that ended.
+    ended: Duration,
+}
+
+fn stat_of(process: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name in brackets may hold anything; the numbers follow it.
-    let mut fields = text.rsplit(')').next()?.split_whitespace().skip(11);
-    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some(ticks(user + system))
+    let fields = text.rsplit(')').next()?.split_whitespace();
+    let fields: Vec<&str> = fields.take(15).collect();
+    let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
+    Some(Stat {
+        parent: u32::try_from(number(1)?).ok()?,
+        used: ticks(number(11)? + number(12)?),
+        ended: ticks(number(13)? + number(14)?),
+    })
+}
+
+/// Processor time of another process so far, user and system.
+pub(crate) fn time_of(process: u32) -> Option<Duration> {
+    stat_of(process).map(|stat| stat.used)
+}
+
+/// The process that started another one.
+pub(crate) fn parent_of(process: u32) -> Option<u32> {
+    stat_of(process).map(|stat| stat.parent)
+}
+
+/// Processor time so far of a process and all that it started, those that ended among them.
+fn time_of_family(process: u32) -> Option<Duration> {
+    let own = stat_of(process)?;
+    let all = fs::read_dir("/proc").ok()?.flatten();
+    let all = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let stats = all.filter_map(stat_of);
+    let children = stats.filter(|stat| stat.parent == process);
+    Some(children.fold(own.used + own.ended, |sum, stat| sum + stat.used))
 }
 
 /// Resident memory of a process in bytes.
@@ -95,7 +128,14 @@ pub(crate) struct Meter {
     all: Duration,
     /// Processor time of another process that is measured along.
     along: Duration,
-    process: Option<u32>,
+    beside: Option<Beside>,
+}
+
+/// Who is measured along.
+#[derive(Clone, Copy, Debug)]
+enum Beside {
+    Process(u32),
+    Family(u32),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,13 +160,25 @@ impl Meter {
     /// A clock that counts another process as well.
     pub(crate) fn along(process: u32) -> Meter {
         Meter {
-            process: Some(process),
+            beside: Some(Beside::Process(process)),
+            ..Meter::default()
+        }
+    }
+
+    /// A clock that counts another process and all that it started as well, where there is one.
+    pub(crate) fn along_family(process: Option<u32>) -> Meter {
+        Meter {
+            beside: process.map(Beside::Family),
             ..Meter::default()
         }
     }
 
     fn along_time(&self) -> Duration {
-        self.process.and_then(time_of).unwrap_or_default()
+        let time = self.beside.and_then(|beside| match beside {
+            Beside::Process(process) => time_of(process),
+            Beside::Family(process) => time_of_family(process),
+        });
+        time.unwrap_or_default()
     }
 
     /// Lets it run.
@@ -176,7 +228,12 @@ impl Meter {
         self.written
     }
 
-    /// Processor time of the other process while it ran.
+    /// Processor time of the others that are measured along while it ran, where there are some.
+    pub(crate) fn along_used_if_any(&self) -> Option<Duration> {
+        self.beside.map(|_| self.along)
+    }
+
+    /// The same, or none.
     pub(crate) fn along_used(&self) -> Duration {
         self.along
     }
@@ -240,7 +297,9 @@ mod tests {
         std::thread::sleep(Duration::from_millis(5));
         assert_eq!(meter.read().wall, first.wall);
         let process = std::process::id();
-        assert!(time_of(process).is_some());
+        let own = time_of(process).expect("a time");
+        assert!(time_of_family(process).expect("a time") >= own);
+        assert!(parent_of(process).is_some());
         assert!(resident(process).is_some_and(|bytes| bytes > 100_000));
     }
 }

@@ -11,6 +11,7 @@ mod load;
 mod machine;
 mod mix;
 pub(crate) mod options;
+mod server;
 mod sheet;
 mod zipf;
 
@@ -29,7 +30,7 @@ pub(crate) async fn run(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     match bench {
-        Bench::Ledger(options) => ledger::run(options, json).await,
+        Bench::Ledger(options) => ledger::run(options, store, json).await,
         Bench::Ingest(options) => ingest::run(options, store, json).await,
     }
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::bench::load::Habits;
+use crate::store::StoreUrl;
+
 /// What can be measured.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Bench {
@@ -38,6 +41,25 @@ pub(crate) enum Ids {
 pub(crate) enum Beside {
     /// A ledger over SQLite as a team writes it: a transaction per event, and per 1,000 events.
     Baseline,
+}
+
+/// What the app does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Habit {
+    /// Users earn and withdraw.
+    Plain,
+    /// Besides, earnings have daily caps and cool off, events are taken back, and users send each
+    /// other money; eight days pass.
+    Full,
+}
+
+/// How the books are closed before they are opened again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reopen {
+    /// As they should be.
+    Close,
+    /// By kill -9 of the process that fills them.
+    Kill,
 }
 
 /// How events are sent.
@@ -80,6 +102,15 @@ pub(crate) struct LedgerOptions {
     /// The share of entries that set money aside for a payout.
     #[arg(long, value_name = "PERCENT", default_value = "5", value_parser = share)]
     pub(crate) withdrawals: Share,
+    /// What the app does.
+    #[arg(long, value_enum, default_value_t = Habit::Plain)]
+    pub(crate) mix: Habit,
+    /// With `--mix full`, the share of events that take an earlier one back.
+    #[arg(long, value_name = "PERCENT", default_value = "2", value_parser = share)]
+    pub(crate) claw_backs: Share,
+    /// With `--mix full`, the share of events that move money from one user to another.
+    #[arg(long, value_name = "PERCENT", default_value = "4", value_parser = share)]
+    pub(crate) transfers: Share,
     /// So many batches are under way at a time.
     #[arg(long, value_name = "N", default_value_t = 2)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
@@ -94,9 +125,18 @@ pub(crate) struct LedgerOptions {
     /// Keep the books in this directory, which must be new or empty.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Afterwards close the books, open them again, and say how long that took.
-    #[arg(long)]
-    pub(crate) reopen: bool,
+    /// Afterwards close the books, open them again, and say how long that took; or have them filled
+    /// by a process that is killed with kill -9 in the middle, several times, and prove each time
+    /// that nothing that was answered is missing.
+    #[arg(long, value_enum, value_name = "HOW", default_missing_value = "close", num_args = 0..=1)]
+    pub(crate) reopen: Option<Reopen>,
+    /// With `--reopen kill`, so many times.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) kills: u32,
+    /// How many calls are in the books already; for the process that is killed.
+    #[arg(long, hide = true)]
+    pub(crate) resume_at: Option<u64>,
     /// Afterwards read so many statements of 20 lines and so many balances.
     #[arg(long, value_name = "N", default_missing_value = "1000", num_args = 0..=1)]
     pub(crate) read: Option<u32>,
@@ -106,11 +146,18 @@ pub(crate) struct LedgerOptions {
     /// Measure this in the same run, too.
     #[arg(long, value_enum)]
     pub(crate) beside: Option<Beside>,
+    /// Measure ledgers by hand over this PostgreSQL database in the same run, too; it is left as it
+    /// was.
+    #[arg(long, value_name = "URL")]
+    pub(crate) beside_postgres: Option<StoreUrl>,
+    /// Run the benchmark of this TigerBeetle program in the same run, too.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) beside_tigerbeetle: Option<PathBuf>,
     /// Leave the audit out; the counts and balances are compared all the same.
     #[arg(long)]
     pub(crate) no_audit: bool,
     /// Measure the bench itself: a store that answers at once and keeps nothing.
-    #[arg(long, conflicts_with_all = ["reopen", "read", "beside", "dir"])]
+    #[arg(long, conflicts_with_all = ["reopen", "read", "beside", "beside_postgres", "dir"])]
     pub(crate) harness: bool,
 }
 
@@ -158,8 +205,8 @@ pub(crate) struct IngestOptions {
 }
 
 const LEDGER_HELP: &str = "Every figure is of the timed part alone: users register before it and \
-     events are made up before it. An outcome counts when the store says that it is durable. \
-     Exit code 3 says that something was lost or booked wrongly.";
+     events are made up before it. An outcome counts when the store says that it is durable. With `--store` \
+     the books are in that database, which must be empty. Exit code 3 says that something was lost or booked wrongly.";
 
 const INGEST_HELP: &str = "The server is a process of its own with its own data directory and \
      ordinary settings; the client is this process. A result counts when the server has sent it, \
@@ -167,9 +214,49 @@ const INGEST_HELP: &str = "The server is a process of its own with its own data 
      must be empty. Exit code 3 says that something was lost or booked \
      wrongly.";
 
+/// What a value is called on the command line.
+fn named<T: ValueEnum>(value: &T) -> String {
+    let name = value.to_possible_value();
+    name.map(|name| name.get_name().to_owned())
+        .unwrap_or_default()
+}
+
 /// A share in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Share(pub(crate) u32);
+
+impl LedgerOptions {
+    /// What another process must be told in order to make the same load.
+    pub(crate) fn repeated(&self) -> Vec<String> {
+        let mut arguments = vec![
+            format!("--entries={}", self.entries),
+            format!("--batch={}", self.batch),
+            format!("--spread={}", named(&self.spread)),
+            format!("--ids={}", named(&self.ids)),
+            format!("--duplicates={}", self.duplicates.percent()),
+            format!("--withdrawals={}", self.withdrawals.percent()),
+            format!("--mix={}", named(&self.mix)),
+            format!("--claw-backs={}", self.claw_backs.percent()),
+            format!("--transfers={}", self.transfers.percent()),
+            format!("--in-flight={}", self.in_flight),
+            format!("--slice={}", self.slice),
+            format!("--seed={}", self.seed),
+        ];
+        arguments.extend(self.users.map(|users| format!("--users={users}")));
+        arguments
+    }
+
+    /// How many events do something else than earn.
+    pub(crate) fn habits(&self) -> Habits {
+        match self.mix {
+            Habit::Plain => Habits::PLAIN,
+            Habit::Full => Habits {
+                claw_backs: self.claw_backs,
+                transfers: self.transfers,
+            },
+        }
+    }
+}
 
 impl Share {
     /// All of it.

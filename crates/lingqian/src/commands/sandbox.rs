@@ -36,6 +36,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
     }
     let settings = Settings {
         listen: options.listen,
+        tls: options.listen_tls,
         data: dir.to_owned(),
         merchants: options.merchants,
         ..Settings::default()
@@ -43,8 +44,10 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
     let sandbox = Running::start(settings).await?;
     announce_sandbox(dir, &sandbox.url())?;
     let mchids = sandbox.mchids();
+    let over_tls = sandbox.tls().map(|(url, _)| url);
     let value = json!({
         "url": sandbox.url(),
+        "tls_url": over_tls,
         "mchid": sandbox.credentials().mchid,
         "mchids": mchids,
     });
@@ -55,7 +58,11 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
              /_sandbox/robot says so",
             sandbox.url(),
             mchids.join(", ")
-        )
+        )?;
+        match &over_tls {
+            Some(url) => writeln!(out, "with TLS and client certificates at {url}"),
+            None => Ok(()),
+        }
     })?;
     crate::commands::serve::until_told().await;
     sandbox.stop().await;

@@ -8,6 +8,7 @@ use std::fmt;
 
 use anyhow::Context as _;
 use lingqian_core::id::{AppId, MchId};
+use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
 use crate::config::{Config, Merchant};
@@ -83,6 +84,10 @@ pub(crate) struct MerchantEntry {
     pub(crate) public_key: Option<Source>,
     /// WeChat's certificates; those that are not here are fetched.
     pub(crate) certificates: Option<Vec<Source>>,
+    /// The rail of its new payouts, or a list that goes on with earlier ones.
+    pub(crate) rail: Option<RailList>,
+    /// The key of the old API, where one of its rails needs it.
+    pub(crate) v2_key: Option<Source>,
     /// The scene that its transfers name.
     pub(crate) scene: Option<String>,
     /// The scenes that WeChat granted it; left out: the one above.
@@ -134,6 +139,8 @@ impl MerchantEntry {
             public_key_id: None,
             public_key: None,
             certificates: None,
+            rail: None,
+            v2_key: None,
             scene: None,
             scenes: None,
             scene_report: None,
@@ -155,6 +162,7 @@ impl MerchantEntry {
     pub(crate) fn texts(&self, common: &Merchant) -> Merchant {
         let common = common.clone();
         Merchant {
+            rail: self.rail.clone().unwrap_or(common.rail),
             scene: self.scene.clone().unwrap_or(common.scene),
             scene_report: self.scene_report.clone().unwrap_or(common.scene_report),
             remark: self.remark.clone().unwrap_or(common.remark),
@@ -195,6 +203,7 @@ impl MerchantEntry {
         for (setting, source) in [
             ("apiv3_key", self.apiv3_key.as_ref()),
             ("public_key", self.public_key.as_ref()),
+            ("v2_key", self.v2_key.as_ref()),
         ] {
             anyhow::ensure!(
                 !matches!(source, Some(Source::Token(_))),
@@ -350,7 +359,7 @@ mod tests {
     /// What is wrong with a configuration of two merchants and this besides.
     fn wrong(more: &str) -> String {
         let text = format!("{TWO}{more}");
-        let config: Config = match toml::from_str(&text) {
+        let config = match Config::parse(&text) {
             Ok(config) => config,
             Err(error) => return error.to_string(),
         };

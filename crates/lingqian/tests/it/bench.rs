@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::process::{independent_audit, json, run};
+use crate::server::Server;
 
 fn number(report: &Value, section: &str, name: &str) -> f64 {
     let value = &report[section][name];
@@ -105,6 +106,106 @@ fn the_harness_itself_is_measured_without_books() {
     is_good(&report, "check");
     assert_eq!(number(&report, "book", "withdrawals_held"), 0.0);
     assert!(number(&report, "book", "entries_per_second") > 0.0);
+}
+
+/// The options of a small bench of the full mix.
+const FULL: [&str; 9] = [
+    "bench",
+    "ledger",
+    "--mix=full",
+    "--entries=4000",
+    "--users=200",
+    "--batch=200",
+    "--slice=1000",
+    "--in-flight=3",
+    "--duplicates=3",
+];
+
+#[test]
+fn the_full_mix_has_something_of_everything_and_every_answer_is_right() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let report = json(dir.path(), &[&FULL[..], &["--reopen"]].concat());
+    is_good(&report, "verdict");
+    assert_eq!(report["check"]["audit"], "all invariants hold");
+    for name in [
+        "events_taken_back",
+        "events_paying_a_debt",
+        "transfers_between_users",
+        "events_that_cool_off",
+    ] {
+        assert!(number(&report, "mix", name) > 0.0, "{name}: {report:#}");
+    }
+    assert!(number(&report, "book", "withdrawals_refused") > 0.0);
+    assert!(number(&report, "reopen", "open_ms") > 0.0);
+}
+
+/// Expects that a process was killed twice and another one came to the end.
+fn killed(report: &Value) {
+    is_good(report, "verdict");
+    assert_eq!(report["killed"]["times"], 2, "{report:#}");
+    let looks = report["killed"]["looks"].as_array().expect("rows");
+    let calls = |row: &Value, name: &str| row[name].as_u64().expect("a number");
+    for row in looks {
+        assert!(calls(row, "calls_there") >= calls(row, "calls_answered"));
+    }
+    let entries: Vec<u64> = looks.iter().map(|row| calls(row, "entries")).collect();
+    assert!(entries.is_sorted() && entries.len() == 3, "{entries:?}");
+    assert!(
+        entries[0] < entries[2] && entries[2] >= 4_000,
+        "{entries:?}"
+    );
+}
+
+#[test]
+fn books_whose_process_is_killed_in_the_middle_have_all_that_was_answered() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let kill = ["--reopen=kill", "--kills=2"];
+    killed(&json(dir.path(), &[&FULL[..], &kill].concat()));
+}
+
+#[test]
+fn books_in_postgresql_are_measured_killed_and_compared_alike() {
+    let (server, peers) = (Server::start(), Server::start());
+    let dir = tempfile::tempdir().expect("a directory");
+    let url = server.url();
+    let kill = ["--reopen=kill", "--kills=2", "--store", &url];
+    killed(&json(dir.path(), &[&FULL[..], &kill].concat()));
+    let used = run(dir.path(), &[&FULL[..], &["--store", &url]].concat());
+    let said = String::from_utf8_lossy(&used.stderr);
+    assert!(
+        !used.status.success() && said.contains("needs empty ones"),
+        "{said}"
+    );
+
+    let (books, url) = (Server::start(), peers.url());
+    let report = json(
+        dir.path(),
+        &[
+            "bench",
+            "ledger",
+            "--entries=300",
+            "--users=50",
+            "--batch=100",
+            "--store",
+            &books.url(),
+            "--beside-postgres",
+            &url,
+        ],
+    );
+    is_good(&report, "verdict");
+    assert!(number(&report, "book", "server_processor_us_per_entry") > 0.0);
+    let ledgers = report["postgresql_by_hand"]["ledgers"].as_array();
+    let ledgers = ledgers.expect("rows");
+    // A server of the tests does not sync, and that is said.
+    let durable = report["postgresql_by_hand"]["durable"].as_str();
+    assert!(
+        durable.is_some_and(|words| words.starts_with("NO:")),
+        "{report:#}"
+    );
+    assert_eq!(ledgers.len(), 5, "{report:#}");
+    for ledger in ledgers {
+        assert_eq!(ledger["entries"], ledgers[0]["entries"], "{report:#}");
+    }
 }
 
 fn ingest(dir: &Path, arguments: &[&str]) -> Value {

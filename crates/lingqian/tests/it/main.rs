@@ -16,3 +16,4 @@ mod shared;
 mod stories;
 mod system;
 mod tokens;
+mod webhooks;

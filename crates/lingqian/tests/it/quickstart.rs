@@ -41,6 +41,28 @@ fn check(report: &Value) {
     );
 }
 
+/// The same path over each of the other rails: paid once, and every line of the bill explained.
+#[test]
+fn money_goes_over_every_rail_to_a_reconciled_bill() {
+    for rail in [
+        "\"enterprise\"",
+        "[\"batch\", \"transfer\"]",
+        "\"authorized\"",
+        "\"red_packet\"",
+    ] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let data = dir.path().join("data");
+        std::fs::create_dir(&data).expect("made");
+        let config = format!("[merchant]\nrail = {rail}\n");
+        std::fs::write(data.join("lingqian.toml"), config).expect("written");
+        let made = ["--users", "30", "--events-count", "3000", "--seed", "5"];
+        let report = quickstart(&data, &made);
+        check(&report);
+        let paid = report["paid_fen"].as_i64();
+        assert!(paid.is_some_and(|fen| fen > 1_000), "{rail}: {report:#}");
+    }
+}
+
 #[test]
 fn money_goes_from_events_to_wallets_to_a_reconciled_bill_and_again_the_next_day() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -3,10 +3,12 @@
 mod given;
 mod guards;
 mod lost;
+mod recorded;
 mod room;
 mod schema;
 mod shared;
 mod tls;
+mod withdrawals;
 mod world;
 
 use lingqian_io::conformance;

@@ -1,8 +1,10 @@
 //! The schema, with old and new programs beside each other.
 
+use lingqian_core::Keys;
 use lingqian_io::{Browse as _, Fault, Store as _};
 use lingqian_postgres::PostgresStore;
 
+use crate::given::letter;
 use crate::world::{connect, database, lived};
 
 async fn refusal(url: &str) -> Fault {
@@ -54,10 +56,15 @@ async fn a_newer_schema_is_worked_with_if_it_allows_and_refused_in_words_if_not(
     let refused = refusal(&url).await;
     let words = "use a newer program";
     assert!(
-        matches!(&refused, Fault::Broken(said) if said.contains(words)),
+        matches!(&refused, Fault::Newer(said) if said.contains(words)),
         "{refused:?}"
     );
-    // Whoever runs already is stopped at the next connection.
+    assert_eq!(refused.code(), "schema_too_new");
+    // Whoever runs already is stopped at the next commit, though its connections are good,
+    let basis = store.prefetch(Keys::default()).await.expect("facts").basis;
+    let stopped = store.commit(basis, letter("late")).await;
+    assert!(matches!(&stopped, Err(Fault::Newer(_))), "{stopped:?}");
+    // and at the next connection.
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = \
                current_database() AND pid <> pg_backend_pid()";
     books.execute(end, &[]).await.expect("connections end");
@@ -68,7 +75,7 @@ async fn a_newer_schema_is_worked_with_if_it_allows_and_refused_in_words_if_not(
         }
     };
     assert!(
-        matches!(&stopped, Err(Fault::Broken(said)) if said.contains(words)),
+        matches!(&stopped, Err(Fault::Newer(said)) if said.contains(words)),
         "{stopped:?}"
     );
 }

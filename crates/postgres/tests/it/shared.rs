@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use lingqian_core::command::Command;
 use lingqian_core::earning::Credited;
 use lingqian_core::id::UserNo;
 use lingqian_core::money::Micros;
+use lingqian_core::risk::Policy;
 use lingqian_core::user::User;
-use lingqian_core::{Changes, EventBatch, EventView, Keys};
+use lingqian_core::{Changes, EventBatch, EventView, Keys, Moment, execute};
 use lingqian_io::store::{Committed, earn_by_commands};
-use lingqian_io::{Browse as _, Fault, Store as _};
+use lingqian_io::{Browse as _, Fault, Outbox as _, Store as _};
+use lingqian_postgres::PostgresStore;
 
 use crate::given::{NOON, batch, commit, kind, letter, pair, user};
 use crate::world::connect;
@@ -404,4 +407,80 @@ async fn who_copies_and_who_writes_keep_each_other_out() {
         waited += 1;
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+fn frozen(no: i64, frozen: bool) -> Command {
+    Command::SetFrozen {
+        user: user(no).id,
+        frozen,
+        act: None,
+    }
+}
+
+/// Freezes and frees a user many times, by the rules, against whoever else commits.
+async fn freeze_and_free(store: PostgresStore, no: i64, times: u32) {
+    let policy = Policy::default();
+    let moment = Moment {
+        now: NOON,
+        policy: &policy,
+    };
+    for time in 0..times {
+        let command = frozen(no, time % 2 == 0);
+        loop {
+            let facts = store.prefetch(Keys::of([&command].into_iter(), NOON)).await;
+            let facts = facts.expect("facts");
+            let (changes, _) = execute(&moment, &command, &facts).expect("it is allowed");
+            if store.commit(facts.basis, changes).await.expect("a commit") == Committed::Done {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_saw_a_notice_never_finds_a_new_one_before_it() {
+    const TIMES: u32 = 25;
+    let (ours, theirs, _) = pair(4).await;
+    let writers = [(1, &ours), (2, &theirs), (3, &ours), (4, &theirs)];
+    let writers: Vec<_> = writers
+        .into_iter()
+        .map(|(no, store)| tokio::spawn(freeze_and_free(store.clone(), no, TIMES)))
+        .collect();
+    // What follows the last number that was seen is all that a reader ever asks for.
+    let (mut seen, mut told) = (0, Vec::new());
+    loop {
+        let over = writers.iter().all(tokio::task::JoinHandle::is_finished);
+        for next in theirs.notices(seen, 3).await.expect("notices") {
+            assert_eq!(next.number, seen + 1, "no gap, at any moment");
+            seen = next.number;
+            told.push(next.notice);
+        }
+        if over && theirs.newest_notice().await == Ok(seen) {
+            break;
+        }
+    }
+    for writer in writers {
+        writer.await.expect("it worked");
+    }
+    for no in 1..=4 {
+        let own = told
+            .iter()
+            .filter(|notice| notice.user == Some(user(no).id));
+        let events: Vec<&str> = own.map(|notice| notice.event.name()).collect();
+        let expected = (0..TIMES).map(|time| ["user.frozen", "user.unfrozen"][time as usize % 2]);
+        assert_eq!(
+            events,
+            expected.collect::<Vec<&str>>(),
+            "each change once, in its order"
+        );
+    }
+    assert_eq!(
+        told,
+        ours.notices(0, 999)
+            .await
+            .expect("notices")
+            .into_iter()
+            .map(|told| told.notice)
+            .collect::<Vec<_>>()
+    );
 }

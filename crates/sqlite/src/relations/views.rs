@@ -9,7 +9,7 @@ pub(crate) struct View {
 }
 
 /// Columns that nobody may read: who somebody is at WeChat, what is sealed, what proves a right.
-pub(crate) const SECRETS: [(&str, &str); 12] = [
+pub(crate) const SECRETS: [(&str, &str); 13] = [
     ("api_keys", "digest"),
     ("users", "name"),
     ("links", "openid"),
@@ -22,6 +22,7 @@ pub(crate) const SECRETS: [(&str, &str); 12] = [
     ("payout_history", "body"),
     ("idempotency", "digest"),
     ("ledger", "key"),
+    ("endpoint_secrets", "sealed"),
 ];
 
 /// A moment of a column of milliseconds as ISO 8601.
@@ -55,7 +56,7 @@ const fn view(name: &'static str, words: &'static str, select: &'static str) -> 
 }
 
 /// Everything that has columns of its own to show, in the order of the help.
-pub(crate) const VIEWS: [View; 18] = [
+pub(crate) const VIEWS: [View; 21] = [
     View {
         name: "entries",
         words: "every movement of money; `user_id = '...'` asks for all of a user's, newest first",
@@ -242,10 +243,45 @@ pub(crate) const VIEWS: [View; 18] = [
             " FROM main.api_keys"
         ),
     ),
+    view(
+        "notices",
+        "what the outside was told, in its order",
+        concat!(
+            "SELECT number, ",
+            iso!("at", "at"),
+            ", event, subject, user_id, version, data FROM main.notices"
+        ),
+    ),
+    view(
+        "endpoints",
+        "who is told of it",
+        concat!(
+            "SELECT endpoint, url, events, note, ",
+            iso!("created_at", "created_at"),
+            ", ",
+            iso!("off_since", "off_since"),
+            ", off_why, deleted, planned_to, failures, ",
+            iso!("delivered_at", "delivered_at"),
+            ", ",
+            iso!("failed_at", "failed_at"),
+            ", failed_with FROM main.endpoints"
+        ),
+    ),
+    view(
+        "deliveries",
+        "what was told and not taken yet",
+        concat!(
+            "SELECT endpoint, number, lane, ",
+            iso!("due_at", "due_at"),
+            ", tries, ",
+            iso!("first_at", "first_at"),
+            ", code FROM main.deliveries"
+        ),
+    ),
 ];
 
 /// The tables as they are stored, of which the help says where they are told.
-pub(crate) const TABLES: [(&str, &str); 15] = [
+pub(crate) const TABLES: [(&str, &str); 16] = [
     ("kinds", "kinds of earnings with prices and limits"),
     ("merchants", "the merchants that pay"),
     ("bare_references", "references that no hold bears"),
@@ -275,5 +311,9 @@ pub(crate) const TABLES: [(&str, &str); 15] = [
     ("account_chunks", "users' accounts as they are stored"),
     ("id_runs", "runs of fingerprints of events"),
     ("id_buckets", "their buckets"),
+    (
+        "endpoint_secrets",
+        "how messages to each are signed; the keys are hidden",
+    ),
     ("migrations", "which schema the file has"),
 ];

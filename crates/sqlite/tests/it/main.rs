@@ -122,7 +122,7 @@ async fn a_newer_schema_and_a_file_that_is_none_are_refused_in_words() {
         .pragma_update(None, "user_version", 99)
         .expect("writes");
     let refused = SqliteStore::open(&path).map(drop).expect_err("newer");
-    assert!(matches!(&refused, Fault::Broken(words) if words.contains("use a newer program")));
+    assert!(matches!(&refused, Fault::Newer(words) if words.contains("use a newer program")));
     let other = dir.path().join("other.db");
     std::fs::write(&other, "this is no database, it only looks like a file\n").expect("writes");
     assert!(matches!(SqliteStore::open(&other), Err(Fault::Broken(_))));

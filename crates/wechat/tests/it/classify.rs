@@ -2,6 +2,7 @@
 
 use lingqian_core::transfer::{Cure, Finding};
 use lingqian_wechat::classify::{ErrorAnswer, query_error, refusal, state};
+use lingqian_wechat::tables::TRANSFER;
 
 const EXISTS: &str = "单号已存在但信息不一致，请查单后比较确认";
 const LIMITS: &str = "超过单笔转账上下限，核实产品设置是否准确";
@@ -19,7 +20,7 @@ fn answer<'a>(status: u16, code: &'a str, message: &'a str, signed: bool) -> Err
 }
 
 fn cure(status: u16, code: &str, message: &str, signed: bool) -> Option<Cure> {
-    match refusal(&answer(status, code, message, signed)) {
+    match refusal(TRANSFER, &answer(status, code, message, signed)) {
         Finding::Refused { cure, .. } => Some(cure),
         Finding::Unknown { .. } => None,
         other => panic!("{status} {code}: {other:?}"),

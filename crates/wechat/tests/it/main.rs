@@ -1,10 +1,18 @@
-//! The client against a WeChat of the tests' own: what is certain is listed, all else unknown.
+//! The client against a WeChat of the tests' own and against the sandbox: what is certain is
+//! listed, all else unknown.
 
+mod authorized;
+mod batch;
 mod bill;
 mod calls;
 mod certificates;
 mod classify;
+mod documents;
+mod enterprise;
 mod merchants;
 mod notify;
 mod oauth;
+mod packets;
+mod real;
 mod world;
+mod xml;

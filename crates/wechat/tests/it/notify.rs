@@ -164,7 +164,7 @@ async fn what_is_about_something_else_is_told_apart() {
     let key = Key::new();
     let mut foreign = paid();
     foreign["out_bill_no"] = json!("PAY20260302000001");
-    for (event, resource) in [("MCHTRANSFER.BATCH.FINISHED", paid()), (FINISHED, foreign)] {
+    for (event, resource) in [("SECURITY_ECHO.SUCCESS", paid()), (FINISHED, foreign)] {
         let body = envelope(event, &sealed(APIV3_KEY, &resource));
         let opened = open(&key, key.proof(SERIAL, NOW, &body), body)
             .await

@@ -1,6 +1,7 @@
 //! Keeps so many batches under way and writes down what came of them and how long it took.
 
 use std::collections::VecDeque;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -17,6 +18,7 @@ use lingqian_io::{Clock as _, Dice as _, Store};
 use tokio::task::JoinHandle;
 
 use crate::bench::figures::Latencies;
+use crate::bench::ledger::model::Fate;
 use crate::bench::ledger::plan::{Batch, Tally, Wish};
 use crate::bench::load::user_id;
 use crate::bench::machine::{Meter, Reading};
@@ -24,6 +26,10 @@ use crate::world::{RealClock, RealDice};
 
 /// So often others may commit between a prefetch and its commit before that is given up.
 const CONFLICTS_MAX: u64 = 10_000;
+
+/// The first day of a run in which days pass, at noon in Beijing: 2026-01-02.
+const FIRST_NOON: Timestamp = Timestamp(1_767_326_400_000);
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// What was done up to a moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +47,8 @@ pub(crate) struct Driver<S> {
     /// After how many entries a mark is set.
     stride: u64,
     open: VecDeque<JoinHandle<anyhow::Result<Done>>>,
+    /// Who is told the number of each batch that was answered.
+    pub(crate) teller: Option<fn(u64)>,
     /// The clock of the timed part.
     pub(crate) meter: Meter,
     /// What was answered.
@@ -55,6 +63,7 @@ pub(crate) struct Driver<S> {
 
 /// What came of one batch.
 struct Done {
+    number: u64,
     tally: Tally,
     earned: Duration,
     withdrew: Option<Duration>,
@@ -62,13 +71,14 @@ struct Done {
 
 impl<S: Store + Clone> Driver<S> {
     /// A driver that sets about ten marks over so many entries.
-    pub(crate) fn new(store: S, in_flight: u32, entries: u64) -> Driver<S> {
+    pub(crate) fn new(store: S, (in_flight, entries): (u32, u64), meter: Meter) -> Driver<S> {
         Driver {
             store,
+            teller: None,
+            meter,
             in_flight: in_flight as usize,
             stride: (entries / 10).max(1),
             open: VecDeque::new(),
-            meter: Meter::default(),
             tally: Tally::default(),
             earned: Latencies::default(),
             withdrew: Latencies::default(),
@@ -86,8 +96,16 @@ impl<S: Store + Clone> Driver<S> {
             if self.open.len() >= self.in_flight {
                 self.take_oldest().await?;
             }
-            self.open
-                .push_back(tokio::spawn(decide(self.store.clone(), batch)));
+            // Whoever is asked first is asked for the first time before the next: a store takes
+            // calls in the order in which they are made.
+            let mut deciding = Box::pin(decide(self.store.clone(), batch));
+            let at_once = futures_util::poll!(&mut deciding);
+            self.open.push_back(tokio::spawn(async move {
+                match at_once {
+                    Poll::Ready(done) => done,
+                    Poll::Pending => deciding.await,
+                }
+            }));
         }
         while !self.open.is_empty() {
             self.take_oldest().await?;
@@ -101,6 +119,9 @@ impl<S: Store + Clone> Driver<S> {
             return Ok(());
         };
         let done = oldest.await.context("a batch panicked")??;
+        if let Some(tell) = self.teller {
+            tell(done.number);
+        }
         self.tally.add(&done.tally);
         self.earned.add(done.earned);
         if let Some(took) = done.withdrew {
@@ -118,34 +139,60 @@ impl<S: Store + Clone> Driver<S> {
     }
 }
 
-/// One batch: its events, and beside them withdrawals of what earlier ones brought.
+/// One batch: withdrawals of what earlier ones brought, and its events, in this order.
 async fn decide<S: Store>(store: S, batch: Batch) -> anyhow::Result<Done> {
     let Batch {
         number,
+        day,
         events,
+        fates,
         wishes,
     } = batch;
-    let now = RealClock::default().business();
+    let now = if fates.is_empty() {
+        RealClock::default().business()
+    } else {
+        FIRST_NOON.after_ms(i64::from(day) * DAY_MS)
+    };
     let requests = withdrawals(now, number, &wishes);
     let began = Instant::now();
-    let earn = async {
-        let answers = store.earn(now, events).await;
-        answers.map(|answers| (answers, began.elapsed()))
-    };
     let set_aside = async {
         let withdrawn = withdraw(&store, now, requests).await;
         withdrawn.map(|withdrawn| (withdrawn, began.elapsed()))
     };
-    let (earned, withdrawn) = tokio::join!(earn, set_aside);
+    let earn = async {
+        let answers = store.earn(now, events).await;
+        answers.map(|answers| (answers, began.elapsed()))
+    };
+    let (withdrawn, earned) = futures_util::future::join(set_aside, earn).await;
     let (answers, earned) = earned?;
     let (withdrawn, took) = withdrawn?;
-    let mut tally = count(&answers);
-    (tally.withdrawn, tally.fen) = (withdrawn.accepted, withdrawn.fen);
+    let counted = count(&answers);
     Ok(Done {
-        tally,
+        number,
+        tally: Tally {
+            withdrawn: withdrawn.accepted,
+            not_withdrawn: withdrawn.refused,
+            fen: withdrawn.fen,
+            otherwise: differing(&answers, &fates),
+            ..counted
+        },
         earned,
         withdrew: (!wishes.is_empty()).then_some(took),
     })
+}
+
+/// How many answers are not what was expected in their place, where something was.
+fn differing(answers: &[EventAnswer], fates: &[Fate]) -> u64 {
+    if fates.is_empty() {
+        return 0;
+    }
+    let same = |(answer, fate): &(&EventAnswer, &Fate)| match answer {
+        Ok(Credited::Now(amount)) => **fate == Fate::Now(*amount),
+        Ok(Credited::Before) => **fate == Fate::Before,
+        Err(rejection) => **fate == Fate::Refused(rejection.code()),
+    };
+    let alike = answers.iter().zip(fates).filter(same).count();
+    answers.len().max(fates.len()).abs_diff(alike) as u64
 }
 
 fn count(answers: &[EventAnswer]) -> Tally {
@@ -183,6 +230,7 @@ fn withdrawals(now: Timestamp, batch: u64, wishes: &[Wish]) -> Vec<Withdrawal> {
 #[derive(Debug, Default)]
 struct Withdrawn {
     accepted: u64,
+    refused: u64,
     fen: i128,
 }
 
@@ -200,6 +248,8 @@ async fn withdraw<S: Store>(
         if let Ok(Outcome::Withdrawn { amount, .. }) = answer {
             withdrawn.accepted += 1;
             withdrawn.fen += i128::from(amount.0);
+        } else {
+            withdrawn.refused += 1;
         }
     }
     Ok(withdrawn)

@@ -4,11 +4,15 @@
 mod baseline;
 pub(crate) mod check;
 mod drive;
+mod killed;
+mod model;
 mod nothing;
 pub(crate) mod open;
+mod peers;
 mod plan;
 mod read;
 mod report;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -16,8 +20,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use lingqian_io::store::{Browse as _, Store};
-use lingqian_sqlite::SqliteStore;
 
 use crate::NEEDS_A_PERSON;
 use crate::bench::Place;
@@ -26,12 +30,14 @@ use crate::bench::ledger::drive::Driver;
 use crate::bench::ledger::nothing::Nothing;
 use crate::bench::ledger::plan::Plan;
 use crate::bench::ledger::report::{Paused, growth};
+use crate::bench::ledger::target::Target;
 use crate::bench::load::Load;
-use crate::bench::machine::{bytes_in, own_time, resident, sync_probe, thread_time};
-use crate::bench::options::{Beside, LedgerOptions, Share};
+use crate::bench::machine::{Meter, own_time, resident, sync_probe, thread_time};
+use crate::bench::options::{Beside, Habit, LedgerOptions, Reopen, Share};
 use crate::bench::sheet::Sheet;
 use crate::output::show;
 use crate::progress::Stage;
+use crate::store::{AnyStore, StoreUrl};
 
 /// Users where nobody says how many.
 const USERS: u64 = 1_000_000;
@@ -40,18 +46,27 @@ const USERS: u64 = 1_000_000;
 ///
 /// # Errors
 /// When the directory cannot be used or the store fails.
-pub(super) async fn run(options: &LedgerOptions, json: bool) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    options: &LedgerOptions,
+    store: Option<&StoreUrl>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let mut sheet = Sheet::default();
     let users = match options.users {
         Some(users) => users,
         None => u32::try_from(options.entries.min(USERS))?,
     };
-    let load = Load::new(options.seed, users, options.spread, options.ids);
+    let load = Load::new(options.seed, users, options.spread, options.ids).with(options.habits());
+    if let Some(calls) = options.resume_at {
+        return killed::fill(options, (&load, store), calls).await;
+    }
     report::describe(&mut sheet, options, users);
-    let verdict = if options.harness {
+    let verdict = if options.reopen == Some(Reopen::Kill) {
+        killed::books(&mut sheet, options, (&load, store)).await?
+    } else if options.harness {
         harness(&mut sheet, options, &load).await?
     } else {
-        books(&mut sheet, options, &load).await?
+        books(&mut sheet, options, (&load, store)).await?
     };
     show(json, &sheet, |out| sheet.tell(out))?;
     Ok(if verdict.is_good() {
@@ -69,10 +84,11 @@ async fn harness(
 ) -> anyhow::Result<Verdict> {
     let options = LedgerOptions {
         withdrawals: Share(0),
+        mix: Habit::Plain,
         ..options.clone()
     };
     let mut plan = Plan::new(load, &options);
-    let driver = drive(sheet, Nothing, &options, &mut plan).await?;
+    let driver = drive(sheet, (Nothing, None), &options, &mut plan).await?;
     let mut verdict = Verdict::default();
     let (answered, sent) = (driver.tally.events(), plan.expected().events());
     verdict.equal("answers", &answered, &sent);
@@ -84,52 +100,79 @@ async fn harness(
 }
 
 /// Everything over real books.
-async fn books(sheet: &mut Sheet, options: &LedgerOptions, load: &Load) -> anyhow::Result<Verdict> {
+async fn books(
+    sheet: &mut Sheet,
+    options: &LedgerOptions,
+    (load, store): (&Load, Option<&StoreUrl>),
+) -> anyhow::Result<Verdict> {
     let place = Place::make(options.dir.as_deref(), "ledger")?;
-    let database = place.path.join("lingqian.db");
+    let target = Target::new(&place.path, store).await?;
     probe(sheet, options, &place.path, "sync_probe_before")?;
-    let store = SqliteStore::open(&database)?;
-    register(sheet, &store, load.users()).await?;
+    let store = target.open_empty().await?;
+    register(sheet, &store, (load.users(), options.mix)).await?;
     let mut plan = Plan::new(load, options);
-    let driver = drive(sheet, store.clone(), options, &mut plan).await?;
+    let driver = drive(sheet, (store.clone(), target.server), options, &mut plan).await?;
     let (answered, wall) = (driver.tally, driver.meter.read().wall);
     drop(driver);
     let expected = plan.expected();
     let mut verdict = Verdict::default();
+    if options.mix == Habit::Full {
+        report::happened(sheet, plan.happened());
+    }
     let summary = store.summary().await?;
-    check::sums(&mut verdict, &answered, &summary, &expected);
+    check::sums(&mut verdict, &answered, &summary, &plan);
     check::balances(&mut verdict, &store, plan.balances()).await?;
     sheet
         .section("check")
         .put("balances_compared", plan.balances().len());
-    check::audit(sheet, &mut verdict, (&store, options.no_audit), &expected).await?;
+    check::audit(sheet, &mut verdict, (&store, options.no_audit), &plan).await?;
     if let Some(count) = options.read {
         read::read(sheet, &store, load, (count, expected.credited)).await?;
     }
     drop(store);
-    open::closed(&place.path).await?;
-    open::settle(&database)?;
-    let bytes = bytes_in(&place.path) as f64;
-    let entries = expected.entries();
+    target.closed().await?;
+    let (bytes, entries) = (target.bytes().await? as f64, expected.entries());
     sheet
         .section("disk")
         .put("bytes_per_entry", bytes / entries.max(1) as f64);
-    if options.reopen {
-        reopen(sheet, &mut verdict, &database, &plan).await?;
+    if options.reopen == Some(Reopen::Close) {
+        reopen(sheet, &mut verdict, &target, &plan).await?;
     }
     probe(sheet, options, &place.path, "sync_probe_after")?;
-    if options.beside == Some(Beside::Baseline) {
-        baseline::beside(sheet, load, (options, &place.path), (entries, wall))?;
-    }
+    beside(sheet, (options, load), &place.path, (entries, wall)).await?;
     sheet.section("verdict");
     verdict.put(sheet);
     Ok(verdict)
 }
 
-async fn register(sheet: &mut Sheet, store: &SqliteStore, users: u32) -> anyhow::Result<()> {
+/// Whatever else is to be measured in the same run.
+async fn beside(
+    sheet: &mut Sheet,
+    (options, load): (&LedgerOptions, &Load),
+    dir: &Path,
+    ours: peers::Ours,
+) -> anyhow::Result<()> {
+    if options.beside == Some(Beside::Baseline) {
+        baseline::beside(sheet, load, (options, dir), ours)?;
+    }
+    if let Some(url) = &options.beside_postgres {
+        let url = url.shared().context("--beside-postgres")?;
+        peers::postgres(sheet, url, (options, load), ours).await?;
+    }
+    if let Some(program) = &options.beside_tigerbeetle {
+        peers::tigerbeetle(sheet, (program, dir), (options, load), ours)?;
+    }
+    Ok(())
+}
+
+async fn register(
+    sheet: &mut Sheet,
+    store: &AnyStore,
+    (users, mix): (u32, Habit),
+) -> anyhow::Result<()> {
     let process = std::process::id();
     let before = resident(process);
-    let rate = open::open_books(store, users).await?;
+    let rate = open::open_books(store, users, mix).await?;
     let grown = growth(before, resident(process), u64::from(users));
     sheet
         .section("register")
@@ -141,12 +184,13 @@ async fn register(sheet: &mut Sheet, store: &SqliteStore, users: u32) -> anyhow:
 /// Makes events up and has them decided, slice by slice; only the deciding is timed.
 async fn drive<S: Store + Clone>(
     sheet: &mut Sheet,
-    store: S,
+    (store, server): (S, Option<u32>),
     options: &LedgerOptions,
     plan: &mut Plan<'_>,
 ) -> anyhow::Result<Driver<S>> {
     let stage = Stage::begin("book", "entries", Some(options.entries));
-    let mut driver = Driver::new(store, options.in_flight, options.entries);
+    let size = (options.in_flight, options.entries);
+    let mut driver = Driver::new(store, size, Meter::along_family(server));
     let mut paused = Paused::default();
     let process = std::process::id();
     loop {
@@ -190,18 +234,16 @@ fn probe(
 async fn reopen(
     sheet: &mut Sheet,
     verdict: &mut Verdict,
-    database: &Path,
+    target: &Target,
     plan: &Plan<'_>,
 ) -> anyhow::Result<()> {
-    let began = Instant::now();
-    let store = SqliteStore::open(database)?;
+    let (store, began) = target.open().await?;
     let opened = began.elapsed();
-    let expected = plan.expected();
-    check::sums(verdict, &expected, &store.summary().await?, &expected);
+    check::sums(verdict, &plan.expected(), &store.summary().await?, plan);
     let summed = began.elapsed();
     check::balances(verdict, &store, plan.balances()).await?;
     drop(store);
-    open::closed(database).await?;
+    target.closed().await?;
     let ms = |took: Duration| took.as_secs_f64() * 1e3;
     sheet
         .section("reopen")

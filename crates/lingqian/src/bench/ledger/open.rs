@@ -11,7 +11,9 @@ use lingqian_core::transfer::Merchant;
 use lingqian_io::{Clock as _, Store};
 
 use crate::bench::ledger::drive::decide_all;
+use crate::bench::ledger::model;
 use crate::bench::load::user_id;
+use crate::bench::options::Habit;
 use crate::config::{self, Config};
 use crate::progress::{Rate, Stage};
 use crate::world::RealClock;
@@ -26,8 +28,13 @@ const CLOSE_MAX: Duration = Duration::from_secs(120);
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn open_books<S: Store>(store: &S, users: u32) -> anyhow::Result<Rate> {
-    let config = Config::default();
+pub(crate) async fn open_books<S: Store>(
+    store: &S,
+    users: u32,
+    mix: Habit,
+) -> anyhow::Result<Rate> {
+    let mut config = Config::default();
+    model::terms(mix, &mut config.kinds);
     let mut commands = vec![Command::DefineMerchant(merchant(config.merchant)?)];
     for defined in &config.kinds {
         commands.push(Command::DefineKind(defined.defined()?));

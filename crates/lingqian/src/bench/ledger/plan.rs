@@ -7,12 +7,19 @@ use fastrand::Rng;
 use lingqian_core::EventBatch;
 use lingqian_core::money::{Fen, Micros};
 
+use crate::bench::ledger::model::{Balance, Fate, Happened, Model};
 use crate::bench::load::Load;
 use crate::bench::mix::{Mix, Next};
-use crate::bench::options::{LedgerOptions, Share};
+use crate::bench::options::{Habit, LedgerOptions, Share};
 
 /// From this balance on a user may ask for money: the smallest payout of the ordinary policy.
 const RIPE: Micros = Micros(100_000);
+
+/// So many days pass in the full mix.
+const DAYS: u64 = 8;
+
+/// One wish of so many is for a fen more than there is, in the full mix.
+const GREEDY: u64 = 64;
 
 /// Some whole fen of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +35,12 @@ pub(crate) struct Wish {
 pub(crate) struct Batch {
     /// Its place, from zero.
     pub(crate) number: u64,
+    /// The day on which it is handed in, from zero.
+    pub(crate) day: u16,
     /// Earning events.
     pub(crate) events: EventBatch,
+    /// What must come of each, in the full mix.
+    pub(crate) fates: Vec<Fate>,
     /// Withdrawals of money that earlier batches brought; those were answered by then.
     pub(crate) wishes: Vec<Wish>,
 }
@@ -47,12 +58,16 @@ pub(crate) struct Tally {
     pub(crate) micros: i128,
     /// Withdrawals that were accepted.
     pub(crate) withdrawn: u64,
+    /// Withdrawals that were refused.
+    pub(crate) not_withdrawn: u64,
     /// What was set aside, in fen.
     pub(crate) fen: i128,
+    /// Events with another answer than the one that was expected in their place.
+    pub(crate) otherwise: u64,
 }
 
 impl Tally {
-    /// Entries that are in the books.
+    /// Earnings and holds that were booked.
     pub(crate) fn entries(&self) -> u64 {
         self.credited + self.withdrawn
     }
@@ -69,31 +84,9 @@ impl Tally {
         self.refused += more.refused;
         self.micros += more.micros;
         self.withdrawn += more.withdrawn;
+        self.not_withdrawn += more.not_withdrawn;
+        self.otherwise += more.otherwise;
         self.fen += more.fen;
-    }
-}
-
-/// What one user must have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Balance {
-    /// What can be withdrawn.
-    pub(crate) available: Micros,
-    /// What is set aside.
-    pub(crate) held: Micros,
-}
-
-impl Balance {
-    fn earn(&mut self, amount: Micros) {
-        self.available = self
-            .available
-            .plus(amount)
-            .expect("sums of a bench are small");
-    }
-
-    fn set_aside(&mut self, amount: Fen) {
-        let micros = amount.micros().expect("sums of a bench are small");
-        self.available = self.available.minus(micros).expect("it was there");
-        self.held = self.held.plus(micros).expect("sums of a bench are small");
     }
 }
 
@@ -102,8 +95,9 @@ pub(crate) struct Plan<'a> {
     load: &'a Load,
     mix: Mix,
     rng: Rng,
-    /// Entries that are still to come.
+    /// Entries that are still to come, and how many there will be.
     left: u64,
+    all: u64,
     batch: u64,
     made: u64,
     in_flight: u64,
@@ -113,8 +107,10 @@ pub(crate) struct Plan<'a> {
     /// Who may withdraw how much, and which batch made it so.
     ripe: VecDeque<(u64, Wish)>,
     waits: Vec<bool>,
+    wished: u64,
+    full: bool,
     expected: Tally,
-    balances: Vec<Balance>,
+    model: Model,
 }
 
 impl<'a> Plan<'a> {
@@ -126,6 +122,7 @@ impl<'a> Plan<'a> {
             mix: Mix::new(options.seed, 0, options.duplicates),
             rng: Rng::with_seed(options.seed),
             left: options.entries,
+            all: options.entries,
             batch: u64::from(options.batch),
             made: 0,
             in_flight: u64::from(options.in_flight),
@@ -133,8 +130,11 @@ impl<'a> Plan<'a> {
             due: 0,
             ripe: VecDeque::new(),
             waits: vec![false; users],
+            wished: 0,
+            full: options.mix == Habit::Full,
             expected: Tally::default(),
-            balances: vec![Balance::default(); users],
+            // Some are refused and counted among the new ones all the same.
+            model: Model::new(options.mix, users, options.entries * 2),
         }
     }
 
@@ -145,47 +145,79 @@ impl<'a> Plan<'a> {
 
     /// What every user must have by then.
     pub(crate) fn balances(&self) -> &[Balance] {
-        &self.balances
+        self.model.balances()
+    }
+
+    /// How often what happened.
+    pub(crate) fn happened(&self) -> &Happened {
+        &self.model.happened
     }
 
     /// The next batches with so many events together; none when the plan is fulfilled.
     pub(crate) fn slice(&mut self, events: u64) -> Vec<Batch> {
         let mut batches = Vec::new();
         let mut made = 0;
-        while made < events && self.left > 0 {
-            let batch = self.next_batch();
+        while made < events
+            && let Some(mut batch) = self.begin()
+        {
+            self.fill(&mut batch);
             made += batch.events.len() as u64;
             batches.push(batch);
         }
         batches
     }
 
-    fn next_batch(&mut self) -> Batch {
+    /// The next batch with its withdrawals, which take effect before its events; none when the
+    /// plan is fulfilled.
+    pub(crate) fn begin(&mut self) -> Option<Batch> {
+        if self.left == 0 {
+            return None;
+        }
+        // The days are of one length.
+        let day = (self.all - self.left) * DAYS / self.all;
         let mut batch = Batch {
             number: self.made,
+            day: u16::try_from(day).unwrap_or(0),
             events: EventBatch::with_capacity(usize::try_from(self.batch).unwrap_or(0)),
-            wishes: Vec::new(),
+            ..Batch::default()
         };
-        batch.wishes = self.wishes();
+        batch.wishes = self.wishes(batch.day);
+        Some(batch)
+    }
+
+    /// Its events.
+    pub(crate) fn fill(&mut self, batch: &mut Batch) {
         while (batch.events.len() as u64) < self.batch && self.left > 0 {
-            match self.mix.draw() {
-                Next::New(number) => {
-                    self.push(&mut batch.events, number, false);
-                    self.book(number);
-                    self.left -= 1;
-                }
+            let (number, stranger) = match self.mix.draw() {
+                Next::New(number) | Next::Again(number) if self.full => (number, false),
+                Next::New(number) => (number, false),
                 Next::Again(number) => {
                     self.push(&mut batch.events, number, false);
                     self.expected.duplicates += 1;
+                    continue;
                 }
-                Next::Refused(number) => {
-                    self.push(&mut batch.events, number, true);
-                    self.expected.refused += 1;
+                Next::Refused(number) => (number, true),
+            };
+            self.push(&mut batch.events, number, stranger);
+            let fate = if stranger {
+                self.model.stranger()
+            } else {
+                self.book(number, batch.day)
+            };
+            match fate {
+                Fate::Now(amount) => {
+                    self.expected.credited += 1;
+                    self.expected.micros += i128::from(amount.0);
+                    self.left -= 1;
                 }
+                Fate::Before => self.expected.duplicates += 1,
+                Fate::Refused(_) => self.expected.refused += 1,
+            }
+            if self.full {
+                batch.fates.push(fate);
             }
         }
         self.made += 1;
-        batch
     }
 
     fn push(&self, events: &mut EventBatch, number: u64, refused: bool) {
@@ -194,44 +226,56 @@ impl<'a> Plan<'a> {
         pushed.expect("made-up events are well formed");
     }
 
-    fn book(&mut self, number: u64) {
+    fn book(&mut self, number: u64, day: u16) -> Fate {
         let event = self.load.event(number);
-        self.expected.credited += 1;
-        self.expected.micros += i128::from(event.brings.0);
-        self.balances[event.user as usize].earn(event.brings);
-        self.ripen(event.user);
+        let fate = self.model.event(&event, day);
+        self.ripen(event.user, day);
+        fate
     }
 
     /// A user whose balance has become worth a payout waits for one, once.
-    fn ripen(&mut self, user: u32) {
-        let Balance { available, .. } = self.balances[user as usize];
+    fn ripen(&mut self, user: u32, day: u16) {
+        let spendable = self.model.spendable(user, day);
         let waits = &mut self.waits[user as usize];
-        if available >= RIPE && !*waits && self.withdrawals.0 > 0 {
+        if spendable >= RIPE && !*waits && self.withdrawals.0 > 0 {
             *waits = true;
-            let amount = available.whole_fen();
+            let amount = spendable.whole_fen();
             self.ripe.push_back((self.made, Wish { user, amount }));
         }
     }
 
     /// Withdrawals for the next batch: their share, of money whose batch was answered before.
-    fn wishes(&mut self) -> Vec<Wish> {
+    fn wishes(&mut self, day: u16) -> Vec<Wish> {
         let whole = u64::from(Share::WHOLE);
         let share = u64::from(self.withdrawals.0);
         self.due += self.batch * share * whole / (whole - share);
         let mut wishes = Vec::new();
         while self.due >= whole && self.left > 0 {
             let answered = |(batch, _): &(u64, Wish)| batch + self.in_flight <= self.made;
-            let Some((_, wish)) = self.ripe.pop_front_if(|ripe| answered(ripe)) else {
+            let Some((_, mut wish)) = self.ripe.pop_front_if(|ripe| answered(ripe)) else {
                 break;
             };
-            self.due -= whole;
-            self.left -= 1;
-            self.balances[wish.user as usize].set_aside(wish.amount);
             self.waits[wish.user as usize] = false;
-            self.expected.withdrawn += 1;
-            self.expected.fen += i128::from(wish.amount.0);
+            if self.full {
+                // Meanwhile some of it may have gone elsewhere.
+                let spendable = self.model.spendable(wish.user, day);
+                if spendable < RIPE {
+                    continue;
+                }
+                self.wished += 1;
+                let greedy = i64::from(self.wished.is_multiple_of(GREEDY));
+                wish.amount = Fen(spendable.whole_fen().0 + greedy);
+            }
+            if self.model.set_aside(wish.user, wish.amount, day) {
+                self.due -= whole;
+                self.left -= 1;
+                self.expected.withdrawn += 1;
+                self.expected.fen += i128::from(wish.amount.0);
+            } else {
+                self.expected.not_withdrawn += 1;
+            }
             wishes.push(wish);
-            self.ripen(wish.user);
+            self.ripen(wish.user, day);
         }
         wishes
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::bench::figures::{Latencies, micros_each, per_second};
 use crate::bench::ledger::drive::{Driver, Mark};
+use crate::bench::ledger::model::Happened;
 use crate::bench::options::LedgerOptions;
 use crate::bench::sheet::Sheet;
 
@@ -38,6 +39,7 @@ pub(crate) fn describe(sheet: &mut Sheet, options: &LedgerOptions, users: u32) {
         .put("ids", name(format!("{:?}", options.ids)))
         .put("duplicates_percent", options.duplicates.percent())
         .put("withdrawals_percent", options.withdrawals.percent())
+        .put("mix", name(format!("{:?}", options.mix)))
         .put("seed", options.seed)
         .put("processors", cores);
 }
@@ -58,13 +60,21 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
     sheet
         .section("book")
         .put("entries_per_second", per_second(entries, reading.wall))
-        .put("processor_us_per_entry", micros_each(reading.used, entries))
+        .put("processor_us_per_entry", micros_each(reading.used, entries));
+    if let Some(server) = meter.along_used_if_any() {
+        sheet.put(
+            "server_processor_us_per_entry",
+            micros_each(server, entries),
+        );
+    }
+    sheet
         .put("timed_seconds", reading.wall.as_secs_f64())
         .put("entries", entries)
         .put("events_credited", tally.credited)
         .put("events_duplicate", tally.duplicates)
         .put("events_refused", tally.refused)
         .put("withdrawals_held", tally.withdrawn)
+        .put("withdrawals_refused", tally.not_withdrawn)
         .put(
             "storage_bytes_written_per_entry",
             meter.written() as f64 / entries.max(1) as f64,
@@ -95,6 +105,20 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
     sheet
         .section("over_time")
         .put("intervals", intervals(&driver.marks, &driver.earned));
+}
+
+/// What the full mix was made of, by the generator's word.
+pub(crate) fn happened(sheet: &mut Sheet, happened: &Happened) {
+    sheet
+        .section("mix")
+        .put("events_taken_back", happened.taken_back)
+        .put("of_them_leaving_a_debt", happened.owed)
+        .put("events_paying_a_debt", happened.repaid)
+        .put("transfers_between_users", happened.given)
+        .put("events_that_cool_off", happened.cooling);
+    let refused = happened.refused.iter();
+    let refused = refused.map(|(code, count)| json!({ "code": code, "events": count }));
+    sheet.put("refused", Value::Array(refused.collect()));
 }
 
 /// Figures between each two marks, so that a decline shows.

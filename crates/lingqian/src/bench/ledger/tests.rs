@@ -1,20 +1,29 @@
 //! A bench that finds nothing wrong is worth something only if it would find it.
 
+use std::sync::Arc;
+
 use lingqian_core::earning::Credited;
 use lingqian_core::id::PayoutId;
 use lingqian_core::money::Micros;
+use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
+use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
-use lingqian_io::store::{Audited, Browse as _, Claim, Committed, EventAnswer, Store};
+use lingqian_io::store::{
+    Audited, Browse as _, Claim, Committed, EventAnswer, Store, WithdrawalAnswer,
+};
 use lingqian_io::twin::MemoryStore;
+use tokio::sync::Mutex;
 
 use crate::bench::ledger::check::{Verdict, audit, balances, sums};
 use crate::bench::ledger::drive::Driver;
+use crate::bench::ledger::model::Happened;
 use crate::bench::ledger::open::open_books;
 use crate::bench::ledger::plan::Plan;
 use crate::bench::load::Load;
-use crate::bench::options::{Ids, LedgerOptions, Share, Spread};
+use crate::bench::machine::Meter;
+use crate::bench::options::{Habit, Ids, LedgerOptions, Share, Spread};
 use crate::bench::sheet::Sheet;
 
 /// How a store lies.
@@ -27,8 +36,9 @@ enum Lie {
     Miscounts,
 }
 
+/// Takes calls in the order in which they are made, as the real stores do.
 #[derive(Clone)]
-struct Liar(MemoryStore, Lie);
+struct Liar(MemoryStore, Lie, Arc<Mutex<()>>);
 
 impl Store for Liar {
     async fn prefetch(&self, keys: Keys) -> Result<Facts, Fault> {
@@ -40,6 +50,7 @@ impl Store for Liar {
     }
 
     async fn earn(&self, now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
+        let _turn = self.2.lock().await;
         let mut kept = EventBatch::default();
         let lost = usize::from(self.1 == Lie::Loses);
         for event in events.iter().take(events.len() - lost) {
@@ -55,6 +66,16 @@ impl Store for Liar {
         Ok(answers)
     }
 
+    async fn withdraw(
+        &self,
+        now: Timestamp,
+        policy: &Policy,
+        requests: Vec<Withdrawal>,
+    ) -> Result<Vec<WithdrawalAnswer>, Fault> {
+        let _turn = self.2.lock().await;
+        self.0.withdraw(now, policy, requests).await
+    }
+
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
         self.0.claim(claim).await
     }
@@ -65,7 +86,7 @@ impl Store for Liar {
 }
 
 /// What a bench of 3,000 entries finds wrong with such a store.
-async fn found(lie: Lie) -> String {
+async fn found(lie: Lie, mix: Habit) -> String {
     let options = LedgerOptions {
         entries: 3_000,
         users: Some(40),
@@ -74,22 +95,32 @@ async fn found(lie: Lie) -> String {
         ids: Ids::RandomHex,
         duplicates: Share(20_000),
         withdrawals: Share(50_000),
+        mix,
+        claw_backs: Share(60_000),
+        transfers: Share(120_000),
         in_flight: 2,
         slice: 1_000,
         seed: 11,
         dir: None,
-        reopen: false,
+        reopen: None,
+        kills: 1,
+        resume_at: None,
         read: None,
         sync_probe: false,
         beside: None,
+        beside_postgres: None,
+        beside_tigerbeetle: None,
         no_audit: false,
         harness: false,
     };
     let load = Load::new(options.seed, 40, options.spread, options.ids);
-    let store = Liar(MemoryStore::default(), lie);
-    open_books(&store, load.users()).await.expect("users");
+    let load = load.with(options.habits());
+    let store = Liar(MemoryStore::default(), lie, Arc::default());
+    let opened = open_books(&store, load.users(), mix).await;
+    opened.expect("users");
     let mut plan = Plan::new(&load, &options);
-    let mut driver = Driver::new(store.clone(), options.in_flight, options.entries);
+    let size = (options.in_flight, options.entries);
+    let mut driver = Driver::new(store.clone(), size, Meter::default());
     loop {
         let batches = plan.slice(options.slice);
         if batches.is_empty() {
@@ -100,15 +131,18 @@ async fn found(lie: Lie) -> String {
     let expected = plan.expected();
     assert_eq!(expected.entries(), 3_000);
     assert!(expected.withdrawn > 50, "{expected:?}");
+    if mix == Habit::Full {
+        happened(&plan);
+    }
     let mut verdict = Verdict::default();
     let summary = store.0.summary().await.expect("a summary");
-    sums(&mut verdict, &driver.tally, &summary, &expected);
+    sums(&mut verdict, &driver.tally, &summary, &plan);
     balances(&mut verdict, &store, plan.balances())
         .await
         .expect("balances");
     let mut sheet = Sheet::default();
     sheet.section("check");
-    audit(&mut sheet, &mut verdict, (&store, false), &expected)
+    audit(&mut sheet, &mut verdict, (&store, false), &plan)
         .await
         .expect("an audit");
     verdict.put(&mut sheet);
@@ -118,14 +152,47 @@ async fn found(lie: Lie) -> String {
     words.to_owned()
 }
 
+/// Expects that the full mix has something of everything.
+fn happened(plan: &Plan<'_>) {
+    let happened = plan.happened();
+    let Happened {
+        taken_back,
+        owed,
+        repaid,
+        given,
+        cooling,
+        refused,
+        second_entries,
+    } = happened;
+    let counts = [taken_back, owed, repaid, given, cooling, second_entries];
+    assert!(counts.into_iter().all(|count| *count > 0), "{happened:?}");
+    for code in [
+        "unknown_user",
+        "day_cap_reached",
+        "insufficient_funds",
+        "unknown_event",
+        "not_reversible",
+        "already_taken_back",
+        "amount_out_of_range",
+        "sender_is_receiver",
+    ] {
+        assert!(refused.contains_key(code), "{code}: {refused:?}");
+    }
+    assert!(plan.expected().not_withdrawn > 0);
+}
+
 #[tokio::test]
 async fn a_store_that_keeps_everything_passes_and_one_that_lies_does_not() {
-    assert_eq!(found(Lie::Never).await, "nothing");
-    let lost = found(Lie::Loses).await;
-    for what in ["booked events", "users whose balances differ", "audited"] {
-        assert!(lost.contains(what), "{what}: {lost}");
+    for mix in [Habit::Plain, Habit::Full] {
+        assert_eq!(found(Lie::Never, mix).await, "nothing");
+        let lost = found(Lie::Loses, mix).await;
+        for what in ["booked events", "users whose balances differ", "audited"] {
+            assert!(lost.contains(what), "{what}: {lost}");
+        }
     }
-    let miscounted = found(Lie::Miscounts).await;
+    let miscounted = found(Lie::Miscounts, Habit::Plain).await;
     assert!(miscounted.starts_with("answers"), "{miscounted}");
     assert!(!miscounted.contains("balances"), "{miscounted}");
+    let miscounted = found(Lie::Miscounts, Habit::Full).await;
+    assert!(miscounted.contains("otherwise"), "{miscounted}");
 }

@@ -1,0 +1,5 @@
+//! Messages to receivers of every sort, over real sockets.
+
+mod python;
+mod receiver;
+mod receivers;

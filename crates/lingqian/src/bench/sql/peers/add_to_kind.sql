@@ -1,0 +1,1 @@
+UPDATE paid_by_kind SET micros = micros + $2 WHERE kind = $1

@@ -1,0 +1,1 @@
+SELECT book_many($1, $2, $3, $4, $5)

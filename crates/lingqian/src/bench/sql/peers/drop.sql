@@ -1,0 +1,1 @@
+DROP SCHEMA lingqian_bench_peers CASCADE

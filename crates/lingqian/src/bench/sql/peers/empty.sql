@@ -1,0 +1,1 @@
+TRUNCATE events, balances, paid_by_kind, accounts, transfers, entries

@@ -1,0 +1,1 @@
+SELECT to_regnamespace('lingqian_bench_peers') IS NOT NULL

@@ -1,0 +1,587 @@
+//! Batches (2021): many transfers under one number, without anybody's confirmation. They take
+//! their time, and some of them may fail while others are paid.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::auth::Refused;
+use crate::books::{Books, DAY_MS, rfc3339};
+use crate::crypto::{hex, sha256};
+use crate::faults::{Fault, lot};
+use crate::fields::{digits_and_letters, length, opened_name, parsed};
+use crate::journal::Record;
+use crate::kept::Id;
+use crate::world::{Member, World};
+
+/// The most items of a batch.
+const ITEMS_MAX: usize = 1_000;
+/// From this amount on names are required; below the other they are forbidden.
+const NAME_REQUIRED_FROM: i64 = 200_000;
+const NAME_ALLOWED_FROM: i64 = 30;
+/// Smaller items fail.
+const AMOUNT_MIN: i64 = 10;
+/// The same number may be sent again for so long.
+const AGAIN_MS: i64 = 3 * DAY_MS;
+
+/// One batch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Batch {
+    pub(crate) mchid: String,
+    pub(crate) number: String,
+    pub(crate) batch_id: String,
+    pub(crate) wanted: Wanted,
+    pub(crate) items: Vec<Item>,
+    pub(crate) status: Status,
+    pub(crate) close_reason: Option<String>,
+    pub(crate) created_at: i64,
+    pub(crate) updated_at: i64,
+    /// When it next moves on.
+    pub(crate) due_at: Option<i64>,
+    /// Whether the account never has the money for it.
+    pub(crate) unfunded: bool,
+}
+
+/// Where a batch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Status {
+    Accepted,
+    Processing,
+    Finished,
+    Closed,
+}
+
+/// One transfer of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Item {
+    pub(crate) number: String,
+    pub(crate) detail_id: String,
+    pub(crate) openid: String,
+    pub(crate) amount: i64,
+    pub(crate) remark: String,
+    pub(crate) name: Option<String>,
+    pub(crate) status: ItemStatus,
+    pub(crate) fail_reason: Option<String>,
+}
+
+/// Where an item stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum ItemStatus {
+    Init,
+    Processing,
+    Success,
+    Fail,
+}
+
+/// What a batch says beside its items.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Wanted {
+    pub(crate) appid: String,
+    pub(crate) name: String,
+    pub(crate) remark: String,
+    pub(crate) scene: Option<String>,
+    pub(crate) notify_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    appid: String,
+    out_batch_no: String,
+    batch_name: String,
+    batch_remark: String,
+    total_amount: i64,
+    total_num: usize,
+    transfer_detail_list: Vec<Detail>,
+    transfer_scene_id: Option<String>,
+    notify_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Detail {
+    out_detail_no: String,
+    transfer_amount: i64,
+    transfer_remark: String,
+    openid: String,
+    user_name: Option<String>,
+}
+
+fn wrong(words: &str) -> Refused {
+    Refused::new(400, "PARAM_ERROR", format!("转账批次参数不正确：{words}"))
+}
+
+fn read(body: &[u8]) -> Result<Create, Refused> {
+    let create: Create = parsed(body)?;
+    digits_and_letters("out_batch_no", &create.out_batch_no)?;
+    length("batch_name", &create.batch_name, 32)?;
+    length("batch_remark", &create.batch_remark, 32)?;
+    if let Some(url) = &create.notify_url {
+        length("notify_url", url, 256)?;
+    }
+    let details = &create.transfer_detail_list;
+    if details.is_empty() || details.len() > ITEMS_MAX || create.total_num != details.len() {
+        return Err(wrong("转账总笔数与明细不一致"));
+    }
+    let sum: i64 = details.iter().map(|detail| detail.transfer_amount).sum();
+    if create.total_amount != sum || details.iter().any(|detail| detail.transfer_amount < 1) {
+        return Err(wrong("转账总金额与明细不一致"));
+    }
+    let mut numbers = BTreeSet::new();
+    for detail in details {
+        digits_and_letters("out_detail_no", &detail.out_detail_no)?;
+        length("transfer_remark", &detail.transfer_remark, 32)?;
+        length("openid", &detail.openid, 64)?;
+        if !numbers.insert(&detail.out_detail_no) {
+            return Err(wrong("商家明细单号重复"));
+        }
+    }
+    let named = details.iter().filter(|detail| detail.user_name.is_some());
+    let named = named.count();
+    let required = |detail: &Detail| detail.transfer_amount >= NAME_REQUIRED_FROM;
+    let forbidden = |detail: &Detail| detail.transfer_amount < NAME_ALLOWED_FROM;
+    if (named != 0 && named != details.len())
+        || (named == 0 && details.iter().any(required))
+        || (named > 0 && details.iter().any(forbidden))
+    {
+        return Err(wrong("收款用户姓名需同时填写或同时不填"));
+    }
+    Ok(create)
+}
+
+/// Accepts a batch, or answers how one of that number stands.
+pub(crate) fn create(
+    world: &World,
+    member: &Member,
+    books: &mut Books,
+    body: &[u8],
+) -> Result<Value, Refused> {
+    let create = read(body)?;
+    if !books.is_bound(member.mchid(), &create.appid) {
+        return Err(Refused::new(
+            400,
+            "APPID_MCHID_NOT_MATCH",
+            "商户号和appid没有绑定关系",
+        ));
+    }
+    let known = |detail: &Detail| books.person_of(&create.appid, &detail.openid).is_some();
+    if !create.transfer_detail_list.iter().all(known) {
+        return Err(Refused::invalid(
+            "Openid格式错误或者不属于商家公众账号，请检查",
+        ));
+    }
+    let total = create.total_amount;
+    let batch = batch(world, member, books, create)?;
+    if let Some(known) = books.batches.get(&batch.id()) {
+        return again(books, known, &batch);
+    }
+    if total > books.free_balance(member.mchid()) {
+        return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
+    }
+    let answer = accepted(&batch);
+    let batch = Box::new(batch);
+    books.record(Record::Batch { batch });
+    Ok(answer)
+}
+
+fn again(books: &Books, known: &Batch, again: &Batch) -> Result<Value, Refused> {
+    let what = |batch: &Batch| {
+        let item = |item: &Item| {
+            let text = (
+                item.number.clone(),
+                item.openid.clone(),
+                item.remark.clone(),
+            );
+            (text, item.amount, item.name.clone())
+        };
+        let items: Vec<_> = batch.items.iter().map(item).collect();
+        let notify_url = None;
+        let wanted = batch.wanted.clone();
+        (
+            Wanted {
+                notify_url,
+                ..wanted
+            },
+            items,
+        )
+    };
+    if what(known) != what(again) {
+        return Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"));
+    }
+    if books.now() - known.created_at > AGAIN_MS {
+        return Err(Refused::invalid(
+            "对应单号已超出重试期，请查单确认后决定是否换单请求",
+        ));
+    }
+    Ok(accepted(known))
+}
+
+fn batch(world: &World, member: &Member, books: &Books, create: Create) -> Result<Batch, Refused> {
+    let now = books.now();
+    let digits = |text: &str| -> String {
+        let digest = hex(&sha256(text.as_bytes()));
+        digest
+            .bytes()
+            .map(|byte| char::from(b'0' + byte % 10))
+            .take(38)
+            .collect()
+    };
+    let number = create.out_batch_no;
+    let mut items = Vec::with_capacity(create.transfer_detail_list.len());
+    for detail in create.transfer_detail_list {
+        let key = format!("{number}/{}", detail.out_detail_no);
+        items.push(Item {
+            detail_id: format!("1320{}", digits(&key)),
+            number: detail.out_detail_no,
+            openid: detail.openid,
+            amount: detail.transfer_amount,
+            remark: detail.transfer_remark,
+            name: detail
+                .user_name
+                .map(|sealed| opened_name(member, &sealed))
+                .transpose()?,
+            status: ItemStatus::Init,
+            fail_reason: None,
+        });
+    }
+    let id = Id::new(member.mchid(), &number);
+    let known = books.batches.contains_key(&id);
+    let strikes = |fault| !known && world.faults().strikes(fault, &number);
+    let times = world.settings.batch;
+    let lock_ms = if strikes(Fault::BatchSlow) {
+        30 * 60_000
+    } else {
+        times.lock_ms
+    };
+    Ok(Batch {
+        mchid: id.mchid,
+        batch_id: format!("1310{}", digits(&number)),
+        unfunded: strikes(Fault::BatchUnfunded),
+        wanted: Wanted {
+            appid: create.appid,
+            name: create.batch_name,
+            remark: create.batch_remark,
+            scene: create.transfer_scene_id,
+            notify_url: create.notify_url,
+        },
+        number,
+        items,
+        status: Status::Accepted,
+        close_reason: None,
+        created_at: now,
+        updated_at: now,
+        due_at: Some(now + lock_ms),
+    })
+}
+
+impl Status {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Status::Accepted => "ACCEPTED",
+            Status::Processing => "PROCESSING",
+            Status::Finished => "FINISHED",
+            Status::Closed => "CLOSED",
+        }
+    }
+}
+
+impl ItemStatus {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            ItemStatus::Init => "INIT",
+            ItemStatus::Processing => "PROCESSING",
+            ItemStatus::Success => "SUCCESS",
+            ItemStatus::Fail => "FAIL",
+        }
+    }
+}
+
+fn accepted(batch: &Batch) -> Value {
+    json!({
+        "out_batch_no": batch.number,
+        "batch_id": batch.batch_id,
+        "create_time": rfc3339(batch.created_at),
+        "batch_status": batch.status.word(),
+    })
+}
+
+impl Batch {
+    /// What it is known by.
+    pub(crate) fn id(&self) -> Id {
+        Id::new(&self.mchid, &self.number)
+    }
+
+    /// How many items stand so, and what they add up to.
+    fn sum(&self, status: ItemStatus) -> (usize, i64) {
+        let items = self.items.iter().filter(|item| item.status == status);
+        let amounts = items.map(|item| item.amount);
+        (amounts.clone().count(), amounts.sum())
+    }
+
+    fn total(&self) -> i64 {
+        self.items.iter().map(|item| item.amount).sum()
+    }
+
+    /// Whether its money is locked.
+    fn holds(&self) -> bool {
+        self.status == Status::Processing
+    }
+
+    /// What is announced of it at its end.
+    pub(crate) fn announced(&self) -> Value {
+        let (paid, failed) = (self.sum(ItemStatus::Success), self.sum(ItemStatus::Fail));
+        let mut told = json!({
+            "out_batch_no": self.number,
+            "batch_id": self.batch_id,
+            "batch_status": self.status.word(),
+            "total_num": self.items.len(),
+            "total_amount": self.total(),
+            "update_time": rfc3339(self.updated_at),
+        });
+        if self.status == Status::Closed {
+            told["mchid"] = json!(self.mchid);
+            told["close_reason"] = json!(self.close_reason);
+        } else {
+            told["success_num"] = json!(paid.0);
+            told["success_amount"] = json!(paid.1);
+            told["fail_num"] = json!(failed.0);
+            told["fail_amount"] = json!(failed.1);
+        }
+        told
+    }
+}
+
+fn found<'a>(books: &'a Books, id: &Id) -> Result<&'a Batch, Refused> {
+    let found = books.batches.get(id);
+    let found = found.filter(|batch| books.now() - batch.created_at <= 30 * DAY_MS);
+    found.ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))
+}
+
+/// How a batch stands, with its items where they are wanted and it is finished.
+pub(crate) fn query(books: &Books, id: &Id, query: &str) -> Result<Value, Refused> {
+    let parameter = |name: &str| {
+        query.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=')?;
+            (key == name).then_some(value)
+        })
+    };
+    let bad = |words: &str| Refused::new(400, "PARAM_ERROR", words);
+    let details = match parameter("need_query_detail") {
+        Some("true") => true,
+        Some("false") => false,
+        _ => return Err(bad("need_query_detail为必填项")),
+    };
+    let number_of = |name: &str, default: usize| match parameter(name) {
+        None => Ok(default),
+        Some(text) => text.parse::<usize>().map_err(|_| bad("参数错误")),
+    };
+    let (offset, limit) = (number_of("offset", 0)?, number_of("limit", 20)?);
+    let status = parameter("detail_status").unwrap_or_default();
+    if !(20..=100).contains(&limit) || (details && !["ALL", "SUCCESS", "FAIL"].contains(&status)) {
+        return Err(bad("limit或detail_status错误"));
+    }
+    let batch = found(books, id)?;
+    let (paid, failed) = (batch.sum(ItemStatus::Success), batch.sum(ItemStatus::Fail));
+    let mut told = json!({
+        "mchid": batch.mchid,
+        "out_batch_no": batch.number,
+        "batch_id": batch.batch_id,
+        "appid": batch.wanted.appid,
+        "batch_status": batch.status.word(),
+        "batch_type": "API",
+        "batch_name": batch.wanted.name,
+        "batch_remark": batch.wanted.remark,
+        "total_amount": batch.total(),
+        "total_num": batch.items.len(),
+        "create_time": rfc3339(batch.created_at),
+        "update_time": rfc3339(batch.updated_at),
+        "success_amount": paid.1,
+        "success_num": paid.0,
+        "fail_amount": failed.1,
+        "fail_num": failed.0,
+    });
+    if let Some(reason) = &batch.close_reason {
+        told["close_reason"] = json!(reason);
+    }
+    let mut answer = json!({ "transfer_batch": told, "offset": offset, "limit": limit });
+    if details && batch.status == Status::Finished {
+        let wanted = |item: &&Item| status == "ALL" || item.status.word() == status;
+        let items = batch.items.iter().filter(wanted).skip(offset).take(limit);
+        let shown = items.map(|item| {
+            json!({
+                "detail_id": item.detail_id,
+                "out_detail_no": item.number,
+                "detail_status": item.status.word(),
+            })
+        });
+        answer["transfer_detail_list"] = json!(shown.collect::<Vec<Value>>());
+    }
+    Ok(answer)
+}
+
+/// The merchant's number of a batch that is named one way or the other.
+pub(crate) fn own_number(books: &Books, mchid: &str, kind: &str, number: &str) -> Id {
+    let theirs =
+        |batch: &&Batch| kind == "batch-id" && batch.mchid == mchid && batch.batch_id == number;
+    let found = books.batches.values().find(theirs);
+    found.map_or_else(|| Id::new(mchid, number), Batch::id)
+}
+
+/// How one item stands.
+pub(crate) fn detail(books: &Books, id: &Id, (kind, item): (&str, &str)) -> Result<Value, Refused> {
+    let batch = found(books, id)?;
+    if batch.status != Status::Finished {
+        return Err(Refused::invalid("请等待批次处理完成后再查询明细单据"));
+    }
+    let named = |found: &&Item| match kind {
+        "detail-id" => found.detail_id == item,
+        _ => found.number == item,
+    };
+    let item = batch.items.iter().find(named);
+    let item = item.ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))?;
+    let mut told = json!({
+        "mchid": batch.mchid,
+        "out_batch_no": batch.number,
+        "batch_id": batch.batch_id,
+        "appid": batch.wanted.appid,
+        "out_detail_no": item.number,
+        "detail_id": item.detail_id,
+        "detail_status": item.status.word(),
+        "transfer_amount": item.amount,
+        "transfer_remark": item.remark,
+        "openid": item.openid,
+        "update_time": rfc3339(batch.updated_at),
+    });
+    if let Some(reason) = &item.fail_reason {
+        told["fail_reason"] = json!(reason);
+    } else {
+        told["initiate_time"] = json!(rfc3339(batch.created_at));
+    }
+    Ok(told)
+}
+
+impl Books {
+    /// A batch as a record tells it.
+    pub(crate) fn batched(&mut self, batch: Batch) {
+        let held = |batch: &Batch| if batch.holds() { batch.total() } else { 0 };
+        let id = batch.id();
+        let mut more = held(&batch);
+        if let Some(before) = self.batches.get(&id) {
+            more -= held(before);
+            if let Some(due) = before.due_at {
+                self.batches_due.remove(&(due, id.clone()));
+            }
+        }
+        self.account_mut(&id.mchid).paying += more;
+        if let Some(due) = batch.due_at {
+            self.batches_due.insert((due, id.clone()));
+        }
+        self.batches.insert(id, batch);
+    }
+}
+
+/// Batches move on when their time has come.
+pub(crate) fn pass(world: &World, books: &mut Books) {
+    let now = books.now();
+    loop {
+        let first = books.batches_due.first().cloned();
+        let Some((_, id)) = first.filter(|(due, _)| *due <= now) else {
+            return;
+        };
+        let Some(batch) = books.batches.get(&id).cloned() else {
+            return;
+        };
+        let moved = moved(world, books, batch);
+        books.together(|books| settle(books, moved));
+    }
+}
+
+/// The next state of a batch.
+fn moved(world: &World, books: &Books, mut batch: Batch) -> Batch {
+    // Of a clock that jumped, every moment in between counts.
+    let now = batch.due_at.unwrap_or_else(|| books.now());
+    let close_at = batch.created_at + DAY_MS;
+    batch.updated_at = now;
+    batch.due_at = None;
+    match batch.status {
+        Status::Accepted if now >= close_at => {
+            batch.status = Status::Closed;
+            batch.close_reason = Some("OVERDUE_CLOSE".to_owned());
+        }
+        Status::Accepted if batch.unfunded || batch.total() > books.free_balance(&batch.mchid) => {
+            batch.due_at = Some(close_at.min(now + 60_000));
+        }
+        Status::Accepted => {
+            batch.status = Status::Processing;
+            batch.due_at = Some(now + world.settings.batch.finish_ms);
+            batch
+                .items
+                .iter_mut()
+                .for_each(|item| item.status = ItemStatus::Processing);
+        }
+        Status::Processing => {
+            batch.status = Status::Finished;
+            for item in &mut batch.items {
+                let failed = failure(world, books, (&batch.wanted.appid, item));
+                item.fail_reason = failed.map(str::to_owned);
+                item.status = match item.fail_reason {
+                    None => ItemStatus::Success,
+                    Some(_) => ItemStatus::Fail,
+                };
+            }
+        }
+        Status::Finished | Status::Closed => {}
+    }
+    batch
+}
+
+/// Why an item fails, if it does.
+fn failure(world: &World, books: &Books, (appid, item): (&str, &Item)) -> Option<&'static str> {
+    let person = books.person_of(appid, &item.openid);
+    let robot = world.robot();
+    let dice = lot("robot", robot.seed, &item.number);
+    let confirm = u64::from(robot.confirm_per_mille);
+    let refuses = (confirm..confirm + u64::from(robot.refuse_per_mille)).contains(&dice);
+    let strikes = world.faults().strikes(Fault::ItemRisk, &item.number);
+    match person {
+        None => Some("ACCOUNT_NOT_EXIST"),
+        Some(person) if person.frozen => Some("ACCOUNT_FROZEN"),
+        Some(person) => {
+            let differs = |real: &String| item.name.as_ref().is_some_and(|name| name != real);
+            if person.real_name.as_ref().is_some_and(differs) {
+                Some("NAME_NOT_CORRECT")
+            } else if item.amount < AMOUNT_MIN || item.amount > world.settings.single_max_fen {
+                Some("TRANSFER_QUOTA_EXCEED")
+            } else if strikes {
+                Some("TRANSFER_RISK")
+            } else if refuses {
+                Some("REAL_NAME_CHECK_FAIL")
+            } else {
+                None
+            }
+        }
+    }
+}
+
+/// Keeps a batch as it stands now, with the lines of what was paid and what is announced.
+fn settle(books: &mut Books, batch: Batch) {
+    let ended = matches!(batch.status, Status::Finished | Status::Closed);
+    if batch.status == Status::Finished {
+        for item in &batch.items {
+            if item.status == ItemStatus::Success {
+                let bill = (item.detail_id.clone(), item.number.clone());
+                books.book((&batch.mchid, false), item.amount, "商家转账到零钱", bill);
+            }
+        }
+    }
+    let notify = batch.wanted.notify_url.is_some();
+    let id = Id::new(&batch.mchid, &format!("batch/{}", batch.number));
+    let batch = Box::new(batch);
+    books.record(Record::Batch { batch });
+    if ended && notify {
+        books.announce(&id);
+    }
+}

@@ -1,0 +1,1 @@
+DELETE FROM deliveries WHERE endpoint = ?1 AND number = ?2

@@ -1,0 +1,1 @@
+UPDATE endpoints SET planned_to = ?2 WHERE endpoint = ?1
