@@ -1,6 +1,6 @@
 //! What the outside is told: one notice for each change of a state that somebody may wait for.
 //!
-//! Notices are derived from what a command changed, in one place ([`of`]), so that no rule can
+//! Notices are derived from what a command changed, in one place (`of`), so that no rule can
 //! forget one; stores write them in the commit of the change itself and number them without a
 //! gap. What is absent: earnings, of which there are too many to tell one by one (the entries
 //! tell them); that a payout was made, which is what the request for it was answered with; and

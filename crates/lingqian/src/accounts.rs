@@ -242,7 +242,7 @@ impl Reader<'_> {
             "key is missing: say \"file:NAME\", \"env:NAME\" or \"token:LABEL\", or name the \
              directory with its files under credentials",
         )?;
-        Ok(Source::File(dir.join(file).display().to_string()))
+        Ok(file_at(&dir.join(file)))
     }
 
     fn next(
@@ -325,7 +325,7 @@ impl Reader<'_> {
     ) -> anyhow::Result<Trust> {
         let beside = |name: &str| {
             let path = dir.map(|dir| dir.join(name)).filter(|path| path.exists());
-            path.map(|path| Source::File(path.display().to_string()))
+            path.map(|path| file_at(&path))
         };
         let trust = Trust::default();
         let certificates = match &entry.certificates {
@@ -352,6 +352,12 @@ impl Reader<'_> {
     fn text(&self, source: &Source) -> anyhow::Result<String> {
         text(self.home, source)
     }
+}
+
+/// A file whose path is known already: not once more below the data directory.
+fn file_at(path: &Path) -> Source {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Source::File(absolute.display().to_string())
 }
 
 /// The apps that it is bound to: those that are named, or that of its directory.

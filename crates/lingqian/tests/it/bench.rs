@@ -121,25 +121,33 @@ const FULL: [&str; 9] = [
     "--duplicates=3",
 ];
 
+/// Which withdrawals come before which claw-backs depends on the machine, so that a small run may
+/// have no debt; every run must be right, and one of a few has something of everything.
 #[test]
 fn the_full_mix_has_something_of_everything_and_every_answer_is_right() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let report = json(
-        dir.path(),
-        &[&FULL[..], &["--claw-backs=10", "--reopen"]].concat(),
-    );
-    is_good(&report, "verdict");
-    assert_eq!(report["check"]["audit"], "all invariants hold");
-    for name in [
+    const KINDS: [&str; 4] = [
         "events_taken_back",
         "events_paying_a_debt",
         "transfers_between_users",
         "events_that_cool_off",
-    ] {
-        assert!(number(&report, "mix", name) > 0.0, "{name}: {report:#}");
+    ];
+    let mut seen = [0.0; KINDS.len()];
+    for seed in ["--seed=1", "--seed=2", "--seed=3", "--seed=4", "--seed=5"] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let more = [seed, "--claw-backs=10", "--reopen"];
+        let report = json(dir.path(), &[&FULL[..], &more].concat());
+        is_good(&report, "verdict");
+        assert_eq!(report["check"]["audit"], "all invariants hold");
+        assert!(number(&report, "book", "withdrawals_refused") > 0.0);
+        assert!(number(&report, "reopen", "open_ms") > 0.0);
+        for (sum, name) in seen.iter_mut().zip(KINDS) {
+            *sum += number(&report, "mix", name);
+        }
+        if seen.iter().all(|sum| *sum > 0.0) {
+            return;
+        }
     }
-    assert!(number(&report, "book", "withdrawals_refused") > 0.0);
-    assert!(number(&report, "reopen", "open_ms") > 0.0);
+    panic!("five runs without one of {KINDS:?}: {seen:?}");
 }
 
 /// Expects that a process was killed twice and another one came to the end.

@@ -190,3 +190,32 @@ fn events_of_the_users_own_come_from_a_file_or_standard_input() {
     assert_eq!(report["events"]["rejected_by_code"]["malformed_json"], 1);
     assert_eq!(report["events"]["rejected_by_code"]["unknown_kind"], 1);
 }
+
+/// As in the README: in some directory, with everything below it.
+#[test]
+fn the_data_directory_may_be_named_from_where_one_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let here = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_lingqian"));
+        command.current_dir(dir.path()).args(arguments);
+        for name in ["LINGQIAN_DATA", "LINGQIAN_STORE"] {
+            command.env_remove(name);
+        }
+        let output = command.output().expect("runs");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let few = [
+        "quickstart",
+        "--exit",
+        "--users",
+        "20",
+        "--events-count",
+        "600",
+    ];
+    assert!(here(&few).contains("Nothing was lost"));
+    assert!(dir.path().join("lingqian-data").exists());
+    here(&["--data", "./lingqian-data", "pass", "dispatch", "--once"]);
+    here(&["audit"]);
+}

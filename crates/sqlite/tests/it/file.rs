@@ -115,7 +115,7 @@ async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie
         .execute_batch(
             "DROP TABLE state_totals; DROP TRIGGER payouts_join_their_state; \
              DROP TRIGGER payouts_change_their_state; \
-             DELETE FROM migrations WHERE number = 9; PRAGMA user_version = 8",
+             DELETE FROM migrations WHERE number = 10; PRAGMA user_version = 9",
         )
         .expect("older books");
     let store = SqliteStore::open(&path).expect("opens");
