@@ -10,7 +10,7 @@ use lingqian_engine::{Desk, DeskSettings};
 use lingqian_hooks::{HttpCourier, Reach};
 use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
-use lingqian_keys::EnvelopeSealer;
+use lingqian_keys::{EnvelopeSealer, MerchantKey};
 use lingqian_sandbox::Credentials;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
@@ -30,7 +30,7 @@ use crate::world::{RealClock, RealDice};
 /// An answer of WeChat that has not come after this is unknown.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
-type Pay = WechatMerchants<rail::Pay>;
+type Pay = WechatMerchants<MerchantKey, EnvelopeSealer, RealClock, RealDice>;
 type Oauth = WechatApps<EnvelopeSealer, RealClock>;
 
 /// All ports of this process. Clones share them.

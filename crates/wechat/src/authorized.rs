@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::pay::{WechatPay, unanswered};
 use crate::settings::RailKind;
-use crate::transfer::{self, Answer, CREATE_PATH, Call, ErrorBody, silent};
+use crate::transfer::{self, Answer, CREATE_PATH, Call, silent};
 
 /// Where authorizations are.
 pub const PATH: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
@@ -84,9 +84,8 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         self.query.turn().await;
         let answered = self.call(method, path, body).await?;
         let answer = self.proved(answered).await;
-        if !(200..300).contains(&answer.status) {
-            let body: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_default();
-            return Ok(Err((answer.status, body.code)));
+        if let Some(error) = answer.error(|error| (error.status, error.code.to_owned())) {
+            return Ok(Err(error));
         }
         match answer.doubt {
             Some(doubt) => Err(doubt),

@@ -11,11 +11,11 @@ use lingqian_core::transfer::{Claims, Cure, Evidence, Finding, Origin, TransferO
 use lingqian_io::{Clock, Dice, Sealer, Signer};
 use serde::{Deserialize, Serialize};
 
-use crate::classify::{self, ErrorAnswer};
+use crate::classify;
 use crate::pay::{WechatPay, unanswered};
 use crate::settings::RailKind;
 use crate::tables;
-use crate::transfer::{Answer, Call, ErrorBody, moment, redact, silent};
+use crate::transfer::{Answer, Call, moment, silent};
 
 /// Where batches are created.
 pub const CREATE_PATH: &str = "/v3/transfer/batches";
@@ -126,28 +126,14 @@ fn unknown(code: &str) -> Finding {
     Finding::Unknown { code }
 }
 
-fn evidence(answer: &Answer) -> Evidence {
-    Evidence {
-        status: Some(answer.status),
-        request_id: answer.request_id.clone(),
-        body: redact(&answer.body),
-    }
-}
-
 /// What a good answer holds; otherwise what the answer means.
 fn read<T: for<'a> Deserialize<'a>>(call: Call, answer: &Answer) -> Result<T, Finding> {
-    if !(200..300).contains(&answer.status) {
-        let body: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let error = ErrorAnswer {
-            status: answer.status,
-            code: &body.code,
-            message: &body.message,
-            signed: answer.doubt.is_none(),
-        };
-        return Err(match call {
-            Call::Create => classify::refusal(tables::BATCH, &error),
-            Call::Cancel | Call::Query => classify::query_error(&error),
-        });
+    let refused = answer.error(|error| match call {
+        Call::Create => classify::refusal(tables::BATCH, error),
+        Call::Cancel | Call::Query => classify::query_error(error),
+    });
+    if let Some(finding) = refused {
+        return Err(finding);
     }
     match answer.doubt {
         Some(doubt) => Err(unknown(doubt)),
@@ -158,7 +144,7 @@ fn read<T: for<'a> Deserialize<'a>>(call: Call, answer: &Answer) -> Result<T, Fi
 /// What the answer to a create reports: at most that it was accepted. What became of it is asked.
 #[must_use]
 pub fn created(number: OutBillNo, answer: &Answer) -> TransferReport {
-    let evidence = evidence(answer);
+    let evidence = answer.evidence();
     let accepted = match read::<Accepted>(Call::Create, answer) {
         Ok(accepted) => accepted,
         Err(finding) => return silent(number, Origin::Answer, finding, evidence),
@@ -182,7 +168,7 @@ const STATES: [&str; 5] = ["WAIT_PAY", "ACCEPTED", "PROCESSING", "FINISHED", "CL
 /// What the answer about a batch reports; nothing when its item has to be asked about.
 #[must_use]
 pub fn asked(number: OutBillNo, answer: &Answer) -> Option<TransferReport> {
-    let evidence = evidence(answer);
+    let evidence = answer.evidence();
     match read::<Asked>(Call::Query, answer) {
         Ok(asked) => of_batch(number, Origin::Query, &asked.transfer_batch, evidence),
         Err(finding) => Some(silent(number, Origin::Query, finding, evidence)),
@@ -241,7 +227,7 @@ fn failed(reason: &str) -> Finding {
 /// What the answer about an item reports.
 #[must_use]
 pub fn told(number: OutBillNo, answer: &Answer) -> TransferReport {
-    let evidence = evidence(answer);
+    let evidence = answer.evidence();
     let detail = match read::<Detail>(Call::Query, answer) {
         Ok(detail) => detail,
         // The batch is there and finished, so an item that is not found is no news.

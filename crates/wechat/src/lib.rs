@@ -21,7 +21,7 @@ pub mod trust;
 pub mod turnover;
 pub mod v2;
 
-pub use merchants::{OneMerchant, WechatApps, WechatMerchants};
+pub use merchants::{WechatApps, WechatMerchants};
 pub use oauth::WechatOauth;
 pub use pay::WechatPay;
 pub use rails::Rails;

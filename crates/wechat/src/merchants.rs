@@ -5,7 +5,6 @@
 //! waits for a person, and what may have been sent before stays in doubt.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 
 use lingqian_core::id::{AppId, MchId, OutBillNo};
 use lingqian_core::link::Identity;
@@ -16,66 +15,25 @@ use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusa
 use lingqian_io::{Clock, Dice, Fault, IdentityProvider, Rail, Sealed, Sealer, Signer};
 
 use crate::oauth::{NO_APP, WechatOauth};
-use crate::pay::WechatPay;
 use crate::rails::Rails;
 use crate::transfer::silent;
 
 /// No keys of that merchant are here.
 const NO_MERCHANT: &str = "merchant_not_configured";
 
-/// A rail that is one merchant's.
-pub trait OneMerchant: Rail {
-    /// Whose.
-    fn mchid(&self) -> &MchId;
-
-    /// Whether messages that name this key can be proved without looking anywhere.
-    fn holds(&self, serial: &str) -> bool;
-
-    /// Looks at WeChat's list of certificates if that is due.
-    fn keep_certificates(&self) -> impl Future<Output = ()> + Send;
-}
-
-impl<S: Signer, K: Sealer, C: Clock, D: Dice> OneMerchant for WechatPay<S, K, C, D> {
-    fn mchid(&self) -> &MchId {
-        WechatPay::mchid(self)
-    }
-
-    fn holds(&self, serial: &str) -> bool {
-        WechatPay::holds(self, serial)
-    }
-
-    async fn keep_certificates(&self) {
-        // What went wrong was said, and the next look is put off.
-        let _ = WechatPay::keep_certificates(self).await;
-    }
-}
-
-impl<S: Signer, K: Sealer, C: Clock, D: Dice> OneMerchant for Rails<S, K, C, D> {
-    fn mchid(&self) -> &MchId {
-        self.pay().mchid()
-    }
-
-    fn holds(&self, serial: &str) -> bool {
-        self.pay().holds(serial)
-    }
-
-    async fn keep_certificates(&self) {
-        // What went wrong was said, and the next look is put off.
-        let _ = Rails::keep_certificates(self).await;
-    }
-}
-
 /// The merchants of one installation.
 #[derive(Debug)]
-pub struct WechatMerchants<R> {
-    by: BTreeMap<MchId, R>,
+pub struct WechatMerchants<S, K, C, D> {
+    by: BTreeMap<MchId, Rails<S, K, C, D>>,
 }
 
-impl<R: OneMerchant> WechatMerchants<R> {
+impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatMerchants<S, K, C, D> {
     /// These merchants; of two with the same number the later one counts.
     #[must_use]
-    pub fn new(merchants: impl IntoIterator<Item = R>) -> Self {
-        let named = merchants.into_iter().map(|one| (one.mchid().clone(), one));
+    pub fn new(merchants: impl IntoIterator<Item = Rails<S, K, C, D>>) -> Self {
+        let named = merchants
+            .into_iter()
+            .map(|one| (one.pay().mchid().clone(), one));
         WechatMerchants {
             by: named.collect(),
         }
@@ -90,7 +48,8 @@ impl<R: OneMerchant> WechatMerchants<R> {
     /// Looks at WeChat's lists of certificates where that is due; a pass calls it now and then.
     pub async fn keep_certificates(&self) {
         for merchant in self.by.values() {
-            merchant.keep_certificates().await;
+            // What went wrong was said, and the next look is put off.
+            let _ = merchant.pay().keep_certificates().await;
         }
     }
 }
@@ -108,7 +67,7 @@ fn nobody(number: OutBillNo, origin: Origin, sends: bool) -> TransferReport {
     silent(number, origin, finding, Evidence::default())
 }
 
-impl<R: OneMerchant> Rail for WechatMerchants<R> {
+impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatMerchants<S, K, C, D> {
     async fn send(&self, order: &TransferOrder) -> TransferReport {
         match self.by.get(&order.mchid) {
             Some(merchant) => merchant.send(order).await,
@@ -142,7 +101,7 @@ impl<R: OneMerchant> Rail for WechatMerchants<R> {
         let (held, others): (Vec<_>, Vec<_>) = self
             .by
             .values()
-            .partition(|merchant| merchant.holds(serial));
+            .partition(|merchant| merchant.pay().holds(serial));
         let mut refusal = Refusal::SerialUnknown;
         let known = !held.is_empty();
         for merchant in if known { held } else { others } {

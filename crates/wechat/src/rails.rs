@@ -11,7 +11,6 @@ use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, Tr
 use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
 use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
 
-use crate::certificates::Looked;
 use crate::pay::{WRONG_MERCHANT, WechatPay, foreign};
 use crate::settings::RailKind;
 use crate::transfer::silent;
@@ -76,14 +75,6 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
             pay: self.pay.followed_by(signer, from),
             ..self
         }
-    }
-
-    /// Looks at WeChat's list of certificates if that is due.
-    ///
-    /// # Errors
-    /// When there is no list, or none that can be proved. What is held stays.
-    pub async fn keep_certificates(&self) -> Result<Looked, Fault> {
-        self.pay.keep_certificates().await
     }
 
     /// The merchant's API v3, for what is not behind the port.

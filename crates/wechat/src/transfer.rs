@@ -104,11 +104,11 @@ pub struct Bill {
 
 /// The body of an error answer.
 #[derive(Deserialize, Default)]
-pub(crate) struct ErrorBody {
+struct ErrorBody {
     #[serde(default)]
-    pub(crate) code: String,
+    code: String,
     #[serde(default)]
-    pub(crate) message: String,
+    message: String,
 }
 
 /// An answer as it came in, and whether its signature was proved. Its body may name a person,
@@ -123,6 +123,31 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Nothing if it is WeChat's; otherwise a word for what failed.
     pub doubt: Option<&'static str>,
+}
+
+impl Answer {
+    /// The answer for the record.
+    pub(crate) fn evidence(&self) -> Evidence {
+        Evidence {
+            status: Some(self.status),
+            request_id: self.request_id.clone(),
+            body: redact(&self.body),
+        }
+    }
+
+    /// What somebody makes of the error that it is; nothing where it is none.
+    pub(crate) fn error<R>(&self, judge: impl FnOnce(&ErrorAnswer<'_>) -> R) -> Option<R> {
+        if (200..300).contains(&self.status) {
+            return None;
+        }
+        let body: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
+        Some(judge(&ErrorAnswer {
+            status: self.status,
+            code: &body.code,
+            message: &body.message,
+            signed: self.doubt.is_none(),
+        }))
+    }
 }
 
 /// Which call an answer belongs to.
@@ -144,25 +169,14 @@ pub fn report(number: OutBillNo, call: Call, answer: &Answer) -> TransferReport 
     } else {
         Origin::Answer
     };
-    let evidence = Evidence {
-        status: Some(answer.status),
-        request_id: answer.request_id.clone(),
-        body: redact(&answer.body),
-    };
-    if !(200..300).contains(&answer.status) {
-        let body: ErrorBody = serde_json::from_slice(&answer.body).unwrap_or_default();
-        let error = ErrorAnswer {
-            status: answer.status,
-            code: &body.code,
-            message: &body.message,
-            signed: answer.doubt.is_none(),
-        };
-        let finding = match call {
-            Call::Query => classify::query_error(&error),
-            Call::Create => classify::refusal(tables::TRANSFER, &error),
-            // A refused cancel leaves the transfer as it is; it is asked about.
-            Call::Cancel => refused_cancel(&error),
-        };
+    let evidence = answer.evidence();
+    let refused = answer.error(|error| match call {
+        Call::Query => classify::query_error(error),
+        Call::Create => classify::refusal(tables::TRANSFER, error),
+        // A refused cancel leaves the transfer as it is; it is asked about.
+        Call::Cancel => refused_cancel(error),
+    });
+    if let Some(finding) = refused {
         return silent(number, origin, finding, evidence);
     }
     if let Some(doubt) = answer.doubt {

@@ -104,10 +104,8 @@ pub fn paid(order: &TransferOrder, heard: &Heard) -> TransferReport {
 pub fn told(number: OutBillNo, heard: &Heard) -> TransferReport {
     let evidence = evidence(heard);
     let silent = |finding| silent(number, Origin::Query, finding, evidence.clone());
-    match not_good(&[], heard) {
-        Some(Finding::Unknown { code }) if code == "NOT_FOUND" => return silent(Finding::NotFound),
-        Some(finding) => return silent(finding),
-        None => {}
+    if let Some(finding) = not_told(heard) {
+        return silent(finding);
     }
     if heard.field("partner_trade_no") != Some(number.to_string().as_str()) {
         return silent(unknown("number_mismatch"));
@@ -165,6 +163,15 @@ pub fn not_good(table: &[Row], heard: &Heard) -> Option<Finding> {
         ((Some("FAIL"), None), _) => Some(unknown("message_refused")),
         _ => Some(unknown("answer_unreadable")),
     }
+}
+
+/// Nothing when the answer to a question tells something; otherwise what it means that it does not.
+#[must_use]
+pub fn not_told(heard: &Heard) -> Option<Finding> {
+    not_good(&[], heard).map(|finding| match finding {
+        Finding::Unknown { code } if code == "NOT_FOUND" => Finding::NotFound,
+        finding => finding,
+    })
 }
 
 /// A code as it may be kept: a word, whatever was sent.

@@ -12,7 +12,7 @@ use crate::settings::RailKind;
 use crate::tables::RED_PACKET;
 use crate::transfer::silent;
 use crate::v2::door::{DoorSettings, Heard};
-use crate::v2::enterprise::{evidence, not_good, unknown};
+use crate::v2::enterprise::{evidence, not_good, not_told, unknown};
 
 /// Where a packet is sent.
 pub const SEND_PATH: &str = "/mmpaymkttransfers/sendredpack";
@@ -94,10 +94,8 @@ pub fn sent(number: OutBillNo, heard: &Heard) -> TransferReport {
 pub fn told(number: OutBillNo, heard: &Heard) -> TransferReport {
     let evidence = evidence(heard);
     let silent = |finding| silent(number, Origin::Query, finding, evidence.clone());
-    match not_good(&[], heard) {
-        Some(Finding::Unknown { code }) if code == "NOT_FOUND" => return silent(Finding::NotFound),
-        Some(finding) => return silent(finding),
-        None => {}
+    if let Some(finding) = not_told(heard) {
+        return silent(finding);
     }
     if heard.field("mch_billno") != Some(billno(number).as_str()) {
         return silent(unknown("number_mismatch"));

@@ -4,14 +4,17 @@ use lingqian_core::id::MchId;
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::{Cure, Finding};
 use lingqian_io::rail::{Notification, Opened, Refusal};
+use lingqian_io::twin::SeededDice;
 use lingqian_io::{Fault, Rail as _};
-use lingqian_wechat::WechatMerchants;
+use lingqian_wechat::{Rails, WechatMerchants};
 use serde_json::{Value, json};
 
 use crate::notify::{FINISHED, envelope, paid, sealed};
-use crate::world::{APIV3_KEY, Key, Listener, NOW, Pay, SERIAL, Say, merchant, number, order};
+use crate::world::{
+    APIV3_KEY, Key, Listener, NOW, Plain, SERIAL, Say, Time, merchant, number, order,
+};
 
-type Merchants = WechatMerchants<Pay>;
+type Merchants = WechatMerchants<Plain, Plain, Time, SeededDice>;
 
 const A: &str = "1900000109";
 const B: &str = "1900000110";
@@ -19,10 +22,11 @@ const SERIAL_B: &str = "PUB_KEY_ID_0100000000000000000000000002";
 const APIV3_B: &[u8; 32] = b"ffffffffffffffffffffffffffffffff";
 
 fn two(url: &str, (a, b): (&Key, &Key), serial_of_b: &str) -> Merchants {
-    WechatMerchants::new([
+    let both = [
         merchant(url, A, APIV3_KEY, (SERIAL, a)),
         merchant(url, B, APIV3_B, (serial_of_b, b)),
-    ])
+    ];
+    WechatMerchants::new(both.map(Rails::new))
 }
 
 /// A notification that one of them signs, sealed with somebody's APIv3 key.
