@@ -72,46 +72,60 @@ pub(crate) async fn advance(State(world): Shared, Json(body): Json<Advance>) -> 
     clock(State(world)).await.into_response()
 }
 
+/// How many of a product are in each state, and how much they are.
+#[derive(Default)]
+struct ByState<'b>(BTreeMap<&'b str, (u64, i64)>);
+
+impl<'b> ByState<'b> {
+    /// Adds one; `whom` is who has the money, where somebody has.
+    fn add(
+        &mut self,
+        state: &'b str,
+        amount: i64,
+        whom: Option<&'b str>,
+        paid: &mut BTreeMap<&'b str, i64>,
+    ) {
+        let sum = self.0.entry(state).or_default();
+        sum.0 += 1;
+        sum.1 += amount;
+        if let Some(whom) = whom {
+            *paid.entry(whom).or_default() += amount;
+        }
+    }
+
+    fn told(&self) -> Value {
+        let state = |(state, (count, fen)): (&&str, &(u64, i64))| {
+            let sum = json!({ "count": count, "fen": fen });
+            ((*state).to_owned(), sum)
+        };
+        Value::Object(self.0.iter().map(state).collect())
+    }
+}
+
 /// Sums over the books of one merchant, or of all.
 fn sums(books: &Books, mchid: Option<&str>) -> Value {
     let own = |of: &str| mchid.is_none_or(|mchid| mchid == of);
-    let mut states: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
     let mut paid: BTreeMap<&str, i64> = BTreeMap::new();
-    for transfer in books.transfers.values().filter(|one| own(&one.mchid)) {
-        let sum = states.entry(transfer.outcome.word()).or_default();
-        sum.0 += 1;
-        sum.1 += transfer.amount;
-        if transfer.outcome == Outcome::Success {
-            *paid.entry(transfer.openid.as_str()).or_default() += transfer.amount;
-        }
+    let mut transfers = ByState::default();
+    for one in books.transfers.values().filter(|one| own(&one.mchid)) {
+        let whom = (one.outcome == Outcome::Success).then_some(&*one.openid);
+        transfers.add(one.outcome.word(), one.amount, whom, &mut paid);
     }
     let batches = books.batches.values().filter(|one| own(&one.mchid));
-    let mut items: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
-    for item in batches.flat_map(|batch| &batch.items) {
-        let sum = items.entry(item.status.word()).or_default();
-        sum.0 += 1;
-        sum.1 += item.amount;
-        if item.status == ItemStatus::Success {
-            *paid.entry(item.openid.as_str()).or_default() += item.amount;
-        }
+    let mut items = ByState::default();
+    for one in batches.flat_map(|batch| &batch.items) {
+        let whom = (one.status == ItemStatus::Success).then_some(&*one.openid);
+        items.add(one.status.word(), one.amount, whom, &mut paid);
     }
-    let mut payments: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
-    for payment in books.payments.values().filter(|one| own(&one.mchid)) {
-        let sum = payments.entry(payment.status.word()).or_default();
-        sum.0 += 1;
-        sum.1 += payment.amount;
-        if payment.status == Status::Success {
-            *paid.entry(payment.openid.as_str()).or_default() += payment.amount;
-        }
+    let mut payments = ByState::default();
+    for one in books.payments.values().filter(|one| own(&one.mchid)) {
+        let whom = (one.status == Status::Success).then_some(&*one.openid);
+        payments.add(one.status.word(), one.amount, whom, &mut paid);
     }
-    let mut packets: BTreeMap<&str, (u64, i64)> = BTreeMap::new();
-    for packet in books.packets.values().filter(|one| own(&one.mchid)) {
-        let sum = packets.entry(packet.status.word()).or_default();
-        sum.0 += 1;
-        sum.1 += packet.amount;
-        if packet.status == PacketStatus::Received {
-            *paid.entry(packet.openid.as_str()).or_default() += packet.amount;
-        }
+    let mut packets = ByState::default();
+    for one in books.packets.values().filter(|one| own(&one.mchid)) {
+        let whom = (one.status == PacketStatus::Received).then_some(&*one.openid);
+        packets.add(one.status.word(), one.amount, whom, &mut paid);
     }
     let accounts = books.accounts.iter().filter(|(of, _)| own(of));
     let (mut came_in, mut out, mut balance) = (0, 0, 0);
@@ -122,22 +136,14 @@ fn sums(books: &Books, mchid: Option<&str>) -> Value {
             *sum += line.amount;
         }
     }
-    let word = |(word, (count, fen)): (&str, (u64, i64))| {
-        (word.to_owned(), json!({ "count": count, "fen": fen }))
-    };
-    type Sums = serde_json::Map<String, Value>;
-    let states: Sums = states.into_iter().map(word).collect();
-    let items: Sums = items.into_iter().map(word).collect();
-    let payments: Sums = payments.into_iter().map(word).collect();
-    let packets: Sums = packets.into_iter().map(word).collect();
     json!({
         "came_in_fen": came_in,
         "out_fen": out,
         "balance_fen": balance,
-        "transfers": states,
-        "batch_items": items,
-        "payments": payments,
-        "packets": packets,
+        "transfers": transfers.told(),
+        "batch_items": items.told(),
+        "payments": payments.told(),
+        "packets": packets.told(),
         "paid_people": paid.len(),
         "paid_fen": paid.values().sum::<i64>(),
         "paid_per_openid_fen": paid,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::auth::Refused;
 use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
-use crate::fields::{digits_and_letters, length, parsed};
+use crate::fields::{digits_and_letters, length, parsed, person};
 use crate::journal::Record;
 use crate::kept::Id;
 use crate::world::Member;
@@ -129,11 +129,7 @@ pub(crate) fn check(books: &Books, whose: &Whose<'_>, wish: &Wish) -> Result<(),
     if !books.is_bound(whose.mchid, whose.appid) {
         return Err(Refused::invalid("商户号和appid没有绑定关系"));
     }
-    if books.person_of(whose.appid, whose.openid).is_none() {
-        return Err(Refused::invalid(
-            "Openid格式错误或者不属于商家公众账号，请检查",
-        ));
-    }
+    person(books, whose.appid, whose.openid)?;
     let id = Id::new(whose.mchid, &wish.out_authorization_no);
     if let Some(known) = books.authorizations.get(&id) {
         let same = known.openid == whose.openid

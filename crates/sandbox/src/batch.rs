@@ -10,7 +10,7 @@ use crate::auth::Refused;
 use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, sha256};
 use crate::faults::{Fault, lot};
-use crate::fields::{digits_and_letters, length, opened_name, parsed};
+use crate::fields::{bound, digits_and_letters, enough, length, opened_name, parsed, person};
 use crate::journal::Record;
 use crate::kept::Id;
 use crate::world::{Member, World};
@@ -160,27 +160,16 @@ pub(crate) fn create(
     body: &[u8],
 ) -> Result<Value, Refused> {
     let create = read(body)?;
-    if !books.is_bound(member.mchid(), &create.appid) {
-        return Err(Refused::new(
-            400,
-            "APPID_MCHID_NOT_MATCH",
-            "商户号和appid没有绑定关系",
-        ));
-    }
-    let known = |detail: &Detail| books.person_of(&create.appid, &detail.openid).is_some();
-    if !create.transfer_detail_list.iter().all(known) {
-        return Err(Refused::invalid(
-            "Openid格式错误或者不属于商家公众账号，请检查",
-        ));
+    bound(books, member.mchid(), &create.appid)?;
+    for detail in &create.transfer_detail_list {
+        person(books, &create.appid, &detail.openid)?;
     }
     let total = create.total_amount;
     let batch = batch(world, member, books, create)?;
     if let Some(known) = books.batches.get(&batch.id()) {
         return again(books, known, &batch);
     }
-    if total > books.free_balance(member.mchid()) {
-        return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
-    }
+    enough(books, member.mchid(), total)?;
     let answer = accepted(&batch);
     let batch = Box::new(batch);
     books.record(Record::Batch { batch });

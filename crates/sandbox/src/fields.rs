@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::auth::Refused;
+use crate::books::{Books, Person};
 use crate::world::Member;
 
 /// A field that must be there and is not.
@@ -55,6 +56,33 @@ pub(crate) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
         let field = text.split('`').nth(1).unwrap_or_default().to_owned();
         Refused::field(&field, words)
     })
+}
+
+/// A merchant may pay under the apps that it is bound to.
+pub(crate) fn bound(books: &Books, mchid: &str, appid: &str) -> Result<(), Refused> {
+    if books.is_bound(mchid, appid) {
+        return Ok(());
+    }
+    let words = "商户号和appid没有绑定关系";
+    Err(Refused::new(400, "APPID_MCHID_NOT_MATCH", words))
+}
+
+/// The person whom an app knows by an openid.
+pub(crate) fn person<'b>(
+    books: &'b Books,
+    appid: &str,
+    openid: &str,
+) -> Result<&'b Person, Refused> {
+    let person = books.person_of(appid, openid);
+    person.ok_or_else(|| Refused::invalid("Openid格式错误或者不属于商家公众账号，请检查"))
+}
+
+/// Only what is on the account and not promised yet can be paid.
+pub(crate) fn enough(books: &Books, mchid: &str, amount: i64) -> Result<(), Refused> {
+    if amount > books.free_balance(mchid) {
+        return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
+    }
+    Ok(())
 }
 
 /// A name that was sealed for one of WeChat's keys.

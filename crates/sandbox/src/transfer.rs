@@ -7,7 +7,9 @@ use crate::auth::Refused;
 use crate::authorization::{Whose, Wish, in_effect, wished};
 use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
-use crate::fields::{digits_and_letters, length, missing, opened_name, parsed};
+use crate::fields::{
+    bound, digits_and_letters, enough, length, missing, opened_name, parsed, person,
+};
 use crate::kept::{Id, Outcome, Transfer};
 use crate::world::{Member, World};
 
@@ -235,20 +237,22 @@ pub(crate) fn direct(
         direct: true,
         ..transfer
     };
-    if transfer.amount > books.free_balance(member.mchid()) {
-        return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
-    }
+    enough(books, member.mchid(), transfer.amount)?;
+    keep(books, transfer, refused, Outcome::Success);
+    Ok(books.transfers.get(&id).map(shown).unwrap_or_default())
+}
+
+/// Records a transfer that was accepted, and what becomes of it first: it fails for a reason, or
+/// goes on.
+fn keep(books: &mut Books, transfer: Transfer, refused: Option<&'static str>, goes_on: Outcome) {
+    let id = transfer.id();
     books.record(crate::journal::Record::Created {
         transfer: Box::new(transfer),
     });
-    let outcome = match refused {
-        Some(reason) => Outcome::Fail {
-            reason: reason.to_owned(),
-        },
-        None => Outcome::Success,
-    };
-    books.advance(&id, outcome);
-    Ok(books.transfers.get(&id).map(shown).unwrap_or_default())
+    let failed = refused.map(|reason| Outcome::Fail {
+        reason: reason.to_owned(),
+    });
+    books.advance(&id, failed.unwrap_or(goes_on));
 }
 
 /// A transfer whose every rule is kept, and why it will fail, if it will.
@@ -261,23 +265,13 @@ fn checked(
     check_scene(&create)?;
     let user_name = real_name(member, &create)?;
     let mchid = member.mchid();
-    let binding = (mchid.to_owned(), create.appid.clone());
-    if !books.bindings.contains(&binding) {
-        let words = "商户号和appid没有绑定关系";
-        return Err(Refused::new(400, "APPID_MCHID_NOT_MATCH", words));
-    }
+    bound(books, mchid, &create.appid)?;
     if create.transfer_amount < AMOUNT_MIN || create.transfer_amount > world.settings.single_max_fen
     {
         return Err(Refused::invalid("超过单笔转账上下限，核实产品设置是否准确"));
     }
     // An openid is one app's word for a person.
-    let owner = books.openids.get(&create.openid);
-    let owner = owner.filter(|(appid, _)| *appid == create.appid);
-    let Some(person) = owner.and_then(|(_, name)| books.people.get(name)) else {
-        return Err(Refused::invalid(
-            "Openid格式错误或者不属于商家公众账号，请检查",
-        ));
-    };
+    let person = person(books, &create.appid, &create.openid)?;
     let wrong_name = match (&user_name, &person.real_name) {
         (Some(given), Some(real)) => given != real,
         _ => false,
@@ -308,9 +302,7 @@ fn begin(
             Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"))
         };
     }
-    if transfer.amount > books.free_balance(mchid) {
-        return Err(Refused::new(403, "NOT_ENOUGH", "资金不足"));
-    }
+    enough(books, mchid, transfer.amount)?;
     if let Some(wish) = &wish {
         let whose = Whose {
             mchid,
@@ -320,16 +312,7 @@ fn begin(
         };
         wished(books, &whose, wish)?;
     }
-    books.record(crate::journal::Record::Created {
-        transfer: Box::new(transfer),
-    });
-    let outcome = match refused {
-        Some(reason) => Outcome::Fail {
-            reason: reason.to_owned(),
-        },
-        None => Outcome::WaitUserConfirm,
-    };
-    books.advance(&id, outcome);
+    keep(books, transfer, refused, Outcome::WaitUserConfirm);
     Ok(books.transfers.get(&id).map(accepted).unwrap_or_default())
 }
 
