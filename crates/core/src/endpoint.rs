@@ -7,7 +7,7 @@ use crate::command::Outcome;
 use crate::control::{Act, Deed};
 use crate::execute::{Decision, Moment};
 use crate::id::{IdFault, checked, text_id};
-use crate::notice::Event;
+use crate::notice::{Event, Told};
 use crate::time::Timestamp;
 use crate::user::Sealed;
 
@@ -93,6 +93,12 @@ impl Endpoint {
     pub fn wants(&self, event: Event) -> bool {
         let covers = |filter: &String| covers(filter, event.name());
         self.events.is_empty() || self.events.iter().any(covers)
+    }
+
+    /// The numbers and lanes of what it wants.
+    pub fn wanted(&self, told: &[Told]) -> impl Iterator<Item = (i64, String)> {
+        let wanted = told.iter().filter(|told| self.wants(told.notice.event));
+        wanted.map(|told| (told.number, told.notice.lane()))
     }
 
     fn standing(&self) -> &'static str {

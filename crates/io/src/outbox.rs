@@ -32,6 +32,29 @@ pub struct Health {
     pub failed_with: Option<String>,
 }
 
+impl Health {
+    /// What of the notices `first` to `last` can be delivered again: after which number, and how
+    /// many. What was not planned yet comes by itself.
+    #[must_use]
+    pub fn replayed(&self, (first, last): (i64, i64)) -> (i64, u32) {
+        let (first, last) = (first.max(1), last.min(self.planned_to));
+        let count = last.saturating_sub(first).saturating_add(1).max(0);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        (first.saturating_sub(1), count)
+    }
+
+    /// An endpoint as another store commits it: it begins with what it did not take, the first of
+    /// which has the number `open`.
+    #[must_use]
+    pub fn copied(&self, endpoint: Endpoint, open: Option<i64>) -> Endpoint {
+        let taken = open.map(|open| open.saturating_sub(1));
+        Endpoint {
+            after: Some(taken.unwrap_or(self.planned_to)),
+            ..endpoint
+        }
+    }
+}
+
 /// A wish for messages that are due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {

@@ -14,7 +14,7 @@ use lingqian_core::Changes;
 
 use crate::Fault;
 
-pub use gather::{Booked, Gather};
+pub use gather::{Booked, Gather, told_after};
 pub use letters::letters;
 
 /// A part of the books. Whatever a part names is in one before it.

@@ -164,10 +164,7 @@ pub(crate) async fn endpoints(session: &Session) -> Result<Vec<(Endpoint, Health
 /// Endpoints as another store commits them: each begins with what it did not take.
 pub(crate) async fn for_copy(session: &Session) -> Result<Vec<Endpoint>, Fault> {
     let found = all_endpoints(session, true).await?.into_iter();
-    let copied = found.map(|(endpoint, health, first)| Endpoint {
-        after: Some(first.map_or(health.planned_to, |first| first.saturating_sub(1))),
-        ..endpoint
-    });
+    let copied = found.map(|(endpoint, health, open)| health.copied(endpoint, open));
     Ok(copied.collect())
 }
 
@@ -191,12 +188,6 @@ pub(crate) async fn deliveries(
     .await
 }
 
-/// Numbers and lanes of what an endpoint wants.
-fn wanted(endpoint: &Endpoint, told: &[Told]) -> (Vec<i64>, Vec<String>) {
-    let wanted = told.iter().filter(|told| endpoint.wants(told.notice.event));
-    wanted.map(|told| (told.number, told.notice.lane())).unzip()
-}
-
 /// Makes deliveries of what was told since.
 pub(crate) async fn plan(session: &Session, now: Timestamp, limit: u32) -> Result<u64, Fault> {
     let behind = all(session, sql!("endpoints_behind"), &[], |row| {
@@ -217,7 +208,7 @@ pub(crate) async fn plan(session: &Session, now: Timestamp, limit: u32) -> Resul
             continue;
         };
         looked += next.len() as u64;
-        let (numbers, lanes) = wanted(&endpoint, &next);
+        let (numbers, lanes): (Vec<i64>, Vec<String>) = endpoint.wanted(&next).unzip();
         let values: Values<'_> = &[id, &numbers, &lanes, &now.0];
         session
             .run(sql!("plan_deliveries"), values)
@@ -296,11 +287,9 @@ pub(crate) async fn replay(
     let Some((endpoint, health)) = own.next() else {
         return Ok(0);
     };
-    let (first, last) = (numbers.0.max(1), numbers.1.min(health.planned_to));
-    let count = last.saturating_sub(first).saturating_add(1).max(0);
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    let told = notices(session, first.saturating_sub(1), count).await?;
-    let (numbers, lanes) = wanted(&endpoint, &told);
+    let (after, count) = health.replayed(numbers);
+    let told = notices(session, after, count).await?;
+    let (numbers, lanes): (Vec<i64>, Vec<String>) = endpoint.wanted(&told).unzip();
     let values: Values<'_> = &[&id.as_str(), &numbers, &lanes, &now.0];
     session
         .run(sql!("replay_deliveries"), values)

@@ -13,7 +13,7 @@ use lingqian_core::reconcile::{BillLine, BookedLine, Direction, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::user::DayTotals;
 use lingqian_io::Fault;
-use lingqian_io::read_out::{Booked, Cursor, Gather, Part, Piece, letters};
+use lingqian_io::read_out::{Booked, Cursor, Gather, Part, Piece, letters, told_after};
 use tokio_postgres::Row;
 
 use crate::books::earning;
@@ -75,20 +75,11 @@ async fn catalogue(session: &Session) -> Result<Changes, Fault> {
 /// Notices, and after the last of them the endpoints that wait for them.
 async fn notices(session: &Session, from: &Cursor, limit: u32) -> Result<Rows, Fault> {
     let told = outbox::notices(session, from.numbers.0, limit).await?;
-    let last = told.last().map_or(from.numbers.0, |told| told.number);
-    let more = last < outbox::newest(session).await?;
-    let endpoints = if more {
-        Vec::new()
-    } else {
-        outbox::for_copy(session).await?
-    };
-    let changes = Changes {
-        notices: told.into_iter().map(|told| told.notice).collect(),
-        endpoints,
-        ..Changes::default()
-    };
-    let next = Cursor::at(from.part, (last, 0));
-    Ok((changes, Some(next).filter(|_| more)))
+    let (mut changes, next) = told_after(from, told, outbox::newest(session).await?);
+    if next.is_none() {
+        changes.endpoints = outbox::for_copy(session).await?;
+    }
+    Ok((changes, next))
 }
 
 async fn some_users(session: &Session, from: &Cursor, limit: u32) -> Result<Rows, Fault> {

@@ -169,10 +169,7 @@ pub(crate) fn endpoints(connection: &Connection) -> Result<Vec<(Endpoint, Health
 /// Endpoints as another store commits them: each begins with what it did not take.
 pub(crate) fn for_copy(connection: &Connection) -> Result<Vec<Endpoint>, Fault> {
     let found = all_endpoints(connection, true)?.into_iter();
-    let copied = found.map(|(endpoint, health, first)| Endpoint {
-        after: Some(first.map_or(health.planned_to, |first| first - 1)),
-        ..endpoint
-    });
+    let copied = found.map(|(endpoint, health, open)| health.copied(endpoint, open));
     Ok(copied.collect())
 }
 
@@ -201,11 +198,8 @@ pub(crate) fn deliveries(
 
 /// Whether there is anything to plan.
 pub(crate) fn is_behind(connection: &Connection) -> Result<bool, Fault> {
-    let newest = newest(connection)?;
-    let behind = |(endpoint, health): &(Endpoint, Health)| {
-        endpoint.off.is_none() && health.planned_to < newest
-    };
-    Ok(endpoints(connection)?.iter().any(behind))
+    let mut query = cached(connection, sql!("is_behind"))?;
+    Ok(first(&mut query, [], |row| get(row, 0))?.unwrap_or(false))
 }
 
 /// Makes deliveries of what was told since.
@@ -222,9 +216,8 @@ pub(crate) fn plan(connection: &Connection, now: Timestamp, limit: u32) -> Resul
             continue;
         };
         looked += next.len() as u64;
-        for told in next.iter().filter(|told| endpoint.wants(told.notice.event)) {
-            let lane = told.notice.lane();
-            let values = params![endpoint.id.as_str(), told.number, lane, now.0];
+        for (number, lane) in endpoint.wanted(&next) {
+            let values = params![endpoint.id.as_str(), number, lane, now.0];
             run(&mut insert, values)?;
         }
         run(&mut planned, params![endpoint.id.as_str(), last])?;
@@ -292,15 +285,12 @@ pub(crate) fn replay(
     let Some((endpoint, health)) = own.next() else {
         return Ok(0);
     };
-    let (first, last) = (numbers.0.max(1), numbers.1.min(health.planned_to));
-    let count = last.saturating_sub(first).saturating_add(1).max(0);
-    let count = u32::try_from(count).unwrap_or(u32::MAX);
-    let told = notices(connection, first.saturating_sub(1), count)?;
+    let (after, count) = health.replayed(numbers);
+    let told = notices(connection, after, count)?;
     let mut insert = cached(connection, sql!("replay_delivery"))?;
     let mut made = 0;
-    for told in told.iter().filter(|told| endpoint.wants(told.notice.event)) {
-        let lane = told.notice.lane();
-        run(&mut insert, params![id.as_str(), told.number, lane, now.0])?;
+    for (number, lane) in endpoint.wanted(&told) {
+        run(&mut insert, params![id.as_str(), number, lane, now.0])?;
         made += 1;
     }
     Ok(made)

@@ -14,7 +14,7 @@ use lingqian_core::reconcile::{BillLine, BookedLine, Direction, Match};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::user::DayTotals;
 use lingqian_io::Fault;
-use lingqian_io::read_out::{Booked, Cursor, Gather, Part, Piece, letters};
+use lingqian_io::read_out::{Booked, Cursor, Gather, Part, Piece, letters, told_after};
 use rusqlite::{Connection, Row, params};
 
 use crate::browse::{self, Walk};
@@ -71,20 +71,11 @@ fn catalogue(connection: &Connection) -> Result<Changes, Fault> {
 /// Notices, and after the last of them the endpoints that wait for them.
 fn notices(connection: &Connection, from: &Cursor, limit: u32) -> Result<Rows, Fault> {
     let told = outbox::notices(connection, from.numbers.0, limit)?;
-    let last = told.last().map_or(from.numbers.0, |told| told.number);
-    let more = last < outbox::newest(connection)?;
-    let endpoints = if more {
-        Vec::new()
-    } else {
-        outbox::for_copy(connection)?
-    };
-    let changes = Changes {
-        notices: told.into_iter().map(|told| told.notice).collect(),
-        endpoints,
-        ..Changes::default()
-    };
-    let next = Cursor::at(from.part, (last, 0));
-    Ok((changes, Some(next).filter(|_| more)))
+    let (mut changes, next) = told_after(from, told, outbox::newest(connection)?);
+    if next.is_none() {
+        changes.endpoints = outbox::for_copy(connection)?;
+    }
+    Ok((changes, next))
 }
 
 fn some_users(connection: &Connection, from: &Cursor, limit: u32) -> Result<Rows, Fault> {

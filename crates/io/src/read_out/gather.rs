@@ -6,6 +6,7 @@ use lingqian_core::command::IdempotencyKey;
 use lingqian_core::earning::Earning;
 use lingqian_core::facts::RememberedAnswer;
 use lingqian_core::ledger::{Cause, Entry};
+use lingqian_core::notice::Told;
 use lingqian_core::reconcile::BookedLine;
 
 use super::{Cursor, Part, Piece};
@@ -101,6 +102,18 @@ impl Gather {
         let more = self.more.then(|| Cursor::at(Part::Entries, (to, 0)));
         Piece::new(Part::Entries, self.changes, more)
     }
+}
+
+/// Notices that were told after a cursor, and where they go on while the newest is not among them.
+#[must_use]
+pub fn told_after(from: &Cursor, told: Vec<Told>, newest: i64) -> (Changes, Option<Cursor>) {
+    let last = told.last().map_or(from.numbers.0, |told| told.number);
+    let changes = Changes {
+        notices: told.into_iter().map(|told| told.notice).collect(),
+        ..Changes::default()
+    };
+    let next = Cursor::at(from.part, (last, 0));
+    (changes, Some(next).filter(|_| last < newest))
 }
 
 /// Whether an entry is of the sort that follows from an event.

@@ -110,11 +110,8 @@ impl Outgoing {
                 .iter()
                 .filter(|((id, _), _)| *id == endpoint.id);
             let open = own.filter(|(_, waiting)| waiting.due_at.is_some());
-            let first = open.map(|((_, number), _)| number.saturating_sub(1)).min();
-            Endpoint {
-                after: Some(first.unwrap_or(health.planned_to)),
-                ..endpoint.clone()
-            }
+            let first = open.map(|((_, number), _)| *number).min();
+            health.copied(endpoint.clone(), first)
         };
         self.endpoints.values().map(copied).collect()
     }
@@ -143,10 +140,9 @@ impl Outgoing {
             let next = self.notices(planned_to, limit);
             looked += next.len() as u64;
             let last = next.last().map_or(planned_to, |told| told.number);
-            for told in next.iter().filter(|told| endpoint.wants(told.notice.event)) {
-                let key = (endpoint.id.clone(), told.number);
-                let fresh = Waiting::new(told.notice.lane(), now);
-                self.waiting.entry(key).or_insert(fresh);
+            for (number, lane) in endpoint.wanted(&next) {
+                let key = (endpoint.id.clone(), number);
+                self.waiting.entry(key).or_insert(Waiting::new(lane, now));
             }
             if let Some((_, health)) = self.endpoints.get_mut(&endpoint.id) {
                 health.planned_to = last;
@@ -235,24 +231,17 @@ impl Outgoing {
         }
     }
 
-    pub(crate) fn replay(
-        &mut self,
-        id: &EndpointId,
-        (first, last): (i64, i64),
-        now: Timestamp,
-    ) -> u64 {
+    pub(crate) fn replay(&mut self, id: &EndpointId, numbers: (i64, i64), now: Timestamp) -> u64 {
         let Some((endpoint, health)) = self.endpoints.get(id) else {
             return 0;
         };
-        let last = last.min(health.planned_to);
-        let wanted: Vec<Told> = (first.max(1)..=last)
-            .filter_map(|number| self.told(number))
-            .filter(|told| endpoint.wants(told.notice.event))
-            .collect();
-        for told in &wanted {
-            let fresh = Waiting::new(told.notice.lane(), now);
-            self.waiting.insert((id.clone(), told.number), fresh);
+        let (after, count) = health.replayed(numbers);
+        let wanted: Vec<(i64, String)> = endpoint.wanted(&self.notices(after, count)).collect();
+        let made = wanted.len() as u64;
+        for (number, lane) in wanted {
+            let fresh = Waiting::new(lane, now);
+            self.waiting.insert((id.clone(), number), fresh);
         }
-        wanted.len() as u64
+        made
     }
 }

@@ -11,7 +11,7 @@ use lingqian_core::money::Micros;
 use lingqian_core::time::BusinessDate;
 
 use super::books::Books;
-use crate::read_out::{Booked, Cursor, Gather, Part, Piece, letters};
+use crate::read_out::{Booked, Cursor, Gather, Part, Piece, letters, told_after};
 
 /// Rows of a part, and where the next ones begin.
 type Rows = (Changes, Option<Cursor>);
@@ -83,22 +83,11 @@ impl Books {
     /// Notices, and after the last of them the endpoints that wait for them.
     fn some_notices(&self, from: &Cursor, limit: u32) -> Rows {
         let told = self.outbox.notices(from.numbers.0, limit.max(1));
-        let last = told.last().map_or(from.numbers.0, |told| told.number);
-        let more = last < self.outbox.newest();
-        let endpoints = if more {
-            Vec::new()
-        } else {
-            self.outbox.for_copy()
-        };
-        let changes = Changes {
-            notices: told.into_iter().map(|told| told.notice).collect(),
-            endpoints,
-            ..Changes::default()
-        };
-        (
-            changes,
-            Some(Cursor::at(from.part, (last, 0))).filter(|_| more),
-        )
+        let (mut changes, next) = told_after(from, told, self.outbox.newest());
+        if next.is_none() {
+            changes.endpoints = self.outbox.for_copy();
+        }
+        (changes, next)
     }
 
     fn some_users(&self, from: &Cursor, limit: u32) -> Rows {
