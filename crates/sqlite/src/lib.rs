@@ -148,8 +148,8 @@ impl SqliteStore {
         let carrier = schema::open_carrier(path)?;
         let log = Log::start(carrier, options.checkpoint_pages)?;
         let foreign = Arc::new(AtomicBool::new(false));
-        let scribe = Scribe::new((connection, lock, damage), log, told, Arc::clone(&foreign));
-        let scribe = scribe.remembering(options.recent_ids);
+        let books = (connection, lock, damage);
+        let scribe = Scribe::new(books, log, told, Arc::clone(&foreign), options.recent_ids);
         let thread = std::thread::Builder::new().name("sqlite-scribe".into());
         thread
             .spawn(move || scribe.work(&taken))

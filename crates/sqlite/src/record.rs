@@ -11,7 +11,9 @@ use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::money::Micros;
 use lingqian_core::time::{BusinessDate, Timestamp};
 
+use crate::numbers::bytes;
 pub(crate) use event_name::EventName;
+use request::read_request;
 pub(crate) use request::{Keyed, Request};
 
 /// Set where the app said when the event happened.
@@ -111,6 +113,33 @@ fn flags(record: &Record, names: &Names<'_>) -> u8 {
         | flag(record.counted, COUNTED)
         | flag(names.request.is_some(), REQUEST)
         | flag(record.matures_on.is_some(), MATURES)
+}
+
+/// The names of an entry whose event was read: what the other flags say is next.
+fn other_names<'a>(
+    flags: u8,
+    event: Option<(u32, EventName<'a>)>,
+    mut rest: &'a [u8],
+) -> Option<Names<'a>> {
+    let mut names = Names {
+        event,
+        ..Names::default()
+    };
+    if flags & REVERSES != 0 {
+        names.reverses = Some(u64::from_le_bytes(bytes(&mut rest)?));
+    }
+    if flags & KIND != 0 {
+        let kind = u32::from_le_bytes(bytes(&mut rest)?);
+        names.kind = Some(KindNo(i64::from(kind)));
+    }
+    if flags & PAYOUT != 0 {
+        let payout = u128::from_le_bytes(bytes(&mut rest)?);
+        names.payout = Some(PayoutId::from_bits(payout));
+    }
+    if flags & REQUEST != 0 {
+        names.request = Some(read_request(&mut rest)?);
+    }
+    Some(names)
 }
 
 impl Record {

@@ -14,7 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::checkpoint::Log;
 use crate::codec::{fault, first, get, in_doubt};
-use crate::ids::{Merger, RECENT_IDS, Run};
+use crate::ids::{Merger, Run};
 use crate::ledger::{Batch, Ledger};
 use crate::lock::Lock;
 use crate::page::{Hash, NO_HASH, last};
@@ -114,12 +114,13 @@ pub(crate) fn data_version(connection: &Connection) -> Result<u32, Fault> {
 }
 
 impl Scribe {
-    /// A scribe who has read nothing yet.
+    /// A scribe who has read nothing yet, and will keep so many ids in memory.
     pub(crate) fn new(
         (connection, lock, damage): (Connection, Result<Lock, Fault>, Arc<Damage>),
         log: Log,
         notes: mpsc::Sender<Note>,
         foreign: Arc<AtomicBool>,
+        recent_ids: usize,
     ) -> Scribe {
         Scribe {
             connection,
@@ -132,13 +133,8 @@ impl Scribe {
             stale: true,
             foreign,
             notes,
-            recent_ids: RECENT_IDS,
+            recent_ids,
         }
-    }
-
-    /// The same, with so many ids in memory.
-    pub(crate) fn remembering(self, recent_ids: usize) -> Scribe {
-        Scribe { recent_ids, ..self }
     }
 
     /// Works until nobody can give orders any more.

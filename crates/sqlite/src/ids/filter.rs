@@ -112,15 +112,8 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::mix;
     use super::*;
-
-    /// A bijection that looks random (splitmix64).
-    fn mix(number: u64) -> u64 {
-        let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 
     #[test]
     fn a_filter_never_forgets_and_is_rarely_wrong() {

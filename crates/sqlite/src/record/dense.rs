@@ -5,7 +5,6 @@
 //! FF, shapes T, moment (8)   T shapes of 16   a place (2) for each record   records
 //! ```
 
-use lingqian_core::id::{KindNo, PayoutId};
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Micros;
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -13,11 +12,10 @@ use lingqian_io::Fault;
 
 use crate::numbers::{self, bytes, unzigzag, zigzag};
 
-use super::event_name::{FORM_HEX, FORM_TEXT, FORM_UUID};
-use super::request::{read_request, write_request};
+use super::event_name::FORM_TEXT;
+use super::request::write_request;
 use super::{
-    CAUSES, COUNTED, DATED, EVENT, EventName, KIND, MATURES, Names, PAYOUT, REQUEST, REVERSES,
-    Record, cause_no, flags,
+    CAUSES, COUNTED, DATED, EVENT, EventName, MATURES, Names, Record, cause_no, flags, other_names,
 };
 
 /// What a body of this form begins with; one of the first form begins with the class of an
@@ -365,39 +363,19 @@ impl Read {
 /// What an entry names; `rest` begins with the names.
 fn names<'a>(shape: &[u8; SHAPE_BYTES], mut rest: &'a [u8]) -> Option<Names<'a>> {
     let flags = shape[3];
-    let mut names = Names::default();
-    if flags & EVENT != 0 {
-        let source = u32::from_le_bytes([shape[12], shape[13], shape[14], 0]);
-        let name = match shape[15] {
-            FORM_TEXT => {
-                let [length] = bytes(&mut rest)?;
-                let (text, tail) = rest.split_at_checked(usize::from(length))?;
-                rest = tail;
-                EventName::Text(std::str::from_utf8(text).ok()?)
-            }
-            form @ (FORM_UUID | FORM_HEX) => EventName::Packed(form, bytes(&mut rest)?),
-            _ => return None,
-        };
-        names.event = Some((source, name));
-    }
-    if flags & REVERSES != 0 {
-        names.reverses = Some(u64::from_le_bytes(bytes(&mut rest)?));
-    }
-    if flags & KIND != 0 {
-        names.kind = Some(KindNo(i64::from(u32::from_le_bytes(bytes(&mut rest)?))));
-    }
-    if flags & PAYOUT != 0 {
-        names.payout = Some(PayoutId::from_bits(u128::from_le_bytes(bytes(&mut rest)?)));
-    }
-    if flags & REQUEST != 0 {
-        names.request = Some(read_request(&mut rest)?);
-    }
-    Some(names)
+    let event = match flags & EVENT {
+        0 => None,
+        _ => {
+            let source = u32::from_le_bytes([shape[12], shape[13], shape[14], 0]);
+            Some((source, EventName::read(shape[15], &mut rest)?))
+        }
+    };
+    other_names(flags, event, rest)
 }
 
 #[cfg(test)]
 mod tests {
-    use lingqian_core::id::{MerchantNo, UserNo};
+    use lingqian_core::id::{KindNo, MerchantNo, PayoutId, UserNo};
     use lingqian_core::ledger::Cause;
 
     use super::super::{Keyed, Request};

@@ -1,5 +1,7 @@
 //! An event's id in the shortest form that reads back as it was.
 
+use crate::numbers::bytes;
+
 /// An id of another form: a length and the bytes.
 pub(super) const FORM_TEXT: u8 = 0;
 /// A UUID in lower case with hyphens, as 16 bytes.
@@ -24,6 +26,20 @@ impl<'a> EventName<'a> {
             _ => None,
         };
         packed.unwrap_or(EventName::Text(id))
+    }
+
+    /// Takes an id of that form off the front.
+    pub(super) fn read(form: u8, rest: &mut &'a [u8]) -> Option<EventName<'a>> {
+        match form {
+            FORM_TEXT => {
+                let [length] = bytes(rest)?;
+                let (text, tail) = rest.split_at_checked(usize::from(length))?;
+                *rest = tail;
+                Some(EventName::Text(std::str::from_utf8(text).ok()?))
+            }
+            FORM_UUID | FORM_HEX => Some(EventName::Packed(form, bytes(rest)?)),
+            _ => None,
+        }
     }
 
     /// The id as text.

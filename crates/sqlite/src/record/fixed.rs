@@ -1,15 +1,12 @@
 //! The first form of a page: records of 64 bytes, and after them the texts that some of them
 //! bear. Pages of this form are read for ever and no longer written.
 
-use lingqian_core::id::{KindNo, PayoutId};
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Micros;
 use lingqian_core::time::{BusinessDate, Timestamp};
 
-use super::Record;
-use super::event_name::{FORM_HEX, FORM_TEXT, FORM_UUID};
-use super::request::read_request;
-use super::{CAUSES, COUNTED, DATED, EVENT, EventName, KIND, Names, PAYOUT, REQUEST, REVERSES};
+use super::{CAUSES, COUNTED, DATED, EVENT, EventName, Names, Record, other_names};
+use crate::numbers::bytes;
 
 /// Bytes of a record.
 const RECORD_BYTES: usize = 64;
@@ -45,44 +42,16 @@ fn read(bytes: &[u8; RECORD_BYTES]) -> Option<Record> {
 
 /// Reads what a record's text names; `texts` begins at the record's own.
 fn read_names(flags: u8, texts: &[u8]) -> Option<Names<'_>> {
-    let (mut names, mut rest) = (Names::default(), texts);
-    if flags & EVENT != 0 {
-        let (head, tail) = rest.split_at_checked(4)?;
-        let source = u32::from_le_bytes([head[0], head[1], head[2], 0]);
-        let (name, tail) = match head[3] {
-            FORM_TEXT => {
-                let (length, tail) = tail.split_first()?;
-                let (text, tail) = tail.split_at_checked(usize::from(*length))?;
-                (EventName::Text(std::str::from_utf8(text).ok()?), tail)
-            }
-            form @ (FORM_UUID | FORM_HEX) => {
-                let (packed, tail) = tail.split_first_chunk::<16>()?;
-                (EventName::Packed(form, *packed), tail)
-            }
-            _ => return None,
-        };
-        names.event = Some((source, name));
-        rest = tail;
-    }
-    if flags & REVERSES != 0 {
-        let (original, tail) = rest.split_first_chunk::<8>()?;
-        names.reverses = Some(u64::from_le_bytes(*original));
-        rest = tail;
-    }
-    if flags & KIND != 0 {
-        let (kind, tail) = rest.split_first_chunk::<4>()?;
-        names.kind = Some(KindNo(i64::from(u32::from_le_bytes(*kind))));
-        rest = tail;
-    }
-    if flags & PAYOUT != 0 {
-        let (payout, tail) = rest.split_first_chunk::<16>()?;
-        names.payout = Some(PayoutId::from_bits(u128::from_le_bytes(*payout)));
-        rest = tail;
-    }
-    if flags & REQUEST != 0 {
-        names.request = Some(read_request(&mut rest)?);
-    }
-    Some(names)
+    let mut rest = texts;
+    let event = match flags & EVENT {
+        0 => None,
+        _ => {
+            let [low, middle, high, form] = bytes(&mut rest)?;
+            let source = u32::from_le_bytes([low, middle, high, 0]);
+            Some((source, EventName::read(form, &mut rest)?))
+        }
+    };
+    other_names(flags, event, rest)
 }
 
 fn u32_at(bytes: &[u8; RECORD_BYTES], place: usize) -> u32 {
@@ -105,9 +74,11 @@ fn u48_at(bytes: &[u8; RECORD_BYTES], place: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use lingqian_core::id::UserNo;
+    use lingqian_core::id::{KindNo, PayoutId, UserNo};
     use lingqian_core::ledger::Cause;
 
+    use super::super::event_name::FORM_TEXT;
+    use super::super::{PAYOUT, REVERSES};
     use super::*;
 
     /// A record as FORMAT.md tells it.
