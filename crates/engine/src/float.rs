@@ -2,8 +2,9 @@
 //!
 //! The last closed bill says what was there; what was paid or is on its way since is subtracted.
 //! Money that somebody topped up since that bill is not seen until the next one, so the figure is
-//! a floor. Where WeChat tells a merchant its balance, that is taken instead. What WeChat itself answers decides: an empty account stops its merchant, and the
-//! first transfer that is accepted lifts the stop (`core::control`).
+//! a floor. Where WeChat tells a merchant its balance, that is taken instead. What WeChat itself
+//! answers decides: an empty account stops its merchant, and the first transfer that is accepted
+//! lifts the stop (`core::control`).
 
 use lingqian_core::id::{MchId, MerchantNo};
 use lingqian_core::ledger::Account;
