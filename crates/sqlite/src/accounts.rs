@@ -60,8 +60,10 @@ impl Days {
     }
 }
 
-/// The three accounts of a user, and the newest entry that touched one of them.
+/// The three accounts of a user, and the newest entry that touched one of them. Never in two lines
+/// of the processor's cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(32))]
 pub(crate) struct Account {
     pub(crate) available: i64,
     pub(crate) held: i64,
