@@ -54,7 +54,7 @@ const PAGES: &str = "0003_pages";
 const DENSE: &str = "0007_dense";
 
 /// How long a process waits for another one's commit.
-const BUSY_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens the connection that writes, and brings the schema up to date.
 pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, Fault> {
