@@ -4,6 +4,7 @@ mod gates;
 mod needs;
 mod postgres;
 mod profile;
+mod rabbitmq;
 mod sim;
 mod system;
 mod test;

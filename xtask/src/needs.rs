@@ -4,11 +4,14 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::{call, has, postgres};
+use crate::{call, has, postgres, rabbitmq};
 
 /// A program that tests call, how to ask whether it is there, and its Debian package.
-const NEEDS: [(&str, &str, &str); 5] = [
+const NEEDS: [(&str, &str, &str); 7] = [
     ("openssl", "version", "openssl"),
+    // They build librdkafka.
+    ("make", "--version", "make"),
+    ("g++", "--version", "g++"),
     ("sqlite3", "--version", "sqlite3"),
     ("python3", "--version", "python3"),
     ("pip3", "--version", "python3-pip"),
@@ -51,6 +54,9 @@ fn packages(root: &Path) -> anyhow::Result<()> {
     // Its programs are not where programs are looked for, because several versions may be there.
     if postgres::programs().is_none() && std::env::var_os(postgres::VARIABLE).is_none() {
         missing.push("postgresql");
+    }
+    if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
+        missing.push("rabbitmq-server");
     }
     if missing.is_empty() {
         return Ok(());

@@ -17,7 +17,7 @@ use crate::{Doors, Problem};
 /// The most events that a JSON array may hold; a stream has no such limit.
 const ARRAY_MAX: usize = 10_000;
 /// This door on dead letters.
-const DOOR: Door = Door {
+const DOOR: Door<'_> = Door {
     name: "http",
     unit: "index",
 };

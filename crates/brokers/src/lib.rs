@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+
+pub mod backoff;
+pub mod figures;
+pub mod intake;
+#[cfg(feature = "kafka")]
+pub mod kafka;
+pub mod mapping;
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;
+pub mod sink;
+
+/// The header in which a message says the version of its schema.
+pub const VERSION_HEADER: &str = "lingqian-schema";
