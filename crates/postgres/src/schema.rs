@@ -54,8 +54,8 @@ const MIGRATIONS: [Migration; 6] = [
     },
     // Who does not know of them neither ends letters nor reads sources.
     Migration {
-        name: "0010_letters",
-        sql: include_str!("../migrations/0010_letters.sql"),
+        name: "0006_letters",
+        sql: include_str!("../migrations/0006_letters.sql"),
         needs: 4,
     },
 ];

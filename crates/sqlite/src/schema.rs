@@ -13,7 +13,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 11] = [
+const MIGRATIONS: [(&str, &str); 12] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -42,7 +42,8 @@ const MIGRATIONS: [(&str, &str); 11] = [
         "0010_state_totals",
         include_str!("../migrations/0010_state_totals.sql"),
     ),
-    (LETTERS, include_str!("../migrations/0015_letters.sql")),
+    ("0011_owns", include_str!("../migrations/0011_owns.sql")),
+    (LETTERS, include_str!("../migrations/0012_letters.sql")),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
@@ -51,7 +52,7 @@ const PAGES: &str = "0003_pages";
 const DENSE: &str = "0007_dense";
 
 /// After this migration letters that are there get their digests.
-const LETTERS: &str = "0015_letters";
+const LETTERS: &str = "0012_letters";
 
 /// How long a process waits for another one's commit.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
