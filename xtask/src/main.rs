@@ -1,6 +1,7 @@
 //! Automation of the repository: `cargo xtask COMMAND`.
 
 mod gates;
+mod kafka;
 mod needs;
 mod postgres;
 mod profile;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{call, call_with, has, needs, postgres, rabbitmq};
+use crate::{call, call_with, has, kafka, needs, postgres, rabbitmq};
 
 /// What is tested and not in a build by default.
 pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq,lingqian/kafka"];
@@ -24,7 +24,14 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
     };
     let broker = broker.as_ref().map(rabbitmq::Nodes::urls);
     let broker = broker.as_deref().map(|urls| (rabbitmq::VARIABLE, urls));
-    let environment: Vec<(&str, &str)> = server.into_iter().chain(broker).collect();
+    let other = match std::env::var(kafka::VARIABLE) {
+        Ok(_) => None,
+        Err(_) => Some(kafka::Server::start(root)?),
+    };
+    let other = other
+        .as_ref()
+        .map(|server| (kafka::VARIABLE, server.address.as_str()));
+    let environment: Vec<(&str, &str)> = server.into_iter().chain(broker).chain(other).collect();
     let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if !has("cargo", "nextest") && !has("cargo-nextest", "--version") {
         let whole = [&["test", "--workspace", "--locked"], &FEATURES[..], &extra[..]].concat();

@@ -39,6 +39,25 @@ pub struct Seen {
     pub lag: i64,
 }
 
+impl Seen {
+    /// Each by its name.
+    #[must_use]
+    pub fn named(&self) -> Vec<(&'static str, i64)> {
+        let count = |number: u64| number.cast_signed();
+        vec![
+            ("messages", count(self.messages)),
+            ("credited", count(self.credited)),
+            ("duplicates", count(self.duplicates)),
+            ("letters", count(self.letters)),
+            ("connects", count(self.connects)),
+            ("faults", count(self.faults)),
+            ("pauses", count(self.pauses)),
+            ("connected", i64::from(self.connected)),
+            ("lag", self.lag),
+        ]
+    }
+}
+
 impl Figures {
     /// Messages were handled: credited, credited before, kept as letters.
     pub(crate) fn handled(&self, credited: u64, duplicates: u64, letters: u64) {

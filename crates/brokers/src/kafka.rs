@@ -6,6 +6,8 @@
 //! for people who look at lags there. So neither a rebalance nor a restored backup loses an
 //! event, and none is credited twice because events have names.
 
+mod tell;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +27,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::backoff::Backoff;
 use crate::intake::{Intake, MESSAGES_MAX, PARCEL_BYTES_MAX, Parcel};
+
+pub use tell::{KafkaOut, KafkaPublisher};
 use crate::VERSION_HEADER;
 
 /// How long a poll waits for a message.

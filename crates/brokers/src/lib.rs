@@ -12,3 +12,5 @@ pub mod sink;
 
 /// The header in which a message says the version of its schema.
 pub const VERSION_HEADER: &str = "lingqian-schema";
+/// The header in which a notice bears its number.
+pub const NUMBER_HEADER: &str = "lingqian-number";

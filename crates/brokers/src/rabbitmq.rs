@@ -4,6 +4,8 @@
 //! the broker holds whatever is not in the books, and a consumer that dies in between gets it
 //! again. The prefetch bounds what is in memory: while the store is slow nothing more comes.
 
+mod tell;
+
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -20,6 +22,8 @@ use tokio::sync::watch;
 use crate::VERSION_HEADER;
 use crate::backoff::Backoff;
 use crate::intake::{Intake, Parcel};
+
+pub use tell::{RabbitOut, RabbitPublisher};
 
 /// How long a broker may take to let us in.
 const CONNECT_WAIT: Duration = Duration::from_secs(20);

@@ -3,6 +3,7 @@
 mod accounts;
 mod bench;
 mod books;
+mod brokers;
 mod cli;
 mod client;
 mod commands;
