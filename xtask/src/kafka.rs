@@ -32,7 +32,13 @@ impl Server {
         fs::create_dir_all(&dir)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let child = Command::new(root.join(PROGRAM))
-            .args(["start", "--only", "kafka", "--kafka-port", &port.to_string()])
+            .args([
+                "start",
+                "--only",
+                "kafka",
+                "--kafka-port",
+                &port.to_string(),
+            ])
             .arg("--data-dir")
             .arg(&dir)
             .current_dir(&dir)

@@ -54,7 +54,14 @@ fn install(root: &Path, library: &str) -> anyhow::Result<()> {
         "--quiet",
         "--disable-pip-version-check",
     ];
-    let what = ["--root-user-action", "ignore", "--upgrade", "--target", FOLDER, library];
+    let what = [
+        "--root-user-action",
+        "ignore",
+        "--upgrade",
+        "--target",
+        FOLDER,
+        library,
+    ];
     let install = || call(root, "python3", &[&fixed[..], &what[..]].concat());
     install().or_else(|_| install())
 }

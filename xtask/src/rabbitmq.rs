@@ -35,7 +35,9 @@ struct Node {
 pub(crate) fn programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/rabbitmq/lib").ok()?;
     let found = versions.filter_map(|entry| Some(entry.ok()?.path().join("sbin")));
-    found.filter(|path| path.join("rabbitmq-server").exists()).max()
+    found
+        .filter(|path| path.join("rabbitmq-server").exists())
+        .max()
 }
 
 fn free_port() -> anyhow::Result<u16> {
@@ -191,7 +193,9 @@ impl Drop for Nodes {
 /// What it held is thrown away, so it need not tidy up; its children end with it.
 fn end(child: &mut Child) {
     let id = child.id().to_string();
-    let children = Command::new("ps").args(["-o", "pid=", "--ppid", &id]).output();
+    let children = Command::new("ps")
+        .args(["-o", "pid=", "--ppid", &id])
+        .output();
     let children = children.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
     let children = children.unwrap_or_default();
     let _ = child.kill();

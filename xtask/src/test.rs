@@ -34,7 +34,12 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
     let environment: Vec<(&str, &str)> = server.into_iter().chain(broker).chain(other).collect();
     let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if !has("cargo", "nextest") && !has("cargo-nextest", "--version") {
-        let whole = [&["test", "--workspace", "--locked"], &FEATURES[..], &extra[..]].concat();
+        let whole = [
+            &["test", "--workspace", "--locked"],
+            &FEATURES[..],
+            &extra[..],
+        ]
+        .concat();
         return call_with(root, "cargo", &whole, &environment);
     }
     let profile = if std::env::var_os("CI").is_some() {

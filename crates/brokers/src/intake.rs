@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lingqian_core::EventView;
 use lingqian_core::letter::Mark;
 use lingqian_engine::Desk;
 use lingqian_engine::ingest::{Door, ItemResult, Items, ingest};
-use lingqian_core::EventView;
 use lingqian_io::Ports;
 
 use crate::backoff::Backoff;

@@ -28,8 +28,8 @@ use tokio::sync::{mpsc, watch};
 use crate::backoff::Backoff;
 use crate::intake::{Intake, MESSAGES_MAX, PARCEL_BYTES_MAX, Parcel};
 
-pub use tell::{KafkaOut, KafkaPublisher};
 use crate::VERSION_HEADER;
+pub use tell::{KafkaOut, KafkaPublisher};
 
 /// How long a poll waits for a message.
 const POLL: Duration = Duration::from_millis(50);
@@ -145,7 +145,9 @@ impl<P: Ports> ConsumerContext for Told<P> {
                 let Some(marks) = self.marks() else { return };
                 for mut element in list.elements() {
                     let (topic, partition) = (element.topic().to_owned(), element.partition());
-                    let mark = marks.get(&mark_name(&self.name, &topic, partition)).copied();
+                    let mark = marks
+                        .get(&mark_name(&self.name, &topic, partition))
+                        .copied();
                     let offset = mark.map_or(Offset::Beginning, Offset::Offset);
                     if let Err(error) = element.set_offset(offset) {
                         tracing::error!(%error, topic, partition, "no offset can be set");

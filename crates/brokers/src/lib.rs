@@ -5,6 +5,8 @@ pub mod figures;
 pub mod intake;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+pub mod load;
 pub mod mapping;
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;

@@ -150,7 +150,9 @@ impl Reader {
 }
 
 fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    let found = path.split('.').try_fold(value, |value, name| value.get(name));
+    let found = path
+        .split('.')
+        .try_fold(value, |value, name| value.get(name));
     found.filter(|value| !value.is_null())
 }
 
@@ -196,7 +198,13 @@ fn amount(map: &Map, value: &Value) -> Result<Option<Micros>, Unreadable> {
         (Some(micros), None) => Ok(Some(Micros(micros))),
         (None, Some(fen)) => {
             let field = map.amount_fen.as_deref().unwrap_or_default();
-            let out = || fault("amount_out_of_range", field, format!("{field} is out of range"));
+            let out = || {
+                fault(
+                    "amount_out_of_range",
+                    field,
+                    format!("{field} is out of range"),
+                )
+            };
             Fen(fen).micros().map(Some).ok_or_else(out)
         }
         (None, None) => Ok(None),
@@ -245,8 +253,14 @@ mod tests {
         let text = br#"{"v":2,"id":17,"player":{"uid":"u1"},"type":"watched",
             "reward":{"cents":3},"ts":1772446507000,"more":[1]}"#;
         let event = reader().read(None, text).expect("it reads");
-        assert_eq!((event.source.as_str(), event.event_id.as_str()), ("orders", "17"));
-        assert_eq!((event.user.as_str(), event.kind.as_str()), ("u1", "ad_view"));
+        assert_eq!(
+            (event.source.as_str(), event.event_id.as_str()),
+            ("orders", "17")
+        );
+        assert_eq!(
+            (event.user.as_str(), event.kind.as_str()),
+            ("u1", "ad_view")
+        );
         assert_eq!(event.amount, Some(Micros(30_000)));
         assert_eq!(event.occurred_at, Some(Timestamp(1_772_446_507_000)));
     }
@@ -257,7 +271,10 @@ mod tests {
         assert_eq!(refused("{"), ("malformed_json", None));
         assert_eq!(refused("[]"), ("malformed_json", None));
         assert_eq!(refused(r#"{"v":3}"#), ("schema_unknown", field("schema")));
-        assert_eq!(refused(r#"{"v":1,"id":"a"}"#), ("field_missing", field("type")));
+        assert_eq!(
+            refused(r#"{"v":1,"id":"a"}"#),
+            ("field_missing", field("type"))
+        );
         let with = |more: &str| {
             let text = format!(r#"{{"type":"t","id":"a","player":{{"uid":"u"}},{more}}}"#);
             refused(&text)

@@ -27,10 +27,7 @@ pub trait Publisher: Send {
     ///
     /// # Errors
     /// Words for people; some of the notices may have arrived.
-    fn publish(
-        &mut self,
-        notices: &[Told],
-    ) -> impl Future<Output = Result<(), String>> + Send;
+    fn publish(&mut self, notices: &[Told]) -> impl Future<Output = Result<(), String>> + Send;
 }
 
 /// A sink: who is told, under which name, with which numbers.
@@ -53,7 +50,12 @@ impl<P: Ports> Sink<P> {
     pub async fn once(&self, to: &mut impl Publisher) -> Result<usize, String> {
         let words = |fault: Fault| fault.to_string();
         let name = format!("sink/{}", self.name);
-        let marks = self.ports.store().marks(name.clone()).await.map_err(words)?;
+        let marks = self
+            .ports
+            .store()
+            .marks(name.clone())
+            .await
+            .map_err(words)?;
         let mark = marks.into_iter().find(|mark| mark.name == name);
         let after = mark.map_or(0, |mark| mark.position);
         let notices = self.ports.store().notices(after, NOTICES_MAX).await;
@@ -64,7 +66,9 @@ impl<P: Ports> Sink<P> {
         to.publish(&notices).await?;
         let position = last.number;
         let kept = self.desk.submit(Command::KeepMark(Mark { name, position }));
-        kept.await.map_err(words)?.map_err(|rejection| rejection.to_string())?;
+        kept.await
+            .map_err(words)?
+            .map_err(|rejection| rejection.to_string())?;
         Ok(notices.len())
     }
 

@@ -3,8 +3,8 @@
 use crate::control::{Act, Scope, StopCause};
 use crate::earning::{EarningEvent, Kind};
 use crate::endpoint::Endpoint;
-use crate::letter::{LetterId, Mark};
 use crate::id::{AppId, IdFault, MchId, PayoutId, UserId};
+use crate::letter::{LetterId, Mark};
 use crate::link::{Identity, StateDigest};
 use crate::money::{Fen, Micros};
 use crate::reconcile::{BillLine, Match};

@@ -141,7 +141,13 @@ pub(crate) fn replay(
     open(letter, facts)?;
     let (mut changes, outcome) = crate::execute::earn(moment, event, facts)?;
     let name = format!("{} {}", event.source, event.event_id);
-    end(&mut changes, moment, (letter, times), (Fate::Replayed, name), act);
+    end(
+        &mut changes,
+        moment,
+        (letter, times),
+        (Fate::Replayed, name),
+        act,
+    );
     Ok((changes, outcome))
 }
 
@@ -204,7 +210,12 @@ mod tests {
         let id = LetterId::of("unknown_kind", &[0xab; 32]);
         assert_eq!(LetterId::parse(id.as_str()), Ok(id.clone()));
         assert_eq!(id.parts(), ("unknown_kind", "ab".repeat(16).as_str()));
-        let strange = ["", "unknown_kind", "x-12", "-abababababababababababababababab"];
+        let strange = [
+            "",
+            "unknown_kind",
+            "x-12",
+            "-abababababababababababababababab",
+        ];
         for text in strange {
             assert!(LetterId::parse(text).is_err(), "{text}");
         }

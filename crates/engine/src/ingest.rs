@@ -231,7 +231,10 @@ pub async fn ingest<P: Ports>(
         mark,
     } = items;
     let expected = events.len();
-    if let Some(mark) = mark.as_ref().filter(|_| unreadable.is_empty() && expected > 0) {
+    if let Some(mark) = mark
+        .as_ref()
+        .filter(|_| unreadable.is_empty() && expected > 0)
+    {
         events.mark(mark.clone());
     }
     let answers = desk.submit_events(events).await?;

@@ -452,10 +452,8 @@ pub trait Browse: Outbox {
     ) -> impl Future<Output = Result<Vec<LetterRow>, Fault>> + Send;
 
     /// One dead letter.
-    fn letter(
-        &self,
-        id: LetterId,
-    ) -> impl Future<Output = Result<Option<LetterRow>, Fault>> + Send;
+    fn letter(&self, id: LetterId)
+    -> impl Future<Output = Result<Option<LetterRow>, Fault>> + Send;
 
     /// How far sources were read and sinks were told, whose names begin so; by name.
     fn marks(&self, prefix: String) -> impl Future<Output = Result<Vec<Mark>, Fault>> + Send;

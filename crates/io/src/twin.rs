@@ -39,8 +39,8 @@ use crate::Fault;
 use crate::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
-    Audited, Browse, Claim, Committed, LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Store, Summary,
+    Audited, Browse, Claim, Committed, LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory,
+    Standing, StatementLine, Store, Summary,
 };
 use books::Books;
 

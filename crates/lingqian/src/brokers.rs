@@ -181,7 +181,10 @@ mod parts {
 
         #[cfg(feature = "rabbitmq")]
         fn urls(&self, places: &[super::Place]) -> anyhow::Result<Vec<String>> {
-            places.iter().map(|place| super::secret(self.home, place)).collect()
+            places
+                .iter()
+                .map(|place| super::secret(self.home, place))
+                .collect()
         }
 
         #[cfg(feature = "kafka")]
@@ -217,11 +220,7 @@ mod parts {
 
         /// The configuration was refused before.
         #[cfg(not(feature = "rabbitmq"))]
-        fn read_rabbitmq<T>(
-            &self,
-            _: Intake<Wire>,
-            _: &SourceEntry,
-        ) -> anyhow::Result<Option<T>> {
+        fn read_rabbitmq<T>(&self, _: Intake<Wire>, _: &SourceEntry) -> anyhow::Result<Option<T>> {
             anyhow::bail!("this program was built without RabbitMQ")
         }
 

@@ -23,8 +23,8 @@ use lingqian_io::Fault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Store, Summary, WithdrawalAnswer,
+    Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use lingqian_postgres::{Alone, PostgresStore};
 use lingqian_sqlite::SqliteStore;

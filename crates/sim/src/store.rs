@@ -17,8 +17,9 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys, Outcome};
 use lingqian_io::store::{
-    Audited, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Summary, WithdrawalAnswer, earn_by_commands, withdraw_by_commands,
+    Audited, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Summary, WithdrawalAnswer, earn_by_commands,
+    withdraw_by_commands,
 };
 use lingqian_io::{Browse, Fault, Store};
 

@@ -51,8 +51,8 @@ use lingqian_io::Fault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Part, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Store, Summary, WithdrawalAnswer,
+    Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;

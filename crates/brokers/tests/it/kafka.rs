@@ -49,7 +49,9 @@ fn from(servers: &str, name: &str, topic: &str) -> KafkaIn {
         brokers: servers.to_owned(),
         topics: vec![topic.to_owned()],
         group: format!("group-{topic}"),
-        settings: quick.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        settings: quick
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
     }
 }
 
@@ -99,13 +101,18 @@ impl Reading {
 
 fn events(begin: u32, end: u32) -> Vec<String> {
     let numbers = begin..end;
-    numbers.map(|no| message(&format!("e{no}"), "alice")).collect()
+    numbers
+        .map(|no| message(&format!("e{no}"), "alice"))
+        .collect()
 }
 
 async fn marks(world: &World, source: &str) -> i64 {
     let prefix = format!("kafka/{source}/");
     let marks = world.marks().await.into_iter();
-    marks.filter(|(name, _)| name.starts_with(&prefix)).map(|(_, at)| at).sum()
+    marks
+        .filter(|(name, _)| name.starts_with(&prefix))
+        .map(|(_, at)| at)
+        .sum()
 }
 
 /// Poison, repeats, a restart, and a replay from the beginning.
@@ -125,16 +132,27 @@ async fn a_topic_is_credited_once_whatever_is_read_again(servers: &str, topic: &
     let letters = world.letters().await;
     for (_, code) in &poison {
         let times = if *code == "schema_unknown" { 2 } else { 1 };
-        assert_eq!(letters.get(*code).map(|found| found.1), Some(times), "{code}");
+        assert_eq!(
+            letters.get(*code).map(|found| found.1),
+            Some(times),
+            "{code}"
+        );
     }
-    assert_eq!(marks(&world, "app").await, count as i64, "every message is counted");
+    assert_eq!(
+        marks(&world, "app").await,
+        count as i64,
+        "every message is counted"
+    );
     reading.end().await;
     // Begun again, it goes on where it was.
     publish(servers, topic, &events(2_000, 2_100), Some("1")).await;
     let intake = world.intake(&desk, "kafka:app");
     let reading = Reading::begin(&intake, from(servers, "app", topic));
     let figures = Arc::clone(&intake.figures);
-    until("the new ones are handled", || figures.seen().messages >= 100).await;
+    until("the new ones are handled", || {
+        figures.seen().messages >= 100
+    })
+    .await;
     assert_eq!(figures.seen().credited, 100, "nothing was read again");
     reading.end().await;
     // From the beginning, whatever the group's offsets say: nothing is credited again.
@@ -150,7 +168,10 @@ async fn a_topic_is_credited_once_whatever_is_read_again(servers: &str, topic: &
 /// One joins, and leaves again; all the while messages come.
 async fn a_rebalance_loses_and_doubles_nothing(servers: &str, topic: &str) {
     let (world, desk) = World::working().await;
-    let (first, second) = (world.intake(&desk, "kafka:app"), world.intake(&desk, "kafka:app"));
+    let (first, second) = (
+        world.intake(&desk, "kafka:app"),
+        world.intake(&desk, "kafka:app"),
+    );
     let all = || first.figures.seen().messages + second.figures.seen().messages;
     publish(servers, topic, &events(0, 500), None).await;
     let one = Reading::begin(&first, from(servers, "app", topic));
@@ -243,7 +264,10 @@ async fn a_slow_store_pauses_the_partitions_and_memory_is_bounded() {
     assert_eq!(figures.seen().messages, 0);
     assert_eq!(marks(&world, "app").await, 0);
     tokio::spawn(work);
-    until("all are credited", || figures.seen().credited >= u64::from(many)).await;
+    until("all are credited", || {
+        figures.seen().credited >= u64::from(many)
+    })
+    .await;
     assert_eq!(world.credited().await, u64::from(many));
     until("nothing is left", || figures.seen().lag == 0).await;
     reading.end().await;

@@ -12,9 +12,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use lingqian_brokers::figures::Figures;
 use lingqian_brokers::intake::{Intake, Parcel};
-use lingqian_brokers::rabbitmq::{
-    QueueType, RabbitIn, RabbitOut, RabbitPublisher, Topology, read,
-};
+use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, RabbitOut, RabbitPublisher, Topology, read};
 use lingqian_brokers::sink::{Publisher as _, Sink};
 use lingqian_core::Changes;
 use lingqian_core::notice::{Event, Notice};
@@ -65,9 +63,13 @@ async fn publish(channel: &Channel, queue: &str, kind: &str, messages: &[String]
     let mut arguments = FieldTable::default();
     let value = lapin::types::AMQPValue::LongString(kind.into());
     arguments.insert("x-queue-type".into(), value);
-    let declared = channel.queue_declare(queue.into(), durable(), arguments).await;
+    let declared = channel
+        .queue_declare(queue.into(), durable(), arguments)
+        .await;
     declared.expect("declared");
-    let confirms = channel.confirm_select(ConfirmSelectOptions::default()).await;
+    let confirms = channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await;
     confirms.expect("confirms");
     let mut sent = Vec::new();
     for message in messages {
@@ -106,7 +108,10 @@ async fn read_all(intake: &Intake<World>, from: RabbitIn, messages: u64) {
     let (stop, stopped) = watch::channel(false);
     let reading = tokio::spawn(read(intake.clone(), from, stopped));
     let figures = Arc::clone(&intake.figures);
-    until("all messages are handled", || figures.seen().messages >= messages).await;
+    until("all messages are handled", || {
+        figures.seen().messages >= messages
+    })
+    .await;
     // The last acknowledgement is on its way.
     tokio::time::sleep(Duration::from_millis(200)).await;
     stop.send_replace(true);
@@ -115,11 +120,15 @@ async fn read_all(intake: &Intake<World>, from: RabbitIn, messages: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_are_credited_once_and_poison_is_kept_and_taken_from_the_queue() {
-    for (kind, queue_type) in [("quorum", QueueType::Quorum), ("classic", QueueType::Classic)] {
+    for (kind, queue_type) in [
+        ("quorum", QueueType::Quorum),
+        ("classic", QueueType::Classic),
+    ] {
         let (world, desk) = World::working().await;
         let (queue, (_connection, channel)) = (name(kind), channel().await);
-        let mut messages: Vec<String> =
-            (0..1_000).map(|no| message(&format!("e{no}"), "alice")).collect();
+        let mut messages: Vec<String> = (0..1_000)
+            .map(|no| message(&format!("e{no}"), "alice"))
+            .collect();
         messages.extend((0..2_000).map(|_| message("same", "bob")));
         let poison = poison();
         messages.extend(poison.iter().map(|(text, _)| text.clone()));
@@ -130,7 +139,10 @@ async fn messages_are_credited_once_and_poison_is_kept_and_taken_from_the_queue(
         read_all(&intake, from(&queue, queue_type), count).await;
         assert_eq!(world.credited().await, 1_002);
         let seen = intake.figures.seen();
-        assert_eq!((seen.messages, seen.duplicates, seen.letters), (count, 1_999, 6));
+        assert_eq!(
+            (seen.messages, seen.duplicates, seen.letters),
+            (count, 1_999, 6)
+        );
         let letters = world.letters().await;
         for (_, code) in &poison {
             assert_eq!(letters.get(*code), Some(&(1, 1)), "{code}");
@@ -143,8 +155,9 @@ async fn messages_are_credited_once_and_poison_is_kept_and_taken_from_the_queue(
 async fn a_consumer_that_dies_between_commit_and_acknowledgement_doubles_nothing() {
     let (world, desk) = World::working().await;
     let (queue, (_connection, other)) = (name("killed"), channel().await);
-    let messages: Vec<String> =
-        (0..50).map(|no| message(&format!("e{no}"), "alice")).collect();
+    let messages: Vec<String> = (0..50)
+        .map(|no| message(&format!("e{no}"), "alice"))
+        .collect();
     publish(&other, &queue, "quorum", &messages).await;
     let intake = world.intake(&desk, "rabbitmq:app");
     // What the consumer does, up to the commit, and then it is gone.
@@ -168,15 +181,20 @@ async fn a_consumer_that_dies_between_commit_and_acknowledgement_doubles_nothing
 async fn while_the_store_fails_no_more_is_fetched_than_the_prefetch() {
     let (world, desk, work) = World::new().await;
     let (queue, (_connection, channel)) = (name("slow"), channel().await);
-    let messages: Vec<String> =
-        (0..3_000).map(|no| message(&format!("e{no}"), "alice")).collect();
+    let messages: Vec<String> = (0..3_000)
+        .map(|no| message(&format!("e{no}"), "alice"))
+        .collect();
     publish(&channel, &queue, "classic", &messages).await;
     for _ in 0..3 {
         world.store.fail_next(FaultPoint::Commit);
     }
     let intake = world.intake(&desk, "rabbitmq:app");
     let (stop, stopped) = watch::channel(false);
-    let reading = tokio::spawn(read(intake.clone(), from(&queue, QueueType::Classic), stopped));
+    let reading = tokio::spawn(read(
+        intake.clone(),
+        from(&queue, QueueType::Classic),
+        stopped,
+    ));
     // Nobody is at the desk: what was fetched stays with us, the rest with the broker.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(left(&channel, &queue).await, 2_500);
@@ -195,11 +213,16 @@ async fn a_broker_that_goes_away_is_found_again() {
     let (world, desk) = World::working().await;
     let (queue, (_connection, channel)) = (name("away"), channel().await);
     let address = broker();
-    let address = address.split('@').nth(1).and_then(|rest| rest.split('/').next());
+    let address = address
+        .split('@')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next());
     let proxy = Proxy::to(address.expect("a host").to_owned()).await;
     let some = |begin: u32| -> Vec<String> {
         let numbers = begin..begin + 100;
-        numbers.map(|no| message(&format!("e{no}"), "alice")).collect()
+        numbers
+            .map(|no| message(&format!("e{no}"), "alice"))
+            .collect()
     };
     publish(&channel, &queue, "quorum", &some(0)).await;
     let through = RabbitIn {

@@ -13,9 +13,7 @@ use lingqian_core::id::{AppId, KindCode, KindNo, MchId, OutBillNo, UserId};
 use lingqian_core::link::Identity;
 use lingqian_core::money::Micros;
 use lingqian_core::time::{BusinessDate, Timestamp};
-use lingqian_core::transfer::{
-    Claims, Evidence, Finding, Origin, TransferOrder, TransferReport,
-};
+use lingqian_core::transfer::{Claims, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_core::user::Sealed;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_io::keys::KeyFault;
@@ -229,7 +227,10 @@ impl World {
 pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
     let began = Instant::now();
     while !so() {
-        assert!(began.elapsed() < PATIENCE, "it did not come to this: {what}");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "it did not come to this: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -239,9 +240,18 @@ pub(crate) fn poison() -> Vec<(String, &'static str)> {
     vec![
         ("not JSON".into(), "malformed_json"),
         (format!("\"{}\"", "x".repeat(2_000)), "too_large"),
-        (message("v", "alice").replace("\"v\":1", "\"v\":9"), "schema_unknown"),
+        (
+            message("v", "alice").replace("\"v\":1", "\"v\":9"),
+            "schema_unknown",
+        ),
         (message("u", "nobody"), "unknown_user"),
-        (message("k", "alice").replace("watched", "slept"), "unknown_kind"),
-        (message("a", "alice").replace(":5", ":-5"), "amount_not_positive"),
+        (
+            message("k", "alice").replace("watched", "slept"),
+            "unknown_kind",
+        ),
+        (
+            message("a", "alice").replace(":5", ":-5"),
+            "amount_not_positive",
+        ),
     ]
 }

@@ -12,8 +12,8 @@ use lingqian_core::facts::Wallet;
 use lingqian_core::id::{
     AppId, KindCode, KindNo, MchId, MerchantNo, OutBillNo, PayoutId, UserId, UserNo,
 };
-use lingqian_core::link::Identity;
 use lingqian_core::letter::{LetterId, Mark};
+use lingqian_core::link::Identity;
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
@@ -29,8 +29,8 @@ use lingqian_io::keys::KeyFault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Report, Wish};
 use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
 use lingqian_io::store::{
-    Audited, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Summary,
+    Audited, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Summary,
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
 use lingqian_io::{Browse, Fault, IdentityProvider, Outbox, Ports, Rail, Sealer, Store};

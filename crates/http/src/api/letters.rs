@@ -117,8 +117,14 @@ pub(crate) async fn list<P: Ports>(
             return Err(Problem::field("state", "parameter_invalid", detail));
         }
     };
-    let rows = doors.ports.store().letters(LetterWish { all, limit }).await?;
-    Ok(Json(json!({ "data": rows.iter().map(line).collect::<Vec<_>>() })))
+    let rows = doors
+        .ports
+        .store()
+        .letters(LetterWish { all, limit })
+        .await?;
+    Ok(Json(
+        json!({ "data": rows.iter().map(line).collect::<Vec<_>>() }),
+    ))
 }
 
 /// One of them, with what came: as text, and as bytes where it is none.
@@ -156,8 +162,10 @@ pub(crate) async fn replay<P: Ports>(
         Outcome::Credited { amount } => ("credited", Some(amount.0)),
         _ => ("duplicate", None),
     };
-    Ok(Json(json!({ "id": name.as_str(), "state": "replayed", "status": status,
-        "amount_micros": amount })))
+    Ok(Json(
+        json!({ "id": name.as_str(), "state": "replayed", "status": status,
+        "amount_micros": amount }),
+    ))
 }
 
 /// Ends one of which nothing is to come.

@@ -50,13 +50,19 @@ async fn a_letter_ends_once_and_is_open_again_when_it_comes_again<S: Store + Bro
         let wish = LetterWish { all, limit: 9 };
         let found = store.letters(wish).await.expect("a list");
         let found = found.into_iter();
-        found.map(|row| (row.letter.raw.clone(), row.times, row.fate()))
+        found
+            .map(|row| (row.letter.raw.clone(), row.times, row.fate()))
             .collect::<Vec<_>>()
     };
     let (first, second) = (b"\xff{".to_vec(), b"x".to_vec());
     let open = [(second.clone(), 1, None), (first.clone(), 1, None)];
     assert_eq!(list(false).await, open);
-    let rows = store.letters(LetterWish { all: true, limit: 1 }).await;
+    let rows = store
+        .letters(LetterWish {
+            all: true,
+            limit: 1,
+        })
+        .await;
     let id = rows.expect("a list").remove(0).id;
     let found = store.letter(id.clone()).await.expect("reads");
     assert_eq!(found.map(|row| row.letter.raw), Some(second.clone()));
@@ -79,7 +85,10 @@ async fn a_letter_ends_once_and_is_open_again_when_it_comes_again<S: Store + Bro
     assert_eq!(list(true).await, all);
     // It comes again, and is open again.
     commit(&store, letter(b"x", 3)).await;
-    assert_eq!(list(false).await, [(second.clone(), 2, None), open[1].clone()]);
+    assert_eq!(
+        list(false).await,
+        [(second.clone(), 2, None), open[1].clone()]
+    );
     commit(&store, ended(&id, 2, Fate::Discarded, "")).await;
     assert_eq!(list(false).await, open[1..]);
     let row = store.letter(id).await.expect("reads").expect("it is there");
@@ -118,7 +127,11 @@ async fn marks_are_kept_with_events_of_which_none_was_refused<S: Store + Browse>
     both.append(&batch(&[("m4", "user-1")], "kafka/b/t/0", 4));
     let answers = store.earn(NOON, both).await.expect("no fault");
     assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
-    assert_eq!(marks("kafka/a/").await, [mark("kafka/a/t/0", 1)], "a letter is due");
+    assert_eq!(
+        marks("kafka/a/").await,
+        [mark("kafka/a/t/0", 1)],
+        "a letter is due"
+    );
     assert_eq!(marks("kafka/b").await, [mark("kafka/b/t/0", 4)]);
     // Nothing is booked, and yet the source was read.
     let again = batch(&[("m1", "user-1")], "kafka/a/t/0", 9);
@@ -129,6 +142,10 @@ async fn marks_are_kept_with_events_of_which_none_was_refused<S: Store + Browse>
         ..Changes::default()
     };
     commit(&store, by_hand).await;
-    let all = [mark("kafka/a/t/0", 2), mark("kafka/b/t/0", 4), mark("sink/a", 7)];
+    let all = [
+        mark("kafka/a/t/0", 2),
+        mark("kafka/b/t/0", 4),
+        mark("sink/a", 7),
+    ];
     assert_eq!(marks("").await, all);
 }

@@ -8,8 +8,8 @@ use lingqian_core::command::{ApiKey, DeadLetter, IdempotencyKey};
 use lingqian_core::control::{Scope, Stop};
 use lingqian_core::facts::RememberedAnswer;
 use lingqian_core::id::{PayoutId, UserNo};
-use lingqian_core::link::{LinkState, StateDigest};
 use lingqian_core::letter::{Fate, LetterEnd, LetterId, Mark};
+use lingqian_core::link::{LinkState, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Queue, State};
 use lingqian_core::reconcile::{Bill, Break, BreakKind};
@@ -129,9 +129,15 @@ where
     let days = from.merchant_days(ever).await;
     assert_eq!(days, to.merchant_days(ever).await);
     assert_eq!(from.dead_letters(99).await, to.dead_letters(99).await);
-    let wish = LetterWish { all: true, limit: 99 };
+    let wish = LetterWish {
+        all: true,
+        limit: 99,
+    };
     assert_eq!(from.letters(wish).await, to.letters(wish).await);
-    assert_eq!(from.marks(String::new()).await, to.marks(String::new()).await);
+    assert_eq!(
+        from.marks(String::new()).await,
+        to.marks(String::new()).await
+    );
     assert_eq!(from.newest_entry().await, to.newest_entry().await);
     assert_eq!(from.notices(0, 99).await, to.notices(0, 99).await);
     // Whatever nobody can ask for by name; stores hand answers out in places of their own.

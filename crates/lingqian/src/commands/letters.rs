@@ -77,5 +77,8 @@ fn text<'v>(value: &'v Value, name: &str) -> &'v str {
 fn line(out: &mut dyn std::io::Write, one: &Value) -> std::io::Result<()> {
     let (id, state, times) = (text(one, "id"), text(one, "state"), &one["times"]);
     let (at, door, position) = (text(one, "at"), text(one, "door"), text(one, "position"));
-    writeln!(out, "{id}  {state:<9} {times:>6} times  {at}  {door} {position}")
+    writeln!(
+        out,
+        "{id}  {state:<9} {times:>6} times  {at}  {door} {position}"
+    )
 }
