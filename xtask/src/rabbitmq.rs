@@ -171,11 +171,10 @@ impl Nodes {
         urls.join(" ")
     }
 
-    /// The process of each node, with spaces between them.
-    pub(crate) fn processes(&self) -> String {
-        let id = |node: &Node| node.child.id().to_string();
-        let ids: Vec<String> = self.nodes.iter().map(id).collect();
-        ids.join(" ")
+    /// The process of the Erlang machine of a node, by its place.
+    pub(crate) fn machine(&self, place: usize) -> Option<String> {
+        let shell = self.nodes.get(place)?.child.id();
+        family(shell).pop()
     }
 }
 
@@ -190,17 +189,45 @@ impl Drop for Nodes {
     }
 }
 
-/// What it held is thrown away, so it need not tidy up; its children end with it.
+/// What it held is thrown away, so it need not tidy up.
 fn end(child: &mut Child) {
-    let id = child.id().to_string();
-    let children = Command::new("ps")
-        .args(["-o", "pid=", "--ppid", &id])
-        .output();
-    let children = children.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
-    let children = children.unwrap_or_default();
+    let family = family(child.id());
     let _ = child.kill();
     let _ = child.wait();
-    for id in children.split_whitespace() {
-        let _ = Command::new("kill").args(["-KILL", id]).status();
+    for id in family {
+        let _ = Command::new("kill")
+            .args(["-KILL", &id])
+            .stderr(Stdio::null())
+            .status();
     }
+}
+
+/// The Erlang machine that a shell started, if it is not the process itself, and what it started:
+/// the machine is the last.
+fn family(of: u32) -> Vec<String> {
+    let list = Command::new("ps")
+        .args(["-eo", "pid=,ppid=,comm="])
+        .output();
+    let list = list.map(|out| String::from_utf8_lossy(&out.stdout).into_owned());
+    let list = list.unwrap_or_default();
+    let lines: Vec<Vec<&str>> = list
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let (mut found, mut machine, mut at) = (vec![of.to_string()], None, 0);
+    while let Some(parent) = found.get(at).cloned() {
+        for line in &lines {
+            if let [id, above, name, ..] = line.as_slice() {
+                if *above == parent {
+                    found.push((*id).to_owned());
+                }
+                if *id == parent && name.starts_with("beam") {
+                    machine = Some(parent.clone());
+                }
+            }
+        }
+        at += 1;
+    }
+    found.extend(machine);
+    found
 }
