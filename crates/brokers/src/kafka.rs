@@ -337,14 +337,15 @@ impl<P: Ports> Loop<P> {
         }
     }
 
-    /// Nothing more is fetched. The group goes on to hear of us.
+    /// Nothing more is fetched, also of partitions that come to us meanwhile. The group goes on to
+    /// hear of us.
     fn pause(&mut self) {
-        if self.paused.is_some() {
-            return;
-        }
         let Ok(assigned) = self.consumer.assignment() else {
             return;
         };
+        if self.paused.as_ref() == Some(&assigned) {
+            return;
+        }
         if self.consumer.pause(&assigned).is_ok() {
             self.intake.figures.paused();
             self.paused = Some(assigned);

@@ -92,9 +92,17 @@ mod parts {
 
     /// What all of them need.
     pub(super) struct Begin<'a> {
+        #[cfg_attr(
+            not(any(feature = "rabbitmq", feature = "kafka")),
+            expect(dead_code, reason = "a feature reads it")
+        )]
         pub(super) home: &'a Home,
         pub(super) wire: &'a Wire,
         pub(super) desk: &'a Desk,
+        #[cfg_attr(
+            not(any(feature = "rabbitmq", feature = "kafka")),
+            expect(dead_code, reason = "a feature reads it")
+        )]
         pub(super) stopped: &'a watch::Receiver<bool>,
     }
 

@@ -53,9 +53,17 @@ pub(crate) struct SourceEntry {
     pub(crate) queue: String,
     /// RabbitMQ: the exchange that the queue is bound to.
     #[serde(default)]
+    #[cfg_attr(
+        not(feature = "rabbitmq"),
+        expect(dead_code, reason = "a feature reads it")
+    )]
     pub(crate) exchange: Option<String>,
     /// RabbitMQ: by which key.
     #[serde(default)]
+    #[cfg_attr(
+        not(feature = "rabbitmq"),
+        expect(dead_code, reason = "a feature reads it")
+    )]
     pub(crate) routing_key: String,
     /// RabbitMQ: `declare` or `check`.
     #[serde(default)]
@@ -77,6 +85,10 @@ pub(crate) struct SourceEntry {
     pub(crate) group: String,
     /// Kafka: settings of librdkafka. A value `file:NAME` or `env:NAME` is read from there.
     #[serde(default)]
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(dead_code, reason = "a feature reads it")
+    )]
     pub(crate) settings: BTreeMap<String, String>,
     /// Versions of the schema that are read; any where there is none.
     #[serde(default)]
@@ -101,7 +113,10 @@ impl SourceEntry {
     }
 
     /// The most deliveries that are with us.
-    #[cfg_attr(not(feature = "rabbitmq"), expect(dead_code, reason = "a feature's"))]
+    #[cfg_attr(
+        not(feature = "rabbitmq"),
+        expect(dead_code, reason = "a feature reads it")
+    )]
     pub(crate) fn prefetch(&self) -> u16 {
         self.prefetch.unwrap_or(PREFETCH)
     }
@@ -162,6 +177,10 @@ pub(crate) struct SinkEntry {
     pub(crate) topic: String,
     /// Kafka: settings of librdkafka. A value `file:NAME` or `env:NAME` is read from there.
     #[serde(default)]
+    #[cfg_attr(
+        not(feature = "kafka"),
+        expect(dead_code, reason = "a feature reads it")
+    )]
     pub(crate) settings: BTreeMap<String, String>,
 }
 
