@@ -13,7 +13,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 12] = [
+const MIGRATIONS: [(&str, &str); 13] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -43,7 +43,11 @@ const MIGRATIONS: [(&str, &str); 12] = [
         include_str!("../migrations/0010_state_totals.sql"),
     ),
     ("0011_owns", include_str!("../migrations/0011_owns.sql")),
-    (LETTERS, include_str!("../migrations/0012_letters.sql")),
+    (
+        "0012_id_filters",
+        include_str!("../migrations/0012_id_filters.sql"),
+    ),
+    (LETTERS, include_str!("../migrations/0013_letters.sql")),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
@@ -52,7 +56,7 @@ const PAGES: &str = "0003_pages";
 const DENSE: &str = "0007_dense";
 
 /// After this migration letters that are there get their digests.
-const LETTERS: &str = "0012_letters";
+const LETTERS: &str = "0013_letters";
 
 /// How long a process waits for another one's commit.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
