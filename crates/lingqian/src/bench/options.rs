@@ -28,13 +28,8 @@ pub(crate) struct BrokerOptions {
     /// RabbitMQ: `amqp://USER:PASSWORD@HOST:PORT/VHOST`; may be given several times, for the nodes of
     /// a cluster.
     #[cfg(feature = "rabbitmq")]
-    #[arg(
-        long,
-        value_name = "URL",
-        group = "broker",
-        env = "LINGQIAN_TEST_RABBITMQ"
-    )]
-    #[arg(value_delimiter = ' ', hide_env_values = true)]
+    #[arg(long, value_name = "URL", group = "broker")]
+    #[arg(value_delimiter = ' ')]
     pub(crate) rabbitmq: Vec<String>,
     /// RabbitMQ: keep messages in a queue of this kind: quorum or classic.
     #[cfg(feature = "rabbitmq")]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lingqian_core::Keys;
 use lingqian_core::earning::Credited;
-use lingqian_io::store::EventAnswer;
+use lingqian_io::store::{EventAnswer, LetterWish};
 use lingqian_io::{Browse, Fault, Store};
 use lingqian_sqlite::{Options, Reading, SqliteStore};
 use rusqlite::Connection;
@@ -163,6 +163,13 @@ async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie
         .expect("older books");
     let store = SqliteStore::open(&path).expect("opens");
     assert_eq!(store.standing().await, before);
+    // Letters of books that had no digests are found by their names, too.
+    let wish = LetterWish { all: true, limit: 9 };
+    let letters = store.letters(wish).await.expect("reads");
+    assert!(!letters.is_empty());
+    for row in letters {
+        assert_eq!(store.letter(row.id.clone()).await, Ok(Some(row)));
+    }
     assert_eq!(store.audit().await.expect("reads").findings, []);
     drop(store);
     let changed = books.execute(
