@@ -118,6 +118,18 @@ impl Certs {
             .find_map(|key| key.decrypt(field))
     }
 
+    /// Whether there is a platform certificate of that serial number.
+    pub(crate) fn has(&self, serial: &str) -> bool {
+        self.kept.platforms.iter().any(|one| one.serial == serial)
+    }
+
+    /// The same for the one of a serial number.
+    pub(crate) fn decrypt_by(&self, serial: &str, field: &str) -> Option<String> {
+        let mut keys = self.kept.platforms.iter();
+        let found = keys.find(|one| one.serial == serial)?;
+        PrivateKey::from_pem(&found.key_pem).ok()?.decrypt(field)
+    }
+
     /// The merchant's public key of a serial number that is accepted.
     pub(crate) fn merchant(&self, serial: &str) -> Option<Vec<u8>> {
         let serial = serial.to_ascii_uppercase();
