@@ -1,5 +1,6 @@
 //! Automation of the repository: `cargo xtask COMMAND`.
 
+mod clients;
 mod gates;
 mod needs;
 mod postgres;

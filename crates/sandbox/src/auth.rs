@@ -126,6 +126,16 @@ fn part<'a>(parts: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// The parts of a proof, as far as they are there.
+pub(crate) fn parts(proof: &str) -> Vec<&str> {
+    let names = ["mchid", "nonce_str", "timestamp", "serial_no", "signature"];
+    let (_, parts) = proof.split_once(' ').unwrap_or_default();
+    names
+        .into_iter()
+        .filter_map(|name| part(parts, name))
+        .collect()
+}
+
 /// The merchant that a request says it is from.
 pub(crate) fn claimed_mchid(headers: &HeaderMap) -> Option<&str> {
     let (_, parts) = authorization(headers)?.split_once(' ')?;

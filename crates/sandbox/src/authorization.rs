@@ -147,6 +147,11 @@ pub(crate) fn apply(member: &Member, books: &mut Books, body: &[u8]) -> Result<V
     Ok(told)
 }
 
+/// Whether a body is an application by its form.
+pub(crate) fn reads(body: &[u8]) -> bool {
+    parsed::<Apply>(body).is_ok() | parsed::<Wish>(body).is_ok()
+}
+
 /// Whether a wish can be kept; nothing happens yet.
 pub(crate) fn check(books: &Books, whose: &Whose<'_>, wish: &Wish) -> Result<(), Refused> {
     digits_and_letters("out_authorization_no", &wish.out_authorization_no)?;

@@ -134,8 +134,12 @@ fn read(body: &[u8]) -> Result<Create, Refused> {
     if details.is_empty() || details.len() > ITEMS_MAX || create.total_num != details.len() {
         return Err(wrong("转账总笔数与明细不一致"));
     }
-    let sum: i64 = details.iter().map(|detail| detail.transfer_amount).sum();
-    if create.total_amount != sum || details.iter().any(|detail| detail.transfer_amount < 1) {
+    let amounts = details
+        .iter()
+        .map(|detail| i128::from(detail.transfer_amount));
+    if i128::from(create.total_amount) != amounts.sum::<i128>()
+        || details.iter().any(|detail| detail.transfer_amount < 1)
+    {
         return Err(wrong("转账总金额与明细不一致"));
     }
     let mut numbers = BTreeSet::new();
@@ -182,6 +186,11 @@ pub(crate) fn create(
     let batch = Box::new(batch);
     books.record(Record::Batch { batch });
     Ok(answer)
+}
+
+/// Whether a body is a batch by its form.
+pub(crate) fn reads(body: &[u8]) -> bool {
+    read(body).is_ok()
 }
 
 fn again(books: &Books, known: &Batch, again: &Batch) -> Result<Value, Refused> {
@@ -441,7 +450,12 @@ pub(crate) fn own_number(books: &Books, mchid: &str, kind: &str, number: &str) -
 }
 
 /// How one item stands.
-pub(crate) fn detail(books: &Books, id: &Id, (kind, item): (&str, &str)) -> Result<Value, Refused> {
+pub(crate) fn detail(
+    member: &Member,
+    books: &Books,
+    id: &Id,
+    (kind, item): (&str, &str),
+) -> Result<Value, Refused> {
     let batch = found(books, id)?;
     if batch.status != Status::Finished {
         return Err(Refused::invalid("请等待批次处理完成后再查询明细单据"));
@@ -465,6 +479,10 @@ pub(crate) fn detail(books: &Books, id: &Id, (kind, item): (&str, &str)) -> Resu
         "openid": item.openid,
         "update_time": rfc3339(batch.updated_at),
     });
+    let name = item.name.as_deref();
+    if let Some(sealed) = name.and_then(|name| member.certs().sealed_name(name)) {
+        told["user_name"] = json!(sealed);
+    }
     if let Some(reason) = &item.fail_reason {
         told["fail_reason"] = json!(reason);
     } else {

@@ -1,7 +1,9 @@
 //! What goes wrong on purpose: so many times, for so many of a thousand transfers, or for one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use anyhow::Context as _;
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +131,17 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
+    /// Those of a file; nothing goes wrong where none is named.
+    pub(crate) fn of_file(path: Option<&Path>) -> anyhow::Result<Faults> {
+        let Some(path) = path else {
+            return Ok(Faults::default());
+        };
+        let text = std::fs::read(path);
+        let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+        let wrong = || format!("{} is no list of faults", path.display());
+        serde_json::from_slice(&text).with_context(wrong)
+    }
+
     /// Whether it goes wrong this time, for this transfer.
     pub(crate) fn strikes(&mut self, fault: Fault, number: &str) -> bool {
         if self.strikes_one(fault, number) {

@@ -19,6 +19,8 @@ mod notify;
 mod oauth;
 mod old;
 mod panel;
+#[doc(hidden)]
+pub mod probe;
 mod provision;
 mod robot;
 mod scenes;
@@ -32,3 +34,4 @@ mod world;
 pub use provision::Credentials;
 pub use server::Sandbox;
 pub use settings::{BatchTimes, Booking, OldLimits, Robot, Settings};
+pub use tls::authority;

@@ -22,7 +22,7 @@ use crate::books::Books;
 use crate::caller::Caller;
 use crate::certs;
 use crate::create::{PRE_TRANSFER, create, lost, system_error};
-use crate::faults::{Fault, asked};
+use crate::faults::{Fault, Faults, asked};
 use crate::journal::Journal;
 use crate::kept::Id;
 use crate::provision::{Credentials, Provision};
@@ -83,7 +83,9 @@ impl Sandbox {
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let addr = listener.local_addr()?;
         let url = format!("http://{addr}");
+        let scripted = Faults::of_file(settings.faults.as_deref())?;
         let world = Arc::new(World::new(settings, url, (first, members), books));
+        *world.faults() = scripted;
         pass(&world, &mut world.books());
         let waiting: Vec<Id> = world
             .books()
@@ -446,7 +448,7 @@ fn call(
         [.., "batches", kind, number] => batch::query(books, (kind, number), member.mchid(), query),
         [.., "batches", kind, number, "details", item_kind, item] => {
             let id = batch::own_number(books, member.mchid(), kind, number);
-            batch::detail(books, &id, (item_kind, item))
+            batch::detail(member, books, &id, (item_kind, item))
         }
         [.., "out-authorization-no", number, "close"] => {
             authorization::close(books, &Id::new(member.mchid(), number))
@@ -457,7 +459,7 @@ fn call(
         [.., number, "cancel"] => transfer::cancel(books, &Id::new(member.mchid(), number)),
         [.., kind, number] => {
             let id = Id::new(member.mchid(), number);
-            transfer::query(books, id, *kind == "transfer-bill-no")
+            transfer::query(member, books, id, *kind == "transfer-bill-no")
         }
         _ => Err(Refused::new(404, "RESOURCE_NOT_EXISTS", "没有该接口")),
     }

@@ -139,6 +139,13 @@ fn real_name(member: &Member, create: &Create) -> Result<Option<String>, Refused
     opened_name(member, sealed).map(Some)
 }
 
+/// Whether a body is a transfer by its form.
+pub(crate) fn reads(body: &[u8]) -> bool {
+    let create = parsed::<Create>(body);
+    let formed = create.and_then(|create| check_form(&create).and_then(|()| check_scene(&create)));
+    formed.is_ok() | parsed::<Direct>(body).is_ok()
+}
+
 /// Accepts a transfer, or answers how one of that number stands.
 pub(crate) fn create(
     world: &World,
@@ -403,16 +410,25 @@ pub(crate) fn shown(transfer: &Transfer) -> Value {
 
 /// How a transfer of the merchant stands; `theirs` says that the number is WeChat's and not the
 /// merchant's. Another merchant's number is one that does not exist.
-pub(crate) fn query(books: &Books, id: Id, theirs: bool) -> Result<Value, Refused> {
+pub(crate) fn query(
+    member: &Member,
+    books: &Books,
+    id: Id,
+    theirs: bool,
+) -> Result<Value, Refused> {
     let id = match books.by_bill_no.get(&id).filter(|_| theirs) {
         Some(number) => Id::new(&id.mchid, number),
         None => id,
     };
     let found = books.transfers.get(&id);
     let found = found.filter(|transfer| books.now() - transfer.created_at <= 30 * DAY_MS);
-    found
-        .map(shown)
-        .ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))
+    let found = found.ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))?;
+    let mut told = shown(found);
+    let name = found.user_name.as_deref();
+    if let Some(sealed) = name.and_then(|name| member.certs().sealed_name(name)) {
+        told["user_name"] = json!(sealed);
+    }
+    Ok(told)
 }
 
 /// Cancels a transfer whose user has not confirmed.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde::Serialize;
@@ -112,7 +113,7 @@ pub(crate) struct Attempt {
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) url: String,
-    pub(crate) client: Client<HttpConnector, Full<bytes::Bytes>>,
+    pub(crate) client: Client<HttpsConnector<HttpConnector>, Full<bytes::Bytes>>,
     pub(crate) first: Arc<Member>,
     members: Mutex<Vec<Arc<Member>>>,
     books: Mutex<Books>,
@@ -129,6 +130,18 @@ impl std::fmt::Debug for Provision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.credentials.fmt(f)
     }
+}
+
+/// Notifications go to both kinds of addresses. The system's certificates prove a name, or those
+/// of the file that `SSL_CERT_FILE` names; where there are none only plain addresses are reached.
+fn connector() -> HttpsConnector<HttpConnector> {
+    let builder = HttpsConnectorBuilder::new().with_native_roots();
+    let builder = builder.unwrap_or_else(|_| {
+        let roots = rustls::RootCertStore::empty();
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots);
+        HttpsConnectorBuilder::new().with_tls_config(config.with_no_client_auth())
+    });
+    builder.https_or_http().enable_http1().build()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -155,7 +168,7 @@ impl World {
         World {
             client: Client::builder(executor)
                 .pool_max_idle_per_host(32)
-                .build_http(),
+                .build(connector()),
             robot: Mutex::new(settings.robot),
             settings,
             url,

@@ -11,6 +11,7 @@ mod load;
 mod machine;
 mod mix;
 pub(crate) mod options;
+mod sandbox;
 mod server;
 mod sheet;
 mod zipf;
@@ -32,6 +33,7 @@ pub(crate) async fn run(
     match bench {
         Bench::Ledger(options) => ledger::run(options, store, json).await,
         Bench::Ingest(options) => ingest::run(options, store, json).await,
+        Bench::Sandbox(options) => sandbox::run(options, json).await,
     }
 }
 

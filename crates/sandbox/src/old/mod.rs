@@ -28,6 +28,7 @@ use crate::tls::Peer;
 use crate::world::World;
 pub(crate) use wire::html;
 use wire::{Parameter, Refused, Told, Wanted, answer, request};
+pub(crate) use xml::read;
 
 type Shared = State<Arc<World>>;
 pub(crate) type Certificate = Option<Extension<ConnectInfo<Peer>>>;
