@@ -1,5 +1,5 @@
-//! Clients of WeChat Pay that other people wrote, which the tests run against the sandbox: each in a
-//! folder of its own below `target`.
+//! Clients of WeChat Pay that other people wrote, which the tests run against the sandbox: each in
+//! a folder of its own below `target`.
 
 use std::path::Path;
 

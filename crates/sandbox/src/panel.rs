@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{Html, IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,9 +14,52 @@ use crate::admin::{WRONG_PERSON, bad, durable};
 use crate::books::{Books, rfc3339};
 use crate::kept::Outcome;
 use crate::world::World;
-use crate::{authorization, damage, notify, transfer};
+use crate::{admin, authorization, certs, damage, notify, transfer};
 
 type Shared = State<Arc<World>>;
+
+/// Everything that only a sandbox has.
+pub(crate) fn routes() -> Router<Arc<World>> {
+    Router::new()
+        .route(
+            "/_sandbox/authorizations/{number}/{deed}",
+            post(admin::authorization),
+        )
+        .route("/_sandbox/packets/{number}/open", post(admin::open_packet))
+        .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
+        .route("/_sandbox/users", get(admin::users).post(admin::put_user))
+        .route("/_sandbox/top-up", post(admin::top_up))
+        .route(
+            "/_sandbox/merchants",
+            get(admin::merchants).post(admin::make_merchant),
+        )
+        .route("/_sandbox/bindings", post(admin::bind))
+        .route("/_sandbox/books", get(admin::summary))
+        .route("/_sandbox/transfers", get(admin::transfers))
+        .route("/_sandbox/transfers/{number}/{deed}", post(admin::confirm))
+        .route("/_sandbox/robot", get(admin::robot).post(admin::set_robot))
+        .route(
+            "/_sandbox/faults",
+            get(admin::faults).post(admin::set_faults),
+        )
+        .route(
+            "/_sandbox/certificates",
+            get(certs::certificates).post(certs::change),
+        )
+        .route("/_sandbox/notifications", get(admin::notifications))
+        .route(
+            "/_sandbox/notifications/{id}",
+            get(notification).post(admin::redeliver),
+        )
+        .route("/_sandbox", get(page))
+        .route("/_sandbox/", get(page))
+        .route("/_sandbox/orders", get(orders))
+        .route("/_sandbox/authorizations", get(authorizations))
+        .route("/_sandbox/packages", post(open_package))
+        .route("/_sandbox/balance", post(set_balance))
+        .route("/_sandbox/attempts", get(attempts))
+        .route("/_sandbox/bill", get(bill))
+}
 
 /// The page itself; it needs nothing from elsewhere.
 pub(crate) async fn page() -> Html<&'static str> {

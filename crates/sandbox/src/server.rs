@@ -20,7 +20,6 @@ use tokio::task::JoinHandle;
 use crate::auth::{Incoming, Refused, check};
 use crate::books::Books;
 use crate::caller::Caller;
-use crate::certs;
 use crate::create::{PRE_TRANSFER, create, lost, system_error};
 use crate::faults::{Fault, Faults, asked};
 use crate::journal::Journal;
@@ -30,7 +29,7 @@ use crate::robot::{ask_user, finish_cancel};
 use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
-use crate::{admin, authorization, batch, bill, damage, notify, oauth, old, panel, transfer};
+use crate::{authorization, batch, bill, damage, notify, oauth, old, panel, transfer};
 
 /// Where authorizations are.
 pub(crate) const AUTHORIZATIONS: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
@@ -221,10 +220,6 @@ fn routes(world: Arc<World>) -> Router {
         .route(&format!("{TRANSFERS}/transfer"), post(create))
         .route(AUTHORIZATIONS, post(create))
         .route(&format!("{AUTHORIZATIONS}/{{*number}}"), get(v3).post(v3))
-        .route(
-            "/_sandbox/authorizations/{number}/{deed}",
-            post(admin::authorization),
-        )
         .route(BATCHES, post(create))
         .route(&format!("{BATCHES}/{{*number}}"), get(v3))
         .route(&format!("{TRANSFERS}/out-bill-no/{{number}}"), get(v3))
@@ -244,42 +239,9 @@ fn routes(world: Arc<World>) -> Router {
         )
         .route("/mmpaymkttransfers/sendredpack", post(old::send_packet))
         .route("/mmpaymkttransfers/gethbinfo", post(old::packet_info))
-        .route("/_sandbox/packets/{number}/open", post(admin::open_packet))
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
-        .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
-        .route("/_sandbox/users", get(admin::users).post(admin::put_user))
-        .route("/_sandbox/top-up", post(admin::top_up))
-        .route(
-            "/_sandbox/merchants",
-            get(admin::merchants).post(admin::make_merchant),
-        )
-        .route("/_sandbox/bindings", post(admin::bind))
-        .route("/_sandbox/books", get(admin::summary))
-        .route("/_sandbox/transfers", get(admin::transfers))
-        .route("/_sandbox/transfers/{number}/{deed}", post(admin::confirm))
-        .route("/_sandbox/robot", get(admin::robot).post(admin::set_robot))
-        .route(
-            "/_sandbox/faults",
-            get(admin::faults).post(admin::set_faults),
-        )
-        .route(
-            "/_sandbox/certificates",
-            get(certs::certificates).post(certs::change),
-        )
-        .route("/_sandbox/notifications", get(admin::notifications))
-        .route(
-            "/_sandbox/notifications/{id}",
-            get(panel::notification).post(admin::redeliver),
-        )
-        .route("/_sandbox", get(panel::page))
-        .route("/_sandbox/", get(panel::page))
-        .route("/_sandbox/orders", get(panel::orders))
-        .route("/_sandbox/authorizations", get(panel::authorizations))
-        .route("/_sandbox/packages", post(panel::open_package))
-        .route("/_sandbox/balance", post(panel::set_balance))
-        .route("/_sandbox/attempts", get(panel::attempts))
-        .route("/_sandbox/bill", get(panel::bill))
+        .merge(panel::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX))

@@ -1,5 +1,6 @@
-//! Messages of WeChat's that are not as they should be: signed ones with anything inside, and proofs
-//! that prove nothing. What is not certain is unknown, and what does not prove itself has no effect.
+//! Messages of WeChat's that are not as they should be: signed ones with anything inside, and
+//! proofs that prove nothing. What is not certain is unknown, and what does not prove itself has no
+//! effect.
 
 use lingqian_core::transfer::Finding;
 use lingqian_io::Rail as _;
@@ -113,9 +114,10 @@ async fn a_probe_and_doubled_headers_in_an_answer_prove_nothing() {
     );
 }
 
-#[tokio::test]
-async fn notifications_that_were_tampered_with_have_no_effect() {
-    let key = Key::new();
+type Headers = Vec<(String, String)>;
+
+/// A good notification with one thing about it changed, and the code that it is refused with.
+fn tampered(key: &Key) -> Vec<(&'static str, Headers, Vec<u8>, &'static str)> {
     let body = envelope(FINISHED, &sealed(APIV3_KEY, &paid()));
     let good = key.proof(SERIAL, NOW, &body);
     let with = |place: usize, value: &str| {
@@ -125,68 +127,39 @@ async fn notifications_that_were_tampered_with_have_no_effect() {
     };
     let mut doubled = good.clone();
     doubled.push(good[3].clone());
-    let certificate = "77".repeat(20);
-    let (whole, half) = (body.clone(), body[..body.len() - 10].to_vec());
-    for (name, headers, body, code) in [
-        ("truncated", good.clone(), half, "signature_wrong"),
-        ("nothing", good.clone(), Vec::new(), "signature_wrong"),
-        (
-            "doubled",
-            doubled,
-            whole.clone(),
-            "signature_header_missing",
-        ),
-        (
-            "of the other mode",
-            with(0, &certificate),
-            whole.clone(),
-            "signing_key_unknown",
-        ),
-        (
-            "in lower case",
-            with(0, &SERIAL.to_lowercase()),
-            whole.clone(),
-            "signing_key_unknown",
-        ),
-        (
-            "no serial",
-            with(0, ""),
-            whole.clone(),
-            "signing_key_unknown",
-        ),
-        (
-            "no time",
-            with(1, "soon"),
-            whole.clone(),
-            "signature_header_missing",
-        ),
-        (
-            "a fraction",
-            with(1, "1772424000.5"),
-            whole.clone(),
-            "signature_header_missing",
-        ),
+    let (lower, other) = (SERIAL.to_lowercase(), "77".repeat(20));
+    let (missing, wrong) = ("signature_header_missing", "signature_wrong");
+    let half = body[..body.len() - 10].to_vec();
+    let mut cases = vec![
+        ("truncated", good.clone(), half, wrong),
+        ("nothing", good.clone(), Vec::new(), wrong),
+    ];
+    let changed = [
+        ("doubled", doubled, missing),
+        ("of the other mode", with(0, &other), "signing_key_unknown"),
+        ("in lower case", with(0, &lower), "signing_key_unknown"),
+        ("no serial", with(0, ""), "signing_key_unknown"),
+        ("no time", with(1, "soon"), missing),
+        ("a fraction", with(1, "1772424000.5"), missing),
         (
             "the end of time",
             with(1, "9223372036854775807"),
-            whole.clone(),
             "timestamp_stale",
         ),
-        (
-            "another second",
-            with(1, "1772424001"),
-            whole.clone(),
-            "signature_wrong",
-        ),
-        (
-            "another nonce",
-            with(2, "M"),
-            whole.clone(),
-            "signature_wrong",
-        ),
-        ("no base64", with(3, "!"), whole.clone(), "signature_wrong"),
-        ("no signature", with(3, ""), whole, "signature_wrong"),
-    ] {
+        ("another second", with(1, "1772424001"), wrong),
+        ("another nonce", with(2, "M"), wrong),
+        ("no base64", with(3, "!"), wrong),
+        ("no signature", with(3, ""), wrong),
+    ];
+    let with_body = |(name, headers, code)| (name, headers, body.clone(), code);
+    cases.extend(changed.map(with_body));
+    cases
+}
+
+#[tokio::test]
+async fn notifications_that_were_tampered_with_have_no_effect() {
+    let key = Key::new();
+    for (name, headers, body, code) in tampered(&key) {
         let message = Notification { headers, body };
         let refused = client("http://127.0.0.1:9", &key).open(&message).await;
         assert_eq!(refused.expect_err(name).code(), code, "{name}");
