@@ -1,6 +1,7 @@
 //! Automation of the repository: `cargo xtask COMMAND`.
 
 mod brokers;
+mod clients;
 mod gates;
 mod kafka;
 mod needs;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::{call, has, postgres, rabbitmq};
+use crate::{call, clients, has, postgres, rabbitmq};
 
 /// A program that tests call, how to ask whether it is there, and its Debian package.
 const NEEDS: [(&str, &str, &str); 7] = [
@@ -31,7 +31,8 @@ const FOLDER: &str = "target/python";
 /// Installs what is missing: through apt when root, otherwise says what to install.
 pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     packages(root)?;
-    python(root)
+    python(root)?;
+    clients::ensure(root)
 }
 
 /// A folder of its own: nothing of the system's Python is changed.

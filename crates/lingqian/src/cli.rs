@@ -211,6 +211,9 @@ pub(crate) struct Sandbox {
     /// How many merchants there are at least, each with an app of its own.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) merchants: usize,
+    /// What goes wrong from the beginning: a file of JSON, as `POST /_sandbox/faults` takes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
 }
 
 /// What else the sandbox can do.

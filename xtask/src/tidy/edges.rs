@@ -19,6 +19,7 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("http", &["core", "io", "engine"]),
     ("sandbox", &[]),
     ("chaos", &[]),
+    ("fuzz", &["core", "io", "wechat", "http", "sandbox"]),
     ("sim", &["core", "io", "engine", "wechat"]),
     (
         "lingqian",

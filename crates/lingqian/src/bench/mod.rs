@@ -13,6 +13,7 @@ mod load;
 mod machine;
 mod mix;
 pub(crate) mod options;
+mod sandbox;
 mod server;
 mod sheet;
 mod zipf;
@@ -36,6 +37,7 @@ pub(crate) async fn run(
         Bench::Ingest(options) => ingest::run(options, store, json).await,
         #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
         Bench::Brokers(options) => brokers::run(options, json).await,
+        Bench::Sandbox(options) => sandbox::run(options, json).await,
     }
 }
 

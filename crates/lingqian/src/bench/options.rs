@@ -18,6 +18,8 @@ pub(crate) enum Bench {
     /// them wait at the broker when it begins, so it is an overload, too.
     #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
     Brokers(BrokerOptions),
+    /// The sandbox: signed transfers in, signed answers and notifications out.
+    Sandbox(SandboxOptions),
 }
 
 /// Options of `bench brokers`.
@@ -240,6 +242,36 @@ pub(crate) struct IngestOptions {
     #[arg(long)]
     pub(crate) no_audit: bool,
 }
+
+/// Options of `bench sandbox`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = SANDBOX_HELP)]
+pub(crate) struct SandboxOptions {
+    /// So many transfers.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=200_000))]
+    pub(crate) transfers: u64,
+    /// So many connections.
+    #[arg(long, value_name = "N", default_value = "32")]
+    #[arg(value_parser = connections)]
+    pub(crate) connections: usize,
+    /// Keep the sandbox's data in this directory, which must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    let count = text
+        .parse()
+        .ok()
+        .filter(|count| (1..=1_000).contains(count));
+    count.ok_or_else(|| format!("{text} is not a number from 1 to 1000"))
+}
+
+const SANDBOX_HELP: &str = "The sandbox is a process of its own; the client signs everything ahead \
+     and verifies nothing, so that it is not what is measured. A transfer is complete when it was \
+     answered, confirmed, paid, announced and acknowledged. Per core means per second of the \
+     sandbox's processor time. Exit code 3 says that something was lost.";
 
 const LEDGER_HELP: &str = "Every figure is of the timed part alone: users register before it and \
      events are made up before it. An outcome counts when the store says that it is durable. With `--store` \

@@ -23,6 +23,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
         };
         let credentials = Credentials::of(dir, no)?;
         credentials.write_files(out)?;
+        std::fs::write(out.join("ca.pem"), lingqian_sandbox::authority(dir)?)?;
         let value = json!({ "mchid": credentials.mchid, "appid": credentials.appid, "out": out });
         show(json, &value, |text| {
             writeln!(
@@ -39,6 +40,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
         tls: options.listen_tls,
         data: dir.to_owned(),
         merchants: options.merchants,
+        faults: options.faults.clone(),
         ..Settings::default()
     };
     let sandbox = Running::start(settings).await?;
@@ -59,6 +61,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
             sandbox.url(),
             mchids.join(", ")
         )?;
+        writeln!(out, "see and drive it at {}/_sandbox", sandbox.url())?;
         match &over_tls {
             Some(url) => writeln!(out, "with TLS and client certificates at {url}"),
             None => Ok(()),
