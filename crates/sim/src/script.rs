@@ -7,7 +7,7 @@ use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 
 use crate::action::{self, Action};
-use crate::world::{Payer, Settings};
+use crate::world::{HOOKS_MAX, Payer, Settings};
 
 /// How the futures of all processes take turns after an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,9 @@ fn header(settings: &Settings) -> String {
     policy(settings, &usual, &mut say);
     if settings.limits.claim_max != usual.limits.claim_max {
         say(format!("claim={}", settings.limits.claim_max));
+    }
+    if settings.hooks != usual.hooks {
+        say(format!("hooks={}", settings.hooks));
     }
     if settings.float != usual.float {
         say(format!("float={}", settings.float));
@@ -149,6 +152,7 @@ fn read_header(text: &str) -> Result<Settings, String> {
             "careful" => settings.fast = false,
             "names" => settings.names = true,
             "split" => settings.split = true,
+            "hooks" => settings.hooks = usize::try_from(count).unwrap_or(0).min(HOOKS_MAX),
             "float2" => settings.float2 = number,
             "weight1" | "weight2" => {
                 let payer = payer(&mut settings, name);

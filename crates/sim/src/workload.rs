@@ -25,6 +25,7 @@ struct Rates {
     pause: u32,
     clock: u32,
     float: u32,
+    hook: u32,
 }
 
 struct Workload {
@@ -35,6 +36,7 @@ struct Workload {
     wechat: Vec<WechatFault>,
     store: Vec<StoreFault>,
     merchants: usize,
+    hooks: usize,
     events: u64,
     /// Names of earnings, as they were reported.
     earned: Vec<String>,
@@ -65,6 +67,7 @@ pub fn script(seed: u64, steps: u64) -> Script {
         merchants: payers(&mut dice),
         names: dice.chance(400),
         split: dice.chance(400),
+        hooks: *dice.pick(&[0, 0, 1, 2, 3]),
         policy: Policy {
             user_day_count_max: *dice.pick(&[4, 10, 60, 60]),
             user_day_amount_max: Fen(*dice.pick(&[3_000, 20_000, 200_000])),
@@ -103,6 +106,7 @@ pub fn script(seed: u64, steps: u64) -> Script {
         wechat: some_of(&mut dice, WechatFault::ALL),
         store: some_of(&mut dice, StoreFault::ALL),
         merchants: settings.merchants.len(),
+        hooks: settings.hooks,
         events: 0,
         earned: Vec::new(),
         withdrawals: 0,
@@ -149,6 +153,7 @@ fn rates(dice: &mut Dice) -> Rates {
         pause: rate(400, 20),
         clock: rate(300, 15),
         float: rate(300, 20),
+        hook: rate(600, 60),
     }
 }
 
@@ -254,7 +259,10 @@ impl Workload {
                     Pass::Wake,
                     Pass::Watch,
                 ];
-                let (pass, no) = (*self.dice.pick(&passes), self.process());
+                let (mut pass, no) = (*self.dice.pick(&passes), self.process());
+                if self.hooks > 0 && self.dice.chance(200) {
+                    pass = Pass::Notify;
+                }
                 self.add(Action::Run(pass, no));
             }
             72..78 => self.add(Action::Work),
@@ -285,17 +293,7 @@ impl Workload {
                 let no = self.process();
                 self.add(Action::Run(Pass::Bills, no));
             }
-            6 => {
-                self.events += 1;
-                let (event, to) = (format!("g{}", self.events), self.user());
-                let micros = self.dice.within(1, 3_000_000);
-                self.add(Action::Gift {
-                    event,
-                    from: user,
-                    to,
-                    micros,
-                });
-            }
+            6 => self.gifts(&user),
             7 => {
                 let place = self.dice.place(self.earned.len());
                 let Some(of) = self.earned.get(place).cloned() else {
@@ -323,6 +321,24 @@ impl Workload {
                     });
                 }
             }
+        }
+    }
+
+    /// A gift, or as many in a row as somebody may not give in a day.
+    fn gifts(&mut self, from: &str) {
+        let row = self.dice.chance(400);
+        let (count, most) = if row { (5, 200_000) } else { (1, 3_000_000) };
+        for _ in 0..count {
+            self.events += 1;
+            let (event, to) = (format!("g{}", self.events), self.user());
+            let micros = self.dice.within(1, most);
+            let from = from.to_owned();
+            self.add(Action::Gift {
+                event,
+                from,
+                to,
+                micros,
+            });
         }
     }
 

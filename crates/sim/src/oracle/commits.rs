@@ -41,6 +41,7 @@ impl Oracle {
             let known = self.users.get(&user).cloned().unwrap_or_default();
             self.earlier.entry(user).or_insert(known);
         }
+        self.tells_the_rest(changes);
         self.controls(changes);
         self.accounts_run_dry(changes);
         for user in &changes.users {
@@ -81,6 +82,7 @@ impl Oracle {
             let new = new.map(|(_, moves)| *moves);
             self.payout((payout, work.as_ref()), new, last, wechat);
         }
+        self.notices(changes);
         for found in &changes.breaks {
             if found.closed_at.is_some() {
                 self.open_breaks.remove(&found.subject);
@@ -198,7 +200,10 @@ impl Oracle {
         let is_final = payout.state.is_final();
         match &before {
             None => self.born(payout),
-            Some(before) => self.changed(before, payout),
+            Some(before) => {
+                self.tells_of(&before.payout, payout);
+                self.changed(before, payout);
+            }
         }
         let same = before
             .as_ref()

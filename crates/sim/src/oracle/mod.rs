@@ -8,6 +8,7 @@ mod quiet;
 mod rail;
 mod route;
 mod terms;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,7 @@ pub struct Violation {
 }
 
 /// The invariants that the oracle checks beyond those of the audit, each with what it says.
-pub const INVARIANTS: [(&str, &str); 45] = [
+pub const INVARIANTS: [(&str, &str); 49] = [
     (
         "acknowledged_exists",
         "what was answered as accepted or credited is in the books, also after a crash",
@@ -56,8 +57,12 @@ pub const INVARIANTS: [(&str, &str); 45] = [
         "a paid payout that a bill leaves out becomes a break",
     ),
     (
+        "change_is_told",
+        "every change that somebody may wait for is told once, in the commit of the change",
+    ),
+    (
         "cooling_is_kept",
-        "money that cools off is neither withdrawn nor given away",
+        "money that cools off is neither withdrawn nor given away, and other money may be",
     ),
     (
         "day_cap_holds",
@@ -196,6 +201,18 @@ pub const INVARIANTS: [(&str, &str); 45] = [
         "nothing is sent for the first time while it is stopped",
     ),
     (
+        "told_as_it_is",
+        "a message says what was committed in that version, to whom wants to hear it",
+    ),
+    (
+        "told_in_order",
+        "no message leaves while an earlier one about the same user was not taken",
+    ),
+    (
+        "told_until_taken",
+        "every receiver takes everything once, or it is given up after three days of trying",
+    ),
+    (
         "unpaid_means_unpaid",
         "money is released only when WeChat will never pay it",
     ),
@@ -273,6 +290,7 @@ pub struct Oracle {
     capped: BTreeMap<(UserNo, BusinessDate, bool), (i64, u32)>,
     debtors: BTreeSet<UserNo>,
     routes: route::Routes,
+    told: told::Told,
     /// Closed bills that do not say what was.
     untrue: BTreeSet<(MerchantNo, BusinessDate)>,
     /// The books were made to lie, and whether the auditor has seen it.
@@ -290,6 +308,7 @@ impl Oracle {
             capped: BTreeMap::new(),
             debtors: BTreeSet::new(),
             routes: route::Routes::new(&settings.merchants),
+            told: told::Told::new(settings.hooks),
             untrue: BTreeSet::new(),
             spoilt: None,
             violation: None,

@@ -226,6 +226,13 @@ impl Oracle {
             if told == (out, came_in, opening, closing) {
                 self.untrue.remove(&(bill.merchant, bill.date));
             } else {
+                // What a day without movement says is what the day before it said.
+                let before = (bill.merchant, BusinessDate(bill.date.0 - 1));
+                let invented = bill.lines == 0 && !self.untrue.contains(&before);
+                self.check(!invented, "bills_agree", || {
+                    let date = bill.date;
+                    format!("nothing moved on {date}, and the balance is said to be {told:?}")
+                });
                 self.untrue.insert((bill.merchant, bill.date));
             }
         }

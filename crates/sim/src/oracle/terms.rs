@@ -32,7 +32,9 @@ impl Oracle {
         let (day, amount) = (earning.recorded_at.business_date(), earning.amount.0);
         if let Some(original) = &earning.reverses {
             let key = format!("{}/{original}", earning.source);
-            if let Some(cool) = self.cooling.get_mut(&key) {
+            // What has cooled off already cools no longer, whatever is taken back of it.
+            let cool = self.cooling.get_mut(&key);
+            if let Some(cool) = cool.filter(|cool| cool.until > day) {
                 cool.left -= amount;
             }
             return;

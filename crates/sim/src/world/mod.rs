@@ -3,6 +3,7 @@
 
 mod acts;
 mod calm;
+mod hooks;
 mod last;
 mod passes;
 mod people;
@@ -33,6 +34,7 @@ use crate::store::SimStore;
 use crate::tasks::{Label, Tasks};
 use crate::wait::wait;
 use crate::wechat::{Event, Wechat};
+pub(crate) use hooks::{HOOKS_MAX, hook};
 pub(crate) use people::{CAP, COOLING_DAYS, GIFTS};
 use requests::Request;
 pub(crate) use requests::Wish;
@@ -97,6 +99,8 @@ pub struct Settings {
     pub names: bool,
     /// Whether a sweep may split a balance into several payouts.
     pub split: bool,
+    /// How many receivers of the app are told what happens.
+    pub hooks: usize,
 }
 
 impl Default for Settings {
@@ -114,6 +118,7 @@ impl Default for Settings {
             merchants: vec![Payer::default()],
             names: false,
             split: false,
+            hooks: 0,
         }
     }
 }
@@ -196,6 +201,7 @@ impl<S: Store + Browse + Clone> World<S> {
             oracle: Oracle::new(&settings),
             model: Model::default(),
             store_faults: Pending::default(),
+            hook_faults: Pending::default(),
             lives: Vec::new(),
             trace: settings.trace.then(Vec::new),
             moments: 0,
@@ -215,6 +221,7 @@ impl<S: Store + Browse + Clone> World<S> {
             calm: false,
         };
         world.define();
+        world.open_hooks();
         world.start(0);
         world
     }
@@ -407,13 +414,14 @@ impl<S: Store + Browse + Clone> World<S> {
         let audited = wait(self.books.audit());
         let wallets = self.wallets();
         let mut shared = self.scene.lock();
+        let today = shared.now.business_date();
         let oracle = &mut shared.oracle;
         match audited {
             Ok(audited) => oracle.audited(&audited),
             Err(fault) => oracle.check(false, "nothing_is_broken", || fault.to_string()),
         }
         for wallet in wallets {
-            oracle.wallet(&wallet);
+            oracle.wallet(&wallet, today);
         }
     }
 }
