@@ -6,6 +6,8 @@ use std::fmt::{self, Write as _};
 use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 
+use lingqian_wechat::settings::RailKind;
+
 use crate::action::{self, Action};
 use crate::world::{HOOKS_MAX, Payer, Settings};
 
@@ -80,9 +82,17 @@ fn header(settings: &Settings) -> String {
     for (no, merchant) in (1..).zip(&settings.merchants) {
         let usual = usual.merchants.get(no - 1);
         if usual != Some(merchant) {
-            let Payer { weight, quota } = merchant;
+            let Payer {
+                weight,
+                quota,
+                product,
+            } = merchant;
             let quota = quota.map_or(-1, |quota| quota.0);
-            say(format!("weight{no}={weight} quota{no}={quota}"));
+            let place = RailKind::ALL.iter().position(|kind| kind == product);
+            let place = place.unwrap_or(0);
+            say(format!(
+                "weight{no}={weight} quota{no}={quota} product{no}={place}"
+            ));
         }
     }
     if settings.float2 != usual.float2 {
@@ -161,6 +171,10 @@ fn read_header(text: &str) -> Result<Settings, String> {
             "quota1" | "quota2" => {
                 let quota = (number >= 0).then_some(Fen(number));
                 payer(&mut settings, name).quota = quota;
+            }
+            "product1" | "product2" => {
+                let known = RailKind::ALL.get(usize::try_from(number).unwrap_or(0));
+                payer(&mut settings, name).product = known.copied().unwrap_or_default();
             }
             "name-from" => settings.policy.name_required_from = Fen(number),
             "page" => settings.limits.page_max = count,

@@ -7,6 +7,7 @@ mod trouble;
 use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 use lingqian_engine::Limits;
+use lingqian_wechat::settings::RailKind;
 
 use crate::action::{Action, Pass};
 use crate::dice::Dice;
@@ -80,25 +81,8 @@ pub fn script(seed: u64, steps: u64) -> Script {
             ..Limits::default()
         },
     };
-    if dice.chance(300) {
-        settings.policy.review_from = Some(Fen(dice.within(200, 600)));
-        settings.policy.second_from = dice.chance(600).then(|| Fen(dice.within(300, 700)));
-        settings.policy.review_ms = dice.within(3_600_000, 3 * 86_400_000);
-    }
-    if dice.chance(150) {
-        settings.policy.hold_ms = dice.within(2 * 3_600_000, 4 * 86_400_000);
-    }
-    settings.policy.attempts_max = *dice.pick(&[1, 3, 3, 5]);
+    limits(&mut settings, &mut dice, whales);
     let hands = if dice.chance(400) { 30 } else { 0 };
-    if whales {
-        let all = Fen(9_000_000_000);
-        settings.policy.payout_max = all;
-        settings.policy.user_day_amount_max = Fen(all.0 * 3);
-        settings.policy.name_required_from = *dice.pick(&[Fen(200_000), Fen(all.0 + 1)]);
-        settings.names = true;
-        settings.float = all.0 * 10;
-        settings.float2 = all.0;
-    }
     let mut workload = Workload {
         users: 2 + dice.below(7),
         processes,
@@ -126,6 +110,32 @@ pub fn script(seed: u64, steps: u64) -> Script {
     }
 }
 
+/// Limits that a seed sets otherwise.
+fn limits(settings: &mut Settings, dice: &mut Dice, whales: bool) {
+    if dice.chance(300) {
+        settings.policy.review_from = Some(Fen(dice.within(200, 600)));
+        settings.policy.second_from = dice.chance(600).then(|| Fen(dice.within(300, 700)));
+        settings.policy.review_ms = dice.within(3_600_000, 3 * 86_400_000);
+    }
+    if dice.chance(150) {
+        settings.policy.hold_ms = dice.within(2 * 3_600_000, 4 * 86_400_000);
+    }
+    if settings.split {
+        // Balances are larger than one payout may be.
+        settings.policy.payout_max = Fen(dice.within(150, 1_500));
+    }
+    settings.policy.attempts_max = *dice.pick(&[1, 3, 3, 5]);
+    if whales {
+        let all = Fen(9_000_000_000);
+        settings.policy.payout_max = all;
+        settings.policy.user_day_amount_max = Fen(all.0 * 3);
+        settings.policy.name_required_from = *dice.pick(&[Fen(200_000), Fen(all.0 + 1)]);
+        settings.names = true;
+        settings.float = all.0 * 10;
+        settings.float2 = all.0;
+    }
+}
+
 /// Who pays: one merchant, or two that share it and may have quotas.
 fn payers(dice: &mut Dice) -> Vec<Payer> {
     let count = if dice.chance(450) { 2 } else { 1 };
@@ -133,9 +143,20 @@ fn payers(dice: &mut Dice) -> Vec<Payer> {
     let payer = |place: usize| {
         let quota = dice.chance(250).then(|| Fen(dice.within(300, 6_000)));
         let weight = if count == 1 { 1 } else { shares[place] };
-        Payer { weight, quota }
+        Payer {
+            weight,
+            quota,
+            product: RailKind::Transfer,
+        }
     };
-    (0..count).map(payer).collect()
+    let mut payers: Vec<Payer> = (0..count).map(payer).collect();
+    let products = [RailKind::Transfer, RailKind::Batch, RailKind::Enterprise];
+    if dice.chance(350) {
+        for payer in &mut payers {
+            payer.product = *dice.pick(&products);
+        }
+    }
+    payers
 }
 
 fn rates(dice: &mut Dice) -> Rates {

@@ -93,11 +93,7 @@ pub(crate) fn run(root: &Path, only: &[String], budget: &str) -> anyhow::Result<
     }
     let tried = rows.len() + survivors.len();
     println!("{} of {tried} mistakes were caught", rows.len());
-    ensure!(
-        survivors.is_empty(),
-        "not caught: {}",
-        survivors.join(", ")
-    );
+    ensure!(survivors.is_empty(), "not caught: {}", survivors.join(", "));
     if only.is_empty() {
         report::mistakes(root, &table(&rows))?;
     }
@@ -107,7 +103,10 @@ pub(crate) fn run(root: &Path, only: &[String], budget: &str) -> anyhow::Result<
 /// What the document shows.
 fn table(rows: &[(&Mutation, Caught)]) -> String {
     let mut lines = vec![
-        format!("{} mistakes were planted, all of them were caught:", rows.len()),
+        format!(
+            "{} mistakes were planted, all of them were caught:",
+            rows.len()
+        ),
         String::new(),
         "| mistake | known from | caught by | in | after |".to_owned(),
         "| --- | --- | --- | --- | --- |".to_owned(),

@@ -74,7 +74,9 @@ fn body_of(text: &str, find: &str) -> anyhow::Result<Range<usize>> {
             .find(|(_, line)| line.ends_with("{\n"));
         let (open, line) = opens.context("a function has no body")?;
         let (begin, end) = (open + line.len(), format!("{indent}}}\n"));
-        let closes = begins.iter().find(|(place, line)| *place >= begin && *line == end);
+        let closes = begins
+            .iter()
+            .find(|(place, line)| *place >= begin && *line == end);
         let (close, _) = closes.context("a function does not end")?;
         if (begin..*close).contains(&at) && at + find.len() <= *close {
             return Ok(begin..*close);
@@ -111,7 +113,10 @@ mod tests {
     fn each_mistake_gets_a_body_of_its_own() {
         let changes = [change(7, "x > 2", "x > 3"), change(9, "3\n", "4\n")];
         let planted = plant(TEXT, &changes).expect("planted");
-        assert!(planted.starts_with("fn a() -> i64 {\n    1\n}\n"), "{planted}");
+        assert!(
+            planted.starts_with("fn a() -> i64 {\n    1\n}\n"),
+            "{planted}"
+        );
         let wrong = "if planted_mistake(7) {\n        if x > 3 {\n";
         assert!(planted.contains(wrong), "{planted}");
         assert!(planted.contains("if planted_mistake(9) {"), "{planted}");

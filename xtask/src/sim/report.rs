@@ -16,10 +16,7 @@ const MARKS: (&str, &str) = ("<!-- sim report: begin -->", "<!-- sim report: end
 /// And between these: a row for each version.
 const HISTORY: (&str, &str) = ("<!-- sim history: begin -->", "<!-- sim history: end -->");
 /// And between these: the planted mistakes.
-const MISTAKES: (&str, &str) = (
-    "<!-- sim mistakes: begin -->",
-    "<!-- sim mistakes: end -->",
-);
+const MISTAKES: (&str, &str) = ("<!-- sim mistakes: begin -->", "<!-- sim mistakes: end -->");
 /// What a row of the history says.
 const FIGURES: [&str; 8] = [
     "seeds",

@@ -140,7 +140,10 @@ impl Oracle {
             let name = known.or(new.map(|user| user.id.to_string()));
             self.told.expect("user.linked", name.unwrap_or_default());
         }
-        let contradicted = changes.history.iter().filter(|l| l.event == "contradiction");
+        let contradicted = changes
+            .history
+            .iter()
+            .filter(|l| l.event == "contradiction");
         for line in contradicted.filter(|line| self.payouts.contains_key(&line.payout)) {
             let subject = line.payout.to_string();
             self.told.expect("payout.contradiction", subject);
@@ -237,16 +240,23 @@ impl Oracle {
         });
         let own = notice.user.as_ref().is_some_and(|u| u.as_str() == user);
         self.check(fits && own, "told_as_it_is", || {
-            format!("{} is told as {}, and is {is:?}", notice.subject, notice.data)
+            format!(
+                "{} is told as {}, and is {is:?}",
+                notice.subject, notice.data
+            )
         });
     }
 
     /// A message leaves for a receiver.
     pub(crate) fn tried(&mut self, parcel: &Parcel, now: Timestamp) {
         let named = self.told.named(&parcel.id);
-        let notice = named.and_then(|(_, number)| self.told.notice(number)).cloned();
+        let notice = named
+            .and_then(|(_, number)| self.told.notice(number))
+            .cloned();
         let (Some((place, number)), Some(notice)) = (named, notice) else {
-            self.check(false, "told_as_it_is", || format!("{} is nothing", parcel.id));
+            self.check(false, "told_as_it_is", || {
+                format!("{} is nothing", parcel.id)
+            });
             return;
         };
         let says: Value = serde_json::from_str(&parcel.body).unwrap_or_default();
@@ -336,7 +346,12 @@ impl Oracle {
             .told
             .listeners
             .iter()
-            .flat_map(|l| l.waits.values().flatten().map(|no| format!("{}.{no}", l.name)))
+            .flat_map(|l| {
+                l.waits
+                    .values()
+                    .flatten()
+                    .map(|no| format!("{}.{no}", l.name))
+            })
             .collect();
         // What was taken in silence may have been given up all the same.
         let waits: u64 = healths.iter().map(|health| health.pending).sum();

@@ -23,6 +23,7 @@ use lingqian_engine::watch::WatchCursor;
 use lingqian_engine::{Desk, DeskSettings, Limits};
 use lingqian_io::twin::ManualClock;
 use lingqian_io::{Browse, Clock as _, Store};
+use lingqian_wechat::settings::RailKind;
 
 use crate::dice::{Dice, mix};
 use crate::faults::Pending;
@@ -59,6 +60,8 @@ pub struct Payer {
     pub weight: u32,
     /// What it may be told to pay in a day.
     pub quota: Option<Fen>,
+    /// Which of WeChat's products its payouts go by.
+    pub product: RailKind,
 }
 
 impl Default for Payer {
@@ -66,6 +69,7 @@ impl Default for Payer {
         Payer {
             weight: 1,
             quota: None,
+            product: RailKind::Transfer,
         }
     }
 }
@@ -194,6 +198,11 @@ impl<S: Store + Browse + Clone> World<S> {
         wechat.top_up(NOON, &mchid(1), settings.float);
         if settings.merchants.len() > 1 {
             wechat.top_up(NOON, &mchid(2), settings.float2);
+        }
+        for (no, payer) in (1..).zip(&settings.merchants) {
+            if payer.product != RailKind::Transfer {
+                wechat.products.insert(mchid(no), payer.product);
+            }
         }
         let scene = Scene::new(Shared {
             now: NOON,

@@ -6,7 +6,7 @@ use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::{
-    Desk, assess, dispatch, expire, float, poll, notify, reconcile, wake, watch,
+    Desk, assess, dispatch, expire, float, notify, poll, reconcile, wake, watch,
 };
 use lingqian_io::{Browse, Clock as _, Fault, Ports, Store};
 
