@@ -206,6 +206,9 @@ pub(crate) struct Sandbox {
     /// How many merchants there are at least, each with an app of its own.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) merchants: usize,
+    /// What lies in a merchant's account at first, in fen; ten million yuan where nothing is said.
+    #[arg(long, value_name = "FEN")]
+    pub(crate) top_up_fen: Option<i64>,
 }
 
 /// What else the sandbox can do.

@@ -303,7 +303,13 @@ impl Workload {
             0 => self.add(Action::Freeze(user)),
             1 | 2 => self.add(Action::Thaw(user)),
             3 => {
-                let wallet = format!("o-{user}-{}", self.dice.below(3));
+                // Now and then a wallet that may be somebody else's.
+                let whose = if self.dice.chance(200) {
+                    self.user()
+                } else {
+                    user.clone()
+                };
+                let wallet = format!("o-{whose}-{}", self.dice.below(3));
                 self.add(Action::Link(user, wallet));
             }
             4 => {
@@ -320,7 +326,12 @@ impl Workload {
                 let Some(of) = self.earned.get(place).cloned() else {
                     return;
                 };
-                let (event, micros) = (format!("c{of}"), Some(self.dice.within(1, 2_000_000)));
+                let nth = self.dice.below(3);
+                let micros = self
+                    .dice
+                    .chance(800)
+                    .then(|| self.dice.within(1, 2_000_000));
+                let event = format!("c{of}-{nth}");
                 self.add(Action::TakeBack { event, of, micros });
             }
             // The same event again.

@@ -35,7 +35,7 @@ pub struct Violation {
 }
 
 /// The invariants that the oracle checks beyond those of the audit, each with what it says.
-pub const INVARIANTS: [(&str, &str); 49] = [
+pub const INVARIANTS: [(&str, &str); 50] = [
     (
         "acknowledged_exists",
         "what was answered as accepted or credited is in the books, also after a crash",
@@ -157,6 +157,10 @@ pub const INVARIANTS: [(&str, &str); 49] = [
     (
         "people_have_their_time",
         "what people are asked about is not given up before their time is over",
+    ),
+    (
+        "one_wallet_one_user",
+        "a wallet belongs to one user at a time",
     ),
     ("one_success", "WeChat pays at most once for a payout"),
     (
@@ -287,6 +291,8 @@ pub struct Oracle {
     open_breaks: BTreeMap<String, &'static str>,
     /// Earnings that cool off, what was earned under a cap in a day, and who ever owed.
     cooling: BTreeMap<String, terms::Cool>,
+    /// What each earning brought, and what was taken back of it.
+    brought: BTreeMap<String, (i64, i64)>,
     capped: BTreeMap<(UserNo, BusinessDate, bool), (i64, u32)>,
     debtors: BTreeSet<UserNo>,
     routes: route::Routes,
@@ -305,6 +311,7 @@ impl Oracle {
             policy: settings.policy.clone(),
             sees_all: !settings.fast,
             cooling: BTreeMap::new(),
+            brought: BTreeMap::new(),
             capped: BTreeMap::new(),
             debtors: BTreeSet::new(),
             routes: route::Routes::new(&settings.merchants),

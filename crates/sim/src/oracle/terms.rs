@@ -32,6 +32,12 @@ impl Oracle {
         let (day, amount) = (earning.recorded_at.business_date(), earning.amount.0);
         if let Some(original) = &earning.reverses {
             let key = format!("{}/{original}", earning.source);
+            let (brought, taken) = self.brought.entry(key.clone()).or_default();
+            *taken += amount;
+            let within = taken <= brought;
+            self.check(within || !self.sees_all, "earned_once", || {
+                format!("more is taken back of {key} than it brought")
+            });
             // What has cooled off already cools no longer, whatever is taken back of it.
             let cool = self.cooling.get_mut(&key);
             if let Some(cool) = cool.filter(|cool| cool.until > day) {
@@ -39,6 +45,8 @@ impl Oracle {
             }
             return;
         }
+        let key = format!("{}/{}", earning.source, earning.event_id);
+        self.brought.insert(key, (amount, 0));
         if earning.kind.0 == COOLING {
             let until = BusinessDate(day.0 + i32::from(COOLING_DAYS));
             let cool = Cool {

@@ -87,7 +87,7 @@ impl Wechat {
                 "转账金额小于0.3元时，不允许填写收款用户姓名",
             );
         }
-        if order.amount.0 > self.free(&order.mchid) {
+        if order.amount.0 > self.free(&order.mchid) && !self.waits_for_money(order) {
             return error(403, "NOT_ENOUGH", "资金不足");
         }
         self.accept(now, order);
