@@ -154,8 +154,11 @@ impl Stage {
 
 /// Keys of the people behind the desk. Whoever makes them must have the books for himself.
 async fn people(platforms: &mut Platforms) -> anyhow::Result<Vec<String>> {
-    platforms.end(0).await?;
     let store = platforms.direct_store();
+    if store.is_none() {
+        platforms.ready(0).await?;
+        platforms.end(0).await?;
+    }
     let mut keys = Vec::new();
     for _ in 0..PEOPLE {
         let words = ["keys", "new", "--scope", "*"];
@@ -163,7 +166,9 @@ async fn people(platforms: &mut Platforms) -> anyhow::Result<Vec<String>> {
         let key = made["key"].as_str().context("a new key is shown")?;
         keys.push(format!("Bearer {key}"));
     }
-    platforms.start(0).await?;
+    if store.is_none() {
+        platforms.start(0).await?;
+    }
     Ok(keys)
 }
 
@@ -250,6 +255,22 @@ impl Platforms {
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
         Err(failed.unwrap_or_else(|| anyhow::anyhow!("{name} does not start")))
+    }
+
+    /// Waits until a process says that it is ready.
+    ///
+    /// # Errors
+    /// When it does not for long.
+    async fn ready(&self, process: usize) -> anyhow::Result<()> {
+        let web = Web::new(END_WAIT);
+        for _ in 0..STARTS_MAX {
+            let ask = self.places.direct(process, "GET", "/readyz");
+            if web.ask(ask).await.status == Some(200) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        anyhow::bail!("process {process} is not ready")
     }
 
     /// `kill -9` of a process.

@@ -82,6 +82,10 @@ pub fn script(seed: u64, steps: u64) -> Script {
         },
     };
     limits(&mut settings, &mut dice, whales);
+    let batches = |payer: &Payer| payer.product == RailKind::Batch;
+    if settings.merchants.iter().any(batches) && dice.chance(500) {
+        (settings.float, settings.float2) = (dice.within(0, 3_000), dice.within(0, 3_000));
+    }
     let hands = if dice.chance(400) { 30 } else { 0 };
     let mut workload = Workload {
         users: 2 + dice.below(7),

@@ -145,6 +145,10 @@ impl Wechat {
                 self.record(now, order);
                 self.locks(now, number);
                 self.end(now, number, Stand::Success, None);
+                // Nobody could tell such a payment from none if it were not found, too.
+                if let Some(transfer) = self.transfers.get_mut(&number) {
+                    transfer.visible_at = now;
+                }
             }
             return refused("PARAM_ERROR");
         }
