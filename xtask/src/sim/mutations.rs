@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use toml::Table;
 
 use super::planting::{Change, SWITCH, plant};
@@ -88,25 +88,25 @@ pub(crate) fn run(root: &Path, only: &[String], budget: &str) -> anyhow::Result<
                 println!("{:<40} {caught}", mutation.name);
                 rows.push((mutation, caught));
             }
-            other => bail!("{}: it ended with {other:?}:\n{printed}", mutation.name),
+            other => {
+                println!("{:<40} ENDS with {other:?}", mutation.name);
+                survivors.push(mutation.name.as_str());
+            }
         }
     }
     let tried = rows.len() + survivors.len();
     println!("{} of {tried} mistakes were caught", rows.len());
-    ensure!(survivors.is_empty(), "not caught: {}", survivors.join(", "));
     if only.is_empty() {
-        report::mistakes(root, &table(&rows))?;
+        report::mistakes(root, &table(&rows, mutations.len()))?;
     }
+    ensure!(survivors.is_empty(), "not caught: {}", survivors.join(", "));
     Ok(())
 }
 
 /// What the document shows.
-fn table(rows: &[(&Mutation, Caught)]) -> String {
+fn table(rows: &[(&Mutation, Caught)], planted: usize) -> String {
     let mut lines = vec![
-        format!(
-            "{} mistakes were planted, all of them were caught:",
-            rows.len()
-        ),
+        format!("{} of {planted} mistakes were caught:", rows.len()),
         String::new(),
         "| mistake | known from | caught by | in | after |".to_owned(),
         "| --- | --- | --- | --- | --- |".to_owned(),
