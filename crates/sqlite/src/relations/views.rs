@@ -281,7 +281,7 @@ pub(crate) const VIEWS: [View; 21] = [
 ];
 
 /// The tables as they are stored, of which the help says where they are told.
-pub(crate) const TABLES: [(&str, &str); 16] = [
+pub(crate) const TABLES: [(&str, &str); 17] = [
     ("kinds", "kinds of earnings with prices and limits"),
     ("merchants", "the merchants that pay"),
     ("bare_references", "references that no hold bears"),
@@ -311,6 +311,10 @@ pub(crate) const TABLES: [(&str, &str); 16] = [
     ("account_chunks", "users' accounts as they are stored"),
     ("id_runs", "runs of fingerprints of events"),
     ("id_buckets", "their buckets"),
+    (
+        "id_filters",
+        "what tells that a fingerprint is in none of them",
+    ),
     (
         "endpoint_secrets",
         "how messages to each are signed; the keys are hidden",
