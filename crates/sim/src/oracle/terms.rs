@@ -81,16 +81,15 @@ impl Oracle {
         }
         let no = self.users.iter().find(|(_, known)| known.name == user);
         let most = most(gift);
-        let (mut sum, mut count) = (0, 0);
-        let mut reached = amount > most.0;
-        // Somebody whose clock is ahead may have begun a later day, and that stays begun.
-        for ((own, on, gifts), totals) in &self.capped {
-            if no.is_none_or(|(no, _)| own != no) || *on < day || *gifts != gift {
-                continue;
-            }
-            (sum, count) = *totals;
-            reached |= sum + amount > most.0 || count + 1 > most.1;
-        }
+        // Where clocks differ about midnight, what one books counts for another's later day.
+        let near = |on: &BusinessDate| on.0 >= day.0 - 1;
+        let own = self.capped.iter().filter(|((whose, on, gifts), _)| {
+            no.is_some_and(|(no, _)| whose == no) && near(on) && *gifts == gift
+        });
+        let (sum, count) = own.fold((0, 0), |all, (_, totals)| {
+            (all.0 + totals.0, all.1 + totals.1)
+        });
+        let reached = amount > most.0 - sum || count + 1 > most.1;
         self.check(reached, "day_cap_holds", || {
             format!("{count} events of {sum} micro-yuan on {day}, and {amount} are refused")
         });
