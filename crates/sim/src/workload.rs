@@ -331,10 +331,7 @@ impl Workload {
                     return;
                 };
                 let nth = self.dice.below(3);
-                let micros = self
-                    .dice
-                    .chance(800)
-                    .then(|| self.dice.within(1, 2_000_000));
+                let micros = Some(self.dice.within(1, 2_000_000));
                 let event = format!("c{of}-{nth}");
                 self.add(Action::TakeBack { event, of, micros });
             }
