@@ -330,10 +330,13 @@ impl Workload {
                 let Some(of) = self.earned.get(place).cloned() else {
                     return;
                 };
-                let nth = self.dice.below(3);
-                let micros = Some(self.dice.within(1, 2_000_000));
-                let event = format!("c{of}-{nth}");
-                self.add(Action::TakeBack { event, of, micros });
+                let times = if self.dice.chance(300) { 3 } else { 1 };
+                for _ in 0..times {
+                    let event = format!("c{of}-{}", self.dice.below(4));
+                    let micros = Some(self.dice.within(1, 5_000_000));
+                    let of = of.clone();
+                    self.add(Action::TakeBack { event, of, micros });
+                }
             }
             // The same event again.
             _ => {
