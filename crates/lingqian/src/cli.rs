@@ -214,6 +214,9 @@ pub(crate) struct Sandbox {
     /// What goes wrong from the beginning: a file of JSON, as `POST /_sandbox/faults` takes it.
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+    /// What lies in a merchant's account at first, in fen; ten million yuan where nothing is said.
+    #[arg(long, value_name = "FEN")]
+    pub(crate) top_up_fen: Option<i64>,
 }
 
 /// What else the sandbox can do.

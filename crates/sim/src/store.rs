@@ -16,6 +16,7 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys, Outcome};
+use lingqian_io::outbox::Report;
 use lingqian_io::store::{
     Audited, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
     PayoutStory, Standing, StatementLine, Summary, WithdrawalAnswer, earn_by_commands,
@@ -105,6 +106,11 @@ impl<S: Store + Browse + Clone> SimStore<S> {
         };
         self.scene.moment(self.process).await;
         looked
+    }
+
+    /// What came of messages is about to be kept.
+    pub(crate) fn told(&self, reports: &[Report]) {
+        self.scene.lock().oracle.reported(reports);
     }
 
     /// What a commit runs into: nothing, or an answer and whether it is written all the same.

@@ -164,7 +164,10 @@ async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie
     let store = SqliteStore::open(&path).expect("opens");
     assert_eq!(store.standing().await, before);
     // Letters of books that had no digests are found by their names, too.
-    let wish = LetterWish { all: true, limit: 9 };
+    let wish = LetterWish {
+        all: true,
+        limit: 9,
+    };
     let letters = store.letters(wish).await.expect("reads");
     assert!(!letters.is_empty());
     for row in letters {
