@@ -14,6 +14,7 @@ mod control;
 mod events;
 mod flow;
 mod given;
+mod links;
 mod look;
 mod outbox;
 mod people;
@@ -38,6 +39,7 @@ pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
     events::exercise(&make).await;
     withdrawals::exercise(&make).await;
     people::exercise(&make).await;
+    links::exercise(&make).await;
     states::exercise(&make).await;
     work::exercise(&make).await;
     control::exercise(&make).await;

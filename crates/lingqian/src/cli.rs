@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod links;
 mod told;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
+pub(crate) use links::{Authorizations, Link, Links, OfUser, OnLink};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
@@ -71,6 +73,14 @@ pub(crate) enum Command {
         /// The payout, such as `po_01J…`, or a business number, such as `LQ01J…01`.
         payout: String,
     },
+    /// List users' links with apps.
+    Links(Links),
+    /// Show, refresh or end a user's links with apps; who and why is kept.
+    #[command(subcommand)]
+    Link(Link),
+    /// Ask for, look at and close what users granted once so that they confirm no payout.
+    #[command(subcommand)]
+    Authorizations(Authorizations),
     /// Do something to a payout by hand; who and why is kept.
     #[command(subcommand)]
     Payout(PayoutAct),
@@ -381,6 +391,8 @@ pub(crate) enum PassName {
     Reconcile,
     /// Deliver what was told to endpoints of webhooks.
     Notify,
+    /// Refresh tokens of links before they run out.
+    Links,
     /// Audit all payouts and their users one by one, over live books.
     Audit,
 }
@@ -397,6 +409,7 @@ impl PassName {
             PassName::Cancel => "cancel",
             PassName::Reconcile => "reconcile",
             PassName::Notify => "notify",
+            PassName::Links => "links",
             PassName::Audit => "audit",
         }
     }

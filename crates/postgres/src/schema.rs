@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -50,6 +50,12 @@ const MIGRATIONS: [Migration; 5] = [
     Migration {
         name: "0005_state_totals",
         sql: include_str!("../migrations/0005_state_totals.sql"),
+        needs: 4,
+    },
+    // Programs that know one link of a user go on with the table that they know.
+    Migration {
+        name: "0007_links",
+        sql: include_str!("../migrations/0007_links.sql"),
         needs: 4,
     },
 ];

@@ -1,6 +1,6 @@
 //! What goes wrong on purpose: so many times, or for so many of a thousand transfers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,10 @@ pub(crate) enum Fault {
     FalseRefusal,
     /// A payment of the old API is made and answered by a page of a gateway.
     HtmlAnswer,
+    /// A call of OAuth is done and the connection closed without an answer.
+    TokensLost,
+    /// A refresh hands out another refresh token, with thirty days of its own.
+    TokenRenewed,
 }
 
 /// What will go wrong.
@@ -70,9 +74,17 @@ pub(crate) struct Faults {
     pub(crate) times: BTreeMap<Fault, u64>,
     /// So many of a thousand, chosen by the transfer's number.
     pub(crate) per_mille: BTreeMap<Fault, u64>,
+    /// With which codes the next calls of OAuth are refused, by path such as
+    /// `sns/oauth2/refresh_token`, one after the other.
+    pub(crate) errcodes: BTreeMap<String, VecDeque<i64>>,
 }
 
 impl Faults {
+    /// The code that the next call of this path is refused with.
+    pub(crate) fn planned(&mut self, call: &str) -> Option<i64> {
+        self.errcodes.get_mut(call)?.pop_front()
+    }
+
     /// Whether it goes wrong this time, for this transfer.
     pub(crate) fn strikes(&mut self, fault: Fault, number: &str) -> bool {
         if let Some(left) = self.times.get_mut(&fault)

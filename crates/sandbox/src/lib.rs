@@ -10,6 +10,7 @@ mod certs;
 mod crypto;
 mod faults;
 mod fields;
+mod identity;
 mod journal;
 mod kept;
 mod notify;

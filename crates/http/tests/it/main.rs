@@ -8,6 +8,7 @@ mod events;
 mod hook;
 mod kinds;
 mod linking;
+mod links;
 mod numbers;
 mod openapi;
 mod overlap;

@@ -2,6 +2,7 @@
 
 mod bill;
 mod client;
+mod identity;
 mod journal;
 mod merchants;
 mod notices;

@@ -51,7 +51,8 @@ impl Oracle {
         }
         for link in &changes.links {
             let known = self.users.entry(link.user).or_default();
-            known.wallet = Some(link.openid.expose().to_owned());
+            let held = link.holds().then(|| link.openid.expose().to_owned());
+            known.wallet = held;
         }
         let mut moves: Vec<(PayoutId, [u32; 3])> = Vec::new();
         for (earning, posting) in &changes.earnings {

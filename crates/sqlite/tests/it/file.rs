@@ -42,7 +42,7 @@ async fn opening_again_migrates_nothing_and_disturbs_nobody() {
     let books = Connection::open(&path).expect("opens");
     let noted = "SELECT count(*), max(number) FROM migrations";
     let noted = books.query_row(noted, [], |row| Ok((row.get(0)?, row.get(1)?)));
-    assert_eq!(noted, Ok((10_i64, 10_i64)));
+    assert_eq!(noted, Ok((11_i64, 11_i64)));
     assert_eq!(second.audit().await.expect("reads").findings, []);
 }
 
@@ -115,7 +115,7 @@ async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie
         .execute_batch(
             "DROP TABLE state_totals; DROP TRIGGER payouts_join_their_state; \
              DROP TRIGGER payouts_change_their_state; \
-             DELETE FROM migrations WHERE number = 10; PRAGMA user_version = 9",
+             DELETE FROM migrations WHERE number >= 10; PRAGMA user_version = 9",
         )
         .expect("older books");
     let store = SqliteStore::open(&path).expect("opens");
