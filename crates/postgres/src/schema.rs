@@ -54,8 +54,8 @@ const MIGRATIONS: [Migration; 6] = [
     },
     // Programs that know one link of a user go on with the table that they know.
     Migration {
-        name: "0007_links",
-        sql: include_str!("../migrations/0007_links.sql"),
+        name: "0006_links",
+        sql: include_str!("../migrations/0006_links.sql"),
         needs: 4,
     },
 ];

@@ -12,7 +12,7 @@ use crate::Options;
 use crate::codec::fault;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 11] = [
+const MIGRATIONS: [(&str, &str); 12] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -41,6 +41,7 @@ const MIGRATIONS: [(&str, &str); 11] = [
         "0010_state_totals",
         include_str!("../migrations/0010_state_totals.sql"),
     ),
+    ("0011_owns", include_str!("../migrations/0011_owns.sql")),
     ("0012_links", include_str!("../migrations/0012_links.sql")),
 ];
 

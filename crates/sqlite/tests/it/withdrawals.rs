@@ -157,6 +157,34 @@ async fn two_processes_make_one_withdrawal_of_one_name() {
 }
 
 #[tokio::test]
+async fn a_payout_that_the_file_refuses_takes_its_batch_with_it_and_nothing_else() {
+    let (_dir, path) = lived().await;
+    let store = SqliteStore::open(&path).expect("opens");
+    feed(&store, 10, 0).await;
+    let policy = Policy::default();
+    // The second of the second batch is a payout that is there under another name.
+    assert!(is_new(&ask(&store, vec![request(0, 1)]).await[0]));
+    let batch = vec![request(1, 3), request(0, 5), request(2, 7)];
+    let (refused, earned) = tokio::join!(
+        store.withdraw(NOW, &policy, batch),
+        // Decided on while the first is written.
+        feed(&store, 10, 1)
+    );
+    assert!(
+        matches!(refused, Err(lingqian_io::Fault::Broken(_))),
+        "{refused:?}"
+    );
+    let () = earned;
+    sound(&store.audit().await.expect("audits"));
+    let answers = ask(&store, vec![request(3, 3), request(4, 5), request(5, 1)]).await;
+    assert!(answers[..2].iter().all(is_new), "{answers:?}");
+    assert_eq!(answers[2], Err(Rejection::ReferenceUsed));
+    drop(store);
+    let store = SqliteStore::open(&path).expect("opens");
+    sound(&store.audit().await.expect("audits"));
+}
+
+#[tokio::test]
 async fn names_in_rows_are_names_as_well() {
     let (_dir, path) = lived().await;
     let bare = "INSERT INTO bare_references SELECT 'reference-9', payout FROM payouts LIMIT 1";
