@@ -268,7 +268,7 @@ impl IdentityProvider for Nothing {
     async fn redeem(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
     }
-    async fn by_(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
+    async fn by_code(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
     }
 
