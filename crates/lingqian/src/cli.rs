@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 mod letters;
+mod links;
 mod told;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
 pub(crate) use letters::Letters;
+pub(crate) use links::{Authorizations, Link, Links, OfUser, OnLink};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
@@ -73,6 +75,14 @@ pub(crate) enum Command {
         /// The payout, such as `po_01J…`, or a business number, such as `LQ01J…01`.
         payout: String,
     },
+    /// List users' links with apps.
+    Links(Links),
+    /// Show, refresh or end a user's links with apps; who and why is kept.
+    #[command(subcommand)]
+    Link(Link),
+    /// Ask for, look at and close what users granted once so that they confirm no payout.
+    #[command(subcommand)]
+    Authorizations(Authorizations),
     /// Do something to a payout by hand; who and why is kept.
     #[command(subcommand)]
     Payout(PayoutAct),
@@ -392,6 +402,8 @@ pub(crate) enum PassName {
     Reconcile,
     /// Deliver what was told to endpoints of webhooks.
     Notify,
+    /// Refresh tokens of links before they run out.
+    Links,
     /// Audit all payouts and their users one by one, over live books.
     Audit,
 }
@@ -408,6 +420,7 @@ impl PassName {
             PassName::Cancel => "cancel",
             PassName::Reconcile => "reconcile",
             PassName::Notify => "notify",
+            PassName::Links => "links",
             PassName::Audit => "audit",
         }
     }

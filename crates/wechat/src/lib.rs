@@ -12,6 +12,7 @@ pub mod oauth;
 pub mod pace;
 pub mod pay;
 pub mod rails;
+pub mod remedy;
 pub mod settings;
 pub mod sign;
 pub mod socket;
