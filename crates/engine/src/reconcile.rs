@@ -3,7 +3,7 @@
 use lingqian_core::command::Command;
 use lingqian_core::id::{MchId, MerchantNo, PayoutId};
 use lingqian_core::money::Fen;
-use lingqian_core::reconcile::{Bill, BillLine, Break, Direction, Match};
+use lingqian_core::reconcile::{Bill, BillLine, Break, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::{Outcome, Rejection};
 use lingqian_io::rail::{BillFile, FetchedBill};
@@ -62,21 +62,16 @@ pub async fn reconcile<P: Ports>(
     mchid: &MchId,
     date: BusinessDate,
 ) -> Result<Reconciled, Fault> {
-    let file = match ports.rail().bill(mchid, date).await? {
+    let mut file = match ports.rail().bill(mchid, date).await? {
         FetchedBill::NotYet => return Ok(Reconciled::default()),
         FetchedBill::Ready(file) => file,
-        FetchedBill::Empty => BillFile {
-            sha1: String::new(),
-            lines: Vec::new(),
-            out: Fen::ZERO,
-            came_in: Fen::ZERO,
-        },
+        FetchedBill::Empty => BillFile::of(String::new(), Vec::new()),
     };
     let mut found = Reconciled {
         ready: true,
         ..Reconciled::default()
     };
-    book(desk, limits, (mchid, date), &file, &mut found).await?;
+    book(desk, limits, (mchid, date), &mut file, &mut found).await?;
     let merchant = merchant(ports, mchid).await?;
     check(ports, desk, limits, (mchid, merchant, date), &mut found).await?;
     if let Some(bill) = summary(ports, &file, merchant, date).await? {
@@ -127,10 +122,17 @@ async fn book(
     desk: &Desk,
     limits: &Limits,
     (mchid, date): (&MchId, BusinessDate),
-    file: &BillFile,
+    file: &mut BillFile,
     found: &mut Reconciled,
 ) -> Result<(), Fault> {
-    for page in file.lines.chunks(limits.page_max.max(1) as usize) {
+    let page_max = limits.page_max.max(1) as usize;
+    loop {
+        // The file was checked as a whole before; a line that does not read now leaves the day open.
+        let page: Result<Vec<BillLine>, Fault> = file.lines.by_ref().take(page_max).collect();
+        let page = page?;
+        if page.is_empty() {
+            return Ok(());
+        }
         let command = |line: &BillLine| Command::RecordBillLine {
             mchid: mchid.clone(),
             date,
@@ -141,7 +143,6 @@ async fn book(
             count(found, line, &answer.map_err(refused)?);
         }
     }
-    Ok(())
 }
 
 fn count(found: &mut Reconciled, line: &BillLine, outcome: &Outcome) {
@@ -197,9 +198,9 @@ async fn summary<P: Ports>(
     merchant: MerchantNo,
     date: BusinessDate,
 ) -> Result<Option<Bill>, Fault> {
-    let balances = match (file.lines.first(), file.lines.last()) {
-        (Some(first), Some(last)) => Some((before(first), last.balance)),
-        _ => {
+    let balances = match file.balances {
+        Some(balances) => Some(balances),
+        None => {
             let (bills, _) = ports.store().reconciled().await?;
             let earlier = bills
                 .iter()
@@ -215,20 +216,13 @@ async fn summary<P: Ports>(
         merchant,
         date,
         sha1: file.sha1.clone(),
-        lines: file.lines.len() as u64,
+        lines: file.count,
         out: file.out,
         came_in: file.came_in,
         opening,
         closing,
         fetched_at: ports.clock().business(),
     }))
-}
-
-fn before(line: &BillLine) -> Fen {
-    match line.direction {
-        Direction::Out => Fen(line.balance.0.saturating_add(line.amount.0)),
-        Direction::In => Fen(line.balance.0.saturating_sub(line.amount.0)),
-    }
 }
 
 fn refused(rejection: Rejection) -> Fault {

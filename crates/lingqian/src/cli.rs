@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod kept;
 mod told;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
+pub(crate) use kept::{BillSource, Kept};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
@@ -88,6 +90,9 @@ pub(crate) enum Command {
     Pass(Pass),
     /// Compare a day's fund-flow bill with the books, in both directions.
     Reconcile(Reconcile),
+    /// List and open the raw files that are kept: bills as they came, and receipts.
+    #[command(subcommand)]
+    Kept(Kept),
     /// Make, list and change endpoints of webhooks, and have notices delivered again.
     #[command(subcommand)]
     Webhooks(Webhooks),
@@ -188,6 +193,9 @@ pub(crate) struct Serve {
     /// Where to listen, instead of what the configuration says.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Where bills come from.
+    #[command(flatten)]
+    pub(crate) bills: BillSource,
 }
 
 /// Options of `sandbox`.
@@ -411,6 +419,9 @@ pub(crate) struct Reconcile {
     /// Only this merchant's bill; each configured one's without it.
     #[arg(long, value_name = "MCHID")]
     pub(crate) merchant: Option<String>,
+    /// Where bills come from.
+    #[command(flatten)]
+    pub(crate) bills: BillSource,
 }
 
 /// Options of `copy`.

@@ -1,6 +1,7 @@
 //! The one executable of Lingqian. Read on in `cli`, then `wire`, then the command.
 
 mod accounts;
+mod archive;
 mod bench;
 mod books;
 mod cli;
@@ -77,7 +78,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let existing = || Home::existing(&data).map(|home| home.with_store(store.clone()));
     match command {
         Command::Quickstart(options) => quickstart::run(&open()?, &options, json).await,
-        Command::Serve(options) => commands::serve::run(&open()?, &options, json).await,
+        Command::Serve(options) => {
+            let home = open()?.with_bills(options.bills.clone());
+            commands::serve::run(&home, &options, json).await
+        }
         Command::Sandbox(options) => {
             commands::sandbox::run(&home::sandbox_dir(&data), &options, json).await
         }
@@ -92,7 +96,11 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stops => commands::cases::stops(&existing()?, json).await,
         Command::Deeds(options) => commands::cases::deeds(&existing()?, &options, json).await,
         Command::Pass(options) => commands::pass::run(&existing()?, &options, json).await,
-        Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
+        Command::Reconcile(options) => {
+            let home = existing()?.with_bills(options.bills.clone());
+            commands::reconcile::run(&home, &options, json).await
+        }
+        Command::Kept(command) => commands::kept::run(&existing()?, &command, json).await,
         Command::Webhooks(command) => commands::webhooks::run(&existing()?, &command, json).await,
         Command::Feed(options) => commands::webhooks::feed(&existing()?, &options, json).await,
         Command::Listen(options) => commands::listen::listen(&existing()?, &options, json).await,

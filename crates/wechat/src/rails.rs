@@ -6,6 +6,7 @@
 
 use lingqian_core::id::{AppId, MchId, OutBillNo};
 use lingqian_core::money::Fen;
+use lingqian_core::reconcile::BillLine;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
@@ -176,6 +177,17 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
     }
 }
 
+/// A line that names a packet of ours names our number.
+fn numbered(line: BillLine) -> BillLine {
+    match red_packet::of_billno(&line.voucher) {
+        Some(number) => BillLine {
+            voucher: number.to_string(),
+            ..line
+        },
+        None => line,
+    }
+}
+
 /// Nothing went out.
 fn refused(number: OutBillNo, code: &str, cure: Cure) -> TransferReport {
     let code = code.to_owned();
@@ -251,11 +263,8 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
         if let (FetchedBill::Ready(bill), true) =
             (&mut fetched, self.kinds.contains(&RailKind::RedPacket))
         {
-            for line in &mut bill.lines {
-                if let Some(number) = red_packet::of_billno(&line.voucher) {
-                    line.voucher = number.to_string();
-                }
-            }
+            let lines = std::mem::replace(&mut bill.lines, Box::new(std::iter::empty()));
+            bill.lines = Box::new(lines.map(|line| line.map(numbered)));
         }
         Ok(fetched)
     }

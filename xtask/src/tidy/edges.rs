@@ -5,7 +5,7 @@ use toml::Table;
 use crate::tidy::{Complaint, File};
 
 /// Each crate with the crates below it that it may use.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("core", &[]),
     ("io", &["core"]),
     ("engine", &["core", "io"]),
@@ -15,6 +15,7 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("wechat", &["core", "io"]),
     ("hooks", &["core", "io"]),
     ("keys", &["io"]),
+    ("pickup", &["io"]),
     ("http", &["core", "io", "engine"]),
     ("sandbox", &[]),
     ("chaos", &[]),
@@ -22,8 +23,8 @@ const EDGES: [(&str, &[&str]); 14] = [
     (
         "lingqian",
         &[
-            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "http",
-            "sandbox", "sim",
+            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "pickup",
+            "http", "sandbox", "sim",
         ],
     ),
 ];

@@ -4,6 +4,7 @@
 //! A load is made up ahead of the timed part from a seed, so its cost is in no figure. What the
 //! generator knows is compared with the books afterwards: every count and every balance.
 
+mod bills;
 mod figures;
 mod ingest;
 mod ledger;
@@ -32,6 +33,7 @@ pub(crate) async fn run(
     match bench {
         Bench::Ledger(options) => ledger::run(options, store, json).await,
         Bench::Ingest(options) => ingest::run(options, store, json).await,
+        Bench::Bills(options) => bills::run(options, json),
     }
 }
 

@@ -14,6 +14,20 @@ pub(crate) enum Bench {
     Ledger(LedgerOptions),
     /// The whole path: a server of its own, events over HTTP, durable results back.
     Ingest(IngestOptions),
+    /// A fund-flow bill: read, checked and made ready to book, and in how much memory.
+    Bills(BillsOptions),
+}
+
+/// Options of `bench bills`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BillsOptions {
+    /// The bill has so many lines.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=30_000_000))]
+    pub(crate) lines: u64,
+    /// Where the bill lies; a folder that goes away if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// How events spread over users.

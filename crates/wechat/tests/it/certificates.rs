@@ -125,6 +125,7 @@ fn client(url: &str, trust: Trust, hand: Hand) -> (Pay, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(NOW));
     let settings = PaySettings {
         base_url: url.to_owned(),
+        backup_url: None,
         mchid: MchId::parse("1900000109").expect("valid"),
         notify_url: "https://pay.example.test/hooks/wechat/transfer".into(),
         apiv3_key: APIV3_KEY.to_vec(),

@@ -182,6 +182,7 @@ impl Real {
             .expect("a key");
         let settings = PaySettings {
             base_url: self.sandbox.url(),
+            backup_url: None,
             mchid: self.mchid(),
             notify_url: self.hook.clone(),
             apiv3_key: credentials.apiv3_key.clone().into_bytes(),

@@ -199,6 +199,7 @@ pub(crate) fn merchant(url: &str, mchid: &str, apiv3: &[u8], (serial, key): (&st
         .expect("a key");
     let settings = PaySettings {
         base_url: url.to_owned(),
+        backup_url: None,
         mchid: MchId::parse(mchid).expect("valid"),
         notify_url: "https://pay.example.test/hooks/wechat/transfer".into(),
         apiv3_key: apiv3.to_vec(),
