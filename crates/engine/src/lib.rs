@@ -16,6 +16,7 @@ pub mod ingest;
 pub mod link;
 pub mod notify;
 pub mod poll;
+pub mod receipt;
 pub mod receive;
 pub mod reconcile;
 pub mod sweep;

@@ -79,7 +79,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 39] = [
+pub const ROUTES: [Route; 40] = [
     route(
         "POST",
         "/v1/users",
@@ -158,6 +158,12 @@ pub const ROUTES: [Route; 39] = [
         "Tell a payout's story",
     )
     .answers(200, "PayoutStory"),
+    route(
+        "GET",
+        "/v1/payouts/{id}/receipt",
+        Some("payouts:read"),
+        "Get WeChat's electronic receipt (PDF); 202 while it is being made",
+    ),
     route(
         "POST",
         "/v1/payouts/{id}/cancel",

@@ -54,4 +54,11 @@ pub trait Archive: Debug + Send + Sync + 'static {
     /// # Errors
     /// A fault when it is not kept.
     fn keep<'a>(&'a self, label: &'a Label, file: &'a mut File) -> Waiting<'a, String>;
+
+    /// What was kept under a label, if it is not larger than `most` bytes; of several the one that
+    /// was kept first.
+    ///
+    /// # Errors
+    /// [`Fault::Broken`] when it is there and does not open.
+    fn recall<'a>(&'a self, label: &'a Label, most: u64) -> Waiting<'a, Option<Vec<u8>>>;
 }

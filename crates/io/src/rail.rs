@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use lingqian_core::id::{AppId, MchId, OutBillNo};
+use lingqian_core::id::{AppId, MchId};
 use lingqian_core::link::Identity;
 use lingqian_core::money::Fen;
 use lingqian_core::reconcile::{BillLine, Direction};
@@ -138,21 +138,40 @@ pub enum FetchedBill {
     NotYet,
 }
 
+/// What came of asking for a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Here it is, a PDF whose hash was compared.
+    Ready(Vec<u8>),
+    /// It is being made; ask again in a while.
+    Making,
+    /// There is none, for the reason.
+    None(String),
+}
+
 /// A way for money to reach a wallet.
 pub trait Rail: Send + Sync + 'static {
     /// Sends an order. It never fails: whatever happened is a report, and what is not certain
     /// is [`lingqian_core::transfer::Finding::Unknown`].
     fn send(&self, order: &TransferOrder) -> impl Future<Output = TransferReport> + Send;
 
-    /// Asks what became of a number.
-    fn ask(&self, mchid: &MchId, number: OutBillNo) -> impl Future<Output = TransferReport> + Send;
+    /// Asks what became of an order, over the product and under the app that it was made for.
+    fn ask(&self, order: &TransferOrder) -> impl Future<Output = TransferReport> + Send;
 
-    /// Asks for a transfer to be cancelled.
-    fn cancel(
+    /// Asks for an order to be cancelled.
+    fn cancel(&self, order: &TransferOrder) -> impl Future<Output = TransferReport> + Send;
+
+    /// The electronic receipt of an order that was paid, where the product has one. The first time it
+    /// is applied for; it is kept once it is there.
+    ///
+    /// # Errors
+    /// A fault when there is no answer, or the file is not the one that was hashed.
+    fn receipt(
         &self,
-        mchid: &MchId,
-        number: OutBillNo,
-    ) -> impl Future<Output = TransferReport> + Send;
+        _order: &TransferOrder,
+    ) -> impl Future<Output = Result<Receipt, Fault>> + Send {
+        async { Ok(Receipt::None("receipt_not_offered".into())) }
+    }
 
     /// Proves that a notification is WeChat's and reads it.
     ///

@@ -68,7 +68,11 @@ impl Kept {
     }
 
     /// Unseals a file; its hash is that of the head afterwards.
-    pub(crate) async fn unseal(&self, name: &str, out: &mut dyn Write) -> anyhow::Result<Head> {
+    pub(crate) async fn unseal(
+        &self,
+        name: &str,
+        out: &mut (dyn Write + Send),
+    ) -> anyhow::Result<Head> {
         anyhow::ensure!(
             !name.split('/').any(|part| part == "..") && !name.starts_with('/'),
             "{name} is not the name of a kept file; `lingqian kept list` shows them"
@@ -80,9 +84,12 @@ impl Kept {
             let sealed = read_piece(&mut input, PIECE + SEAL_MAX)
                 .with_context(|| format!("{name} is damaged: piece {piece} is not whole"))?;
             let (size, last) = piece_size(left);
-            let opened = self.sealer.open(&purpose(&head, piece, last), &sealed).await;
-            let opened = opened
-                .with_context(|| format!("{name} cannot be opened: its piece {piece}"))?;
+            let opened = self
+                .sealer
+                .open(&purpose(&head, piece, last), &sealed)
+                .await;
+            let opened =
+                opened.with_context(|| format!("{name} cannot be opened: its piece {piece}"))?;
             anyhow::ensure!(opened.len() == size, "{name} is damaged: piece {piece}");
             hash.update(&opened);
             out.write_all(&opened)?;
@@ -96,6 +103,29 @@ impl Kept {
             "{name} is damaged: its hash is another one"
         );
         Ok(head)
+    }
+
+    async fn get(&self, label: &Label, most: u64) -> anyhow::Result<Option<Vec<u8>>> {
+        let dir = self.dir.join(label.kind).join(&label.owner);
+        let begin = format!("{}-", label.about);
+        let named = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let hash = name.and_then(|name| name.strip_prefix(&begin)?.strip_suffix(".sealed"));
+            hash.is_some_and(|hash| hash.len() == NAMED)
+        };
+        let mut found: Vec<PathBuf> = entries(&dir)?.into_iter().filter(named).collect();
+        found.sort_by_key(|path| fs::metadata(path).and_then(|data| data.modified()).ok());
+        let Some(path) = found.first() else {
+            return Ok(None);
+        };
+        let head = read_head(&mut BufReader::new(open(path)?))?;
+        if head.bytes > most {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        let name = path.strip_prefix(&self.dir).unwrap_or(path);
+        self.unseal(&name.display().to_string(), &mut bytes).await?;
+        Ok(Some(bytes))
     }
 
     async fn put(&self, label: &Label, file: &mut File) -> anyhow::Result<String> {
@@ -144,7 +174,10 @@ impl Kept {
             let (size, last) = piece_size(left);
             let mut plain = vec![0; size];
             file.read_exact(&mut plain)?;
-            let sealed = self.sealer.seal(&purpose(head, piece, last), &plain).await?;
+            let sealed = self
+                .sealer
+                .seal(&purpose(head, piece, last), &plain)
+                .await?;
             out.write_all(&u32::try_from(sealed.0.len())?.to_be_bytes())?;
             out.write_all(&sealed.0)?;
             left -= size as u64;
@@ -161,6 +194,13 @@ impl Archive for Kept {
         Box::pin(async move {
             let kept = self.put(label, file).await;
             kept.map_err(|error| Fault::Retry(format!("a raw file was not kept: {error:#}")))
+        })
+    }
+
+    fn recall<'a>(&'a self, label: &'a Label, most: u64) -> Waiting<'a, Option<Vec<u8>>> {
+        Box::pin(async move {
+            let found = self.get(label, most).await;
+            found.map_err(|error| Fault::Broken(format!("kept_damaged: {error:#}")))
         })
     }
 }
@@ -225,7 +265,8 @@ fn entries(dir: &Path) -> anyhow::Result<Vec<PathBuf>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", dir.display())),
     };
-    let paths: Result<Vec<PathBuf>, _> = read.map(|entry| entry.map(|entry| entry.path())).collect();
+    let paths: Result<Vec<PathBuf>, _> =
+        read.map(|entry| entry.map(|entry| entry.path())).collect();
     Ok(paths?)
 }
 
@@ -272,14 +313,21 @@ mod tests {
             let sha256 = kept.keep(&label(), &mut file(&bytes)).await.expect("kept");
             let again = kept.keep(&label(), &mut file(&bytes)).await.expect("known");
             assert_eq!(sha256, again);
-            let name = format!("bills/1900000109/2026-03-02-BASIC-{}.sealed", &sha256[..NAMED]);
+            let name = format!(
+                "bills/1900000109/2026-03-02-BASIC-{}.sealed",
+                &sha256[..NAMED]
+            );
             let mut opened = Vec::new();
             let head = kept.unseal(&name, &mut opened).await.expect("opens");
             assert!(opened == bytes, "{size}");
             assert_eq!((head.bytes, head.sha256), (size as u64, sha256));
         }
         assert_eq!(kept.list().expect("a list").len(), 6);
-        assert!(kept.unseal("../keyring.json", &mut Vec::new()).await.is_err());
+        assert!(
+            kept.unseal("../keyring.json", &mut Vec::new())
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]
@@ -287,7 +335,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let kept = kept(dir.path());
         let secret = "一行账单,".repeat(200_000);
-        kept.keep(&label(), &mut file(secret.as_bytes())).await.expect("kept");
+        kept.keep(&label(), &mut file(secret.as_bytes()))
+            .await
+            .expect("kept");
         let (name, _) = kept.list().expect("a list").remove(0);
         let path = dir.path().join("kept").join(&name);
         let good = fs::read(&path).expect("bytes");
@@ -297,7 +347,10 @@ mod tests {
         let mut changed = good.clone();
         changed[half] ^= 1;
         let mut renamed = good.clone();
-        let at = good.windows(5).position(|window| window == b"BASIC").expect("its label");
+        let at = good
+            .windows(5)
+            .position(|window| window == b"BASIC")
+            .expect("its label");
         renamed[at] = b'C';
         for bad in [&changed, &renamed, &good[..half].to_vec()] {
             fs::write(&path, bad).expect("written");

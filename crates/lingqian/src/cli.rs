@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
-pub(crate) use kept::{BillSource, Kept};
+pub(crate) use kept::{BillSource, Kept, Receipt};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Pass(Pass),
     /// Compare a day's fund-flow bill with the books, in both directions.
     Reconcile(Reconcile),
+    /// Get WeChat's electronic receipt of a payout that was paid. The first time it is applied for.
+    Receipt(Receipt),
     /// List and open the raw files that are kept: bills as they came, and receipts.
     #[command(subcommand)]
     Kept(Kept),

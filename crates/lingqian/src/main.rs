@@ -100,6 +100,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let home = existing()?.with_bills(options.bills.clone());
             commands::reconcile::run(&home, &options, json).await
         }
+        Command::Receipt(options) => commands::receipt::run(&existing()?, &options, json).await,
         Command::Kept(command) => commands::kept::run(&existing()?, &command, json).await,
         Command::Webhooks(command) => commands::webhooks::run(&existing()?, &command, json).await,
         Command::Feed(options) => commands::webhooks::feed(&existing()?, &options, json).await,

@@ -266,7 +266,9 @@ impl Place<'_> {
             base_url: self.url(&self.config.wechat.pay_url),
             backup_url: match self.sandbox_url {
                 Some(_) => None,
-                None => Some(self.config.wechat.pay_backup_url.clone()).filter(|url| !url.is_empty()),
+                None => {
+                    Some(self.config.wechat.pay_backup_url.clone()).filter(|url| !url.is_empty())
+                }
             },
             mchid,
             notify_url: HttpSettings::notify_url(self.public_url),

@@ -97,7 +97,9 @@ impl Ftp {
         let path = self.server.path(name);
         let before = match ftp.size(&path).await {
             Ok(size) => size as u64,
-            Err(FtpError::UnexpectedResponse(answer)) if answer.status == Status::FileUnavailable => {
+            Err(FtpError::UnexpectedResponse(answer))
+                if answer.status == Status::FileUnavailable =>
+            {
                 return Ok(Taken::Absent);
             }
             Err(error) => return Err(self.failed(&error)),

@@ -101,7 +101,10 @@ impl Server {
         let (user, host) = rest
             .rsplit_once('@')
             .map_or((None, authority), |(user, _)| {
-                (Some(user), authority.rsplit_once('@').map_or("", |(_, host)| host))
+                (
+                    Some(user),
+                    authority.rsplit_once('@').map_or("", |(_, host)| host),
+                )
             });
         let user = user.ok_or(PlaceFault::Unreadable("it names no user"))?;
         if user.contains(':') || rest.contains(['?', '#']) {
@@ -113,7 +116,10 @@ impl Server {
         let (host, port) = match host.rsplit_once(':') {
             Some((host, digits)) if !host.contains(':') || host.ends_with(']') => {
                 let port = digits.parse::<u16>().ok().filter(|port| *port > 0);
-                (host, port.ok_or(PlaceFault::Unreadable("its port does not read"))?)
+                (
+                    host,
+                    port.ok_or(PlaceFault::Unreadable("its port does not read"))?,
+                )
             }
             _ => (host, port),
         };
@@ -152,7 +158,11 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}:{}{}", self.user, self.host, self.port, self.folder)
+        write!(
+            f,
+            "{}@{}:{}{}",
+            self.user, self.host, self.port, self.folder
+        )
     }
 }
 
@@ -171,13 +181,22 @@ mod tests {
         for (text, place) in [
             ("drop/bills", Place::Folder("drop/bills".into())),
             ("file:///srv/bills", Place::Folder("/srv/bills".into())),
-            ("sftp://lq@bank.test", Place::Sftp(server("lq", "bank.test", 22, "/"))),
+            (
+                "sftp://lq@bank.test",
+                Place::Sftp(server("lq", "bank.test", 22, "/")),
+            ),
             (
                 "sftp://lq@bank.test:2222/out/bills/",
                 Place::Sftp(server("lq", "bank.test", 2222, "/out/bills")),
             ),
-            ("ftp://lq@[::1]:2121/~/b", Place::Ftp(server("lq", "::1", 2121, "b"))),
-            ("ftps://lq@10.0.0.1/x", Place::Ftps(server("lq", "10.0.0.1", 21, "/x"))),
+            (
+                "ftp://lq@[::1]:2121/~/b",
+                Place::Ftp(server("lq", "::1", 2121, "b")),
+            ),
+            (
+                "ftps://lq@10.0.0.1/x",
+                Place::Ftps(server("lq", "10.0.0.1", 21, "/x")),
+            ),
         ] {
             assert_eq!(Place::parse(text), Ok(place), "{text}");
         }
@@ -190,14 +209,26 @@ mod tests {
             assert_eq!(fault, PlaceFault::Secret, "{text}");
             assert!(!fault.to_string().contains("55"));
         }
-        for text in ["", "http://a@b/c", "sftp://bank.test/x", "sftp://@b/x", "sftp://a@/x"] {
+        for text in [
+            "",
+            "http://a@b/c",
+            "sftp://bank.test/x",
+            "sftp://@b/x",
+            "sftp://a@/x",
+        ] {
             let fault = Place::parse(text).expect_err("no place");
-            assert!(fault.to_string().starts_with("source_unreadable"), "{text}: {fault}");
+            assert!(
+                fault.to_string().starts_with("source_unreadable"),
+                "{text}: {fault}"
+            );
         }
         assert!(Place::parse("sftp://a@b:0/x").is_err() && Place::parse("sftp://a@b:x/x").is_err());
         let there = server("a", "b", 22, "/x");
         assert_eq!(there.path("f"), "/x/f");
-        assert_eq!((server("a", "b", 22, "/").path("f"), there.is_here()), ("/f".into(), false));
+        assert_eq!(
+            (server("a", "b", 22, "/").path("f"), there.is_here()),
+            ("/f".into(), false)
+        );
         assert!(server("a", "127.0.0.1", 22, "").is_here());
     }
 }

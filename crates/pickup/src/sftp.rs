@@ -80,7 +80,10 @@ impl Sftp {
         let address = (self.server.host.as_str(), self.server.port);
         let connect = client::connect(Arc::new(config), address, host);
         let connected = tokio::time::timeout(IDLE, connect).await;
-        let refused = refused.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let refused = refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(words) = refused {
             return Err(Fault::Broken(words));
         }
@@ -107,9 +110,7 @@ impl Sftp {
                 let key = PrivateKeyWithHashAlg::new(Arc::clone(key), Some(HashAlg::Sha256));
                 session.authenticate_publickey(user, key).await
             }
-            (None, Some(password)) => {
-                session.authenticate_password(user, password.as_str()).await
-            }
+            (None, Some(password)) => session.authenticate_password(user, password.as_str()).await,
             (None, None) => return Err(Fault::Broken(PlaceFault::NoLogin.to_string())),
         };
         let answered = answered.map_err(|error| self.away(&error))?;
@@ -140,7 +141,10 @@ impl Sftp {
         let before = file.metadata().await.map_err(failed)?.size;
         let (mut piece, mut copied) = (vec![0; PIECE], 0_u64);
         loop {
-            let read = file.read(&mut piece).await.map_err(|error| self.away(&error))?;
+            let read = file
+                .read(&mut piece)
+                .await
+                .map_err(|error| self.away(&error))?;
             if read == 0 {
                 break;
             }

@@ -16,6 +16,7 @@ mod notify;
 mod oauth;
 mod old;
 mod provision;
+mod receipt;
 mod robot;
 mod server;
 mod settings;

@@ -30,12 +30,15 @@ use crate::robot::{ask_user, finish_cancel};
 use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
-use crate::{admin, authorization, batch, bill, notify, oauth, old, transfer};
+use crate::{admin, authorization, batch, bill, notify, oauth, old, receipt, transfer};
 
 /// Where authorizations are, and the transfer that asks for one beside the money.
 const AUTHORIZATIONS: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
 const PRE_TRANSFER: &str = "pre-transfer-with-authorization";
 
+/// Receipts of transfers, and of a batch's items and enterprise payments.
+const ELECSIGN: &str = "/v3/fund-app/mch-transfer/elecsign";
+const RECEIPTS: &str = "/v3/transfer-detail/electronic-receipts";
 /// Where batches are.
 const BATCHES: &str = "/v3/transfer/batches";
 
@@ -243,9 +246,14 @@ fn routes(world: Arc<World>) -> Router {
         )
         .route("/mmpaymkttransfers/sendredpack", post(old::send_packet))
         .route("/mmpaymkttransfers/gethbinfo", post(old::packet_info))
+        .route("/pay/downloadfundflow", post(old::download_fund_flow))
         .route("/_sandbox/packets/{number}/open", post(admin::open_packet))
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
+        .route(&format!("{ELECSIGN}/out-bill-no"), post(v3))
+        .route(&format!("{ELECSIGN}/out-bill-no/{{number}}"), get(v3))
+        .route(RECEIPTS, get(v3).post(v3))
+        .route("/v3/transferbilldownload/elecvoucherfile", get(download))
         .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
         .route("/_sandbox/users", get(admin::users).post(admin::put_user))
         .route("/_sandbox/top-up", post(admin::top_up))
@@ -533,6 +541,12 @@ fn call(
     if path == "/v3/bill/fundflowbill" {
         return bill::apply(world, member, books, query);
     }
+    if path.starts_with(ELECSIGN) || path == RECEIPTS {
+        return match body.is_empty() {
+            true => receipt::query((world, member), books, path, query),
+            false => receipt::apply((world, member), books, path, body),
+        };
+    }
     if let Some(account) = path.strip_prefix("/v3/merchant/fund/balance/") {
         return bill::balance(member, books, account);
     }
@@ -576,10 +590,18 @@ async fn download(
     };
     let member = world.claimed(&headers);
     let query = uri.query().unwrap_or_default();
-    let file =
-        check(&member, request).and_then(|()| bill::download(&member, &world.books(), query));
+    let of_receipt = uri.path().contains("/elecvoucherfile");
+    let file = check(&member, request).and_then(|()| match of_receipt {
+        true => receipt::download(&member, &world.books(), query),
+        false => bill::download(&member, &world.books(), query),
+    });
+    let kind = if of_receipt {
+        "application/pdf"
+    } else {
+        "text/plain"
+    };
     match file {
-        Ok(file) => ([(header::CONTENT_TYPE, "text/plain")], file).into_response(),
+        Ok(file) => ([(header::CONTENT_TYPE, kind)], file).into_response(),
         Err(refused) => answer(&member, &headers, Err(refused), Signing::Right),
     }
 }

@@ -165,7 +165,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             ..order.clone()
         };
         // What exists under the number is not made again some other way.
-        let known = self.ask(&order.mchid, order.number).await;
+        let known = self.ask(order).await;
         match &known.finding {
             Finding::NotFound => {}
             Finding::AwaitingUser { .. } => return self.page_again(order, known).await,

@@ -44,7 +44,10 @@ impl Hosts {
         let on_main = host == self.main;
         if on_main && !answered {
             if away.is_none() {
-                tracing::warn!(backup, "WeChat does not answer: its backup is asked for a while");
+                tracing::warn!(
+                    backup,
+                    "WeChat does not answer: its backup is asked for a while"
+                );
             }
             *away = Some(Instant::now() + AWAY);
         } else if answered == on_main {

@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod pace;
 pub mod pay;
 pub mod rails;
+pub mod receipt;
 pub mod settings;
 pub mod sign;
 pub mod skew;

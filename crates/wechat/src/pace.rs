@@ -132,10 +132,16 @@ mod tests {
         pace.heard(429);
         pace.heard(429);
         let rested = lasts(&pace, 1).await;
-        assert!(rested >= FIRST_REST && rested < FIRST_REST * 2, "{rested:?}");
+        assert!(
+            rested >= FIRST_REST && rested < FIRST_REST * 2,
+            "{rested:?}"
+        );
         assert_eq!(pace.refused(), 2);
         let slow = lasts(&pace, 100).await;
-        assert!(slow > Duration::from_millis(1_900), "half the speed: {slow:?}");
+        assert!(
+            slow > Duration::from_millis(1_900),
+            "half the speed: {slow:?}"
+        );
         for _ in 0..CALM {
             pace.heard(200);
         }

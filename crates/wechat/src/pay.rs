@@ -10,8 +10,8 @@ use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
 use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
 use serde::Deserialize;
 
-use crate::certificates::{self, Cause, Certificates, Looked};
 use crate::bill::{ACCOUNTS, BillDesk, Expected};
+use crate::certificates::{self, Cause, Certificates, Looked};
 use crate::cipher;
 use crate::hosts::Hosts;
 use crate::pace::Pace;
@@ -344,7 +344,7 @@ fn retry(word: &str) -> Fault {
 }
 
 /// Path and query of an address; the file is always fetched from the host that we know.
-fn path_of(url: &str) -> Option<&str> {
+pub(crate) fn path_of(url: &str) -> Option<&str> {
     let rest = url
         .strip_prefix("https://")
         .or_else(|| url.strip_prefix("http://"))?;
@@ -377,8 +377,9 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
             .await
     }
 
-    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        if *mchid != self.settings.mchid {
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
+        if order.mchid != self.settings.mchid {
             return foreign(number, Origin::Query);
         }
         self.report(
@@ -389,8 +390,9 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
         .await
     }
 
-    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        if *mchid != self.settings.mchid {
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
+        if order.mchid != self.settings.mchid {
             return foreign(number, Origin::Answer);
         }
         self.report(

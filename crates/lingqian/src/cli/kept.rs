@@ -14,6 +14,16 @@ pub(crate) struct BillSource {
     pub(crate) source: Option<String>,
 }
 
+/// Options of `receipt`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Receipt {
+    /// The payout, such as `po_01J…`, or a business number.
+    pub(crate) payout: String,
+    /// Where the PDF goes; a new file named after the payout if not given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
 /// What can be done with kept files.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Kept {

@@ -65,7 +65,13 @@ async fn get(kept: &Kept, name: &str, path: &Path, json: bool) -> anyhow::Result
     }
     let head = opened?;
     show(json, &value(name, &head), |out| {
-        writeln!(out, "{}: {} bytes, sha256 {}", path.display(), head.bytes, head.sha256)
+        writeln!(
+            out,
+            "{}: {} bytes, sha256 {}",
+            path.display(),
+            head.bytes,
+            head.sha256
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -80,7 +86,8 @@ async fn verify(kept: &Kept, json: bool) -> anyhow::Result<ExitCode> {
     }
     let value = json!({ "files": found.len(), "damaged": bad });
     show(json, &value, |out| {
-        bad.iter().try_for_each(|words| writeln!(out, "damaged: {words}"))?;
+        bad.iter()
+            .try_for_each(|words| writeln!(out, "damaged: {words}"))?;
         writeln!(out, "{} kept files, {} damaged", found.len(), bad.len())
     })?;
     Ok(match bad.is_empty() {

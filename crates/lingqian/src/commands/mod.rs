@@ -13,6 +13,7 @@ pub(crate) mod ledger;
 pub(crate) mod listen;
 pub(crate) mod pass;
 pub(crate) mod payouts;
+pub(crate) mod receipt;
 pub(crate) mod reconcile;
 pub(crate) mod sandbox;
 pub(crate) mod serve;

@@ -50,13 +50,25 @@ async fn a_file_is_taken_in_clear_text_from_this_machine_only() {
     let Err(Fault::Broken(words)) = taken else {
         panic!("{taken:?}");
     };
-    assert!(words.starts_with("source_login_refused: ") && !words.contains("77"), "{words}");
-    let far = Server { host: "ftp.bank.test".into(), ..server(21) };
+    assert!(
+        words.starts_with("source_login_refused: ") && !words.contains("77"),
+        "{words}"
+    );
+    let far = Server {
+        host: "ftp.bank.test".into(),
+        ..server(21)
+    };
     let refused = Ftp::new(far.clone(), access("x"), false).expect_err("in clear");
     assert_eq!(refused, PlaceFault::InClear);
-    let allowed = Access { clear_text: true, ..access("x") };
+    let allowed = Access {
+        clear_text: true,
+        ..access("x")
+    };
     assert!(Ftp::new(far, allowed, false).is_ok());
-    assert_eq!(Ftp::new(server(21), Access::default(), false).expect_err("none"), PlaceFault::NoLogin);
+    assert_eq!(
+        Ftp::new(server(21), Access::default(), false).expect_err("none"),
+        PlaceFault::NoLogin
+    );
 }
 
 #[tokio::test]
@@ -68,7 +80,10 @@ async fn by_tls_the_server_proves_itself_before_the_password_is_sent() {
     let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let pure = pure_ftpd(Some(&format!("{key}{pem}")));
     fs::write(pure.path("files/b.gz"), large()).expect("written");
-    let believed = Access { roots: Some(pem), ..access(FTP_PASSWORD) };
+    let believed = Access {
+        roots: Some(pem),
+        ..access(FTP_PASSWORD)
+    };
     let ftps = Ftp::new(server(pure.port), believed, true).expect("it can work");
     let (taken, bytes) = take(&ftps, "b.gz").await.expect("taken");
     assert!(taken == Taken::Whole(3_000_017) && bytes == large());
@@ -76,7 +91,10 @@ async fn by_tls_the_server_proves_itself_before_the_password_is_sent() {
     let clear = Ftp::new(server(pure.port), access(FTP_PASSWORD), false).expect("it can work");
     assert!(take(&clear, "b.gz").await.is_err());
     let other = rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("another");
-    let doubted = Access { roots: Some(other.cert.pem()), ..access(FTP_PASSWORD) };
+    let doubted = Access {
+        roots: Some(other.cert.pem()),
+        ..access(FTP_PASSWORD)
+    };
     let ftps = Ftp::new(server(pure.port), doubted, true).expect("it can work");
     let taken = take(&ftps, "b.gz").await;
     let Err(Fault::Broken(words)) = taken else {

@@ -39,8 +39,13 @@ fn port() -> u16 {
 
 pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}; cargo xtask test installs it"));
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    let output =
+        output.unwrap_or_else(|error| panic!("{program}: {error}; cargo xtask test installs it"));
+    assert!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -59,7 +64,10 @@ fn started(mut command: Command, port: u16, dir: TempDir) -> Running {
         let ended = running.process.try_wait().expect("it can be asked");
         let log = fs::read_to_string(&log).unwrap_or_default();
         assert!(ended.is_none(), "it ended: {log}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not listen: {log}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "it does not listen: {log}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     running
@@ -78,7 +86,12 @@ pub(crate) fn sshd() -> Running {
     let dir = tempfile::tempdir().expect("a directory");
     open_to_all(dir.path());
     let at = |name: &str| dir.path().join(name).display().to_string();
-    for (kind, name) in [("ed25519", "host"), ("ed25519", "other"), ("ed25519", "user"), ("ecdsa", "user2")] {
+    for (kind, name) in [
+        ("ed25519", "host"),
+        ("ed25519", "other"),
+        ("ed25519", "user"),
+        ("ecdsa", "user2"),
+    ] {
         run("ssh-keygen", &["-q", "-t", kind, "-N", "", "-f", &at(name)]);
     }
     fs::create_dir(dir.path().join("files")).expect("a folder");
@@ -111,7 +124,18 @@ pub(crate) fn pure_ftpd(certificate: Option<&str>) -> Running {
     open_to_all(&dir.path().join("files"));
     let (list, db) = (at("passwd"), at("users.pdb"));
     let mut add = Command::new("pure-pw")
-        .args(["useradd", "lq", "-f", &list, "-u", "65534", "-g", "65534", "-d", &at("files")])
+        .args([
+            "useradd",
+            "lq",
+            "-f",
+            &list,
+            "-u",
+            "65534",
+            "-g",
+            "65534",
+            "-d",
+            &at("files"),
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()
@@ -126,7 +150,19 @@ pub(crate) fn pure_ftpd(certificate: Option<&str>) -> Running {
     let mut command = Command::new("/usr/sbin/pure-ftpd");
     let address = format!("127.0.0.1,{port}");
     let users = format!("puredb:{db}");
-    command.args(["-S", &address, "-l", &users, "-u", "1", "-A", "-E", "-H", "-g", &at("pid")]);
+    command.args([
+        "-S",
+        &address,
+        "-l",
+        &users,
+        "-u",
+        "1",
+        "-A",
+        "-E",
+        "-H",
+        "-g",
+        &at("pid"),
+    ]);
     if let Some(certificate) = certificate {
         let path = at("both.pem");
         fs::write(&path, certificate).expect("written");

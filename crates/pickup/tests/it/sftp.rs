@@ -11,7 +11,12 @@ use lingqian_pickup::{Access, Place, PlaceFault};
 use crate::servers::{Running, large, run, sshd, take, user};
 
 fn server(sshd: &Running) -> Server {
-    let url = format!("sftp://{}@127.0.0.1:{}{}", user(), sshd.port, sshd.path("files").display());
+    let url = format!(
+        "sftp://{}@127.0.0.1:{}{}",
+        user(),
+        sshd.port,
+        sshd.path("files").display()
+    );
     match Place::parse(&url) {
         Ok(Place::Sftp(server)) => server,
         other => panic!("{other:?}"),
@@ -21,7 +26,10 @@ fn server(sshd: &Running) -> Server {
 fn fingerprint(sshd: &Running, key: &str) -> String {
     let path = sshd.path(&format!("{key}.pub"));
     let text = run("ssh-keygen", &["-lf", &path.display().to_string()]);
-    text.split_whitespace().nth(1).expect("a fingerprint").to_owned()
+    text.split_whitespace()
+        .nth(1)
+        .expect("a fingerprint")
+        .to_owned()
 }
 
 fn access(sshd: &Running, key: &str, host: &str) -> Access {
@@ -86,7 +94,10 @@ async fn host_keys_may_stand_in_a_file_of_openssh() {
     let taken = take(&with(&line("host")), "b.gz").await.expect("taken");
     assert_eq!(taken.0, Taken::Whole(3));
     let words = broken(take(&with(&line("other")), "b.gz").await);
-    assert!(words.starts_with("host_key_changed: ") && words.contains("line 1"), "{words}");
+    assert!(
+        words.starts_with("host_key_changed: ") && words.contains("line 1"),
+        "{words}"
+    );
     let words = broken(take(&with(""), "b.gz").await);
     assert!(words.starts_with("host_key_unknown: "), "{words}");
 }
@@ -105,7 +116,10 @@ async fn who_is_not_let_in_is_told_so() {
     assert!(!format!("{password:?}").contains("9d31"));
     let sftp = Sftp::new(server(&sshd), password).expect("it can work");
     let words = broken(take(&sftp, "b.gz").await);
-    assert!(words.starts_with("source_login_refused: ") && !words.contains("9d31"), "{words}");
+    assert!(
+        words.starts_with("source_login_refused: ") && !words.contains("9d31"),
+        "{words}"
+    );
 }
 
 #[tokio::test]
@@ -114,13 +128,39 @@ async fn without_a_pinned_key_or_a_login_nothing_is_opened() {
     let good = access(&sshd, "user", "host");
     let open = |access: Access| Sftp::new(server(&sshd), access).expect_err("refused");
     let none = Vec::new();
-    assert_eq!(open(Access { host_keys: none, ..good.clone() }), PlaceFault::NoHostKey);
+    assert_eq!(
+        open(Access {
+            host_keys: none,
+            ..good.clone()
+        }),
+        PlaceFault::NoHostKey
+    );
     let odd = vec!["MD5:aa".to_owned()];
-    assert_eq!(open(Access { host_keys: odd, ..good.clone() }), PlaceFault::HostKeyUnreadable);
-    assert_eq!(open(Access { key: None, ..good.clone() }), PlaceFault::NoLogin);
+    assert_eq!(
+        open(Access {
+            host_keys: odd,
+            ..good.clone()
+        }),
+        PlaceFault::HostKeyUnreadable
+    );
+    assert_eq!(
+        open(Access {
+            key: None,
+            ..good.clone()
+        }),
+        PlaceFault::NoLogin
+    );
     let text = Some("no key".to_owned().into());
-    assert!(matches!(open(Access { key: text, ..good }), PlaceFault::KeyUnreadable(_)));
-    let away = Server { port: 1, ..server(&sshd) };
+    assert!(matches!(
+        open(Access { key: text, ..good }),
+        PlaceFault::KeyUnreadable(_)
+    ));
+    let away = Server {
+        port: 1,
+        ..server(&sshd)
+    };
     let sftp = Sftp::new(away, access(&sshd, "user", "host")).expect("it can work");
-    assert!(matches!(take(&sftp, "b").await, Err(Fault::Retry(words)) if words.contains("source_away")));
+    assert!(
+        matches!(take(&sftp, "b").await, Err(Fault::Retry(words)) if words.contains("source_away"))
+    );
 }

@@ -220,16 +220,16 @@ impl Rail for SimRail {
         .await
     }
 
-    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        self.call(number, Call::Query, |shared, skewed| {
-            shared.asked(mchid, number, skewed)
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        self.call(order.number, Call::Query, |shared, skewed| {
+            shared.asked(&order.mchid, order.number, skewed)
         })
         .await
     }
 
-    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        self.call(number, Call::Cancel, |shared, skewed| {
-            shared.unwanted(mchid, number, skewed)
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        self.call(order.number, Call::Cancel, |shared, skewed| {
+            shared.unwanted(&order.mchid, order.number, skewed)
         })
         .await
     }

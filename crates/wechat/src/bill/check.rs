@@ -47,6 +47,9 @@ pub fn check(file: impl Read, expected: &Expected) -> Result<Checked, BillFault>
     let with_sha256 = said.as_ref().is_some_and(|said| said.len() == 64);
     let mut unpacked = Unpacked::of(file)?.hashing(with_sha256);
     let looked = look(&mut unpacked, expected);
+    if let (Err(fault), None) = (&looked, &said) {
+        return Err(fault.clone());
+    }
     // What the lines did not want is hashed, too.
     let rest = std::io::copy(&mut unpacked, &mut std::io::sink());
     match (&looked, rest) {

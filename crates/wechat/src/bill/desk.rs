@@ -11,9 +11,9 @@ use lingqian_io::Fault;
 use lingqian_io::files::{Archive, Label, Shelf, Taken};
 use lingqian_io::rail::FetchedBill;
 
+use super::ACCOUNTS;
 use super::check::{self, Expected};
 use super::fault::BillFault;
-use super::ACCOUNTS;
 use crate::socket::FILE_MAX;
 
 /// The largest file with a hash, in bytes.
@@ -121,8 +121,10 @@ impl BillDesk {
             }
             let hash = self.said_hash(shelf, &name).await?;
             if hash.is_none() && *hashed {
-                let words = format!("bill_hash_missing: {name} is there, and neither {name}.sha1 nor \
-                                     {name}.sha256 is; nothing of it was booked");
+                let words = format!(
+                    "bill_hash_missing: {name} is there, and neither {name}.sha1 nor \
+                                     {name}.sha256 is; nothing of it was booked"
+                );
                 return Err(Fault::Retry(words));
             }
             let expected = Expected {
@@ -140,7 +142,10 @@ impl BillDesk {
         for kind in HASHES {
             let mut file = self.spool()?;
             let name = format!("{name}.{kind}");
-            if !matches!(shelf.take(&name, &mut file, HASH_MAX).await?, Taken::Whole(_)) {
+            if !matches!(
+                shelf.take(&name, &mut file, HASH_MAX).await?,
+                Taken::Whole(_)
+            ) {
                 continue;
             }
             let mut text = String::new();
@@ -183,4 +188,3 @@ fn wanted(names: &[String], mchid: &MchId, date: BusinessDate) -> Vec<(String, &
     }
     wanted
 }
-

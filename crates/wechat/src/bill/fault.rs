@@ -135,7 +135,10 @@ impl BillFault {
 
 impl From<BillFault> for Fault {
     fn from(fault: BillFault) -> Fault {
-        let words = format!("{}: the bill {fault}; nothing of it was booked", fault.code());
+        let words = format!(
+            "{}: the bill {fault}; nothing of it was booked",
+            fault.code()
+        );
         if fault.may_be_arriving() {
             Fault::Retry(words)
         } else {
@@ -154,7 +157,9 @@ impl From<BillFault> for std::io::Error {
 impl From<std::io::Error> for BillFault {
     fn from(error: std::io::Error) -> BillFault {
         let kind = error.kind();
-        let inner = error.into_inner().map(|inner| inner.downcast::<BillFault>());
+        let inner = error
+            .into_inner()
+            .map(|inner| inner.downcast::<BillFault>());
         match inner {
             Some(Ok(fault)) => *fault,
             _ => BillFault::Unreadable(kind),

@@ -74,7 +74,10 @@ fn a_bill_is_read_exactly() {
             (line.flow_no.as_str(), line.voucher.as_str()),
             ("F1", "PAY1")
         );
-        assert_eq!((line.business_no.as_str(), line.words.as_str()), ("1330", "商家转账"));
+        assert_eq!(
+            (line.business_no.as_str(), line.words.as_str()),
+            ("1330", "商家转账")
+        );
         assert_eq!(
             (line.direction, line.amount, line.balance),
             (Direction::Out, Fen(1_250), Fen(998_750))
@@ -94,9 +97,16 @@ fn line_ends_marks_brackets_and_new_columns_may_differ() {
     for text in [
         [&wide, OUT, IN, TOTALS, SUMS].join("\n"),
         [HEADER, OUT, IN, TOTALS, SUMS].join("\r\n"),
-        ["\u{feff}", HEADER, "\n", OUT, "\r\n\r\n", IN, "\n", TOTALS, "\n", SUMS, "\n\n"].concat(),
+        [
+            "\u{feff}", HEADER, "\n", OUT, "\r\n\r\n", IN, "\n", TOTALS, "\n", SUMS, "\n\n",
+        ]
+        .concat(),
     ] {
-        assert_eq!(read(text.as_bytes(), None).expect("reads").1.len(), 2, "{text}");
+        assert_eq!(
+            read(text.as_bytes(), None).expect("reads").1.len(),
+            2,
+            "{text}"
+        );
     }
     let more = [
         format!("新列,{HEADER}"),
@@ -109,7 +119,10 @@ fn line_ends_marks_brackets_and_new_columns_may_differ() {
     let (_, lines) = read(&file(&more), None).expect("reads");
     assert_eq!((&*lines[0].flow_no, &*lines[1].flow_no), ("F1", "F2"));
     let none = format!("{HEADER}\r\n{TOTALS}\r\n`0.0,`0.0,`0.00,`0.0,`0.00\r\n");
-    assert_eq!(read(none.as_bytes(), None).expect("an empty day").0.count, 0);
+    assert_eq!(
+        read(none.as_bytes(), None).expect("an empty day").0.count,
+        0
+    );
 }
 
 #[test]
@@ -176,7 +189,10 @@ fn a_file_with_another_hash_is_not_the_one_that_was_made() {
             assert_eq!(bill.sha1, sha1.to_lowercase());
         }
     }
-    let of_packed = hash(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &packed(&good()));
+    let of_packed = hash(
+        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        &packed(&good()),
+    );
     for wrong in [&of_packed, &sha1.replace('A', "B")] {
         let Err(Fault::Broken(words)) = read(&packed(&good()), Some(wrong)) else {
             panic!("it was taken");
@@ -201,7 +217,11 @@ fn what_breaks_off_anywhere_is_told_from_what_is_wrong() {
     // Without the end of its last line and the last zero before that it is whole.
     for length in 0..file.len() - 3 {
         let fault = fault(&file[..length]);
-        assert!(fault.may_be_arriving(), "{length} of {}: {fault}", file.len());
+        assert!(
+            fault.may_be_arriving(),
+            "{length} of {}: {fault}",
+            file.len()
+        );
     }
     let file = packed(&file);
     for length in 2..file.len() {
@@ -211,7 +231,10 @@ fn what_breaks_off_anywhere_is_told_from_what_is_wrong() {
     let mut damaged = packed(&good());
     damaged[40] ^= 0x55;
     let fault = fault(&damaged);
-    assert!(["bill_packed_broken", "bill_packed_short"].contains(&fault.code()), "{fault}");
+    assert!(
+        ["bill_packed_broken", "bill_packed_short"].contains(&fault.code()),
+        "{fault}"
+    );
 }
 
 #[test]
@@ -229,7 +252,10 @@ fn a_file_that_grows_as_no_bill_does_is_refused_early() {
     assert_eq!(fault.code(), "bill_too_large", "{fault}");
     let zeros = packed(&vec![b'0'; 64 * 1024 * 1024]);
     let words = check::check(&zeros[..], &expected(None)).expect_err("a bomb");
-    assert!(["bill_too_large", "bill_line_too_long"].contains(&words.code()), "{words}");
+    assert!(
+        ["bill_too_large", "bill_line_too_long"].contains(&words.code()),
+        "{words}"
+    );
 }
 
 #[test]
@@ -241,11 +267,19 @@ fn a_bill_of_another_merchant_or_day_is_refused() {
         assert!(fault.to_string().contains("1900000777"), "{fault}");
     }
     // A service provider may act for the merchant on some of the lines.
-    let mixed = lines(&OUT.replace("1900000109API", "1900000777API"), &IN.replace("system", "1900000109API"));
+    let mixed = lines(
+        &OUT.replace("1900000109API", "1900000777API"),
+        &IN.replace("system", "1900000109API"),
+    );
     assert!(read(&mixed, None).is_ok());
     let fault = fault(&lines(OUT, &IN.replace("03-02 ", "03-03 ")));
     assert_eq!(fault.code(), "bill_other_day");
-    assert!(fault.to_string().contains("line 3 was booked on 2026-03-03"), "{fault}");
+    assert!(
+        fault
+            .to_string()
+            .contains("line 3 was booked on 2026-03-03"),
+        "{fault}"
+    );
 }
 
 #[test]
