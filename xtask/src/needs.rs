@@ -15,12 +15,6 @@ const NEEDS: [(&str, &str, &str); 5] = [
     ("softhsm2-util", "--version", "softhsm2"),
 ];
 
-/// Servers that tests run for themselves, where they are, and their Debian packages.
-const SERVERS: [(&str, &str); 2] = [
-    ("/usr/sbin/sshd", "openssh-server"),
-    ("/usr/sbin/pure-ftpd", "pure-ftpd"),
-];
-
 /// What other people's code our messages are shown to, and the folder below `target` where it is.
 const PYTHON: (&str, &str) = ("standardwebhooks==1.1.0", "target/python");
 
@@ -58,8 +52,6 @@ fn packages(root: &Path) -> anyhow::Result<()> {
     if postgres::programs().is_none() && std::env::var_os(postgres::VARIABLE).is_none() {
         missing.push("postgresql");
     }
-    let servers = SERVERS.iter().filter(|(path, _)| !Path::new(path).exists());
-    missing.extend(servers.map(|(_, package)| *package));
     if missing.is_empty() {
         return Ok(());
     }
@@ -72,8 +64,6 @@ fn packages(root: &Path) -> anyhow::Result<()> {
         call(root, "apt-get", &["-qq", "update"])?;
         let fixed = [
             "DEBIAN_FRONTEND=noninteractive",
-            // Servers are installed and not started.
-            "RUNLEVEL=1",
             "apt-get",
             "-qq",
             "-y",

@@ -11,6 +11,7 @@ mod config;
 mod door;
 mod export;
 mod feed;
+mod folder;
 mod home;
 mod output;
 mod passes;

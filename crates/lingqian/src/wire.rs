@@ -129,7 +129,7 @@ impl Wire {
             public_url,
         };
         let bills = BillDesk {
-            place: config.bills.open(home)?,
+            place: config.bills.open(home),
             archive: Some(Arc::new(Kept::new(home.kept(), sealer.clone()))),
             spool: Some(home.below(".")),
         };

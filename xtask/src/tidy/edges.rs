@@ -5,7 +5,7 @@ use toml::Table;
 use crate::tidy::{Complaint, File};
 
 /// Each crate with the crates below it that it may use.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("core", &[]),
     ("io", &["core"]),
     ("engine", &["core", "io"]),
@@ -15,7 +15,6 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("wechat", &["core", "io"]),
     ("hooks", &["core", "io"]),
     ("keys", &["io"]),
-    ("pickup", &["io"]),
     ("http", &["core", "io", "engine"]),
     ("sandbox", &[]),
     ("chaos", &[]),
@@ -23,8 +22,8 @@ const EDGES: [(&str, &[&str]); 15] = [
     (
         "lingqian",
         &[
-            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "pickup",
-            "http", "sandbox", "sim",
+            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "http",
+            "sandbox", "sim",
         ],
     ),
 ];

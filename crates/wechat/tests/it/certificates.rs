@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::world::{APIV3_KEY, Key, NOW, Plain, SERIAL, Time, number, order};
+use crate::world::{APIV3_KEY, Key, NOW, Plain, SERIAL, Time, order};
 
 /// A key with a certificate; the last byte of its serial number tells it apart.
 struct Certified {
@@ -353,7 +353,6 @@ async fn a_merchant_of_the_public_key_has_no_list_and_needs_none() {
     })
     .await;
     let (pay, _) = client(&url, trust, hand());
-    let mchid = MchId::parse("1900000109").expect("valid");
     assert_eq!(pay.keep_certificates().await, Ok(Looked::None));
     assert_eq!(pay.ask(&order(None)).await.finding, Finding::NotFound);
     *signs_as.lock().expect("no panic") = other;
@@ -503,7 +502,6 @@ async fn what_a_key_that_is_away_cannot_sign_waits_and_nothing_goes_out() {
         (200, Vec::new(), Vec::new())
     })
     .await;
-    let mchid = MchId::parse("1900000109").expect("valid");
     for (fault, code, cure) in [
         (KeyFault::Away("x".into()), "key_away", Cure::Later),
         (KeyFault::Broken("x".into()), "key_broken", Cure::Person),

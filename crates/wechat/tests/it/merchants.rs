@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::notify::{FINISHED, envelope, paid, sealed};
 use crate::world::{
-    APIV3_KEY, Key, Listener, NOW, Plain, SERIAL, Say, Time, merchant, number, order,
+    APIV3_KEY, Key, Listener, NOW, Plain, SERIAL, Say, Time, merchant, order,
 };
 
 type Merchants = WechatMerchants<Plain, Plain, Time, SeededDice>;
