@@ -6,7 +6,7 @@ use lingqian_core::money::Fen;
 use lingqian_core::reconcile::{Bill, BillLine, Break, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::{Outcome, Rejection};
-use lingqian_io::rail::{BillFile, FetchedBill};
+use lingqian_io::rail::{BillFile, FetchedBill, Lines};
 use lingqian_io::{Browse, Clock, Fault, Ports, Rail};
 
 use crate::{Desk, Limits};
@@ -62,7 +62,7 @@ pub async fn reconcile<P: Ports>(
     mchid: &MchId,
     date: BusinessDate,
 ) -> Result<Reconciled, Fault> {
-    let mut file = match ports.rail().bill(mchid, date).await? {
+    let file = match ports.rail().bill(mchid, date).await? {
         FetchedBill::NotYet => return Ok(Reconciled::default()),
         FetchedBill::Ready(file) => file,
         FetchedBill::Empty => BillFile::of(String::new(), Vec::new()),
@@ -71,10 +71,31 @@ pub async fn reconcile<P: Ports>(
         ready: true,
         ..Reconciled::default()
     };
-    book(desk, limits, (mchid, date), &mut file, &mut found).await?;
+    let BillFile {
+        sha1,
+        count,
+        out,
+        came_in,
+        balances,
+        mut lines,
+    } = file;
+    book(desk, limits, (mchid, date), &mut lines, &mut found).await?;
+    drop(lines);
     let merchant = merchant(ports, mchid).await?;
     check(ports, desk, limits, (mchid, merchant, date), &mut found).await?;
-    if let Some(bill) = summary(ports, &file, merchant, date).await? {
+    let balances = balances_of(ports, balances, merchant, date).await?;
+    if let Some((opening, closing)) = balances {
+        let bill = Bill {
+            merchant,
+            date,
+            sha1,
+            lines: count,
+            out,
+            came_in,
+            opening,
+            closing,
+            fetched_at: ports.clock().business(),
+        };
         let close = Command::CloseBill {
             mchid: mchid.clone(),
             bill,
@@ -122,13 +143,13 @@ async fn book(
     desk: &Desk,
     limits: &Limits,
     (mchid, date): (&MchId, BusinessDate),
-    file: &mut BillFile,
+    lines: &mut Lines,
     found: &mut Reconciled,
 ) -> Result<(), Fault> {
     let page_max = limits.page_max.max(1) as usize;
     loop {
         // The file was checked as a whole before; a line that does not read now leaves the day open.
-        let page: Result<Vec<BillLine>, Fault> = file.lines.by_ref().take(page_max).collect();
+        let page: Result<Vec<BillLine>, Fault> = lines.by_ref().take(page_max).collect();
         let page = page?;
         if page.is_empty() {
             return Ok(());
@@ -190,39 +211,26 @@ async fn check<P: Ports>(
     }
 }
 
-/// The bill as a whole. A day without movement has the balance of the day before; until that
+/// Balances before and after a bill. A day without movement has the balance of the day before; until that
 /// day's bill is closed there is nothing to say about it.
-async fn summary<P: Ports>(
+async fn balances_of<P: Ports>(
     ports: &P,
-    file: &BillFile,
+    balances: Option<(Fen, Fen)>,
     merchant: MerchantNo,
     date: BusinessDate,
-) -> Result<Option<Bill>, Fault> {
-    let balances = match file.balances {
-        Some(balances) => Some(balances),
-        None => {
-            let (bills, _) = ports.store().reconciled().await?;
-            let earlier = bills
-                .iter()
-                .filter(|b| b.merchant == merchant && b.date < date);
-            // A bill that comes late may still move the balance, so a gap is not carried over.
-            earlier
-                .max_by_key(|bill| bill.date)
-                .filter(|bill| bill.date.next() == date)
-                .map(|bill| (bill.closing, bill.closing))
-        }
-    };
-    Ok(balances.map(|(opening, closing)| Bill {
-        merchant,
-        date,
-        sha1: file.sha1.clone(),
-        lines: file.count,
-        out: file.out,
-        came_in: file.came_in,
-        opening,
-        closing,
-        fetched_at: ports.clock().business(),
-    }))
+) -> Result<Option<(Fen, Fen)>, Fault> {
+    if balances.is_some() {
+        return Ok(balances);
+    }
+    let (bills, _) = ports.store().reconciled().await?;
+    let earlier = bills
+        .iter()
+        .filter(|b| b.merchant == merchant && b.date < date);
+    // A bill that comes late may still move the balance, so a gap is not carried over.
+    Ok(earlier
+        .max_by_key(|bill| bill.date)
+        .filter(|bill| bill.date.next() == date)
+        .map(|bill| (bill.closing, bill.closing)))
 }
 
 fn refused(rejection: Rejection) -> Fault {

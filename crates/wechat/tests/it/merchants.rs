@@ -10,9 +10,7 @@ use lingqian_wechat::{Rails, WechatMerchants};
 use serde_json::{Value, json};
 
 use crate::notify::{FINISHED, envelope, paid, sealed};
-use crate::world::{
-    APIV3_KEY, Key, Listener, NOW, Plain, SERIAL, Say, Time, merchant, order,
-};
+use crate::world::{APIV3_KEY, Key, Listener, NOW, Plain, SERIAL, Say, Time, merchant, order};
 
 type Merchants = WechatMerchants<Plain, Plain, Time, SeededDice>;
 
