@@ -2,7 +2,7 @@
 //! file, sealed with a password, which is the merchant's number unless somebody changed it. Old ones
 //! are sealed with RC2 and 3DES; they open as well.
 
-use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy};
+use p12_keystore::{KeyStore, KeyStoreEntry};
 use pem::Pem;
 use zeroize::Zeroizing;
 
@@ -45,10 +45,9 @@ pub fn open(file: &[u8], password: &str) -> Result<Package, PackageFault> {
     if file.len() > PACKAGE_MAX {
         return Err(PackageFault::TooLarge);
     }
-    let store = KeyStore::from_pkcs12(file, password, Pkcs12ImportPolicy::Strict)
-        .map_err(|_| PackageFault::DoesNotOpen)?;
+    let store = KeyStore::from_pkcs12(file, password).map_err(|_| PackageFault::DoesNotOpen)?;
     let mut chains = store.entries().filter_map(|(_, entry)| match entry {
-        KeyStoreEntry::PrivateKeyChain(chain) if !chain.certs().is_empty() => Some(chain),
+        KeyStoreEntry::PrivateKeyChain(chain) if !chain.chain().is_empty() => Some(chain),
         _ => None,
     });
     let chain = chains.next().ok_or(PackageFault::WithoutKey)?;
@@ -56,9 +55,9 @@ pub fn open(file: &[u8], password: &str) -> Result<Package, PackageFault> {
         return Err(PackageFault::SeveralKeys);
     }
     let certificate = |der: &[u8]| pem::encode(&Pem::new("CERTIFICATE", der));
-    let certificates = chain.certs().iter();
+    let certificates = chain.chain().iter();
     Ok(Package {
         certificates: certificates.map(|one| certificate(one.as_der())).collect(),
-        key: pem::encode(&Pem::new("PRIVATE KEY", chain.key().as_der())).into(),
+        key: pem::encode(&Pem::new("PRIVATE KEY", chain.key())).into(),
     })
 }

@@ -2,6 +2,7 @@
 //! that is safe.
 
 pub(crate) mod bills;
+pub(crate) mod brokers;
 pub(crate) mod merchants;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
 use crate::config::bills::Bills;
+use crate::config::brokers::{SinkEntry, SourceEntry};
 use crate::config::merchants::{AppEntry, MerchantEntry};
 use crate::store::StoreUrl;
 
@@ -56,6 +58,10 @@ pub(crate) struct Config {
     pub(crate) bills: Bills,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
+    /// Brokers that events come from.
+    pub(crate) sources: Vec<SourceEntry>,
+    /// Brokers that the feed goes to.
+    pub(crate) sinks: Vec<SinkEntry>,
     /// The catalogue of earnings.
     pub(crate) kinds: Vec<Kind>,
 }
@@ -87,6 +93,8 @@ impl Default for Config {
             float: Float::default(),
             bills: Bills::default(),
             webhooks: Webhooks::default(),
+            sources: Vec::new(),
+            sinks: Vec::new(),
             kinds: vec![
                 kind(1, "ad_view", None, "incidental"),
                 kind(2, "sign_in", Some(2_500), "incidental"),
@@ -542,6 +550,7 @@ impl Config {
              \"monthly 1 10:00\"",
             self.sweep.schedule
         );
+        brokers::check(&self.sources, &self.sinks)?;
         self.kinds.iter().try_for_each(Kind::check)
     }
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod archive;
 mod bench;
 mod books;
+mod brokers;
 mod cli;
 mod client;
 mod commands;
@@ -103,6 +104,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Receipt(options) => commands::receipt::run(&existing()?, &options, json).await,
         Command::Kept(command) => commands::kept::run(&existing()?, &command, json).await,
+        Command::Letters(command) => commands::letters::run(&existing()?, &command, json).await,
         Command::Webhooks(command) => commands::webhooks::run(&existing()?, &command, json).await,
         Command::Feed(options) => commands::webhooks::feed(&existing()?, &options, json).await,
         Command::Listen(options) => commands::listen::listen(&existing()?, &options, json).await,

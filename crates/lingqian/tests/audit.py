@@ -183,13 +183,24 @@ for chunk, stored_to, form, body in rows(
 ):
     at = 0
     for place in range(256):
-        if form == 2:
+        if form >= 2:
             account, at = numbers(4, body, at)
         else:
             account, at = struct.unpack_from("<qqqQ", body, at), at + 32
         chunks[chunk * 256 + place] = [stored_to, *account]
-    days, cooling = struct.unpack_from("<II", body, at)
-    must("chunk", len(body) == at + 8 + 22 * days + 14 * cooling, chunk)
+    if form < 3:
+        days, cooling = struct.unpack_from("<II", body, at)
+        at += 8 + 22 * days + 14 * cooling
+    else:
+        (some,), at = numbers(1, body, at)
+        for _ in range(some):
+            (place, days, cooling), at = numbers(3, body, at)
+            must("chunk", place < 256 and days + cooling > 0, chunk)
+            for _ in range(days):
+                _, at = numbers(4, body, at)
+            for _ in range(cooling):
+                _, at = numbers(2, body, at)
+    must("chunk", len(body) == at, chunk)
 newest = {}
 events = {}
 amounts = {}

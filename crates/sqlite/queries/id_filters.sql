@@ -1,1 +1,1 @@
-SELECT slot, filter FROM id_buckets WHERE slot >= ?1 AND slot < ?2 ORDER BY slot
+SELECT slot, filter FROM id_filters WHERE slot >= ?1 AND slot < ?2 ORDER BY slot

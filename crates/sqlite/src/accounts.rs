@@ -4,6 +4,8 @@
 //! it. What of a user is neither a balance nor rare (today's totals per capped kind, what cools
 //! off) travels with the chunk.
 
+mod own;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use lingqian_core::earning::{KindDay, Purse};
@@ -12,6 +14,8 @@ use lingqian_core::money::{BALANCE_MAX, Micros};
 use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
 use rusqlite::{Connection, Row, params};
+
+use own::{Own, Owns};
 
 use crate::codec::{damaged, fault, first, get};
 use crate::numbers::{self, bytes};
@@ -24,10 +28,10 @@ pub(crate) const CHUNK_USERS: usize = 256;
 const ACCOUNT_BYTES: usize = 12;
 /// The form of a row whose accounts have 32 bytes each: earlier versions wrote it.
 const FORM_FIXED: i64 = 1;
-/// The form of a row whose accounts have as few bytes as they take.
+/// The form of a row whose accounts have as few bytes as they take: earlier versions wrote it.
 const FORM_NUMBERS: i64 = 2;
-const KIND_DAY_BYTES: usize = 22;
-const COOLING_BYTES: usize = 14;
+/// The form of a row of which everything has.
+const FORM_OWNS: i64 = 3;
 
 /// On so many later days something must have been booked before a day is over for good.
 const DAYS_SEEN: usize = 7;
@@ -60,8 +64,10 @@ impl Days {
     }
 }
 
-/// The three accounts of a user, and the newest entry that touched one of them.
+/// The three accounts of a user, and the newest entry that touched one of them. Never in two lines
+/// of the processor's cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(align(32))]
 pub(crate) struct Account {
     pub(crate) available: i64,
     pub(crate) held: i64,
@@ -73,10 +79,7 @@ pub(crate) struct Account {
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
     accounts: [Account; CHUNK_USERS],
-    /// By user within the chunk and kind.
-    kind_days: BTreeMap<(u8, u32), KindDay>,
-    /// By user within the chunk and day.
-    cooling: BTreeMap<(u8, BusinessDate), i64>,
+    owns: Owns,
     /// The entry up to which its row holds.
     stored_to: u64,
 }
@@ -85,43 +88,21 @@ impl Chunk {
     fn empty() -> Chunk {
         Chunk {
             accounts: [Account::default(); CHUNK_USERS],
-            kind_days: BTreeMap::new(),
-            cooling: BTreeMap::new(),
+            owns: Owns::default(),
             stored_to: 0,
         }
     }
 
     /// The row's body. What was over on the day `over`, if there is one, is left out.
     fn body(&mut self, over: Option<BusinessDate>) -> Vec<u8> {
-        let is_over = |day: BusinessDate| over.is_some_and(|over| day <= over);
-        self.kind_days
-            .retain(|_, totals| over.is_none_or(|over| totals.day >= over));
-        self.cooling
-            .retain(|(_, day), amount| !is_over(*day) && *amount > 0);
-        let tail = self.kind_days.len() * KIND_DAY_BYTES + self.cooling.len() * COOLING_BYTES;
-        let mut body = Vec::with_capacity(CHUNK_USERS * ACCOUNT_BYTES + 8 + tail);
+        self.owns.forget(over);
+        let mut body = Vec::with_capacity(CHUNK_USERS * ACCOUNT_BYTES);
         for account in &self.accounts {
             let [available, held, owed] =
                 [account.available, account.held, account.owed].map(i64::cast_unsigned);
             numbers::put([available, held, owed, account.newest], &mut body);
         }
-        for count in [self.kind_days.len(), self.cooling.len()] {
-            body.extend_from_slice(&u32::try_from(count).unwrap_or(u32::MAX).to_le_bytes());
-        }
-        for ((user, kind), totals) in &self.kind_days {
-            body.push(*user);
-            body.push(0);
-            body.extend_from_slice(&kind.to_le_bytes());
-            body.extend_from_slice(&totals.day.0.to_le_bytes());
-            body.extend_from_slice(&totals.count.to_le_bytes());
-            body.extend_from_slice(&totals.amount.0.to_le_bytes());
-        }
-        for ((user, day), amount) in &self.cooling {
-            body.push(*user);
-            body.push(0);
-            body.extend_from_slice(&day.0.to_le_bytes());
-            body.extend_from_slice(&amount.to_le_bytes());
-        }
+        self.owns.write(&mut body);
         body
     }
 
@@ -139,7 +120,7 @@ impl Chunk {
                     owed: i64::from_le_bytes(bytes(&mut rest)?),
                     newest: u64::from_le_bytes(bytes(&mut rest)?),
                 },
-                FORM_NUMBERS => {
+                FORM_NUMBERS | FORM_OWNS => {
                     let [available, held, owed, newest] = numbers::take(&mut rest)?;
                     let [available, held, owed] = [available, held, owed].map(u64::cast_signed);
                     Account {
@@ -152,24 +133,10 @@ impl Chunk {
                 _ => return None,
             };
         }
-        let kind_days = u32::from_le_bytes(bytes(&mut rest)?);
-        let cooling = u32::from_le_bytes(bytes(&mut rest)?);
-        for _ in 0..kind_days {
-            let [user, _] = bytes(&mut rest)?;
-            let kind = u32::from_le_bytes(bytes(&mut rest)?);
-            let totals = KindDay {
-                day: BusinessDate(i32::from_le_bytes(bytes(&mut rest)?)),
-                count: u32::from_le_bytes(bytes(&mut rest)?),
-                amount: Micros(i64::from_le_bytes(bytes(&mut rest)?)),
-            };
-            chunk.kind_days.insert((user, kind), totals);
-        }
-        for _ in 0..cooling {
-            let [user, _] = bytes(&mut rest)?;
-            let day = BusinessDate(i32::from_le_bytes(bytes(&mut rest)?));
-            let amount = i64::from_le_bytes(bytes(&mut rest)?);
-            chunk.cooling.insert((user, day), amount);
-        }
+        chunk.owns = match form {
+            FORM_OWNS => Owns::read(&mut rest)?,
+            _ => Owns::read_fixed(&mut rest)?,
+        };
         rest.is_empty().then_some(chunk)
     }
 }
@@ -185,7 +152,7 @@ impl StoredChunk {
     pub(crate) fn write(&self, connection: &Connection) -> Result<(), Fault> {
         let mut upsert = cached(connection, sql!("upsert_chunk"))?;
         let (number, to) = (self.number.cast_signed(), self.stored_to.cast_signed());
-        let written = upsert.execute(params![number, to, FORM_NUMBERS, self.body]);
+        let written = upsert.execute(params![number, to, FORM_OWNS, self.body]);
         written.map(|_| ()).map_err(fault)
     }
 }
@@ -252,7 +219,7 @@ impl Accounts {
         }
         let chunk = Box::new(read(connection, number)?);
         self.chunks[number] = Slot {
-            cools: !chunk.cooling.is_empty(),
+            cools: chunk.owns.cool(),
             chunk: Some(chunk),
             dirty: false,
         };
@@ -277,7 +244,13 @@ impl Accounts {
         let (number, _) = place(user)?;
         self.chunks.get_mut(number)?.cools = true;
         let (chunk, place) = self.chunk_mut(user)?;
-        Some(chunk.cooling.entry((place, day)).or_default())
+        Some(chunk.owns.own(place).cooling_mut(day))
+    }
+
+    /// What counts of a user's kinds, and what cools off.
+    fn own(&self, user: UserNo) -> Option<&Own> {
+        let (chunk, place) = self.chunk(user)?;
+        chunk.owns.get(place)
     }
 
     /// How many users the chunks have room for.
@@ -322,7 +295,12 @@ impl Accounts {
         let account = &chunk.accounts[usize::from(place)];
         let mut cooling = Micros::ZERO;
         if *cools {
-            for (_, amount) in cooling_of(chunk, place, today) {
+            for (_, amount) in chunk
+                .owns
+                .get(place)
+                .iter()
+                .flat_map(|own| own.cooling(today))
+            {
                 cooling = cooling.plus(amount).unwrap_or(BALANCE_MAX);
             }
         }
@@ -339,9 +317,8 @@ impl Accounts {
         user: UserNo,
         today: BusinessDate,
     ) -> BTreeMap<BusinessDate, Micros> {
-        let found = self.chunk(user);
-        let found = found.map(|(chunk, place)| cooling_of(chunk, place, today));
-        found.into_iter().flatten().collect()
+        let own = self.own(user).into_iter();
+        own.flat_map(|own| own.cooling(today)).collect()
     }
 
     /// Changes what cools off until a day; never below zero.
@@ -361,19 +338,15 @@ impl Accounts {
     /// What a user got of a kind on the newest day on which it got any.
     pub(crate) fn kind_day(&self, user: UserNo, kind: KindNo) -> KindDay {
         let kind = u32::try_from(kind.0).unwrap_or(u32::MAX);
-        let found = self.chunk(user);
-        let found = found.and_then(|(chunk, place)| chunk.kind_days.get(&(place, kind)));
-        found.copied().unwrap_or_default()
+        let found = self.own(user).and_then(|own| own.kind_day(kind));
+        found.unwrap_or_default()
     }
 
     /// What a user got of each kind on this day or a later one.
     pub(crate) fn kind_days(&self, user: UserNo, today: BusinessDate) -> BTreeMap<KindNo, KindDay> {
-        let Some((chunk, place)) = self.chunk(user) else {
-            return BTreeMap::new();
-        };
-        let own = chunk.kind_days.range((place, 0)..=(place, u32::MAX));
-        let own = own.filter(|(_, totals)| totals.day >= today);
-        own.map(|((_, kind), totals)| (KindNo(i64::from(*kind)), *totals))
+        let own = self.own(user).into_iter().flat_map(Own::kind_days);
+        own.filter(|(_, totals)| totals.day >= today)
+            .map(|(kind, totals)| (KindNo(i64::from(kind)), totals))
             .collect()
     }
 
@@ -381,7 +354,7 @@ impl Accounts {
     pub(crate) fn set_kind_day(&mut self, user: UserNo, kind: KindNo, totals: KindDay) {
         let kind = u32::try_from(kind.0).unwrap_or(u32::MAX);
         if let Some((chunk, place)) = self.chunk_mut(user) {
-            chunk.kind_days.insert((place, kind), totals);
+            chunk.owns.own(place).set_kind_day(kind, totals);
         }
     }
 
@@ -438,16 +411,6 @@ impl Accounts {
         }
         (carried, ended)
     }
-}
-
-fn cooling_of(
-    chunk: &Chunk,
-    place: u8,
-    today: BusinessDate,
-) -> impl Iterator<Item = (BusinessDate, Micros)> {
-    let days = (place, today.next())..=(place, BusinessDate(i32::MAX));
-    let own = chunk.cooling.range(days).filter(|(_, amount)| **amount > 0);
-    own.map(|((_, day), amount)| (*day, Micros(*amount)))
 }
 
 fn read(connection: &Connection, number: usize) -> Result<Chunk, Fault> {

@@ -91,6 +91,11 @@ impl Ids {
         self.recent.add(id);
     }
 
+    /// A part of where an id is looked for among the newest.
+    pub(crate) fn touch(&self, fingerprint: u64) -> u64 {
+        self.recent.touch(fingerprint)
+    }
+
     /// Whether there is nothing to look for: neither among the newest nor, by `old`, in runs.
     pub(crate) fn is_new(&self, fingerprint: u64, old: bool) -> bool {
         !old && self.recent.find(fingerprint).next().is_none()

@@ -122,25 +122,11 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         order: &TransferOrder,
         report: TransferReport,
     ) -> TransferReport {
-        let Finding::Refused { code, cure } = &report.finding else {
-            return report;
-        };
-        if *cure != Cure::Never {
+        if !is_over(&report) {
             return report;
         }
         let asked = self.ask_old(old, kind, order).await;
-        match asked.finding {
-            Finding::NotFound => report,
-            // The same order goes out again later; until then nothing is concluded.
-            Finding::Unknown { .. } | Finding::Refused { .. } => TransferReport {
-                finding: Finding::Refused {
-                    code: code.clone(),
-                    cure: Cure::Person,
-                },
-                ..report
-            },
-            _ => asked,
-        }
+        believed(report, asked)
     }
 
     async fn ask_old(&self, old: &Door, kind: RailKind, order: &TransferOrder) -> TransferReport {
@@ -169,6 +155,38 @@ fn numbered(line: BillLine) -> BillLine {
             ..line
         },
         None => line,
+    }
+}
+
+/// Whether an answer would end its payout by a refusal.
+#[must_use]
+pub fn is_over(report: &TransferReport) -> bool {
+    matches!(
+        report.finding,
+        Finding::Refused {
+            cure: Cure::Never,
+            ..
+        }
+    )
+}
+
+/// What is believed of a refusal, after what was heard when the number was asked about.
+#[must_use]
+pub fn believed(report: TransferReport, asked: TransferReport) -> TransferReport {
+    let Finding::Refused { code, .. } = &report.finding else {
+        return report;
+    };
+    match asked.finding {
+        Finding::NotFound => report,
+        // The same order goes out again later; until then nothing is concluded.
+        Finding::Unknown { .. } | Finding::Refused { .. } => TransferReport {
+            finding: Finding::Refused {
+                code: code.clone(),
+                cure: Cure::Person,
+            },
+            ..report
+        },
+        _ => asked,
     }
 }
 

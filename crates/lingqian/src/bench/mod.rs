@@ -5,6 +5,8 @@
 //! generator knows is compared with the books afterwards: every count and every balance.
 
 mod bills;
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+mod brokers;
 mod figures;
 mod ingest;
 mod ledger;
@@ -12,6 +14,7 @@ mod load;
 mod machine;
 mod mix;
 pub(crate) mod options;
+mod sandbox;
 mod server;
 mod sheet;
 mod zipf;
@@ -34,6 +37,9 @@ pub(crate) async fn run(
         Bench::Ledger(options) => ledger::run(options, store, json).await,
         Bench::Ingest(options) => ingest::run(options, store, json).await,
         Bench::Bills(options) => bills::run(options, json),
+        #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+        Bench::Brokers(options) => brokers::run(options, json).await,
+        Bench::Sandbox(options) => sandbox::run(options, json).await,
     }
 }
 

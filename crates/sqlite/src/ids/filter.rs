@@ -93,20 +93,26 @@ impl Filter {
         words.flat_map(u64::to_le_bytes).collect()
     }
 
-    /// Puts a stored part back; tells whether it is one of this filter.
-    pub(crate) fn restore(&mut self, bucket: usize, part: &[u8]) -> bool {
-        let words = self.words.get_mut(bucket * self.blocks..);
-        let words = words.and_then(|words| words.get_mut(..self.blocks));
-        match words {
-            Some(words) if part.len() == self.blocks * BLOCK_BYTES => {
-                let words = words.iter_mut().flat_map(|block| &mut block.0);
-                for (word, bytes) in words.zip(part.as_chunks().0) {
-                    *word = u64::from_le_bytes(*bytes);
-                }
-                true
-            }
-            _ => false,
+    /// Of how many buckets it is.
+    pub(crate) fn buckets(&self) -> usize {
+        1 << self.bits
+    }
+
+    /// Puts stored parts back, beginning with that of `bucket`; tells of how many buckets they are,
+    /// if they are this filter's.
+    pub(crate) fn restore(&mut self, bucket: usize, parts: &[u8]) -> Option<usize> {
+        let part = self.blocks * BLOCK_BYTES;
+        let buckets = parts.len().checked_div(part)?;
+        if buckets == 0 || !parts.len().is_multiple_of(part) {
+            return None;
         }
+        let words = self.words.get_mut(bucket * self.blocks..)?;
+        let words = words.get_mut(..buckets * self.blocks)?;
+        let words = words.iter_mut().flat_map(|block| &mut block.0);
+        for (word, bytes) in words.zip(parts.as_chunks().0) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        Some(buckets)
     }
 }
 
@@ -134,10 +140,15 @@ mod tests {
         assert!(wrong < wrong_max, "{wrong} of 100,000");
         let mut copy = Filter::empty(bits, level);
         for bucket in 0..1 << bits {
-            assert!(copy.restore(bucket, &filter.part(bucket)));
+            assert_eq!(copy.restore(bucket, &filter.part(bucket)), Some(1));
         }
         assert_eq!(copy, filter);
-        assert!(!copy.restore(1 << bits, &filter.part(0)));
-        assert!(!copy.restore(0, &[1]));
+        let parts = [filter.part(0), filter.part(1)].concat();
+        assert_eq!(copy.restore(1, &parts), Some(2));
+        assert_eq!(copy.restore((1 << bits) - 1, &parts), None);
+        assert_eq!(copy.restore(1, &parts[1..]), None);
+        assert_eq!(copy.restore(1, &[]), None);
+        assert_eq!(copy.restore(1 << bits, &filter.part(0)), None);
+        assert_eq!(copy.restore(0, &[1]), None);
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::Id;
 use super::filter::{Filter, bucket};
-use super::run::{Run, clear, ids_of, with_bucket, write_bucket};
+use super::run::{Run, clear, ids_of, with_bucket, write_bucket, write_filter};
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
 use crate::sql;
@@ -200,8 +200,8 @@ impl Merge {
         for number in self.next * FAN_IN..(self.next + 1) * FAN_IN {
             let end = rest.partition_point(|id| bucket(id.0, self.output.bits) <= number);
             let (own, others) = rest.split_at(end);
-            let part = self.filter.part(number);
-            write_bucket(connection, self.output.number, number, &part, own)?;
+            write_bucket(connection, self.output.number, number, own)?;
+            write_filter(connection, self.output.number, &self.filter, number)?;
             rest = others;
         }
         self.next += 1;

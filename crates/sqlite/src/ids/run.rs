@@ -17,6 +17,12 @@ const ID_BYTES: usize = 14;
 const BUCKET_IDS: usize = 448;
 /// Bytes of a bucket's part of a filter, as earlier versions had them: it is not looked at.
 const EARLIER_PART_BYTES: usize = 384;
+/// Buckets whose parts of a filter share a row.
+const FILTER_BUCKETS: usize = 64;
+/// Rows of buckets that are removed for one of a filter, which takes as many pages.
+const BUCKETS_PER_FILTER: usize = 8;
+/// A filter is in rows of its own.
+const NO_PART: &[u8] = &[];
 /// Buckets that a run's number leaves room for in a slot.
 const SLOT_BITS: u32 = 24;
 
@@ -124,13 +130,8 @@ impl SealedRun {
         for number in 0..1_usize << self.bits {
             let end = rest.partition_point(|id| bucket(id.0, self.bits) <= number);
             let (own, others) = rest.split_at(end);
-            write_bucket(
-                connection,
-                self.number,
-                number,
-                &self.filter.part(number),
-                own,
-            )?;
+            write_bucket(connection, self.number, number, own)?;
+            write_filter(connection, self.number, &self.filter, number)?;
             rest = others;
         }
         self.run().note(connection)
@@ -142,7 +143,6 @@ pub(crate) fn write_bucket(
     connection: &Connection,
     run: u64,
     bucket: usize,
-    part: &[u8],
     ids: &[Id],
 ) -> Result<(), Fault> {
     let mut body = Vec::with_capacity(ids.len() * ID_BYTES);
@@ -151,7 +151,26 @@ pub(crate) fn write_bucket(
         body.extend_from_slice(&seq.to_le_bytes()[..6]);
     }
     let mut insert = cached(connection, sql!("insert_id_bucket"))?;
-    let written = insert.execute(params![slot(run, bucket), part, body]);
+    let written = insert.execute(params![slot(run, bucket), NO_PART, body]);
+    written.map(|_| ()).map_err(fault)
+}
+
+/// Writes the row of a filter that ends with this bucket, if one does: the filter of those before
+/// must be whole.
+pub(crate) fn write_filter(
+    connection: &Connection,
+    run: u64,
+    filter: &Filter,
+    bucket: usize,
+) -> Result<(), Fault> {
+    let together = filter.buckets().min(FILTER_BUCKETS);
+    if !(bucket + 1).is_multiple_of(together) {
+        return Ok(());
+    }
+    let begin = bucket + 1 - together;
+    let parts: Vec<u8> = (begin..=bucket).flat_map(|own| filter.part(own)).collect();
+    let mut insert = cached(connection, sql!("insert_id_filter"))?;
+    let written = insert.execute(params![slot(run, begin), parts]);
     written.map(|_| ()).map_err(fault)
 }
 
@@ -225,8 +244,7 @@ pub(crate) fn load(connection: &Connection) -> Result<(Vec<Run>, u64), Fault> {
     Ok((runs, used + 1))
 }
 
-/// The filter of a run as it is stored, or made anew where an earlier version stored another
-/// kind.
+/// The filter of a run as it is stored.
 fn load_filter(
     connection: &Connection,
     (run, bits): (u64, u32),
@@ -234,9 +252,28 @@ fn load_filter(
 ) -> Result<Filter, Fault> {
     let mut filter = Filter::empty(bits, level);
     let mut query = cached(connection, sql!("id_filters"))?;
-    let slots = [slot(run, 0), slot(run + 1, 0)];
-    let mut rows = query.query(slots).map_err(fault)?;
-    for bucket in 0..1_usize << bits {
+    let mut rows = query.query(slots(run)).map_err(fault)?;
+    let mut next = 0;
+    while let Some(row) = rows.next().map_err(fault)? {
+        let found: i64 = get(row, 0)?;
+        let parts = row.get_ref(1).map_err(fault)?.as_blob();
+        let parts = parts.ok().filter(|_| found == slot(run, next));
+        let restored = parts.and_then(|parts| filter.restore(next, parts));
+        next += restored.ok_or_else(|| damaged("id_filters"))?;
+    }
+    match next {
+        0 => load_parts(connection, run, filter),
+        _ if next == filter.buckets() => Ok(filter),
+        _ => Err(damaged("id_filters")),
+    }
+}
+
+/// The filter of a run whose parts are in its buckets, as earlier versions wrote it; made anew
+/// where still earlier ones stored another kind.
+fn load_parts(connection: &Connection, run: u64, mut filter: Filter) -> Result<Filter, Fault> {
+    let mut query = cached(connection, sql!("bucket_filters"))?;
+    let mut rows = query.query(slots(run)).map_err(fault)?;
+    for bucket in 0..filter.buckets() {
         let row = rows.next().map_err(fault)?;
         let row = row.ok_or_else(|| damaged("id_buckets"))?;
         let (found, part): (i64, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
@@ -247,17 +284,30 @@ fn load_filter(
             with_bucket(connection, run, bucket, |ids| {
                 ids_of(ids).for_each(|id| filter.add(id.0));
             })?;
-        } else if !filter.restore(bucket, &part) {
+        } else if filter.restore(bucket, &part) != Some(1) {
             return Err(damaged("id_buckets"));
         }
     }
     Ok(filter)
 }
 
-/// Removes up to `limit` buckets of runs that are not whole or were merged; tells whether any is
-/// left.
+/// From the first slot of a run to the first of the next.
+fn slots(run: u64) -> [i64; 2] {
+    [slot(run, 0), slot(run + 1, 0)]
+}
+
+/// Removes up to `limit` buckets of runs that are not whole or were merged, after their filters;
+/// tells whether any is left.
 pub(crate) fn clear(connection: &Connection, run: u64, limit: usize) -> Result<usize, Fault> {
+    let [from, to] = slots(run);
+    let mut delete = cached(connection, sql!("delete_id_filters"))?;
+    let filters = limit.div_ceil(BUCKETS_PER_FILTER);
+    let deleted = delete.execute(params![from, to, filters as i64]);
+    if deleted.map_err(fault)? == filters {
+        return Ok(limit);
+    }
     let mut delete = cached(connection, sql!("delete_id_buckets"))?;
-    let values = params![slot(run, 0), slot(run + 1, 0), limit as i64];
-    delete.execute(values).map_err(fault)
+    delete
+        .execute(params![from, to, limit as i64])
+        .map_err(fault)
 }

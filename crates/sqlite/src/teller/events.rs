@@ -19,8 +19,9 @@ use super::{AHEAD_MAX, Pending, Teller, Told};
 use crate::codec::fault;
 use crate::ids::fingerprint;
 use crate::ledger::{Found, Ledger, Marks};
+use crate::letters::write_marks;
 use crate::names::hash;
-use crate::scribe::Reply;
+use crate::scribe::{Extra, Reply};
 
 /// Events that are looked up together: what they touch stays in the processor's nearest caches until
 /// they are decided on.
@@ -53,14 +54,20 @@ impl Teller {
                 self.ledger = None;
                 let _ = pending.answer.send(Err(fault));
             }
-            Ok(answers) if ledger.last() == before => {
+            Ok(answers) if ledger.last() == before && !pending.events.keeps(&answers) => {
                 let Pending { events, answer, .. } = pending;
                 let again = move || Told::Again(events);
                 self.answer_durable(Told::Answers(answers), again, answer);
             }
             Ok(answers) => {
                 let today = pending.now.business_date();
-                self.send(today, None, Reply::Events(Box::new(pending), answers));
+                let marks = pending.events.marks_of(&answers);
+                let write = move |file: &Connection| write_marks(file, &marks);
+                let extra: Option<Extra> = pending
+                    .events
+                    .keeps(&answers)
+                    .then(|| Box::new(write) as Extra);
+                self.send(today, extra, Reply::Events(Box::new(pending), answers));
             }
         }
     }
@@ -128,10 +135,8 @@ fn resolve(
     let users = cases.iter().filter_map(|case| case.user);
     let users = users.map(|user| ledger.accounts.get(user).newest);
     black_box(users.fold(0, |all, newest| all ^ newest));
-    let new = cases
-        .iter()
-        .filter(|case| ledger.ids.is_new(case.fingerprint, false));
-    black_box(new.count());
+    let newest = cases.iter().map(|case| ledger.ids.touch(case.fingerprint));
+    black_box(newest.fold(0, |all, word| all ^ word));
     Ok(())
 }
 

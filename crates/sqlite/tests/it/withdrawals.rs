@@ -8,7 +8,7 @@ use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
 use lingqian_core::withdrawal::{Wanted, Withdrawal};
 use lingqian_core::{EventBatch, EventView, Outcome, Rejection};
-use lingqian_io::store::WithdrawalAnswer;
+use lingqian_io::store::{EventAnswer, WithdrawalAnswer};
 use lingqian_io::{Browse, Store};
 use lingqian_sqlite::SqliteStore;
 use rusqlite::Connection;
@@ -66,7 +66,7 @@ fn is_old(answer: &WithdrawalAnswer, name: u32) -> bool {
     }
 }
 
-async fn feed(store: &SqliteStore, events: u32, round: u32) {
+pub(crate) async fn feed(store: &SqliteStore, events: u32, round: u32) -> Vec<EventAnswer> {
     let mut batch = EventBatch::default();
     for number in 0..events {
         let id = format!("feed-{round}-{number}");
@@ -84,6 +84,7 @@ async fn feed(store: &SqliteStore, events: u32, round: u32) {
     }
     let answers = store.earn(NOW, batch).await.expect("they are answered");
     assert!(answers.iter().all(Result::is_ok));
+    answers
 }
 
 fn sound(audited: &lingqian_io::store::Audited) {
@@ -154,6 +155,34 @@ async fn two_processes_make_one_withdrawal_of_one_name() {
     let answers = ask(&ours, vec![request(8, 1), request(9, 3)]).await;
     assert!(is_old(&answers[0], 1) && is_new(&answers[1]), "{answers:?}");
     sound(&ours.audit().await.expect("audits"));
+}
+
+#[tokio::test]
+async fn a_payout_that_the_file_refuses_takes_its_batch_with_it_and_nothing_else() {
+    let (_dir, path) = lived().await;
+    let store = SqliteStore::open(&path).expect("opens");
+    feed(&store, 10, 0).await;
+    let policy = Policy::default();
+    // The second of the second batch is a payout that is there under another name.
+    assert!(is_new(&ask(&store, vec![request(0, 1)]).await[0]));
+    let batch = vec![request(1, 3), request(0, 5), request(2, 7)];
+    let (refused, earned) = tokio::join!(
+        store.withdraw(NOW, &policy, batch),
+        // Decided on while the first is written.
+        feed(&store, 10, 1)
+    );
+    assert!(
+        matches!(refused, Err(lingqian_io::Fault::Broken(_))),
+        "{refused:?}"
+    );
+    assert_eq!(earned.len(), 10);
+    sound(&store.audit().await.expect("audits"));
+    let answers = ask(&store, vec![request(3, 3), request(4, 5), request(5, 1)]).await;
+    assert!(answers[..2].iter().all(is_new), "{answers:?}");
+    assert_eq!(answers[2], Err(Rejection::ReferenceUsed));
+    drop(store);
+    let store = SqliteStore::open(&path).expect("opens");
+    sound(&store.audit().await.expect("audits"));
 }
 
 #[tokio::test]

@@ -30,6 +30,8 @@ const CONFLICTS_MAX: u64 = 10_000;
 /// The first day of a run in which days pass, at noon in Beijing: 2026-01-02.
 const FIRST_NOON: Timestamp = Timestamp(1_767_326_400_000);
 const DAY_MS: i64 = 24 * 3_600_000;
+/// So much later at most is a batch of that day.
+const SINCE_NOON_MAX_MS: i64 = 11 * 3_600_000;
 
 /// What was done up to a moment.
 #[derive(Clone, Copy, Debug, Default)]
@@ -151,7 +153,9 @@ async fn decide<S: Store>(store: S, batch: Batch) -> anyhow::Result<Done> {
     let now = if fates.is_empty() {
         RealClock::default().business()
     } else {
-        FIRST_NOON.after_ms(i64::from(day) * DAY_MS)
+        // Time passes from batch to batch, within the day as well.
+        let since_noon = i64::try_from(number).unwrap_or(0) % SINCE_NOON_MAX_MS;
+        FIRST_NOON.after_ms(i64::from(day) * DAY_MS + since_noon)
     };
     let requests = withdrawals(now, number, &wishes);
     let began = Instant::now();

@@ -60,7 +60,16 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
     sheet
         .section("book")
         .put("entries_per_second", per_second(entries, reading.wall))
-        .put("processor_us_per_entry", micros_each(reading.used, entries));
+        .put("processor_us_per_entry", micros_each(reading.used, entries))
+        // What is resent or refused is decided on as well, and leaves no entry.
+        .put(
+            "processor_us_per_decision",
+            micros_each(reading.used, entries + tally.duplicates + tally.refused),
+        )
+        .put(
+            "decisions_per_second",
+            per_second(entries + tally.duplicates + tally.refused, reading.wall),
+        );
     if let Some(server) = meter.along_used_if_any() {
         sheet.put(
             "server_processor_us_per_entry",

@@ -1,0 +1,1 @@
+INSERT INTO id_filters (slot, filter) VALUES (?1, ?2)
