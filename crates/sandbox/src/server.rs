@@ -338,7 +338,7 @@ async fn v3(
         Err(refused) => (Err(refused), None),
         Ok(()) => {
             let mut books = world.books();
-            let result = call((&world, &member), &mut books, &uri);
+            let result = call((&world, &member), &mut books, &uri, &body);
             (result, books.promise())
         }
     };
@@ -401,6 +401,7 @@ fn call(
     (world, member): (&World, &Member),
     books: &mut Books,
     uri: &Uri,
+    body: &[u8],
 ) -> Result<Value, Refused> {
     let path = uri.path();
     let query = uri.query().unwrap_or_default();
