@@ -18,6 +18,7 @@ pub mod link;
 pub mod links;
 pub mod notify;
 pub mod poll;
+pub mod receipt;
 pub mod receive;
 pub mod reconcile;
 pub mod sweep;

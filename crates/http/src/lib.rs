@@ -124,6 +124,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/v1/withdrawals", post(api::withdrawals::post::<P>))
         .route("/v1/payouts", get(api::payouts::list::<P>))
         .route("/v1/payouts/{id}", get(api::payouts::show::<P>))
+        .route("/v1/payouts/{id}/receipt", get(api::payouts::receipt::<P>))
         .route("/v1/payouts/{id}/cancel", post(api::payouts::cancel::<P>))
         .route("/v1/payouts/{id}/approve", post(api::acts::approve::<P>))
         .route("/v1/payouts/{id}/refuse", post(api::acts::refuse::<P>))

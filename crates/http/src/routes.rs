@@ -81,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 48] = [
+pub const ROUTES: [Route; 49] = [
     route(
         "POST",
         "/v1/users",
@@ -208,6 +208,12 @@ pub const ROUTES: [Route; 48] = [
         "Tell a payout's story",
     )
     .answers(200, "PayoutStory"),
+    route(
+        "GET",
+        "/v1/payouts/{id}/receipt",
+        Some("payouts:read"),
+        "Get WeChat's electronic receipt (PDF); 202 while it is being made",
+    ),
     route(
         "POST",
         "/v1/payouts/{id}/cancel",

@@ -4,6 +4,7 @@ pub mod columns;
 pub mod conformance;
 pub mod courier;
 pub mod fault;
+pub mod files;
 pub mod keys;
 pub mod links;
 pub mod outbox;

@@ -72,6 +72,7 @@ struct Credentials {
     v2_key: Option<String>,
     caller_ip: Option<String>,
     red_packet_sender: Option<String>,
+    p12_password: Option<String>,
 }
 
 /// The merchant's next key, in `credentials.json`.
@@ -293,11 +294,16 @@ impl Reader<'_> {
                  into credentials.json"
             ),
         };
+        let password = match (&entry.p12_password, file) {
+            (Some(source), _) => Some(self.text(source).context("p12_password")?),
+            (None, file) => file.and_then(|file| file.p12_password.clone()),
+        };
         let said = |pick: fn(&Credentials) -> &Option<String>| file.and_then(|f| pick(f).clone());
         Ok(Some(OldAccount {
             key,
             ip: said(|file| &file.caller_ip),
             sender: said(|file| &file.red_packet_sender),
+            password,
             dir: dir.map(Path::to_owned),
         }))
     }

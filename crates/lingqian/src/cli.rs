@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod kept;
 mod letters;
 mod links;
 mod told;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
+pub(crate) use kept::{BillSource, Kept, Receipt};
 pub(crate) use letters::Letters;
 pub(crate) use links::{Authorizations, Link, Links, OfUser, OnLink};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
@@ -100,6 +102,11 @@ pub(crate) enum Command {
     Pass(Pass),
     /// Compare a day's fund-flow bill with the books, in both directions.
     Reconcile(Reconcile),
+    /// Get WeChat's electronic receipt of a payout that was paid. The first time it is applied for.
+    Receipt(Receipt),
+    /// List and open the raw files that are kept: bills as they came, and receipts.
+    #[command(subcommand)]
+    Kept(Kept),
     /// Make, list and change endpoints of webhooks, and have notices delivered again.
     #[command(subcommand)]
     Webhooks(Webhooks),
@@ -203,6 +210,9 @@ pub(crate) struct Serve {
     /// Where to listen, instead of what the configuration says.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Where bills come from.
+    #[command(flatten)]
+    pub(crate) bills: BillSource,
 }
 
 /// Options of `sandbox`.
@@ -435,6 +445,9 @@ pub(crate) struct Reconcile {
     /// Only this merchant's bill; each configured one's without it.
     #[arg(long, value_name = "MCHID")]
     pub(crate) merchant: Option<String>,
+    /// Where bills come from.
+    #[command(flatten)]
+    pub(crate) bills: BillSource,
 }
 
 /// Options of `copy`.

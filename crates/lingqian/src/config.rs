@@ -1,6 +1,7 @@
 //! `lingqian.toml`: read once at the start, one struct per concern, every field with a default
 //! that is safe.
 
+pub(crate) mod bills;
 pub(crate) mod brokers;
 pub(crate) mod links;
 pub(crate) mod merchants;
@@ -20,6 +21,7 @@ use lingqian_engine::sweep::Plan;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
+use crate::config::bills::Bills;
 use crate::config::brokers::{SinkEntry, SourceEntry};
 use crate::config::merchants::{AppEntry, MerchantEntry};
 use crate::store::StoreUrl;
@@ -55,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) audit: Audit,
     /// The money at WeChat.
     pub(crate) float: Float,
+    /// Where bills come from.
+    pub(crate) bills: Bills,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
     /// Brokers that events come from.
@@ -91,6 +95,7 @@ impl Default for Config {
             sweep: Sweep::default(),
             audit: Audit::default(),
             float: Float::default(),
+            bills: Bills::default(),
             webhooks: Webhooks::default(),
             sources: Vec::new(),
             sinks: Vec::new(),
@@ -236,6 +241,8 @@ pub(crate) struct Wechat {
     pub(crate) sealer: KeyPlace,
     /// WeChat Pay, when live.
     pub(crate) pay_url: String,
+    /// The same by another way, asked when the network fails; empty: none.
+    pub(crate) pay_backup_url: String,
     /// The authorization page, when live.
     pub(crate) page_url: String,
     /// The API for openids, when live.
@@ -250,6 +257,7 @@ impl Default for Wechat {
             signer: KeyPlace::Software,
             sealer: KeyPlace::Software,
             pay_url: "https://api.mch.weixin.qq.com".into(),
+            pay_backup_url: "https://api2.mch.weixin.qq.com".into(),
             page_url: "https://open.weixin.qq.com".into(),
             api_url: "https://api.weixin.qq.com".into(),
         }
@@ -534,6 +542,7 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.bills.check()?;
         let policy = &self.policy;
         anyhow::ensure!(
             (1..=policy.payout_max_fen).contains(&policy.payout_min_fen),

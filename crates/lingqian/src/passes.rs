@@ -6,6 +6,7 @@ use std::time::Duration;
 use lingqian_core::id::MchId;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
+use lingqian_engine::board::Way;
 use lingqian_engine::days;
 use lingqian_engine::float::float;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
@@ -125,6 +126,9 @@ pub(crate) async fn sweep_all(wire: &Wire, desk: &Desk, plan: &Plan) -> Result<P
 async fn certificates(wire: Wire) {
     loop {
         wire.rail().keep_certificates().await;
+        for (mchid, skew_ms, slowed) in wire.rail().ways() {
+            wire.board().looked_at(mchid, Way { skew_ms, slowed });
+        }
         tokio::time::sleep(CERTIFICATES_REST).await;
     }
 }

@@ -23,6 +23,7 @@ mod panel;
 #[doc(hidden)]
 pub mod probe;
 mod provision;
+mod receipt;
 mod robot;
 mod scenes;
 mod server;

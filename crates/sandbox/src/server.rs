@@ -30,11 +30,16 @@ use crate::robot::{ask_user, finish_cancel};
 use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
-use crate::{authorization, batch, bill, damage, identity, notify, oauth, old, panel, transfer};
+use crate::{
+    authorization, batch, bill, damage, identity, notify, oauth, old, panel, receipt, transfer,
+};
 
 /// Where authorizations are.
 pub(crate) const AUTHORIZATIONS: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
 
+/// Receipts of transfers, and of a batch's items and enterprise payments.
+const ELECSIGN: &str = "/v3/fund-app/mch-transfer/elecsign";
+const RECEIPTS: &str = "/v3/transfer-detail/electronic-receipts";
 /// Where batches are.
 pub(crate) const BATCHES: &str = "/v3/transfer/batches";
 
@@ -245,8 +250,13 @@ fn routes(world: Arc<World>) -> Router {
         )
         .route("/mmpaymkttransfers/sendredpack", post(old::send_packet))
         .route("/mmpaymkttransfers/gethbinfo", post(old::packet_info))
+        .route("/pay/downloadfundflow", post(old::download_fund_flow))
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
+        .route(&format!("{ELECSIGN}/out-bill-no"), post(v3))
+        .route(&format!("{ELECSIGN}/out-bill-no/{{number}}"), get(v3))
+        .route(RECEIPTS, get(v3).post(v3))
+        .route("/v3/transferbilldownload/elecvoucherfile", get(download))
         .merge(panel::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
@@ -344,7 +354,7 @@ async fn v3(
         Err(refused) => (Err(refused), None),
         Ok(()) => {
             let mut books = world.books();
-            let result = call((&world, &member), &mut books, &uri);
+            let result = call((&world, &member), &mut books, &uri, &body);
             (result, books.promise())
         }
     };
@@ -407,6 +417,7 @@ fn call(
     (world, member): (&World, &Member),
     books: &mut Books,
     uri: &Uri,
+    body: &[u8],
 ) -> Result<Value, Refused> {
     let path = uri.path();
     let query = uri.query().unwrap_or_default();
@@ -415,6 +426,12 @@ fn call(
     }
     if path == "/v3/bill/fundflowbill" {
         return damage::apply(world, member, books, query);
+    }
+    if path.starts_with(ELECSIGN) || path == RECEIPTS {
+        return match body.is_empty() {
+            true => receipt::query((world, member), books, path, query),
+            false => receipt::apply((world, member), books, path, body),
+        };
     }
     if let Some(account) = path.strip_prefix("/v3/merchant/fund/balance/") {
         return bill::balance(member, books, account);
@@ -455,10 +472,18 @@ async fn download(
     };
     let member = world.claimed(&headers);
     let query = uri.query().unwrap_or_default();
-    let file = check(&member, request)
-        .and_then(|()| damage::download(&world, &member, &world.books(), query));
+    let of_receipt = uri.path().contains("/elecvoucherfile");
+    let file = check(&member, request).and_then(|()| match of_receipt {
+        true => receipt::download(&member, &world.books(), query),
+        false => damage::download(&world, &member, &world.books(), query),
+    });
+    let kind = if of_receipt {
+        "application/pdf"
+    } else {
+        "text/plain"
+    };
     match file {
-        Ok(file) => ([(header::CONTENT_TYPE, "text/plain")], file).into_response(),
+        Ok(file) => ([(header::CONTENT_TYPE, kind)], file).into_response(),
         Err(refused) => world.answered(&member, &headers, Err(refused)),
     }
 }

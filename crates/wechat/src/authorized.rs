@@ -104,8 +104,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         (method, path): (&str, &str),
         body: Vec<u8>,
     ) -> Result<Result<Authorization, (u16, String)>, &'static str> {
-        self.query.turn().await;
-        let answered = self.call(method, path, body).await?;
+        let answered = self.call(&self.authorize, (method, path), body).await?;
         let answer = self.proved(answered).await;
         if let Some(error) = answer.error(|error| (error.status, error.code.to_owned())) {
             return Ok(Err(error));
@@ -208,7 +207,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             ..order.clone()
         };
         // What exists under the number is not made again some other way.
-        let known = self.ask(&order.mchid, order.number).await;
+        let known = self.ask(order).await;
         match &known.finding {
             Finding::NotFound => {}
             Finding::AwaitingUser { .. } => return self.page_again(order, known).await,
@@ -312,8 +311,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
     }
 
     async fn created(&self, path: &str, body: Vec<u8>) -> Result<Answer, &'static str> {
-        self.create.turn().await;
-        let answered = self.call("POST", path, body).await?;
+        let answered = self.call(&self.create, ("POST", path), body).await?;
         Ok(self.proved(answered).await)
     }
 

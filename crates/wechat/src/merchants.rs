@@ -12,7 +12,7 @@ use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_io::rail::{
-    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Refusal,
+    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Receipt, Refusal,
 };
 use lingqian_io::{Clock, Dice, Fault, IdentityProvider, Rail, Sealed, Sealer, Signer};
 
@@ -53,6 +53,15 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatMerchants<S, K, C, D> {
         self.by.contains_key(mchid)
     }
 
+    /// What was seen on the way of each: how far WeChat's clock is ahead of ours, in milliseconds, and
+    /// how often it said that calls came too fast.
+    #[must_use]
+    pub fn ways(&self) -> Vec<(MchId, Option<i64>, u64)> {
+        let seen = self.by.values().map(Rails::pay);
+        seen.map(|pay| (pay.mchid().clone(), pay.skew_ms(), pay.slowed()))
+            .collect()
+    }
+
     /// Looks at WeChat's lists of certificates where that is due; a pass calls it now and then.
     pub async fn keep_certificates(&self) {
         for merchant in self.by.values() {
@@ -86,17 +95,17 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatMerchants<S, K, C, 
         }
     }
 
-    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        match self.by.get(mchid) {
-            Some(merchant) => merchant.ask(mchid, number).await,
-            None => nobody(number, Origin::Query, false),
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        match self.by.get(&order.mchid) {
+            Some(merchant) => merchant.ask(order).await,
+            None => nobody(order.number, Origin::Query, false),
         }
     }
 
-    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        match self.by.get(mchid) {
-            Some(merchant) => merchant.cancel(mchid, number).await,
-            None => nobody(number, Origin::Answer, false),
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        match self.by.get(&order.mchid) {
+            Some(merchant) => merchant.cancel(order).await,
+            None => nobody(order.number, Origin::Answer, false),
         }
     }
 
@@ -122,6 +131,13 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatMerchants<S, K, C, 
             };
         }
         Err(refusal)
+    }
+
+    async fn receipt(&self, order: &TransferOrder) -> Result<Receipt, Fault> {
+        match self.by.get(&order.mchid) {
+            Some(merchant) => merchant.receipt(order).await,
+            None => Ok(Receipt::None(NO_MERCHANT.to_owned())),
+        }
     }
 
     async fn balance(&self, mchid: &MchId) -> Result<Option<Fen>, Fault> {

@@ -125,16 +125,17 @@ impl Rail for SmallWechat {
         report(order.number, Origin::Answer, finding)
     }
 
-    async fn ask(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
         a_moment().await;
         let known = self.script().known.get(&number).cloned();
         let finding = known.map_or(Finding::NotFound, |known| stands(&known, false));
         report(number, Origin::Query, finding)
     }
 
-    async fn cancel(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
         report(
-            number,
+            order.number,
             Origin::Answer,
             Finding::Unknown {
                 code: "not here".into(),

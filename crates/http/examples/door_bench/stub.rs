@@ -253,11 +253,11 @@ impl Rail for Nothing {
     async fn send(&self, order: &TransferOrder) -> TransferReport {
         unknown(order.number)
     }
-    async fn ask(&self, _: &MchId, number: OutBillNo) -> TransferReport {
-        unknown(number)
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        unknown(order.number)
     }
-    async fn cancel(&self, _: &MchId, number: OutBillNo) -> TransferReport {
-        unknown(number)
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        unknown(order.number)
     }
     async fn open(&self, _: &Notification) -> Result<Opened, Refusal> {
         Err(Refusal::SerialUnknown)

@@ -68,12 +68,12 @@ impl Rail for FakeRail {
         self.report(order.number, Origin::Answer)
     }
 
-    async fn ask(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
-        self.report(number, Origin::Query)
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        self.report(order.number, Origin::Query)
     }
 
-    async fn cancel(&self, _mchid: &MchId, number: OutBillNo) -> TransferReport {
-        self.report(number, Origin::Answer)
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        self.report(order.number, Origin::Answer)
     }
 
     /// The body of a genuine notification is a number and `paid` or `failed`; `seal` does not
