@@ -38,6 +38,19 @@ pub fn ask(places: &Places, process: usize, call: &Call) -> Ask<'static> {
             ask
         }
         Call::Cancel { payout } => front("POST", &format!("/v1/payouts/{payout}/cancel")),
+        Call::Act { payout, what } => {
+            let mut ask = front("POST", &format!("/v1/payouts/{payout}/{}", what.name()));
+            ask.body = json!({ "reason": "it was looked at" }).to_string();
+            ask
+        }
+        Call::Stop | Call::Lift => {
+            let lifts = matches!(call, Call::Lift);
+            let path = if lifts { "/v1/stops/lift" } else { "/v1/stops" };
+            let mut ask = front("POST", path);
+            ask.body = json!({ "scope": "all", "reason": "let me think" }).to_string();
+            ask
+        }
+        Call::Waiting { state } => front("GET", &format!("/v1/payouts?state={state}&limit={PAGE}")),
         Call::User { user } => front("GET", &format!("/v1/users/{user}")),
         Call::Statement { user } => {
             front("GET", &format!("/v1/users/{user}/statement?limit={PAGE}"))
@@ -97,8 +110,12 @@ pub fn told(call: &Call, back: &Back) -> (Fate, Option<String>, Saw) {
         Call::User { .. } => balances(&value),
         Call::Statement { .. } => lines(&value).map(|lines| Saw::Lines { lines }),
         Call::Payout { .. } => payout(&value).map(|one| Saw::Payouts { payouts: vec![one] }),
-        Call::Payouts { .. } => payouts(&value).map(|payouts| Saw::Payouts { payouts }),
-        Call::Cancel { .. } | Call::Ready { .. } => Some(Saw::Nothing),
+        Call::Payouts { .. } | Call::Waiting { .. } => {
+            payouts(&value).map(|payouts| Saw::Payouts { payouts })
+        }
+        Call::Cancel { .. } | Call::Act { .. } | Call::Stop | Call::Lift | Call::Ready { .. } => {
+            Some(Saw::Nothing)
+        }
     };
     match saw {
         Some(saw) => (fate, code, saw),

@@ -58,6 +58,36 @@ pub struct Credit {
     pub reverses: Option<String>,
 }
 
+/// What people do to payouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// Say yes.
+    Approve,
+    /// End it before anything is sent.
+    Refuse,
+    /// Send the same order again.
+    Resend,
+    /// Say that a bill shows it.
+    MarkPaid,
+    /// Say that no bill shows it.
+    MarkUnpaid,
+}
+
+impl Act {
+    /// The last part of its address.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Act::Approve => "approve",
+            Act::Refuse => "refuse",
+            Act::Resend => "resend",
+            Act::MarkPaid => "mark-paid",
+            Act::MarkUnpaid => "mark-unpaid",
+        }
+    }
+}
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "call", rename_all = "snake_case")]
@@ -84,6 +114,22 @@ pub enum Call {
     Cancel {
         /// Which.
         payout: String,
+    },
+    /// Do something to a payout by hand.
+    Act {
+        /// Which.
+        payout: String,
+        /// What.
+        what: Act,
+    },
+    /// Stop everything.
+    Stop,
+    /// Let everything go on.
+    Lift,
+    /// Read payouts of a state, newest first.
+    Waiting {
+        /// The state's name.
+        state: String,
     },
     /// Read a user's balances.
     User {

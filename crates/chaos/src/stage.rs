@@ -18,6 +18,14 @@ use crate::web::{Ask, Web};
 
 /// A password that the database does not need, so that it shows where it is told.
 pub const PASSWORD: &str = "hush-hush-4711";
+/// From so many fen on one person, or two, must approve a payout.
+pub const REVIEW_FROM_FEN: i64 = 60;
+/// From so many fen on two different people must.
+pub const SECOND_FROM_FEN: i64 = 80;
+/// People behind the desk.
+const PEOPLE: usize = 2;
+/// What lies in the merchant's account at first, in fen: not enough for long.
+const FIRST_TOP_UP_FEN: &str = "4000";
 /// How long a process may take to end when it is told to.
 const END_WAIT: Duration = Duration::from_secs(10);
 /// How often a process that does not start is started again before that is an error.
@@ -40,6 +48,8 @@ pub struct Places {
     pub databases: Vec<Proxy>,
     /// `Bearer …`.
     pub key: String,
+    /// The same for each of the people behind the desk.
+    pub people: Vec<String>,
 }
 
 impl Places {
@@ -123,8 +133,10 @@ impl Stage {
         platforms.start(0).await?;
         let key = fs::read_to_string(program.data.join("api-key"))
             .context("the key of the API is not there")?;
+        let people = people(&mut platforms).await?;
         let with_key = Places {
             key: format!("Bearer {}", key.trim()),
+            people,
             ..Places::clone(&places)
         };
         places = Arc::new(with_key);
@@ -140,6 +152,26 @@ impl Stage {
     }
 }
 
+/// Keys of the people behind the desk. Whoever makes them must have the books for himself.
+async fn people(platforms: &mut Platforms) -> anyhow::Result<Vec<String>> {
+    let store = platforms.direct_store();
+    if store.is_none() {
+        platforms.ready(0).await?;
+        platforms.end(0).await?;
+    }
+    let mut keys = Vec::new();
+    for _ in 0..PEOPLE {
+        let words = ["keys", "new", "--scope", "*"];
+        let made = platforms.program.json(store.as_deref(), &words)?;
+        let key = made["key"].as_str().context("a new key is shown")?;
+        keys.push(format!("Bearer {key}"));
+    }
+    if store.is_none() {
+        platforms.start(0).await?;
+    }
+    Ok(keys)
+}
+
 async fn places(server: Option<&Server>, count: usize) -> anyhow::Result<Places> {
     let mut places = Places {
         fronts: Vec::new(),
@@ -149,6 +181,7 @@ async fn places(server: Option<&Server>, count: usize) -> anyhow::Result<Places>
         sandbox: free_addr()?,
         databases: Vec::new(),
         key: String::new(),
+        people: Vec::new(),
     };
     for _ in 0..count {
         let (front, addr) = (Proxy::stand().await?, free_addr()?);
@@ -224,6 +257,22 @@ impl Platforms {
         Err(failed.unwrap_or_else(|| anyhow::anyhow!("{name} does not start")))
     }
 
+    /// Waits until a process says that it is ready.
+    ///
+    /// # Errors
+    /// When it does not for long.
+    async fn ready(&self, process: usize) -> anyhow::Result<()> {
+        let web = Web::new(END_WAIT);
+        for _ in 0..STARTS_MAX {
+            let ask = self.places.direct(process, "GET", "/readyz");
+            if web.ask(ask).await.status == Some(200) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        anyhow::bail!("process {process} is not ready")
+    }
+
     /// `kill -9` of a process.
     pub fn kill(&mut self, process: usize) {
         self.running[process] = None;
@@ -294,7 +343,8 @@ impl Wechat {
     /// When it does not start.
     pub async fn start(&mut self) -> anyhow::Result<()> {
         let listen = self.places.sandbox.to_string();
-        let arguments = ["sandbox", "--listen", &listen];
+        let money = ["--top-up-fen", FIRST_TOP_UP_FEN];
+        let arguments = ["sandbox", "--listen", &listen, money[0], money[1]];
         let running = self.program.start("sandbox", None, &arguments).await?;
         self.running = Some(running);
         // The platform reads here where WeChat is, and shall go through the proxy.
@@ -376,7 +426,8 @@ fn write_config(program: &Program, places: &Places) -> anyhow::Result<()> {
     let path: PathBuf = program.data.join("lingqian.toml");
     let text = format!(
         "[server]\npublic_url = \"http://{}\"\n\n[policy]\nuser_day_max_fen = 100000000\n\
-         user_day_count_max = 100000\n",
+         user_day_count_max = 100000\nreview_from_fen = {REVIEW_FROM_FEN}\n\
+         second_from_fen = {SECOND_FROM_FEN}\n",
         places.hook.addr()
     );
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))

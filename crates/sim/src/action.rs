@@ -6,7 +6,7 @@ use std::fmt;
 use lingqian_core::command::Manual;
 use lingqian_core::money::Fen;
 
-use crate::fault::{BillFault, Forgery, NoticeFault, StoreFault, WechatFault};
+use crate::fault::{BillFault, Forgery, HookFault, NoticeFault, StoreFault, WechatFault};
 use crate::text::{read_span, read_yuan, span, yuan};
 
 /// A pass of the engine.
@@ -34,11 +34,13 @@ pub enum Pass {
     Watch,
     /// The money at WeChat is reckoned up.
     Reckon,
+    /// What was told is delivered.
+    Notify,
 }
 
 impl Pass {
     /// Every pass, in the order in which money moves.
-    pub const ALL: [Pass; 11] = [
+    pub const ALL: [Pass; 12] = [
         Pass::Assess,
         Pass::Dispatch,
         Pass::Poll,
@@ -50,6 +52,7 @@ impl Pass {
         Pass::Wake,
         Pass::Watch,
         Pass::Reckon,
+        Pass::Notify,
     ];
 
     /// The name in a story.
@@ -67,6 +70,7 @@ impl Pass {
             Pass::Wake => "wake",
             Pass::Watch => "watch",
             Pass::Reckon => "reckon",
+            Pass::Notify => "notify",
         }
     }
 }
@@ -151,6 +155,8 @@ pub enum Action {
     Store(StoreFault),
     /// Something goes wrong with a notification.
     Notice(NoticeFault),
+    /// Something goes wrong with a message to a receiver of the app.
+    Hook(HookFault),
     /// Somebody sends a false notification about a payout.
     Forge(Forgery, String),
     /// Something is wrong with a bill.
@@ -236,6 +242,7 @@ impl fmt::Display for Action {
             Action::Wechat(fault) => write!(f, "wechat {}", fault.words()),
             Action::Store(fault) => write!(f, "store {}", fault.words()),
             Action::Notice(fault) => write!(f, "notice {}", fault.words()),
+            Action::Hook(fault) => write!(f, "hook {}", fault.words()),
             Action::Forge(forgery, name) => write!(f, "forge {} {name}", forgery.words()),
             Action::Bill(fault) => write!(f, "bill {}", fault.words()),
             Action::Float(micros, merchant) => {
@@ -281,7 +288,7 @@ pub fn read(line: &str) -> Result<Action, String> {
         ("crash", _) | ("start" | "pause" | "resume" | "clock" | "wire" | "run", _) => {
             read_machine(verb, rest)
         }
-        ("wechat" | "store" | "notice" | "bill" | "forge", _) => read_fault(verb, rest),
+        ("wechat" | "store" | "notice" | "hook" | "bill" | "forge", _) => read_fault(verb, rest),
         _ => read_people(verb, rest),
     };
     action.ok_or_else(|| format!("`{line}` is no action"))
@@ -346,6 +353,7 @@ fn read_fault(verb: &str, rest: &[&str]) -> Option<Action> {
         ("wechat", _) => WechatFault::from_words(&words).map(Action::Wechat),
         ("store", _) => StoreFault::from_words(&words).map(Action::Store),
         ("notice", _) => NoticeFault::from_words(&words).map(Action::Notice),
+        ("hook", _) => HookFault::from_words(&words).map(Action::Hook),
         ("bill", _) => BillFault::from_words(&words).map(Action::Bill),
         ("forge", [forgery, name]) => {
             let forgery = Forgery::from_words(forgery)?;
@@ -394,7 +402,7 @@ mod tests {
             take-back c1 e1\ntake-back c2 e1 1.00\nwithdraw w1 alice 3.00\nwithdraw w2 bob all\n\
             cancel w1\napprove w1 by ann\nmark-unpaid w1 by bob\nstop all by ann\n\
             lift scene2 by ann\nfreeze alice\nthaw alice\nretry\nconfirm w1\nclose w1 ACCOUNT_FROZEN\n\
-            wechat loses the answer\nstore commit is lost\nnotice doubled\nforge amount w1\n\
+            wechat loses the answer\nstore commit is lost\nnotice doubled\nhook is gone\nforge amount w1\n\
             bill late\nfloat -5.00\nfloat +1.00 m2\nstop merchant2 by ann\n\
             run wake\nrun watch p2\nrun dispatch\nrun poll p2\nwork\ncrash dispatch at 7\n\
             crash poll at 1 p2\ncrash p1\ncrash p2 after 3\nstart p2\npause p1\nresume p1\n\

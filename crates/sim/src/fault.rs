@@ -107,6 +107,24 @@ phrases! {
 }
 
 phrases! {
+    /// What the next message to a receiver of the app runs into.
+    HookFault {
+        /// It never gets there.
+        NeverHears = "never hears",
+        /// The receiver fails.
+        Fails = "fails",
+        /// The receiver takes it, and nobody hears of that.
+        TakesInSilence = "takes it in silence",
+        /// The receiver takes it, and takes its time.
+        AnswersLate = "answers late",
+        /// The receiver asks to be left in peace for a while.
+        WantsPeace = "wants peace",
+        /// The receiver wants nothing any more.
+        IsGone = "is gone",
+    }
+}
+
+phrases! {
     /// A notification that is not WeChat's, or not about what we sent.
     Forgery {
         /// The signature is not WeChat's; it says that the money was paid.
@@ -149,6 +167,9 @@ mod tests {
         }
         for fault in StoreFault::ALL {
             assert_eq!(StoreFault::from_words(fault.words()), Some(*fault));
+        }
+        for fault in HookFault::ALL {
+            assert_eq!(HookFault::from_words(fault.words()), Some(*fault));
         }
         assert_eq!(Forgery::from_words("nothing"), None);
     }

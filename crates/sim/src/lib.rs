@@ -19,6 +19,7 @@ pub mod workload;
 pub mod world;
 
 mod faults;
+mod hooks;
 mod model;
 mod outbox;
 mod scene;

@@ -46,6 +46,7 @@ impl<S: Store + Browse + Clone> Outbox for SimStore<S> {
     }
 
     async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
+        self.told(&reports);
         self.look(|store| async move { store.report_deliveries(reports).await })
             .await
     }

@@ -132,6 +132,10 @@ impl<S: Store + Browse + Clone> World<S> {
             .struck()
             .for_each(|(fault, times)| add(fault.words(), times));
         shared
+            .hook_faults
+            .struck()
+            .for_each(|(fault, times)| add(fault.words(), times));
+        shared
             .store_faults
             .struck()
             .for_each(|(fault, times)| add(fault.words(), times));

@@ -7,7 +7,7 @@ use std::task::Poll;
 
 use lingqian_core::time::Timestamp;
 
-use crate::fault::StoreFault;
+use crate::fault::{HookFault, StoreFault};
 use crate::faults::Pending;
 use crate::model::Model;
 use crate::oracle::Oracle;
@@ -34,6 +34,7 @@ pub(crate) struct Shared {
     pub(crate) oracle: Oracle,
     pub(crate) model: Model,
     pub(crate) store_faults: Pending<StoreFault>,
+    pub(crate) hook_faults: Pending<HookFault>,
     pub(crate) lives: Vec<Life>,
     /// What happened, one line each; nothing is written unless somebody wants to read it.
     pub(crate) trace: Option<Vec<String>>,

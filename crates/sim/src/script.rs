@@ -6,8 +6,10 @@ use std::fmt::{self, Write as _};
 use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 
+use lingqian_wechat::settings::RailKind;
+
 use crate::action::{self, Action};
-use crate::world::{Payer, Settings};
+use crate::world::{HOOKS_MAX, Payer, Settings};
 
 /// How the futures of all processes take turns after an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +73,26 @@ fn header(settings: &Settings) -> String {
     if settings.limits.claim_max != usual.limits.claim_max {
         say(format!("claim={}", settings.limits.claim_max));
     }
+    if settings.hooks != usual.hooks {
+        say(format!("hooks={}", settings.hooks));
+    }
     if settings.float != usual.float {
         say(format!("float={}", settings.float));
     }
     for (no, merchant) in (1..).zip(&settings.merchants) {
         let usual = usual.merchants.get(no - 1);
         if usual != Some(merchant) {
-            let Payer { weight, quota } = merchant;
+            let Payer {
+                weight,
+                quota,
+                product,
+            } = merchant;
             let quota = quota.map_or(-1, |quota| quota.0);
-            say(format!("weight{no}={weight} quota{no}={quota}"));
+            let place = RailKind::ALL.iter().position(|kind| kind == product);
+            let place = place.unwrap_or(0);
+            say(format!(
+                "weight{no}={weight} quota{no}={quota} product{no}={place}"
+            ));
         }
     }
     if settings.float2 != usual.float2 {
@@ -149,6 +162,7 @@ fn read_header(text: &str) -> Result<Settings, String> {
             "careful" => settings.fast = false,
             "names" => settings.names = true,
             "split" => settings.split = true,
+            "hooks" => settings.hooks = usize::try_from(count).unwrap_or(0).min(HOOKS_MAX),
             "float2" => settings.float2 = number,
             "weight1" | "weight2" => {
                 let payer = payer(&mut settings, name);
@@ -157,6 +171,10 @@ fn read_header(text: &str) -> Result<Settings, String> {
             "quota1" | "quota2" => {
                 let quota = (number >= 0).then_some(Fen(number));
                 payer(&mut settings, name).quota = quota;
+            }
+            "product1" | "product2" => {
+                let known = RailKind::ALL.get(usize::try_from(number).unwrap_or(0));
+                payer(&mut settings, name).product = known.copied().unwrap_or_default();
             }
             "name-from" => settings.policy.name_required_from = Fen(number),
             "page" => settings.limits.page_max = count,

@@ -7,6 +7,7 @@ mod trouble;
 use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 use lingqian_engine::Limits;
+use lingqian_wechat::settings::RailKind;
 
 use crate::action::{Action, Pass};
 use crate::dice::Dice;
@@ -25,6 +26,7 @@ struct Rates {
     pause: u32,
     clock: u32,
     float: u32,
+    hook: u32,
 }
 
 struct Workload {
@@ -35,6 +37,7 @@ struct Workload {
     wechat: Vec<WechatFault>,
     store: Vec<StoreFault>,
     merchants: usize,
+    hooks: usize,
     events: u64,
     /// Names of earnings, as they were reported.
     earned: Vec<String>,
@@ -65,6 +68,7 @@ pub fn script(seed: u64, steps: u64) -> Script {
         merchants: payers(&mut dice),
         names: dice.chance(400),
         split: dice.chance(400),
+        hooks: *dice.pick(&[0, 0, 1, 2, 3]),
         policy: Policy {
             user_day_count_max: *dice.pick(&[4, 10, 60, 60]),
             user_day_amount_max: Fen(*dice.pick(&[3_000, 20_000, 200_000])),
@@ -77,25 +81,12 @@ pub fn script(seed: u64, steps: u64) -> Script {
             ..Limits::default()
         },
     };
-    if dice.chance(300) {
-        settings.policy.review_from = Some(Fen(dice.within(200, 600)));
-        settings.policy.second_from = dice.chance(600).then(|| Fen(dice.within(300, 700)));
-        settings.policy.review_ms = dice.within(3_600_000, 3 * 86_400_000);
+    limits(&mut settings, &mut dice, whales);
+    let batches = |payer: &Payer| payer.product == RailKind::Batch;
+    if settings.merchants.iter().any(batches) && dice.chance(500) {
+        (settings.float, settings.float2) = (dice.within(0, 3_000), dice.within(0, 3_000));
     }
-    if dice.chance(150) {
-        settings.policy.hold_ms = dice.within(2 * 3_600_000, 4 * 86_400_000);
-    }
-    settings.policy.attempts_max = *dice.pick(&[1, 3, 3, 5]);
     let hands = if dice.chance(400) { 30 } else { 0 };
-    if whales {
-        let all = Fen(9_000_000_000);
-        settings.policy.payout_max = all;
-        settings.policy.user_day_amount_max = Fen(all.0 * 3);
-        settings.policy.name_required_from = *dice.pick(&[Fen(200_000), Fen(all.0 + 1)]);
-        settings.names = true;
-        settings.float = all.0 * 10;
-        settings.float2 = all.0;
-    }
     let mut workload = Workload {
         users: 2 + dice.below(7),
         processes,
@@ -103,6 +94,7 @@ pub fn script(seed: u64, steps: u64) -> Script {
         wechat: some_of(&mut dice, WechatFault::ALL),
         store: some_of(&mut dice, StoreFault::ALL),
         merchants: settings.merchants.len(),
+        hooks: settings.hooks,
         events: 0,
         earned: Vec::new(),
         withdrawals: 0,
@@ -122,6 +114,32 @@ pub fn script(seed: u64, steps: u64) -> Script {
     }
 }
 
+/// Limits that a seed sets otherwise.
+fn limits(settings: &mut Settings, dice: &mut Dice, whales: bool) {
+    if dice.chance(300) {
+        settings.policy.review_from = Some(Fen(dice.within(200, 600)));
+        settings.policy.second_from = dice.chance(600).then(|| Fen(dice.within(300, 700)));
+        settings.policy.review_ms = dice.within(3_600_000, 3 * 86_400_000);
+    }
+    if dice.chance(150) {
+        settings.policy.hold_ms = dice.within(2 * 3_600_000, 4 * 86_400_000);
+    }
+    if settings.split {
+        // Balances are larger than one payout may be.
+        settings.policy.payout_max = Fen(dice.within(150, 1_500));
+    }
+    settings.policy.attempts_max = *dice.pick(&[1, 3, 3, 5]);
+    if whales {
+        let all = Fen(9_000_000_000);
+        settings.policy.payout_max = all;
+        settings.policy.user_day_amount_max = Fen(all.0 * 3);
+        settings.policy.name_required_from = *dice.pick(&[Fen(200_000), Fen(all.0 + 1)]);
+        settings.names = true;
+        settings.float = all.0 * 10;
+        settings.float2 = all.0;
+    }
+}
+
 /// Who pays: one merchant, or two that share it and may have quotas.
 fn payers(dice: &mut Dice) -> Vec<Payer> {
     let count = if dice.chance(450) { 2 } else { 1 };
@@ -129,9 +147,20 @@ fn payers(dice: &mut Dice) -> Vec<Payer> {
     let payer = |place: usize| {
         let quota = dice.chance(250).then(|| Fen(dice.within(300, 6_000)));
         let weight = if count == 1 { 1 } else { shares[place] };
-        Payer { weight, quota }
+        Payer {
+            weight,
+            quota,
+            product: RailKind::Transfer,
+        }
     };
-    (0..count).map(payer).collect()
+    let mut payers: Vec<Payer> = (0..count).map(payer).collect();
+    let products = [RailKind::Transfer, RailKind::Batch, RailKind::Enterprise];
+    if dice.chance(350) {
+        for payer in &mut payers {
+            payer.product = *dice.pick(&products);
+        }
+    }
+    payers
 }
 
 fn rates(dice: &mut Dice) -> Rates {
@@ -149,6 +178,7 @@ fn rates(dice: &mut Dice) -> Rates {
         pause: rate(400, 20),
         clock: rate(300, 15),
         float: rate(300, 20),
+        hook: rate(600, 60),
     }
 }
 
@@ -254,7 +284,10 @@ impl Workload {
                     Pass::Wake,
                     Pass::Watch,
                 ];
-                let (pass, no) = (*self.dice.pick(&passes), self.process());
+                let (mut pass, no) = (*self.dice.pick(&passes), self.process());
+                if self.hooks > 0 && self.dice.chance(200) {
+                    pass = Pass::Notify;
+                }
                 self.add(Action::Run(pass, no));
             }
             72..78 => self.add(Action::Work),
@@ -274,7 +307,13 @@ impl Workload {
             0 => self.add(Action::Freeze(user)),
             1 | 2 => self.add(Action::Thaw(user)),
             3 => {
-                let wallet = format!("o-{user}-{}", self.dice.below(3));
+                // Now and then a wallet that may be somebody else's.
+                let whose = if self.dice.chance(200) {
+                    self.user()
+                } else {
+                    user.clone()
+                };
+                let wallet = format!("o-{whose}-{}", self.dice.below(3));
                 self.add(Action::Link(user, wallet));
             }
             4 => {
@@ -285,24 +324,19 @@ impl Workload {
                 let no = self.process();
                 self.add(Action::Run(Pass::Bills, no));
             }
-            6 => {
-                self.events += 1;
-                let (event, to) = (format!("g{}", self.events), self.user());
-                let micros = self.dice.within(1, 3_000_000);
-                self.add(Action::Gift {
-                    event,
-                    from: user,
-                    to,
-                    micros,
-                });
-            }
+            6 => self.gifts(&user),
             7 => {
                 let place = self.dice.place(self.earned.len());
                 let Some(of) = self.earned.get(place).cloned() else {
                     return;
                 };
-                let (event, micros) = (format!("c{of}"), Some(self.dice.within(1, 2_000_000)));
-                self.add(Action::TakeBack { event, of, micros });
+                let times = if self.dice.chance(300) { 3 } else { 1 };
+                for _ in 0..times {
+                    let event = format!("c{of}-{}", self.dice.below(4));
+                    let micros = Some(self.dice.within(1, 5_000_000));
+                    let of = of.clone();
+                    self.add(Action::TakeBack { event, of, micros });
+                }
             }
             // The same event again.
             _ => {
@@ -323,6 +357,24 @@ impl Workload {
                     });
                 }
             }
+        }
+    }
+
+    /// A gift, or as many in a row as somebody may not give in a day.
+    fn gifts(&mut self, from: &str) {
+        let row = self.dice.chance(400);
+        let (count, most) = if row { (5, 200_000) } else { (1, 3_000_000) };
+        for _ in 0..count {
+            self.events += 1;
+            let (event, to) = (format!("g{}", self.events), self.user());
+            let micros = self.dice.within(1, most);
+            let from = from.to_owned();
+            self.add(Action::Gift {
+                event,
+                from,
+                to,
+                micros,
+            });
         }
     }
 

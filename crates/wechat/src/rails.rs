@@ -118,25 +118,11 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         order: &TransferOrder,
         report: TransferReport,
     ) -> TransferReport {
-        let Finding::Refused { code, cure } = &report.finding else {
-            return report;
-        };
-        if *cure != Cure::Never {
+        if !is_over(&report) {
             return report;
         }
         let asked = self.ask_old(old, kind, &order.app, order.number).await;
-        match asked.finding {
-            Finding::NotFound => report,
-            // The same order goes out again later; until then nothing is concluded.
-            Finding::Unknown { .. } | Finding::Refused { .. } => TransferReport {
-                finding: Finding::Refused {
-                    code: code.clone(),
-                    cure: Cure::Person,
-                },
-                ..report
-            },
-            _ => asked,
-        }
+        believed(report, asked)
     }
 
     async fn ask_old(
@@ -173,6 +159,38 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
                 unheard(number, Origin::Query, RAIL_ABSENT)
             }
         }
+    }
+}
+
+/// Whether an answer would end its payout by a refusal.
+#[must_use]
+pub fn is_over(report: &TransferReport) -> bool {
+    matches!(
+        report.finding,
+        Finding::Refused {
+            cure: Cure::Never,
+            ..
+        }
+    )
+}
+
+/// What is believed of a refusal, after what was heard when the number was asked about.
+#[must_use]
+pub fn believed(report: TransferReport, asked: TransferReport) -> TransferReport {
+    let Finding::Refused { code, .. } = &report.finding else {
+        return report;
+    };
+    match asked.finding {
+        Finding::NotFound => report,
+        // The same order goes out again later; until then nothing is concluded.
+        Finding::Unknown { .. } | Finding::Refused { .. } => TransferReport {
+            finding: Finding::Refused {
+                code: code.clone(),
+                cure: Cure::Person,
+            },
+            ..report
+        },
+        _ => asked,
     }
 }
 

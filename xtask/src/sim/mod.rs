@@ -1,6 +1,7 @@
 //! The simulator: run it, plant mistakes that it must catch, and write down what it saw.
 
 mod mutations;
+mod planting;
 mod report;
 
 use std::path::Path;
@@ -14,12 +15,13 @@ use crate::call;
 /// What to do with the simulator.
 #[derive(Args)]
 pub(crate) struct Sim {
-    /// Plant every mistake of `crates/sim/mutations.toml`, one by one; each must be caught.
+    /// Plant every mistake of `crates/sim/mutations.toml`; each must be caught. When all were, the
+    /// table goes into `docs/SAFETY.md`.
     #[arg(long)]
     mutations: bool,
-    /// Plant only mistakes whose name holds this.
-    #[arg(long, requires = "mutations")]
-    only: Option<String>,
+    /// Plant only mistakes whose name holds one of these, with commas between.
+    #[arg(long, requires = "mutations", value_delimiter = ',')]
+    only: Vec<String>,
     /// Look for each mistake for so long.
     #[arg(long, default_value = "60s", requires = "mutations")]
     budget: String,
@@ -36,7 +38,7 @@ const PROFILE: &str = "sim";
 
 pub(crate) fn run(root: &Path, options: &Sim) -> anyhow::Result<()> {
     if options.mutations {
-        return mutations::run(root, options.only.as_deref(), &options.budget);
+        return mutations::run(root, &options.only, &options.budget);
     }
     if options.report {
         return report::run(root);
@@ -82,7 +84,7 @@ fn build(workspace: &Path, target: &Path, quickly: bool) -> anyhow::Result<std::
         .arg(target)
         .current_dir(workspace);
     if quickly {
-        // It runs for seconds and is built for each mistake anew.
+        // It is built for one look at each mistake.
         command.env("CARGO_PROFILE_SIM_OPT_LEVEL", "1");
         command.env("CARGO_PROFILE_SIM_DEBUG_ASSERTIONS", "false");
     }

@@ -1,13 +1,15 @@
 //! Plants mistakes in a copy of the workspace and lets the simulator look for them.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use toml::Table;
 
-use super::{build, output};
+use super::planting::{Change, SWITCH, plant};
+use super::{build, output, report};
 
 /// Where the mistakes are written down.
 const TABLE: &str = "crates/sim/mutations.toml";
@@ -52,119 +54,155 @@ fn read(text: &str) -> anyhow::Result<Vec<Mutation>> {
         .collect()
 }
 
-/// Plants every mistake, one by one.
-pub(crate) fn run(root: &Path, only: Option<&str>, budget: &str) -> anyhow::Result<()> {
-    let mut mutations = read(&fs::read_to_string(root.join(TABLE))?)?;
-    mutations.retain(|mutation| only.is_none_or(|only| mutation.name.contains(only)));
+/// Plants every mistake behind a switch, builds once, and lets the simulator look for each.
+pub(crate) fn run(root: &Path, only: &[String], budget: &str) -> anyhow::Result<()> {
+    let mutations = read(&fs::read_to_string(root.join(TABLE))?)?;
     let place = root.join("target/mutations");
-    let (copy, target) = (place.join("workspace"), place.join("target"));
-    copy_workspace(root, &copy)?;
-    let simulator = build(&copy, &target, true)?;
-    let (printed, code) = simulate(&simulator, "10s")?;
+    let copy = place.join("workspace");
+    copy_workspace(root, &copy, &planted(root, &mutations)?)?;
+    let simulator = Simulator {
+        program: build(&copy, &place.join("target"), true)?,
+        stories: stories(&copy)?,
+        budget: budget.to_owned(),
+    };
+    let (printed, code) = simulator.look(None)?;
     ensure!(
         code == Some(0),
         "without a mistake the simulator fails:\n{printed}"
     );
-    println!(
-        "{:<40} {:<8} {:<24} {:>6} {:>6}",
-        "mistake", "group", "caught by", "seed", "after"
-    );
+    let named = |name: &str| only.is_empty() || only.iter().any(|part| name.contains(part));
+    let mut rows = Vec::new();
     let mut survivors = Vec::new();
-    for mutation in &mutations {
-        match plant(&copy, &target, mutation, budget)? {
-            Some(Caught {
-                invariant,
-                seed,
-                actions,
-            }) => println!(
-                "{:<40} {:<8} {invariant:<24} {seed:>6} {actions:>6}",
-                mutation.name, mutation.group
-            ),
-            None => {
-                println!(
-                    "{:<40} {:<8} SURVIVES: {}",
-                    mutation.name, mutation.group, mutation.why
-                );
+    for (no, mutation) in mutations.iter().enumerate() {
+        if !named(&mutation.name) {
+            continue;
+        }
+        let (printed, code) = simulator.look(Some(no))?;
+        match code {
+            Some(0) => {
+                println!("{:<40} SURVIVES: {}", mutation.name, mutation.why);
+                survivors.push(mutation.name.as_str());
+            }
+            Some(FOUND) => {
+                let caught = caught(&printed).context(printed)?;
+                println!("{:<40} {caught}", mutation.name);
+                rows.push((mutation, caught));
+            }
+            other => {
+                println!("{:<40} ENDS with {other:?}", mutation.name);
                 survivors.push(mutation.name.as_str());
             }
         }
     }
-    println!(
-        "{} of {} mistakes were caught",
-        mutations.len() - survivors.len(),
-        mutations.len()
-    );
-    if survivors.is_empty() {
-        return Ok(());
+    let tried = rows.len() + survivors.len();
+    println!("{} of {tried} mistakes were caught", rows.len());
+    if only.is_empty() {
+        report::mistakes(root, &table(&rows, mutations.len()))?;
     }
-    bail!("not caught: {}", survivors.join(", "));
+    ensure!(survivors.is_empty(), "not caught: {}", survivors.join(", "));
+    Ok(())
+}
+
+/// What the document shows.
+fn table(rows: &[(&Mutation, Caught)], planted: usize) -> String {
+    let mut lines = vec![
+        format!("{} of {planted} mistakes were caught:", rows.len()),
+        String::new(),
+        "| mistake | known from | caught by | in | after |".to_owned(),
+        "| --- | --- | --- | --- | --- |".to_owned(),
+    ];
+    lines.extend(rows.iter().map(|(mutation, caught)| {
+        let Caught {
+            invariant,
+            place,
+            after,
+        } = caught;
+        let why = mutation.why.trim_end_matches('.').replace('|', "/");
+        let group = &mutation.group;
+        format!("| {why} | {group} | `{invariant}` | {place} | {after} |")
+    }));
+    lines.join("\n")
 }
 
 struct Caught {
     invariant: String,
-    seed: String,
-    actions: String,
+    /// The seed, story or point.
+    place: String,
+    after: String,
 }
 
-/// Plants one mistake, lets the simulator look for it, and takes it out again.
-fn plant(
-    copy: &Path,
-    target: &Path,
-    mutation: &Mutation,
-    budget: &str,
-) -> anyhow::Result<Option<Caught>> {
-    let file = copy.join(&mutation.file);
-    let right = fs::read_to_string(&file).with_context(|| mutation.file.clone())?;
-    ensure!(
-        right.matches(&mutation.find).count() == 1,
-        "{} is not to be planted",
-        mutation.name
-    );
-    fs::write(&file, right.replacen(&mutation.find, &mutation.replace, 1))?;
-    let simulated = build(copy, target, true).and_then(|simulator| look(copy, &simulator, budget));
-    fs::write(&file, right)?;
-    let (printed, code) = simulated.with_context(|| mutation.name.clone())?;
-    match code {
-        Some(0) => Ok(None),
-        Some(FOUND) => Ok(Some(caught(&printed).context(printed)?)),
-        other => bail!(
-            "{}: the simulator ended with {other:?}:\n{printed}",
-            mutation.name
-        ),
+impl std::fmt::Display for Caught {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Caught {
+            invariant,
+            place,
+            after,
+        } = self;
+        write!(f, "{invariant:<24} {place:<44} after {after}")
     }
 }
 
-/// Looks for a mistake: in stories, in seeds, and at points of death.
-fn look(copy: &Path, simulator: &Path, budget: &str) -> anyhow::Result<(String, Option<i32>)> {
+/// Files with all of their mistakes in them.
+fn planted(root: &Path, mutations: &[Mutation]) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut files: BTreeMap<&str, Vec<Change<'_>>> = BTreeMap::new();
+    for (no, mutation) in mutations.iter().enumerate() {
+        files.entry(&mutation.file).or_default().push(Change {
+            no,
+            find: &mutation.find,
+            replace: &mutation.replace,
+        });
+    }
+    let plant = |(file, changes): (&str, Vec<Change<'_>>)| {
+        let right = fs::read_to_string(root.join(file)).with_context(|| file.to_owned())?;
+        let wrong = plant(&right, &changes).with_context(|| file.to_owned())?;
+        Ok((file.to_owned(), wrong))
+    };
+    files.into_iter().map(plant).collect()
+}
+
+fn stories(copy: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut stories: Vec<_> = fs::read_dir(copy.join(STORIES))?
         .filter_map(|file| Some(file.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|end| end == "story"))
         .collect();
     stories.sort();
-    for story in stories {
-        let (printed, code) = output(Command::new(simulator).arg("--story").arg(story))?;
+    Ok(stories)
+}
+
+/// The simulator with all mistakes in it.
+struct Simulator {
+    program: PathBuf,
+    stories: Vec<PathBuf>,
+    budget: String,
+}
+
+impl Simulator {
+    /// Looks for a mistake: in stories, in seeds, and at points of death.
+    fn look(&self, mistake: Option<usize>) -> anyhow::Result<(String, Option<i32>)> {
+        for story in &self.stories {
+            let mut command = self.command(mistake);
+            let (printed, code) = output(command.arg("--story").arg(story))?;
+            if code != Some(0) {
+                return Ok((printed, code));
+            }
+        }
+        let fixed = ["--seed", "1", "--seeds", "1000000", "--no-shrink"];
+        let mut command = self.command(mistake);
+        command.args(fixed).arg("--until").arg(&self.budget);
+        let (printed, code) = output(&mut command)?;
         if code != Some(0) {
             return Ok((printed, code));
         }
+        output(self.command(mistake).arg("--crash-points"))
     }
-    let (printed, code) = simulate(simulator, budget)?;
-    if code != Some(0) {
-        return Ok((printed, code));
-    }
-    output(Command::new(simulator).arg("--crash-points"))
-}
 
-fn simulate(simulator: &Path, budget: &str) -> anyhow::Result<(String, Option<i32>)> {
-    let fixed = [
-        "--seed",
-        "1",
-        "--seeds",
-        "1000000",
-        "--no-shrink",
-        "--until",
-        budget,
-    ];
-    output(Command::new(simulator).args(fixed))
+    fn command(&self, mistake: Option<usize>) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some(no) = mistake {
+            command.env(SWITCH, no.to_string());
+        }
+        command
+    }
 }
 
 /// Reads `VIOLATED name by seed N after N actions`.
@@ -176,13 +214,18 @@ fn caught(printed: &str) -> Option<Caught> {
     let word = |place: usize| words.get(place).map(|word| (*word).to_owned());
     Some(Caught {
         invariant: word(0)?,
-        seed: word(3)?,
-        actions: word(5)?,
+        place: format!("{} {}", word(2)?, word(3)?.trim_end_matches(".story")),
+        after: format!("{} actions", word(5)?),
     })
 }
 
-/// Copies what git knows, and only what changed, so that builds go on from the last time.
-fn copy_workspace(root: &Path, copy: &Path) -> anyhow::Result<()> {
+/// Copies what git knows, with mistakes in it, and only what changed, so that builds go on from the
+/// last time.
+fn copy_workspace(
+    root: &Path,
+    copy: &Path,
+    planted: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
     let listed = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
@@ -190,7 +233,11 @@ fn copy_workspace(root: &Path, copy: &Path) -> anyhow::Result<()> {
         .context("git does not run")?;
     for path in String::from_utf8(listed.stdout)?.lines() {
         let (from, to) = (root.join(path), copy.join(path));
-        let Ok(bytes) = fs::read(&from) else { continue };
+        let bytes = match planted.get(path) {
+            Some(wrong) => Ok(wrong.clone().into_bytes()),
+            None => fs::read(&from),
+        };
+        let Ok(bytes) = bytes else { continue };
         if fs::read(&to).is_ok_and(|there| there == bytes) {
             continue;
         }
@@ -209,6 +256,7 @@ mod tests {
         let root = crate::root();
         let text = fs::read_to_string(root.join(TABLE)).expect("the table is there");
         let mutations = read(&text).expect("it reads");
+        planted(&root, &mutations).expect("each stands in a function");
         for mutation in &mutations {
             let file = fs::read_to_string(root.join(&mutation.file)).expect(&mutation.file);
             let times = file.matches(&mutation.find).count();
@@ -234,10 +282,10 @@ mod tests {
     fn what_the_simulator_found_is_read() {
         let found = caught("x\nVIOLATED one_hold by seed 7 after 12 actions\n").expect("found");
         assert_eq!(
-            (found.invariant.as_str(), found.seed.as_str()),
-            ("one_hold", "7")
+            (found.invariant.as_str(), found.place.as_str()),
+            ("one_hold", "seed 7")
         );
-        assert_eq!(found.actions, "12");
+        assert_eq!(found.after, "12 actions");
         assert!(caught("nothing").is_none());
     }
 }

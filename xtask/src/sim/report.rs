@@ -15,6 +15,8 @@ const DOCUMENT: &str = "docs/SAFETY.md";
 const MARKS: (&str, &str) = ("<!-- sim report: begin -->", "<!-- sim report: end -->");
 /// And between these: a row for each version.
 const HISTORY: (&str, &str) = ("<!-- sim history: begin -->", "<!-- sim history: end -->");
+/// And between these: the planted mistakes.
+const MISTAKES: (&str, &str) = ("<!-- sim mistakes: begin -->", "<!-- sim mistakes: end -->");
 /// What a row of the history says.
 const FIGURES: [&str; 8] = [
     "seeds",
@@ -45,6 +47,14 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     let text = between(&text, HISTORY, |known| {
         history(known, &version, &format!("{printed}\n{points}"))
     })?;
+    fs::write(root.join(DOCUMENT), text)?;
+    Ok(())
+}
+
+/// Writes down by what each planted mistake was caught.
+pub(crate) fn mistakes(root: &Path, table: &str) -> anyhow::Result<()> {
+    let document = fs::read_to_string(root.join(DOCUMENT))?;
+    let text = between(&document, MISTAKES, |_| table.to_owned())?;
     fs::write(root.join(DOCUMENT), text)?;
     Ok(())
 }

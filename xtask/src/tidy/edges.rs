@@ -15,6 +15,7 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("wechat", &["core", "io"]),
     ("hooks", &["core", "io"]),
     ("keys", &["io"]),
+    ("brokers", &["core", "io", "engine"]),
     ("http", &["core", "io", "engine"]),
     ("sandbox", &[]),
     ("chaos", &[]),
@@ -23,8 +24,8 @@ const EDGES: [(&str, &[&str]); 15] = [
     (
         "lingqian",
         &[
-            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "http",
-            "sandbox", "sim",
+            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "brokers",
+            "http", "sandbox", "sim",
         ],
     ),
 ];

@@ -10,6 +10,7 @@ mod earnings;
 mod health;
 mod logs;
 mod payouts;
+mod people;
 mod reads;
 
 use std::fmt;
@@ -72,6 +73,7 @@ pub fn check(evidence: &Evidence) -> Vec<Finding> {
         reads::versions(evidence),
         reads::balances(evidence),
         reads::statements(evidence),
+        people::check(evidence),
         health::check(evidence),
         logs::check(evidence),
         incidents(evidence),

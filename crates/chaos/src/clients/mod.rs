@@ -3,6 +3,7 @@
 
 mod earner;
 mod meddler;
+mod operator;
 mod reader;
 mod withdrawer;
 
@@ -77,6 +78,8 @@ struct Client {
     crowd: Arc<Crowd>,
     web: Web,
     rng: Rng,
+    /// Whose key it shows; the first one's where nothing is said.
+    key: Option<String>,
 }
 
 /// Clients at work.
@@ -96,6 +99,7 @@ impl Working {
             crowd: Arc::clone(crowd),
             web: Web::new(ANSWER_WAIT),
             rng: root.fork(),
+            key: None,
         };
         let mut tasks = Vec::new();
         for number in 0..3 {
@@ -113,6 +117,13 @@ impl Working {
             )))));
         }
         tasks.push(tokio::spawn(meddler::work(client("meddler".into()))));
+        for (place, key) in crowd.places.people.iter().enumerate() {
+            let own = Client {
+                key: Some(key.clone()),
+                ..client(format!("person{place}"))
+            };
+            tasks.push(tokio::spawn(operator::work(own, place == 0)));
+        }
         for process in 0..crowd.places.platforms.len() {
             let name = format!("prober{process}");
             tasks.push(tokio::spawn(reader::probe(client(name), process)));
@@ -146,7 +157,10 @@ impl Client {
     }
 
     async fn ask_at(&mut self, process: usize, call: Call) -> (Fate, Option<String>, Saw) {
-        let ask = calls::ask(&self.crowd.places, process, &call);
+        let mut ask = calls::ask(&self.crowd.places, process, &call);
+        if let Some(key) = &self.key {
+            ask.headers[0].1.clone_from(key);
+        }
         let op = self.crowd.recorder.asked(&self.name, call.clone());
         let back = self.web.ask(ask).await;
         let (fate, code, saw) = calls::told(&call, &back);

@@ -35,13 +35,15 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
         })?;
         return Ok(ExitCode::SUCCESS);
     }
+    let usual = Settings::default();
     let settings = Settings {
         listen: options.listen,
         tls: options.listen_tls,
         data: dir.to_owned(),
         merchants: options.merchants,
         faults: options.faults.clone(),
-        ..Settings::default()
+        first_top_up_fen: options.top_up_fen.unwrap_or(usual.first_top_up_fen),
+        ..usual
     };
     let sandbox = Running::start(settings).await?;
     announce_sandbox(dir, &sandbox.url())?;

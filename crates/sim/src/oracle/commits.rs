@@ -41,18 +41,10 @@ impl Oracle {
             let known = self.users.get(&user).cloned().unwrap_or_default();
             self.earlier.entry(user).or_insert(known);
         }
+        self.tells_the_rest(changes);
         self.controls(changes);
         self.accounts_run_dry(changes);
-        for user in &changes.users {
-            let known = self.users.entry(user.no).or_default();
-            known.name = user.id.to_string();
-            known.frozen = user.frozen;
-            known.called = user.name.as_ref().map(|name| name.0.clone());
-        }
-        for link in &changes.links {
-            let known = self.users.entry(link.user).or_default();
-            known.wallet = Some(link.openid.expose().to_owned());
-        }
+        self.people(changes);
         let mut moves: Vec<(PayoutId, [u32; 3])> = Vec::new();
         for (earning, posting) in &changes.earnings {
             self.earned(earning);
@@ -81,6 +73,7 @@ impl Oracle {
             let new = new.map(|(_, moves)| *moves);
             self.payout((payout, work.as_ref()), new, last, wechat);
         }
+        self.notices(changes);
         for found in &changes.breaks {
             if found.closed_at.is_some() {
                 self.open_breaks.remove(&found.subject);
@@ -102,6 +95,26 @@ impl Oracle {
         self.bills_are_true(changes, wechat);
         for bill in &changes.bills {
             self.closed(&merchant(bill.merchant), bill.date, wechat);
+        }
+    }
+
+    /// Users and their wallets.
+    fn people(&mut self, changes: &Changes) {
+        for user in &changes.users {
+            let known = self.users.entry(user.no).or_default();
+            known.name = user.id.to_string();
+            known.frozen = user.frozen;
+            known.called = user.name.as_ref().map(|name| name.0.clone());
+        }
+        for link in &changes.links {
+            let wallet = link.openid.expose().to_owned();
+            let mut others = self.users.iter().filter(|(no, _)| **no != link.user);
+            let taken = others.any(|(_, known)| known.wallet.as_ref() == Some(&wallet));
+            self.check(!taken, "one_wallet_one_user", || {
+                "a wallet that is somebody's is linked to another user".to_owned()
+            });
+            let known = self.users.entry(link.user).or_default();
+            known.wallet = Some(wallet);
         }
     }
 
@@ -198,7 +211,10 @@ impl Oracle {
         let is_final = payout.state.is_final();
         match &before {
             None => self.born(payout),
-            Some(before) => self.changed(before, payout),
+            Some(before) => {
+                self.tells_of(&before.payout, payout);
+                self.changed(before, payout);
+            }
         }
         let same = before
             .as_ref()

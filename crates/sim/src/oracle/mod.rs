@@ -8,6 +8,7 @@ mod quiet;
 mod rail;
 mod route;
 mod terms;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +35,7 @@ pub struct Violation {
 }
 
 /// The invariants that the oracle checks beyond those of the audit, each with what it says.
-pub const INVARIANTS: [(&str, &str); 45] = [
+pub const INVARIANTS: [(&str, &str); 50] = [
     (
         "acknowledged_exists",
         "what was answered as accepted or credited is in the books, also after a crash",
@@ -56,8 +57,12 @@ pub const INVARIANTS: [(&str, &str); 45] = [
         "a paid payout that a bill leaves out becomes a break",
     ),
     (
+        "change_is_told",
+        "every change that somebody may wait for is told once, in the commit of the change",
+    ),
+    (
         "cooling_is_kept",
-        "money that cools off is neither withdrawn nor given away",
+        "money that cools off is neither withdrawn nor given away, and other money may be",
     ),
     (
         "day_cap_holds",
@@ -153,6 +158,10 @@ pub const INVARIANTS: [(&str, &str); 45] = [
         "people_have_their_time",
         "what people are asked about is not given up before their time is over",
     ),
+    (
+        "one_wallet_one_user",
+        "a wallet belongs to one user at a time",
+    ),
     ("one_success", "WeChat pays at most once for a payout"),
     (
         "order_never_changes",
@@ -194,6 +203,18 @@ pub const INVARIANTS: [(&str, &str); 45] = [
     (
         "stop_is_kept",
         "nothing is sent for the first time while it is stopped",
+    ),
+    (
+        "told_as_it_is",
+        "a message says what was committed in that version, to whom wants to hear it",
+    ),
+    (
+        "told_in_order",
+        "no message leaves while an earlier one about the same user was not taken",
+    ),
+    (
+        "told_until_taken",
+        "every receiver takes everything once, or it is given up after three days of trying",
     ),
     (
         "unpaid_means_unpaid",
@@ -270,9 +291,12 @@ pub struct Oracle {
     open_breaks: BTreeMap<String, &'static str>,
     /// Earnings that cool off, what was earned under a cap in a day, and who ever owed.
     cooling: BTreeMap<String, terms::Cool>,
+    /// What each earning brought, and what was taken back of it.
+    brought: BTreeMap<String, (i64, i64)>,
     capped: BTreeMap<(UserNo, BusinessDate, bool), (i64, u32)>,
     debtors: BTreeSet<UserNo>,
     routes: route::Routes,
+    told: told::Told,
     /// Closed bills that do not say what was.
     untrue: BTreeSet<(MerchantNo, BusinessDate)>,
     /// The books were made to lie, and whether the auditor has seen it.
@@ -287,9 +311,11 @@ impl Oracle {
             policy: settings.policy.clone(),
             sees_all: !settings.fast,
             cooling: BTreeMap::new(),
+            brought: BTreeMap::new(),
             capped: BTreeMap::new(),
             debtors: BTreeSet::new(),
             routes: route::Routes::new(&settings.merchants),
+            told: told::Told::new(settings.hooks),
             untrue: BTreeSet::new(),
             spoilt: None,
             violation: None,

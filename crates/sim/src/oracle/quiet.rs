@@ -7,7 +7,7 @@ use lingqian_core::facts::Wallet;
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
-use lingqian_core::time::Timestamp;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_engine::float::Float;
 use lingqian_io::store::{Audited, Summary};
 
@@ -15,7 +15,7 @@ use super::{Oracle, WINDOW_MS, Watched};
 use crate::wechat::{Stand, Wechat};
 
 /// Clocks of processes are apart by at most this, by the faults that there are.
-const CLOCKS_APART_MS: i64 = 12 * 3_600_000;
+pub(super) const CLOCKS_APART_MS: i64 = 12 * 3_600_000;
 
 impl Oracle {
     /// The store was audited.
@@ -47,11 +47,18 @@ impl Oracle {
     }
 
     /// A user's wallet by the store, against the sums of what was committed.
-    pub(crate) fn wallet(&mut self, wallet: &Wallet) {
+    pub(crate) fn wallet(&mut self, wallet: &Wallet, today: BusinessDate) {
         if !self.sees_all {
             return;
         }
         let no = wallet.user.no;
+        if let Some(cools) = self.cools(no, today) {
+            let stored = wallet.purse(today).cooling.0;
+            self.check(stored == cools, "cooling_is_kept", || {
+                let user = &wallet.user.id;
+                format!("{cools} micro-yuan of {user} cool off, {stored} are stored")
+            });
+        }
         let sum = |account| self.accounts.get(&account).copied().unwrap_or(0);
         let sums = (
             sum(Account::Available(no)),

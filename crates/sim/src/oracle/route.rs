@@ -15,8 +15,8 @@ use super::Oracle;
 use crate::wechat::Wechat;
 use crate::world::{Payer, mchid};
 
-/// WeChat's word for an empty account.
-const EMPTY: &str = "NOT_ENOUGH";
+/// WeChat's words for an empty account, in the new API and in the old one.
+const EMPTY: [&str; 2] = ["NOT_ENOUGH", "NOTENOUGH"];
 
 /// An empty account: since when, and when one payout may be tried.
 pub(super) type Emptied = BTreeMap<MchId, (Timestamp, Option<Timestamp>)>;
@@ -90,7 +90,7 @@ impl Oracle {
                 let known = self.routes.empty.insert(mchid.clone(), emptied).is_some();
                 let empty = |state: &State| {
                     matches!(state, State::Deferred(_, code) | State::Unknown(_, code)
-                        if code == EMPTY)
+                        if EMPTY.contains(&code.as_str()))
                 };
                 let refused = payouts.any(|payout| own(payout) && empty(&payout.state));
                 self.check(known || refused, "empty_account_stops", || {
@@ -132,7 +132,7 @@ impl Oracle {
             let scope = Scope::Merchant(attempt.order.mchid.clone());
             let mut stops = changes.stops.iter();
             let stopped = stops.any(|s| s.cause == StopCause::Float && s.scope == scope);
-            let bad = sent && code == EMPTY && !stopped;
+            let bad = sent && EMPTY.contains(&code.as_str()) && !stopped;
             self.check(!bad, "empty_account_stops", || {
                 format!("{scope} is empty and goes on")
             });
@@ -226,6 +226,13 @@ impl Oracle {
             if told == (out, came_in, opening, closing) {
                 self.untrue.remove(&(bill.merchant, bill.date));
             } else {
+                // What a day without movement says is what the day before it said.
+                let before = (bill.merchant, BusinessDate(bill.date.0 - 1));
+                let invented = bill.lines == 0 && !self.untrue.contains(&before);
+                self.check(!invented, "bills_agree", || {
+                    let date = bill.date;
+                    format!("nothing moved on {date}, and the balance is said to be {told:?}")
+                });
                 self.untrue.insert((bill.merchant, bill.date));
             }
         }

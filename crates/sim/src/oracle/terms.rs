@@ -32,11 +32,21 @@ impl Oracle {
         let (day, amount) = (earning.recorded_at.business_date(), earning.amount.0);
         if let Some(original) = &earning.reverses {
             let key = format!("{}/{original}", earning.source);
-            if let Some(cool) = self.cooling.get_mut(&key) {
+            let (brought, taken) = self.brought.entry(key.clone()).or_default();
+            *taken += amount;
+            let within = taken <= brought;
+            self.check(within || !self.sees_all, "earned_once", || {
+                format!("more is taken back of {key} than it brought")
+            });
+            // What has cooled off already cools no longer, whatever is taken back of it.
+            let cool = self.cooling.get_mut(&key);
+            if let Some(cool) = cool.filter(|cool| cool.until > day) {
                 cool.left -= amount;
             }
             return;
         }
+        let key = format!("{}/{}", earning.source, earning.event_id);
+        self.brought.insert(key, (amount, 0));
         if earning.kind.0 == COOLING {
             let until = BusinessDate(day.0 + i32::from(COOLING_DAYS));
             let cool = Cool {
@@ -70,10 +80,16 @@ impl Oracle {
             return;
         }
         let no = self.users.iter().find(|(_, known)| known.name == user);
-        let totals = no.and_then(|(no, _)| self.capped.get(&(*no, day, gift)));
-        let (sum, count) = totals.copied().unwrap_or_default();
         let most = most(gift);
-        let reached = sum + amount > most.0 || count + 1 > most.1;
+        // Where clocks differ about midnight, what one books counts for another's later day.
+        let near = |on: &BusinessDate| on.0 >= day.0 - 1;
+        let own = self.capped.iter().filter(|((whose, on, gifts), _)| {
+            no.is_some_and(|(no, _)| whose == no) && near(on) && *gifts == gift
+        });
+        let (sum, count) = own.fold((0, 0), |all, (_, totals)| {
+            (all.0 + totals.0, all.1 + totals.1)
+        });
+        let reached = amount > most.0 - sum || count + 1 > most.1;
         self.check(reached, "day_cap_holds", || {
             format!("{count} events of {sum} micro-yuan on {day}, and {amount} are refused")
         });

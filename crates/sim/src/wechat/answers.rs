@@ -5,6 +5,9 @@ use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::TransferOrder;
 
+use lingqian_wechat::settings::RailKind;
+
+use super::products::{accepted, of_batch, product};
 use super::{CLOSE_LAG_MS, CONFIRM_MS, Event, News, REENTRY_MS, Stand, Transfer, Wechat};
 use crate::dice::Dice;
 use crate::fault::WechatFault;
@@ -68,7 +71,7 @@ impl Wechat {
                 self.news.push(News::TooLate(order.number));
                 return error(400, "INVALID_REQUEST", "单号已超过可重入时间，请查单");
             }
-            return told(known);
+            return created(known);
         }
         if order.amount.0 >= NAMED_FROM && order.name.is_none() {
             return error(
@@ -84,16 +87,18 @@ impl Wechat {
                 "转账金额小于0.3元时，不允许填写收款用户姓名",
             );
         }
-        if order.amount.0 > self.free(&order.mchid) {
+        if order.amount.0 > self.free(&order.mchid) && !self.waits_for_money(order) {
             return error(403, "NOT_ENOUGH", "资金不足");
         }
         self.accept(now, order);
-        self.transfers
-            .get(&order.number)
-            .map_or_else(|| error(500, "SYSTEM_ERROR", "系统异常，请稍后重试"), told)
+        self.transfers.get(&order.number).map_or_else(
+            || error(500, "SYSTEM_ERROR", "系统异常，请稍后重试"),
+            created,
+        )
     }
 
-    fn accept(&mut self, now: Timestamp, order: &TransferOrder) {
+    /// Keeps a transfer that is accepted; tells the dice of what becomes of it.
+    pub(super) fn record(&mut self, now: Timestamp, order: &TransferOrder) -> Dice {
         let number = order.number;
         let nth = self
             .transfers_of
@@ -120,6 +125,12 @@ impl Wechat {
         };
         self.transfers.insert(number, transfer);
         self.news.push(News::Accepted(Box::new(order.clone())));
+        dice
+    }
+
+    fn accept(&mut self, now: Timestamp, order: &TransferOrder) {
+        let number = order.number;
+        let mut dice = self.record(now, order);
         let lag = if self.lively {
             dice.within(0, CLOSE_LAG_MS)
         } else {
@@ -154,6 +165,7 @@ impl Wechat {
         let own =
             |transfer: &&Transfer| transfer.visible_at <= now && transfer.order.mchid == *merchant;
         match known.filter(own) {
+            Some(transfer) if product(&transfer.order) == RailKind::Batch => of_batch(transfer),
             Some(transfer) => told(transfer).without_package(transfer),
             None => error(404, "NOT_FOUND", "记录不存在"),
         }
@@ -218,6 +230,14 @@ fn body(transfer: &Transfer, more: &str) -> Reply {
 
 fn brief(transfer: &Transfer) -> Reply {
     body(transfer, "")
+}
+
+/// The answer to a create.
+fn created(transfer: &Transfer) -> Reply {
+    match product(&transfer.order) {
+        RailKind::Batch => accepted(transfer),
+        _ => told(transfer),
+    }
 }
 
 fn told(transfer: &Transfer) -> Reply {

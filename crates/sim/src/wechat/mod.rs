@@ -9,6 +9,7 @@ mod answers;
 mod bills;
 mod notices;
 mod people;
+mod products;
 pub(crate) mod rail;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use lingqian_core::id::{MchId, OutBillNo, PayoutId};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::TransferOrder;
+use lingqian_wechat::settings::RailKind;
 
 use crate::fault::{BillFault, NoticeFault, WechatFault};
 use crate::faults::Pending;
@@ -132,6 +134,8 @@ pub struct Wechat {
     /// Each merchant's account.
     accounts: BTreeMap<MchId, Account>,
     notices: BTreeMap<u64, Notice>,
+    /// The product that each merchant's payouts go by; the transfer of 2025 where nothing is said.
+    pub(crate) products: BTreeMap<MchId, RailKind>,
     pub(crate) news: Vec<News>,
     pub(crate) faults: Pending<WechatFault>,
     pub(crate) notice_faults: Pending<NoticeFault>,
@@ -163,6 +167,7 @@ impl Wechat {
             scheduled: 0,
             accounts: BTreeMap::new(),
             notices: BTreeMap::new(),
+            products: BTreeMap::new(),
             news: Vec::new(),
             faults: Pending::default(),
             notice_faults: Pending::default(),
@@ -229,6 +234,9 @@ impl Wechat {
     /// A transfer goes on by itself.
     pub(crate) fn happens(&mut self, now: Timestamp, event: &Event, shown: bool) {
         match event {
+            Event::Arrive(order) if products::product(order) == RailKind::Enterprise => {
+                self.enterprise(now, order);
+            }
             Event::Arrive(order) => {
                 self.create(now, order);
             }
@@ -285,12 +293,23 @@ impl Wechat {
             self.schedule(now.after_ms(10 * 60_000), Event::Lock(number));
             return;
         }
-        if let Some(transfer) = self.transfers.get_mut(&number) {
-            transfer.locked = true;
+        self.locks(now, number);
+        if self.products.get(&merchant) == Some(&RailKind::Batch) {
+            self.pays_without_asking(now, number);
+            return;
         }
-        self.shows_lock(now, (&merchant, number), amount);
         self.moves(now, number, Stand::WaitUserConfirm);
         self.person_sees(now, number);
+    }
+
+    /// The money of a transfer is set aside.
+    fn locks(&mut self, now: Timestamp, number: OutBillNo) {
+        let Some(transfer) = self.transfers.get_mut(&number) else {
+            return;
+        };
+        transfer.locked = true;
+        let (merchant, amount) = (transfer.order.mchid.clone(), transfer.order.amount.0);
+        self.shows_lock(now, (&merchant, number), amount);
     }
 
     /// Something is over: money goes to the wallet or back, and somebody is told.
@@ -313,6 +332,9 @@ impl Wechat {
             self.shows_end(now, (&merchant, number), amount, paid);
         }
         self.moves(now, number, stand);
-        self.tell(now, number);
+        // The other products are asked about.
+        if !self.products.contains_key(&merchant) {
+            self.tell(now, number);
+        }
     }
 }

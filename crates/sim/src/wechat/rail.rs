@@ -8,10 +8,13 @@ use lingqian_core::transfer::{Evidence, Finding, Origin, TransferOrder, Transfer
 use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
 use lingqian_io::twin::ManualClock;
 use lingqian_io::{Clock as _, Fault, Rail};
+use lingqian_wechat::batch;
+use lingqian_wechat::settings::RailKind;
 use lingqian_wechat::transfer::{Answer, Call, report, silent};
 
 use super::Event;
 use super::answers::{Reply, error};
+use super::products::{no_cancel, product};
 use crate::dice::Dice;
 use crate::fault::{NoticeFault, WechatFault};
 use crate::scene::{Scene, Shared, give_way};
@@ -36,17 +39,20 @@ enum Heard {
 }
 
 impl Heard {
-    fn report(self, number: OutBillNo, call: Call) -> TransferReport {
+    /// The report by the reader of answers of this product.
+    fn report(
+        self,
+        number: OutBillNo,
+        call: Call,
+        reads: impl FnOnce(&Answer) -> TransferReport,
+    ) -> TransferReport {
         match self {
-            Heard::Reply(Reply { status, body }, doubt) => {
-                let answer = Answer {
-                    status,
-                    request_id: None,
-                    body: body.into_bytes(),
-                    doubt,
-                };
-                report(number, call, &answer)
-            }
+            Heard::Reply(Reply { status, body }, doubt) => reads(&Answer {
+                status,
+                request_id: None,
+                body: body.into_bytes(),
+                doubt,
+            }),
             Heard::Nothing => {
                 let origin = if call == Call::Query {
                     Origin::Query
@@ -167,13 +173,13 @@ impl SimRail {
         &self,
         number: OutBillNo,
         call: Call,
-        arrives: impl FnOnce(&mut Shared, bool) -> Heard + Send,
+        arrives: impl FnOnce(&mut Shared, bool) -> TransferReport + Send,
     ) -> TransferReport {
         self.scene.moment(self.process).await;
         let (report, early) = {
             let mut shared = self.scene.lock();
             let skewed = self.skewed(shared.now);
-            let report = arrives(&mut shared, skewed).report(number, call);
+            let report = arrives(&mut shared, skewed);
             if shared.trace.is_some() {
                 let name = shared.oracle.name_of(number.payout());
                 let words = match call {
@@ -214,22 +220,50 @@ fn heard(finding: &Finding) -> String {
 
 impl Rail for SimRail {
     async fn send(&self, order: &TransferOrder) -> TransferReport {
-        self.call(order.number, Call::Create, |shared, skewed| {
-            shared.sent(order, skewed)
+        let number = order.number;
+        self.call(number, Call::Create, |shared, skewed| {
+            match product(order) {
+                RailKind::Enterprise => shared.pays(order),
+                RailKind::Batch => {
+                    let heard = shared.sent(order, skewed);
+                    heard.report(number, Call::Create, |answer| {
+                        batch::created(number, answer)
+                    })
+                }
+                _ => {
+                    let heard = shared.sent(order, skewed);
+                    let reads = |answer: &Answer| report(number, Call::Create, answer);
+                    heard.report(number, Call::Create, reads)
+                }
+            }
         })
         .await
     }
 
     async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
         self.call(number, Call::Query, |shared, skewed| {
-            shared.asked(mchid, number, skewed)
+            let product = shared.product_of(mchid);
+            if product == RailKind::Enterprise {
+                return shared.asked_old(number);
+            }
+            let heard = shared.asked(mchid, number, skewed);
+            heard.report(number, Call::Query, |answer| match product {
+                RailKind::Batch => shared.batch_told(number, answer),
+                _ => report(number, Call::Query, answer),
+            })
         })
         .await
     }
 
     async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
         self.call(number, Call::Cancel, |shared, skewed| {
-            shared.unwanted(mchid, number, skewed)
+            if shared.product_of(mchid) != RailKind::Transfer {
+                return no_cancel(number);
+            }
+            let heard = shared.unwanted(mchid, number, skewed);
+            heard.report(number, Call::Cancel, |answer| {
+                report(number, Call::Cancel, answer)
+            })
         })
         .await
     }

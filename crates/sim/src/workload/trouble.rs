@@ -4,7 +4,7 @@ use lingqian_core::command::Manual;
 
 use super::{Rates, Workload};
 use crate::action::{Action, Pass};
-use crate::fault::{BillFault, Forgery, NoticeFault};
+use crate::fault::{BillFault, Forgery, HookFault, NoticeFault};
 
 impl Workload {
     /// People act, and mostly lift again what they stopped.
@@ -52,6 +52,7 @@ impl Workload {
             pause,
             clock,
             float,
+            hook,
         } = self.rates;
         if self.dice.chance(wechat) {
             let fault = *self.dice.pick(&self.wechat);
@@ -62,6 +63,9 @@ impl Workload {
         } else if self.dice.chance(notice) {
             let fault = *self.dice.pick(NoticeFault::ALL);
             self.add(Action::Notice(fault));
+        } else if self.hooks > 0 && self.dice.chance(hook) {
+            let fault = *self.dice.pick(HookFault::ALL);
+            self.add(Action::Hook(fault));
         } else if self.dice.chance(forge) {
             let (forgery, name) = (*self.dice.pick(Forgery::ALL), self.name());
             self.add(Action::Forge(forgery, name));

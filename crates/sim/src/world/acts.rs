@@ -10,13 +10,14 @@ use crate::text::read_yuan;
 use crate::wechat::name_of;
 
 /// Passes that move payouts.
-const WORK: [Pass; 6] = [
+const WORK: [Pass; 7] = [
     Pass::Assess,
     Pass::Expire,
     Pass::Wake,
     Pass::Dispatch,
     Pass::Poll,
     Pass::Cancel,
+    Pass::Notify,
 ];
 
 /// What the app knows a user to be called: a few have told it nothing, a few something wrong.
@@ -56,6 +57,7 @@ impl<S: Store + Browse + Clone> World<S> {
             Action::Wechat(fault) => self.scene.lock().wechat.faults.add(*fault),
             Action::Store(fault) => self.scene.lock().store_faults.add(*fault),
             Action::Notice(fault) => self.scene.lock().wechat.notice_faults.add(*fault),
+            Action::Hook(fault) => self.scene.lock().hook_faults.add(*fault),
             Action::Bill(fault) => self.scene.lock().wechat.bill_faults.add(*fault),
             Action::Forge(forgery, name) => {
                 let mut shared = self.scene.lock();

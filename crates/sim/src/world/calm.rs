@@ -59,6 +59,9 @@ impl<S: Store + Browse + Clone> World<S> {
         if !self.is_broken() && self.settings.lively {
             self.sweep_all();
         }
+        if !self.is_broken() {
+            self.tell_all();
+        }
     }
 
     /// Whether everything came to rest.
@@ -75,6 +78,7 @@ impl<S: Store + Browse + Clone> World<S> {
         {
             let mut shared = self.scene.lock();
             shared.store_faults.stop();
+            shared.hook_faults.stop();
             shared.wechat.faults.stop();
             shared.wechat.notice_faults.stop();
             shared.wechat.bill_faults.stop();
@@ -89,6 +93,7 @@ impl<S: Store + Browse + Clone> World<S> {
             payer.quota = None;
         }
         self.define();
+        self.turn_on();
         self.scene.lock().oracle.forget_quotas();
         self.set_clocks();
         for no in 0..self.processes.len() {
@@ -179,6 +184,7 @@ impl<S: Store + Browse + Clone> World<S> {
     }
 
     fn round(&mut self) {
+        self.turn_on();
         self.operate();
         self.retry(None);
         self.run(None, usize::MAX);

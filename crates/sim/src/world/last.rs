@@ -133,7 +133,8 @@ fn lie(dice: &mut Dice, victim: &Payout, payouts: &[Payout]) -> (Spoil, bool) {
     let micros = dice.within(1, 5);
     let open = payouts.iter().find(|payout| !payout.state.is_final());
     let open: Option<PayoutId> = open.map(|payout| payout.id);
-    match dice.below(11) {
+    match dice.below(12) {
+        11 => (Spoil::Moved(Account::Fees, held, micros), true),
         0 => (Spoil::Moved(Account::Fees, available, micros), true),
         1 => (Spoil::Moved(available, held, micros), true),
         2 => (Spoil::Moved(owed, Account::Suspense, micros), true),

@@ -3,6 +3,7 @@
 
 mod acts;
 mod calm;
+mod hooks;
 mod last;
 mod passes;
 mod people;
@@ -22,6 +23,7 @@ use lingqian_engine::watch::WatchCursor;
 use lingqian_engine::{Desk, DeskSettings, Limits};
 use lingqian_io::twin::ManualClock;
 use lingqian_io::{Browse, Clock as _, Store};
+use lingqian_wechat::settings::RailKind;
 
 use crate::dice::{Dice, mix};
 use crate::faults::Pending;
@@ -33,6 +35,7 @@ use crate::store::SimStore;
 use crate::tasks::{Label, Tasks};
 use crate::wait::wait;
 use crate::wechat::{Event, Wechat};
+pub(crate) use hooks::{HOOKS_MAX, hook};
 pub(crate) use people::{CAP, COOLING_DAYS, GIFTS};
 use requests::Request;
 pub(crate) use requests::Wish;
@@ -57,6 +60,8 @@ pub struct Payer {
     pub weight: u32,
     /// What it may be told to pay in a day.
     pub quota: Option<Fen>,
+    /// Which of WeChat's products its payouts go by.
+    pub product: RailKind,
 }
 
 impl Default for Payer {
@@ -64,6 +69,7 @@ impl Default for Payer {
         Payer {
             weight: 1,
             quota: None,
+            product: RailKind::Transfer,
         }
     }
 }
@@ -97,6 +103,8 @@ pub struct Settings {
     pub names: bool,
     /// Whether a sweep may split a balance into several payouts.
     pub split: bool,
+    /// How many receivers of the app are told what happens.
+    pub hooks: usize,
 }
 
 impl Default for Settings {
@@ -114,6 +122,7 @@ impl Default for Settings {
             merchants: vec![Payer::default()],
             names: false,
             split: false,
+            hooks: 0,
         }
     }
 }
@@ -190,12 +199,18 @@ impl<S: Store + Browse + Clone> World<S> {
         if settings.merchants.len() > 1 {
             wechat.top_up(NOON, &mchid(2), settings.float2);
         }
+        for (no, payer) in (1..).zip(&settings.merchants) {
+            if payer.product != RailKind::Transfer {
+                wechat.products.insert(mchid(no), payer.product);
+            }
+        }
         let scene = Scene::new(Shared {
             now: NOON,
             wechat,
             oracle: Oracle::new(&settings),
             model: Model::default(),
             store_faults: Pending::default(),
+            hook_faults: Pending::default(),
             lives: Vec::new(),
             trace: settings.trace.then(Vec::new),
             moments: 0,
@@ -215,6 +230,7 @@ impl<S: Store + Browse + Clone> World<S> {
             calm: false,
         };
         world.define();
+        world.open_hooks();
         world.start(0);
         world
     }
@@ -407,13 +423,14 @@ impl<S: Store + Browse + Clone> World<S> {
         let audited = wait(self.books.audit());
         let wallets = self.wallets();
         let mut shared = self.scene.lock();
+        let today = shared.now.business_date();
         let oracle = &mut shared.oracle;
         match audited {
             Ok(audited) => oracle.audited(&audited),
             Err(fault) => oracle.check(false, "nothing_is_broken", || fault.to_string()),
         }
         for wallet in wallets {
-            oracle.wallet(&wallet);
+            oracle.wallet(&wallet, today);
         }
     }
 }

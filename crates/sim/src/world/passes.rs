@@ -5,17 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
-use lingqian_engine::{Desk, assess, dispatch, expire, float, poll, reconcile, wake, watch};
+use lingqian_engine::{
+    Desk, assess, dispatch, expire, float, notify, poll, reconcile, wake, watch,
+};
 use lingqian_io::{Browse, Clock as _, Fault, Ports, Store};
 
 use super::{NOON, Settings, Standing, World};
 use crate::action::Pass;
+use crate::hooks::SimCourier;
 use crate::ports::SimPorts;
 use crate::scene::Scene;
 use crate::tasks::Label;
 
 /// Balances of at least this are swept.
 pub(super) const SWEEP_FROM: Fen = Fen(300);
+/// Messages are claimed so often in one run.
+const NOTIFY_MAX: usize = 400;
 /// Bills are fetched from ten in the morning.
 const BILL_AFTER_MS: i64 = 10 * 3_600_000;
 
@@ -29,7 +34,8 @@ impl<S: Store + Browse + Clone> World<S> {
         let Some((ports, desk)) = process.alive.clone() else {
             return;
         };
-        if self.tasks.has(no, label) {
+        let nobody = pass == Pass::Notify && self.settings.hooks == 0;
+        if nobody || self.tasks.has(no, label) {
             return;
         }
         let (settings, scene) = (self.settings.clone(), self.scene.clone());
@@ -38,6 +44,10 @@ impl<S: Store + Browse + Clone> World<S> {
             desk,
             settings,
             standing: Arc::clone(&process.standing),
+            courier: SimCourier {
+                scene: self.scene.clone(),
+                process: no,
+            },
         };
         self.tasks.add(no, label, async move {
             if let Err(fault) = runner.run(pass, &scene).await {
@@ -58,6 +68,7 @@ struct Runner<S> {
     desk: Desk,
     settings: Settings,
     standing: Arc<Mutex<Standing>>,
+    courier: SimCourier,
 }
 
 impl<S: Store + Browse + Clone> Runner<S> {
@@ -75,6 +86,7 @@ impl<S: Store + Browse + Clone> Runner<S> {
             Pass::AllBills => self.bills(true).await,
             Pass::Wake => self.wake().await,
             Pass::Watch => self.watch(scene).await,
+            Pass::Notify => self.notify().await,
             Pass::Reckon => {
                 let float = float::float(ports).await?;
                 self.stands().float = Some(float);
@@ -94,6 +106,18 @@ impl<S: Store + Browse + Clone> Runner<S> {
         let mut cursor = SweepCursor::default();
         while !cursor.done {
             (_, cursor) = sweep(ports, desk, &self.settings.limits, &plan, cursor).await?;
+        }
+        Ok(())
+    }
+
+    /// Delivers until nothing is due.
+    async fn notify(&self) -> Result<(), Fault> {
+        for _ in 0..NOTIFY_MAX {
+            let (ports, limits) = (&self.ports, &self.settings.limits);
+            let progress = notify::notify(ports, &self.courier, limits).await?;
+            if progress.taken == 0 {
+                break;
+            }
         }
         Ok(())
     }

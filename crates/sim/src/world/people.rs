@@ -42,7 +42,7 @@ impl<S: Store + Browse + Clone> World<S> {
                 no: MerchantNo(i64::try_from(no).unwrap_or(1)),
                 mchid: mchid(no),
                 apps: vec![AppId::parse("wx-sim").expect("an app id")],
-                scene: SCENES[no - 1].into(),
+                scene: payer.product.scene(SCENES[no - 1]),
                 scene_report: Vec::new(),
                 remark: "simulated".into(),
                 weight: payer.weight,
