@@ -1,9 +1,13 @@
 //! Automation of the repository: `cargo xtask COMMAND`.
 
+mod brokers;
+mod clients;
 mod gates;
+mod kafka;
 mod needs;
 mod postgres;
 mod profile;
+mod rabbitmq;
 mod sim;
 mod system;
 mod test;
@@ -37,6 +41,13 @@ enum Task {
     Sim(sim::Sim),
     /// Run real processes under real faults and prove that they lose and double nothing.
     System(system::System),
+    /// Measure brokers into the books: RabbitMQ, a Kafka of other people's making, and a cluster of
+    /// three RabbitMQ nodes of which one is killed under the load.
+    Brokers {
+        /// So many events each.
+        #[arg(long, value_name = "N", default_value_t = 300_000)]
+        events: u64,
+    },
     /// Count where the processor's time goes while the books take entries.
     Profile(profile::Profile),
     /// Run the fast gates: tidy, format, clippy with warnings denied, documents.
@@ -52,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&root, &arguments),
         Task::Sim(options) => sim::run(&root, &options),
         Task::System(options) => system::run(&root, &options),
+        Task::Brokers { events } => brokers::run(&root, events),
         Task::Profile(options) => profile::run(&root, &options),
         Task::Gates => gates::run(&root),
         Task::Deny => gates::deny(&root),

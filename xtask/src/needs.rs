@@ -1,14 +1,18 @@
 //! What the tests need from the system, and how it is installed where that can be done.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::bail;
 
-use crate::{call, has, postgres};
+use crate::{call, clients, has, postgres, rabbitmq};
 
 /// A program that tests call, how to ask whether it is there, and its Debian package.
-const NEEDS: [(&str, &str, &str); 5] = [
+const NEEDS: [(&str, &str, &str); 7] = [
     ("openssl", "version", "openssl"),
+    // They build librdkafka.
+    ("make", "--version", "make"),
+    ("g++", "--version", "g++"),
     ("sqlite3", "--version", "sqlite3"),
     ("python3", "--version", "python3"),
     ("pip3", "--version", "python3-pip"),
@@ -16,20 +20,34 @@ const NEEDS: [(&str, &str, &str); 5] = [
 ];
 
 /// What other people's code our messages are shown to, and the folder below `target` where it is.
-const PYTHON: (&str, &str) = ("standardwebhooks==1.1.0", "target/python");
+const PYTHON: [(&str, &str); 2] = [
+    ("standardwebhooks", "standardwebhooks==1.1.0"),
+    // A server that speaks Kafka; one wheel, which is one program.
+    ("noida_db", "noida-db==0.2.3"),
+];
+/// The folder where it is.
+const FOLDER: &str = "target/python";
 
 /// Installs what is missing: through apt when root, otherwise says what to install.
 pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     packages(root)?;
-    python(root)
+    python(root)?;
+    clients::ensure(root)
 }
 
 /// A folder of its own: nothing of the system's Python is changed.
 fn python(root: &Path) -> anyhow::Result<()> {
-    let (library, folder) = PYTHON;
-    if root.join(folder).join("standardwebhooks").is_dir() {
-        return Ok(());
+    for (name, library) in PYTHON {
+        let known = fs::read_dir(root.join(FOLDER)).into_iter().flatten();
+        let mut known = known.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        if !known.any(|entry| entry.starts_with(name)) {
+            install(root, library)?;
+        }
     }
+    Ok(())
+}
+
+fn install(root: &Path, library: &str) -> anyhow::Result<()> {
     let fixed = [
         "-m",
         "pip",
@@ -37,7 +55,14 @@ fn python(root: &Path) -> anyhow::Result<()> {
         "--quiet",
         "--disable-pip-version-check",
     ];
-    let what = ["--root-user-action", "ignore", "--target", folder, library];
+    let what = [
+        "--root-user-action",
+        "ignore",
+        "--upgrade",
+        "--target",
+        FOLDER,
+        library,
+    ];
     let install = || call(root, "python3", &[&fixed[..], &what[..]].concat());
     install().or_else(|_| install())
 }
@@ -51,6 +76,9 @@ fn packages(root: &Path) -> anyhow::Result<()> {
     // Its programs are not where programs are looked for, because several versions may be there.
     if postgres::programs().is_none() && std::env::var_os(postgres::VARIABLE).is_none() {
         missing.push("postgresql");
+    }
+    if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
+        missing.push("rabbitmq-server");
     }
     if missing.is_empty() {
         return Ok(());

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 pub(crate) const VARIABLE: &str = "LINGQIAN_TEST_POSTGRES";
 
 /// PostgreSQL refuses to run as root; then this user runs it.
-const NOBODY: &str = "nobody";
+pub(crate) const NOBODY: &str = "nobody";
 
 /// How long a server may take to begin.
 const START_WAIT: Duration = Duration::from_secs(60);
@@ -132,7 +132,7 @@ impl Drop for Server {
 
 /// A program, as another user where one is given. `setpriv` becomes the program, so that a
 /// signal reaches it.
-fn as_user(user: Option<&str>, program: &Path) -> Command {
+pub(crate) fn as_user(user: Option<&str>, program: &Path) -> Command {
     let Some(user) = user else {
         return Command::new(program);
     };
@@ -148,7 +148,7 @@ fn as_user(user: Option<&str>, program: &Path) -> Command {
     command
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let output = command
         .output()
         .with_context(|| format!("cannot run {command:?}"))?;

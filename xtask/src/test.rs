@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use crate::{call, call_with, has, needs, postgres};
+use crate::{call, call_with, has, kafka, needs, postgres, rabbitmq};
+
+/// What is tested and not in a build by default.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq,lingqian/kafka"];
 
 /// Runs the documents' examples first, so that the runner's summary ends the output. A
 /// PostgreSQL server runs beside the tests, unless the environment names one already.
@@ -15,10 +18,28 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
     let server = server
         .as_ref()
         .map(|server| (postgres::VARIABLE, server.url.as_str()));
-    let environment: Vec<(&str, &str)> = server.into_iter().collect();
+    let broker = match std::env::var(rabbitmq::VARIABLE) {
+        Ok(_) => None,
+        Err(_) => Some(rabbitmq::Nodes::start(1)?),
+    };
+    let broker = broker.as_ref().map(rabbitmq::Nodes::urls);
+    let broker = broker.as_deref().map(|urls| (rabbitmq::VARIABLE, urls));
+    let other = match std::env::var(kafka::VARIABLE) {
+        Ok(_) => None,
+        Err(_) => Some(kafka::Server::start(root)?),
+    };
+    let other = other
+        .as_ref()
+        .map(|server| (kafka::VARIABLE, server.address.as_str()));
+    let environment: Vec<(&str, &str)> = server.into_iter().chain(broker).chain(other).collect();
     let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if !has("cargo", "nextest") && !has("cargo-nextest", "--version") {
-        let whole = [&["test", "--workspace", "--locked"], &extra[..]].concat();
+        let whole = [
+            &["test", "--workspace", "--locked"],
+            &FEATURES[..],
+            &extra[..],
+        ]
+        .concat();
         return call_with(root, "cargo", &whole, &environment);
     }
     let profile = if std::env::var_os("CI").is_some() {
@@ -42,7 +63,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
     call_with(
         root,
         "cargo",
-        &[&fixed[..], &extra[..]].concat(),
+        &[&fixed[..], &FEATURES[..], &extra[..]].concat(),
         &environment,
     )
 }

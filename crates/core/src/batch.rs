@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::earning::EarningEvent;
 use crate::id::{self, EventId, IdFault, KindCode, Source, UserId};
+use crate::letter::{EventMark, Mark};
 use crate::money::Micros;
 use crate::time::Timestamp;
 
@@ -56,6 +57,7 @@ struct Row {
 pub struct EventBatch {
     text: String,
     rows: Vec<Row>,
+    marks: Vec<EventMark>,
 }
 
 impl EventBatch {
@@ -65,6 +67,7 @@ impl EventBatch {
         EventBatch {
             text: String::with_capacity(events.saturating_mul(80)),
             rows: Vec::with_capacity(events),
+            marks: Vec::new(),
         }
     }
 
@@ -122,8 +125,36 @@ impl EventBatch {
         Ok(())
     }
 
-    /// Adds all events of another batch after the others.
+    /// Keeps how far a source was read once all events of the batch so far are booked.
+    pub fn mark(&mut self, mark: Mark) {
+        let events = 0..self.len();
+        self.marks.push(EventMark { mark, events });
+    }
+
+    /// The marks that become true with these answers to the events: those of events of which
+    /// none was refused.
+    pub fn marks_of<T, E>(&self, answers: &[Result<T, E>]) -> Vec<Mark> {
+        let booked = |mark: &&EventMark| {
+            let own = answers.get(mark.events.clone());
+            own.is_some_and(|own| own.iter().all(Result::is_ok))
+        };
+        let kept = self.marks.iter().filter(booked);
+        kept.map(|mark| mark.mark.clone()).collect()
+    }
+
+    /// Whether a mark becomes true with these answers.
+    pub fn keeps<T, E>(&self, answers: &[Result<T, E>]) -> bool {
+        !self.marks.is_empty() && !self.marks_of(answers).is_empty()
+    }
+
+    /// Adds all events of another batch after the others, and its marks.
     pub fn append(&mut self, other: &EventBatch) {
+        let before = self.len();
+        self.marks.extend(other.marks.iter().map(|mark| EventMark {
+            mark: mark.mark.clone(),
+            events: mark.events.start.saturating_add(before)
+                ..mark.events.end.saturating_add(before),
+        }));
         let base = u32::try_from(self.text.len()).expect("a batch has less than 4 GiB of text");
         self.text.push_str(&other.text);
         self.rows.extend(other.rows.iter().map(|row| Row {
@@ -262,5 +293,26 @@ mod tests {
         let event = expected[1].to_event().expect("well formed");
         assert_eq!(EventView::from(&event), expected[1]);
         assert_eq!(EventBatch::from_iter([&event]).get(0), Some(expected[1]));
+    }
+
+    #[test]
+    fn a_mark_waits_for_its_own_events_and_no_others() {
+        let mark = |name: &str| Mark {
+            name: name.into(),
+            position: 7,
+        };
+        let mut batch = EventBatch::default();
+        batch.push(&view("e1", None)).expect("well formed");
+        batch.mark(mark("first"));
+        let mut other = EventBatch::default();
+        other.push(&view("e2", None)).expect("well formed");
+        other.push(&view("e3", None)).expect("well formed");
+        other.mark(mark("second"));
+        batch.append(&other);
+        let kept = |answers: [Result<(), ()>; 3]| batch.marks_of(&answers);
+        assert_eq!(kept([Ok(()); 3]), [mark("first"), mark("second")]);
+        assert_eq!(kept([Ok(()), Ok(()), Err(())]), [mark("first")]);
+        assert_eq!(kept([Err(()), Ok(()), Ok(())]), [mark("second")]);
+        assert_eq!(batch.marks_of::<(), ()>(&[]), [], "an answer is lacking");
     }
 }

@@ -7,6 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::facts::RememberedAnswer;
 use crate::id::{EventId, KindNo, MerchantNo, PayoutId, Source, UserNo};
 use crate::ledger::{Account, Cause, Entry};
+use crate::letter::{LetterEnd, Mark};
 use crate::link::{Link, LinkState};
 use crate::money::{Fen, Micros};
 use crate::notice::Notice;
@@ -180,6 +181,10 @@ pub struct Changes {
     pub clawed: Vec<(Source, EventId, Micros)>,
     /// Inputs that could not be credited.
     pub dead_letters: Vec<DeadLetter>,
+    /// Dead letters that somebody replayed or discarded.
+    pub letter_ends: Vec<LetterEnd>,
+    /// How far sources were read and sinks were told.
+    pub marks: Vec<Mark>,
     /// Entries of payouts.
     pub entries: Vec<Entry>,
     /// New or changed payouts; the second part replaces what it waits for. For a payout that is
@@ -224,6 +229,8 @@ impl Changes {
             cooling,
             clawed,
             dead_letters,
+            letter_ends,
+            marks,
             entries,
             payouts,
             attempts,
@@ -250,6 +257,8 @@ impl Changes {
         self.cooling.extend(cooling);
         self.clawed.extend(clawed);
         self.dead_letters.extend(dead_letters);
+        self.letter_ends.extend(letter_ends);
+        self.marks.extend(marks);
         self.entries.extend(entries);
         self.payouts.extend(payouts);
         self.attempts.extend(attempts);

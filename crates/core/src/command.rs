@@ -4,6 +4,7 @@ use crate::control::{Act, Scope, StopCause};
 use crate::earning::{EarningEvent, Kind};
 use crate::endpoint::Endpoint;
 use crate::id::{AppId, IdFault, MchId, PayoutId, UserId};
+use crate::letter::{LetterId, Mark};
 use crate::link::{Identity, StateDigest};
 use crate::money::{Fen, Micros};
 use crate::reconcile::{BillLine, Match};
@@ -110,6 +111,28 @@ pub enum Command {
     Earn(EarningEvent),
     /// Keeps an input that could not be credited.
     KeepDeadLetter(DeadLetter),
+    /// Gives the event of a dead letter again, perhaps mended; the letter ends with it.
+    ReplayLetter {
+        /// Which letter.
+        letter: LetterId,
+        /// How often it had come.
+        times: u64,
+        /// The event that is to be booked.
+        event: EarningEvent,
+        /// Who, and why.
+        act: Act,
+    },
+    /// Ends a dead letter of which nothing is to come.
+    DiscardLetter {
+        /// Which letter.
+        letter: LetterId,
+        /// How often it had come.
+        times: u64,
+        /// Who, and why.
+        act: Act,
+    },
+    /// Keeps how far a source was read, or a sink was told.
+    KeepMark(Mark),
     /// Sets money aside for a payout.
     Withdraw(Box<Withdrawal>),
     /// Lets risk look at a payout.
@@ -370,6 +393,9 @@ pub enum Rejection {
     /// User or kind are not those of the event that is to be taken back.
     #[error("user and kind are not those of the event to take back")]
     OriginalDiffers,
+    /// Somebody replayed or discarded the dead letter before.
+    #[error("this dead letter was replayed or discarded before")]
+    LetterEnded,
     /// Nothing is left to take back.
     #[error("all of that event was taken back before")]
     AlreadyTakenBack,
@@ -476,6 +502,7 @@ impl Rejection {
             Rejection::NotReversible => "not_reversible",
             Rejection::OriginalDiffers => "original_differs",
             Rejection::AlreadyTakenBack => "already_taken_back",
+            Rejection::LetterEnded => "letter_ended",
             Rejection::CoolingTooLong => "cooling_too_long",
             Rejection::OccurredInFuture => "occurred_in_future",
             Rejection::EventConflict => "event_conflict",
@@ -530,6 +557,7 @@ impl Rejection {
             Rejection::UnknownMerchant
             | Rejection::OtherMerchant
             | Rejection::CoolingTooLong
+            | Rejection::LetterEnded
             | Rejection::UnknownPayout
             | Rejection::SnapshotUser
             | Rejection::WalletLinkedElsewhere

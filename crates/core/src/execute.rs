@@ -14,7 +14,7 @@ use crate::reconcile::{self, Bill};
 use crate::risk::Policy;
 use crate::time::Timestamp;
 use crate::transfer::Merchant;
-use crate::{control, endpoint, link, manual, notice, order, settle, user, withdrawal};
+use crate::{control, endpoint, letter, link, manual, notice, order, settle, user, withdrawal};
 
 /// When a decision is made, and under which limits.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +68,19 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         Command::Earn(event) => earn(moment, event, facts),
         Command::KeepDeadLetter(letter) => done(Changes {
             dead_letters: vec![letter.clone()],
+            ..Changes::default()
+        }),
+        Command::ReplayLetter {
+            letter,
+            times,
+            event,
+            act,
+        } => letter::replay(moment, (letter, *times), event, act, facts),
+        Command::DiscardLetter { letter, times, act } => {
+            letter::discard(moment, (letter, *times), act, facts)
+        }
+        Command::KeepMark(mark) => done(Changes {
+            marks: vec![mark.clone()],
             ..Changes::default()
         }),
         Command::Withdraw(request) => withdrawal::withdraw(moment, request, facts),
@@ -153,7 +166,7 @@ fn define_kind(kind: &Kind, facts: &Facts) -> Decision {
 }
 
 /// Lays an event's case before the one rule, and turns what it says into changes.
-fn earn(moment: &Moment<'_>, event: &EarningEvent, facts: &Facts) -> Decision {
+pub(crate) fn earn(moment: &Moment<'_>, event: &EarningEvent, facts: &Facts) -> Decision {
     let today = moment.now.business_date();
     let wallet = |user: Option<UserNo>| user.map(|user| facts.wallet(user));
     let purse = |user| wallet(user).map_or_else(Purse::default, |wallet| wallet.purse(today));

@@ -15,6 +15,7 @@ use crate::id::{
     UserId, UserNo,
 };
 use crate::ledger::{Account, Entry};
+use crate::letter::LetterId;
 use crate::link::{Link, LinkState, StateDigest};
 use crate::money::{BALANCE_MAX, Fen, Micros};
 use crate::payout::Payout;
@@ -72,6 +73,8 @@ impl Keys {
             | Command::SetEndpoint { .. }
             | Command::SetStop { .. }
             | Command::KeepDeadLetter(_)
+            | Command::DiscardLetter { .. }
+            | Command::KeepMark(_)
             | Command::CloseBill { .. } => {}
             Command::RegisterUser { user, .. } | Command::SetFrozen { user, .. } => {
                 self.users.insert(user.clone());
@@ -87,7 +90,7 @@ impl Keys {
                 self.link_states.insert(*state);
                 self.openids.insert(identity.openid.clone());
             }
-            Command::Earn(event) => {
+            Command::Earn(event) | Command::ReplayLetter { event, .. } => {
                 if !self.wallets.contains(&event.user) {
                     self.wallets.insert(event.user.clone());
                 }
@@ -205,6 +208,8 @@ pub struct RememberedAnswer {
 /// Stores fill the fields; rules use the methods.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// Dead letters that earlier commands of the batch ended.
+    pub letters_ended: BTreeSet<LetterId>,
     /// The whole catalogue; it is small.
     pub kinds: BTreeMap<KindCode, Kind>,
     /// All merchants; they are few.
@@ -365,6 +370,9 @@ impl Facts {
         for kind in &changes.kinds {
             self.kinds.insert(kind.code.clone(), kind.clone());
         }
+        let ended = changes.letter_ends.iter();
+        self.letters_ended
+            .extend(ended.map(|end| end.letter.clone()));
         for merchant in &changes.merchants {
             self.merchants
                 .insert(merchant.mchid.clone(), merchant.clone());

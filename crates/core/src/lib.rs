@@ -19,6 +19,7 @@ pub mod execute;
 pub mod facts;
 pub mod id;
 pub mod ledger;
+pub mod letter;
 pub mod link;
 mod manual;
 pub mod money;

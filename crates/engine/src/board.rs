@@ -1,5 +1,6 @@
 //! What passes that run beside the doors saw last, for whoever publishes numbers.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use crate::ages::Ages;
@@ -10,6 +11,22 @@ use crate::watch::Watched;
 #[derive(Debug, Default)]
 pub struct Board {
     seen: Mutex<Seen>,
+    figures: Mutex<Vec<Figures>>,
+}
+
+/// Numbers by their names.
+pub type Named = Vec<(&'static str, i64)>;
+
+/// Numbers of something that works beside the doors, read when they are asked for.
+struct Figures {
+    of: String,
+    read: Box<dyn Fn() -> Named + Send + Sync>,
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.of)
+    }
 }
 
 /// The numbers.
@@ -44,6 +61,21 @@ impl Board {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.float = Some(float.clone());
         seen.ages = ages;
+    }
+
+    /// Something whose numbers are published, too, under this name.
+    pub fn watch(&self, of: String, read: Box<dyn Fn() -> Named + Send + Sync>) {
+        let mut all = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(Figures { of, read });
+    }
+
+    /// The numbers of everything that is watched.
+    #[must_use]
+    pub fn figures(&self) -> Vec<(String, Named)> {
+        let all = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = all.iter();
+        all.map(|figures| (figures.of.clone(), (figures.read)()))
+            .collect()
     }
 
     /// All of it.

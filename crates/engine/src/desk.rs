@@ -9,6 +9,7 @@
 mod events;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join;
 use lingqian_core::risk::Policy;
@@ -34,6 +35,9 @@ pub struct DeskSettings {
     pub events_max: usize,
     /// So many commits of events may be under way, so that one is decided while one is synced.
     pub events_open: usize,
+    /// With so many events waiting the desk is crowded: doors that can ask their callers to come
+    /// again do so, and the others fetch no more.
+    pub events_waiting_max: usize,
     /// Beside a commit that is under way another begins with at least so many events; fewer
     /// wait for company until it ends.
     pub events_beside_min: usize,
@@ -48,6 +52,7 @@ impl Default for DeskSettings {
             conflicts_max: 100,
             events_max: 16_384,
             events_open: 2,
+            events_waiting_max: 262_144,
             events_beside_min: 1_024,
         }
     }
@@ -66,6 +71,8 @@ struct Request {
 pub struct Desk {
     requests: mpsc::Sender<Request>,
     events: mpsc::Sender<events::Request>,
+    waiting: Arc<AtomicUsize>,
+    waiting_max: usize,
 }
 
 /// What both lanes work with.
@@ -88,6 +95,7 @@ impl Desk {
     ) -> (Desk, impl Future<Output = ()> + Send) {
         let (requests, commands_in) = mpsc::channel(settings.queue_max);
         let (events, events_in) = mpsc::channel(settings.queue_max);
+        let waiting_max = settings.events_waiting_max;
         let counter = Counter {
             store,
             clock,
@@ -98,7 +106,13 @@ impl Desk {
             let commands = work(&counter, commands_in);
             join(commands, events::work(&counter, events_in)).await;
         };
-        (Desk { requests, events }, work)
+        let desk = Desk {
+            requests,
+            events,
+            waiting: Arc::default(),
+            waiting_max,
+        };
+        (desk, work)
     }
 
     /// Decides on one command; durable when it answers.
@@ -128,6 +142,14 @@ impl Desk {
         answered.await.map_err(|_| went_down())?
     }
 
+    /// Whether more waits than should: who comes now had better come again.
+    #[must_use]
+    pub fn is_crowded(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= self.waiting_max
+            || self.requests.capacity() == 0
+            || self.events.capacity() == 0
+    }
+
     /// Books earning events in their order; durable when it answers. Each stands alone: one that
     /// is refused changes nothing and the others go on.
     ///
@@ -137,10 +159,30 @@ impl Desk {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let _waits = Waits::begin(&self.waiting, events.len());
         let (answer, answered) = oneshot::channel();
         let sent = self.events.send(events::Request { events, answer }).await;
         sent.map_err(|_| closed())?;
         answered.await.map_err(|_| went_down())?
+    }
+}
+
+/// Events that are not answered yet.
+struct Waits<'a> {
+    all: &'a AtomicUsize,
+    own: usize,
+}
+
+impl<'a> Waits<'a> {
+    fn begin(all: &'a AtomicUsize, own: usize) -> Waits<'a> {
+        all.fetch_add(own, Ordering::Relaxed);
+        Waits { all, own }
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Ordering::Relaxed);
     }
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use lingqian_core::command::{Command, DeadLetter};
 use lingqian_core::earning::Credited;
+use lingqian_core::letter::Mark;
 use lingqian_core::money::Micros;
 use lingqian_core::{EventBatch, EventView};
 use lingqian_io::store::EventAnswer;
@@ -32,11 +33,11 @@ pub struct Unreadable {
 
 /// Where items come from, as dead letters name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Door {
+pub struct Door<'a> {
     /// The door.
-    pub name: &'static str,
+    pub name: &'a str,
     /// What its items are counted in: `line`, `index`.
-    pub unit: &'static str,
+    pub unit: &'a str,
 }
 
 /// One item among others.
@@ -54,6 +55,7 @@ pub struct Items {
     events: EventBatch,
     /// Which could not be read, and why, by rising index.
     unreadable: Vec<(usize, Unreadable)>,
+    mark: Option<Mark>,
 }
 
 impl Items {
@@ -64,7 +66,14 @@ impl Items {
             items: Vec::with_capacity(items),
             events: EventBatch::with_capacity(items),
             unreadable: Vec::new(),
+            mark: None,
         }
+    }
+
+    /// How far their source was read once all of them are credited or kept as letters. It becomes
+    /// durable in the commit of the last of them.
+    pub fn mark(&mut self, mark: Mark) {
+        self.mark = Some(mark);
     }
 
     /// How many there are.
@@ -211,16 +220,23 @@ impl From<&EventAnswer> for ItemResult<'_> {
 pub async fn ingest<P: Ports>(
     ports: &P,
     desk: &Desk,
-    door: Door,
+    door: Door<'_>,
     text: &[u8],
     items: Items,
 ) -> Result<Ingested, Fault> {
     let Items {
         items,
-        events,
+        mut events,
         unreadable,
+        mark,
     } = items;
     let expected = events.len();
+    if let Some(mark) = mark
+        .as_ref()
+        .filter(|_| unreadable.is_empty() && expected > 0)
+    {
+        events.mark(mark.clone());
+    }
     let answers = desk.submit_events(events).await?;
     if answers.len() != expected {
         return Err(Fault::Broken("the desk lost an answer".into()));
@@ -232,7 +248,7 @@ pub async fn ingest<P: Ports>(
         answers,
     };
     if !all_booked {
-        keep(ports, desk, door, text, &ingested).await?;
+        keep(ports, desk, door, text, (&ingested, mark)).await?;
     }
     Ok(ingested)
 }
@@ -241,9 +257,9 @@ pub async fn ingest<P: Ports>(
 async fn keep<P: Ports>(
     ports: &P,
     desk: &Desk,
-    door: Door,
+    door: Door<'_>,
     text: &[u8],
-    ingested: &Ingested,
+    (ingested, mark): (&Ingested, Option<Mark>),
 ) -> Result<(), Fault> {
     let at = ports.clock().business();
     let letter = |(item, result): (&Item, ItemResult<'_>)| {
@@ -259,7 +275,8 @@ async fn keep<P: Ports>(
             at,
         }))
     };
-    let letters = ingested.results().filter_map(letter).collect();
+    let letters = ingested.results().filter_map(letter);
+    let letters = letters.chain(mark.map(Command::KeepMark)).collect();
     for kept in desk.submit_all(letters).await? {
         kept.map_err(|rejection| Fault::Broken(format!("a dead letter was refused: {rejection}")))?;
     }

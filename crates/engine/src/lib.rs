@@ -13,6 +13,7 @@ mod due;
 pub mod expire;
 pub mod float;
 pub mod ingest;
+pub mod letters;
 pub mod link;
 pub mod notify;
 pub mod poll;

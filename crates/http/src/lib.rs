@@ -11,6 +11,7 @@ mod request;
 mod routes;
 pub mod wire;
 
+pub use api::letters::{LetterReader, whole_event};
 pub use auth::{Minted, mint};
 pub use problem::Problem;
 pub use routes::{ROUTES, Route, SCOPES};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub overlaps_max: usize,
     /// What the passes saw last.
     pub board: Arc<Board>,
+    /// How dead letters are read when they are given again.
+    pub letters: LetterReader,
 }
 
 impl Settings {
@@ -55,6 +58,7 @@ impl Settings {
             line_max: 65_536,
             overlaps_max: 64,
             board: Arc::default(),
+            letters: LetterReader::default(),
         }
     }
 
@@ -142,7 +146,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/hooks/wechat/transfer", post(hook::transfer::<P>))
         .route("/v1/bills", get(api::books::bills::<P>))
         .route("/v1/breaks", get(api::books::breaks::<P>))
-        .route("/v1/dead-letters", get(api::books::dead_letters::<P>))
+        .merge(letters::<P>())
         .route("/v1/summary", get(api::books::summary::<P>))
         .merge(told::<P>())
         .route("/healthz", get(metrics::healthz))
@@ -162,6 +166,21 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
             metrics::observe::<P>,
         ))
         .with_state(doors)
+}
+
+/// What could not be credited.
+fn letters<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/v1/dead-letters", get(api::letters::list::<P>))
+        .route("/v1/dead-letters/{id}", get(api::letters::show::<P>))
+        .route(
+            "/v1/dead-letters/{id}/replay",
+            post(api::letters::replay::<P>),
+        )
+        .route(
+            "/v1/dead-letters/{id}/discard",
+            post(api::letters::discard::<P>),
+        )
 }
 
 /// What happened, and who is to hear of it.

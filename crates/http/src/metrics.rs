@@ -46,6 +46,13 @@ struct Stopped {
     cause: &'static str,
 }
 
+/// A number of a source or a sink.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AtBroker {
+    of: String,
+    what: &'static str,
+}
+
 fn waits() -> Histogram {
     Histogram::new([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0])
 }
@@ -74,6 +81,7 @@ pub(crate) struct Metrics {
     open_breaks: Gauge,
     dead_letters: Gauge,
     passes: Family<Named, Gauge>,
+    brokers: Family<AtBroker, Gauge>,
 }
 
 impl Metrics {
@@ -92,6 +100,7 @@ impl Metrics {
             open_breaks: Gauge::default(),
             dead_letters: Gauge::default(),
             passes: Family::default(),
+            brokers: Family::default(),
         };
         let Metrics {
             registry,
@@ -154,6 +163,9 @@ impl Metrics {
             .register("stop_since_seconds", help, self.stops.clone());
         let help = "What the auditor saw, and how the money at WeChat stands";
         self.registry.register("passes", help, self.passes.clone());
+        let help = "What sources read and sinks published since the start, and how they stand";
+        self.registry
+            .register("brokers", help, self.brokers.clone());
     }
 
     /// Events came in.
@@ -311,6 +323,15 @@ pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Resp
     }
     for (name, value) in passes(&doors.settings.board.seen()) {
         gauge(&metrics.passes, &name, value);
+    }
+    for (of, figures) in doors.settings.board.figures() {
+        for (what, value) in figures {
+            let label = AtBroker {
+                of: of.clone(),
+                what,
+            };
+            metrics.brokers.get_or_create(&label).set(value);
+        }
     }
     for queue in lingqian_core::payout::Queue::ALL {
         let found = summary

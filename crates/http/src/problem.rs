@@ -120,6 +120,7 @@ impl From<Rejection> for Problem {
             Rejection::ReferenceUsed
             | Rejection::EventConflict
             | Rejection::AlreadyTakenBack
+            | Rejection::LetterEnded
             | Rejection::WalletLinkedElsewhere
             | Rejection::SamePerson
             | Rejection::ResendTooLate

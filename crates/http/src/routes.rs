@@ -2,7 +2,7 @@
 //! here, so neither can drift from the other.
 
 /// What a key may be allowed to do.
-pub const SCOPES: [&str; 13] = [
+pub const SCOPES: [&str; 15] = [
     "users:read",
     "users:write",
     "events:write",
@@ -12,6 +12,8 @@ pub const SCOPES: [&str; 13] = [
     "payouts:approve",
     "payouts:operate",
     "books:read",
+    "letters:read",
+    "letters:write",
     "feed:read",
     "webhooks:read",
     "webhooks:write",
@@ -79,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 39] = [
+pub const ROUTES: [Route; 42] = [
     route(
         "POST",
         "/v1/users",
@@ -267,10 +269,33 @@ pub const ROUTES: [Route; 39] = [
         "GET",
         "/v1/dead-letters",
         Some("books:read"),
-        "List inputs that were not credited",
+        "List inputs that were not credited, without what they say",
     )
     .answers(200, "DeadLetters")
-    .with(&["limit"]),
+    .with(&["limit", "state"]),
+    route(
+        "GET",
+        "/v1/dead-letters/{id}",
+        Some("letters:read"),
+        "Show an input that was not credited, with what it says",
+    )
+    .answers(200, "DeadLetter"),
+    route(
+        "POST",
+        "/v1/dead-letters/{id}/replay",
+        Some("letters:write"),
+        "Credit an input that was not credited, as it came or mended",
+    )
+    .takes("LetterReplay")
+    .answers(200, "LetterReplayed"),
+    route(
+        "POST",
+        "/v1/dead-letters/{id}/discard",
+        Some("letters:write"),
+        "Let nothing come of an input that was not credited",
+    )
+    .takes("Why")
+    .answers(200, "LetterDiscarded"),
     route(
         "GET",
         "/v1/summary",

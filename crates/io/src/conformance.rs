@@ -14,6 +14,7 @@ mod control;
 mod events;
 mod flow;
 mod given;
+mod letters;
 mod look;
 mod outbox;
 mod people;
@@ -45,5 +46,6 @@ pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
     look::exercise(&make).await;
     auditing::exercise(&make).await;
     outbox::exercise(&make).await;
+    letters::exercise(&make).await;
     whole_flow(&make().await).await;
 }

@@ -10,6 +10,7 @@ use lingqian_core::earning::Credited;
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{KindCode, MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::letter::{Fate, LetterEnd, LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Attempt, Payout, Queue};
 use lingqian_core::reconcile::{Bill, Break};
@@ -77,7 +78,8 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// A fault; [`Fault::Unknown`] when it may or may not have been written. The same events may
-    /// be given again without harm.
+    /// be given again without harm. The batch's marks that become true with the answers
+    /// ([`EventBatch::marks_of`]) are written in the same commit.
     fn earn(
         &self,
         now: Timestamp,
@@ -147,12 +149,14 @@ pub async fn earn_by_commands<S: Store>(
         event.map(Command::Earn).map_err(whole)
     };
     let commands: Vec<Command> = events.iter().map(owned).collect::<Result<_, Fault>>()?;
+    let marks = |answers: &[Result<Outcome, Rejection>]| events.marks_of(answers);
     let policy = Policy::default();
     let moment = Moment {
         now,
         policy: &policy,
     };
-    let answers = by_commands(store, &moment, &commands).await?.into_iter();
+    let answers = by_commands(store, &moment, &commands, marks).await?;
+    let answers = answers.into_iter();
     let credited = |outcome| match outcome {
         Outcome::Credited { amount } => Credited::Now(amount),
         _ => Credited::Before,
@@ -172,13 +176,14 @@ pub async fn withdraw_by_commands<S: Store>(
 ) -> Result<Vec<WithdrawalAnswer>, Fault> {
     let commands = requests.into_iter().map(Box::new).map(Command::Withdraw);
     let commands: Vec<Command> = commands.collect();
-    by_commands(store, &Moment { now, policy }, &commands).await
+    by_commands(store, &Moment { now, policy }, &commands, |_| Vec::new()).await
 }
 
 async fn by_commands<S: Store>(
     store: &S,
     moment: &Moment<'_>,
     commands: &[Command],
+    marks: impl Fn(&[Result<Outcome, Rejection>]) -> Vec<Mark>,
 ) -> Result<Vec<Result<Outcome, Rejection>>, Fault> {
     for _ in 0..CONFLICTS_MAX {
         let keys = Keys::of(commands.iter(), moment.now);
@@ -193,6 +198,7 @@ async fn by_commands<S: Store>(
             });
             answers.push(answer);
         }
+        all.marks = marks(&answers);
         if all.is_empty() {
             return Ok(answers);
         }
@@ -272,6 +278,53 @@ pub struct PayoutStory {
     pub entries: Vec<(i64, Entry)>,
     /// Its breaks, open and closed.
     pub breaks: Vec<Break>,
+}
+
+/// What a store says when a letter that is to end was ended by somebody else meanwhile.
+pub const LETTER_ENDED: &str = "somebody else replayed or discarded a dead letter meanwhile";
+
+/// Which dead letters to list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LetterWish {
+    /// Those too that somebody replayed or discarded.
+    pub all: bool,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A dead letter and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LetterRow {
+    /// Its name.
+    pub id: LetterId,
+    /// What came, where and when it came last.
+    pub letter: DeadLetter,
+    /// How often it came.
+    pub times: u64,
+    /// What somebody made of it, last.
+    pub end: Option<LetterEnd>,
+}
+
+impl LetterRow {
+    /// A letter under its name.
+    #[must_use]
+    pub fn new((letter, times): (DeadLetter, u64), end: Option<LetterEnd>) -> LetterRow {
+        let id = LetterId::of(&letter.code, blake3::hash(&letter.raw).as_bytes());
+        LetterRow {
+            id,
+            letter,
+            times,
+            end,
+        }
+    }
+
+    /// What somebody made of it, unless it came again since.
+    #[must_use]
+    pub fn fate(&self) -> Option<Fate> {
+        let end = self.end.as_ref();
+        end.filter(|end| end.times >= self.times)
+            .map(|end| end.fate)
+    }
 }
 
 /// The books in a few numbers.
@@ -391,6 +444,19 @@ pub trait Browse: Outbox {
         &self,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(DeadLetter, u64)>, Fault>> + Send;
+
+    /// Dead letters with what somebody made of them, newest first.
+    fn letters(
+        &self,
+        wish: LetterWish,
+    ) -> impl Future<Output = Result<Vec<LetterRow>, Fault>> + Send;
+
+    /// One dead letter.
+    fn letter(&self, id: LetterId)
+    -> impl Future<Output = Result<Option<LetterRow>, Fault>> + Send;
+
+    /// How far sources were read and sinks were told, whose names begin so; by name.
+    fn marks(&self, prefix: String) -> impl Future<Output = Result<Vec<Mark>, Fault>> + Send;
 
     /// The books in a few numbers.
     fn summary(&self) -> impl Future<Output = Result<Summary, Fault>> + Send;

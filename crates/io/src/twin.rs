@@ -27,6 +27,7 @@ use lingqian_core::control::{Deed, Stop};
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
@@ -38,8 +39,8 @@ use crate::Fault;
 use crate::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
-    Audited, Browse, Claim, Committed, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Store, Summary,
+    Audited, Browse, Claim, Committed, LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory,
+    Standing, StatementLine, Store, Summary,
 };
 use books::Books;
 
@@ -280,6 +281,18 @@ impl Browse for MemoryStore {
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
         self.look(|books| books.dead_letters(limit)).await
+    }
+
+    async fn letters(&self, wish: LetterWish) -> Result<Vec<LetterRow>, Fault> {
+        self.look(|books| books.letters(wish)).await
+    }
+
+    async fn letter(&self, id: LetterId) -> Result<Option<LetterRow>, Fault> {
+        self.look(|books| books.letter(&id)).await
+    }
+
+    async fn marks(&self, prefix: String) -> Result<Vec<Mark>, Fault> {
+        self.look(|books| books.marks(&prefix)).await
     }
 
     async fn summary(&self) -> Result<Summary, Fault> {

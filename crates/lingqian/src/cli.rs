@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod letters;
 mod told;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
+pub(crate) use letters::Letters;
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
@@ -91,6 +93,9 @@ pub(crate) enum Command {
     /// Make, list and change endpoints of webhooks, and have notices delivered again.
     #[command(subcommand)]
     Webhooks(Webhooks),
+    /// List, show, replay and discard what could not be credited.
+    #[command(subcommand)]
+    Letters(Letters),
     /// Show what the outside was told, oldest first.
     Feed(FeedOptions),
     /// Forward what happens at the running server to a receiver that is being written.
@@ -206,6 +211,9 @@ pub(crate) struct Sandbox {
     /// How many merchants there are at least, each with an app of its own.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) merchants: usize,
+    /// What goes wrong from the beginning: a file of JSON, as `POST /_sandbox/faults` takes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
     /// What lies in a merchant's account at first, in fen; ten million yuan where nothing is said.
     #[arg(long, value_name = "FEN")]
     pub(crate) top_up_fen: Option<i64>,

@@ -1,6 +1,7 @@
 //! `lingqian.toml`: read once at the start, one struct per concern, every field with a default
 //! that is safe.
 
+pub(crate) mod brokers;
 pub(crate) mod merchants;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use lingqian_engine::sweep::Plan;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
+use crate::config::brokers::{SinkEntry, SourceEntry};
 use crate::config::merchants::{AppEntry, MerchantEntry};
 use crate::store::StoreUrl;
 
@@ -52,6 +54,10 @@ pub(crate) struct Config {
     pub(crate) float: Float,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
+    /// Brokers that events come from.
+    pub(crate) sources: Vec<SourceEntry>,
+    /// Brokers that the feed goes to.
+    pub(crate) sinks: Vec<SinkEntry>,
     /// The catalogue of earnings.
     pub(crate) kinds: Vec<Kind>,
 }
@@ -82,6 +88,8 @@ impl Default for Config {
             audit: Audit::default(),
             float: Float::default(),
             webhooks: Webhooks::default(),
+            sources: Vec::new(),
+            sinks: Vec::new(),
             kinds: vec![
                 kind(1, "ad_view", None, "incidental"),
                 kind(2, "sign_in", Some(2_500), "incidental"),
@@ -533,6 +541,7 @@ impl Config {
              \"monthly 1 10:00\"",
             self.sweep.schedule
         );
+        brokers::check(&self.sources, &self.sinks)?;
         self.kinds.iter().try_for_each(Kind::check)
     }
 }

@@ -17,6 +17,7 @@ use lingqian_io::Fault;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::brokers::letter_reader;
 use crate::cli::Why;
 use crate::client::Client;
 use crate::home::Home;
@@ -142,7 +143,11 @@ impl Api {
         let key = owner_key(&wire, &desk, &home.api_key()).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let doors = router(wire, desk, Settings::new(&url));
+        let settings = Settings {
+            letters: letter_reader(wire.config()),
+            ..Settings::new(&url)
+        };
+        let doors = router(wire, desk, settings);
         tokio::spawn(async move {
             // It ends with the command.
             let _ = axum::serve(listener, doors).await;

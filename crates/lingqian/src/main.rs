@@ -3,6 +3,7 @@
 mod accounts;
 mod bench;
 mod books;
+mod brokers;
 mod cli;
 mod client;
 mod commands;
@@ -93,6 +94,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Deeds(options) => commands::cases::deeds(&existing()?, &options, json).await,
         Command::Pass(options) => commands::pass::run(&existing()?, &options, json).await,
         Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
+        Command::Letters(command) => commands::letters::run(&existing()?, &command, json).await,
         Command::Webhooks(command) => commands::webhooks::run(&existing()?, &command, json).await,
         Command::Feed(options) => commands::webhooks::feed(&existing()?, &options, json).await,
         Command::Listen(options) => commands::listen::listen(&existing()?, &options, json).await,

@@ -13,6 +13,7 @@ use lingqian_http::{Settings, mint, router};
 use lingqian_io::{Browse as _, Clock as _, Ports as _};
 use tokio::net::TcpListener;
 
+use crate::brokers::{Brokers, letter_reader};
 use crate::config::Config;
 use crate::home::{Home, write_whole};
 use crate::passes;
@@ -27,6 +28,8 @@ pub(crate) struct Platform {
     pub(crate) desk: Desk,
     /// How it is reached.
     pub(crate) url: String,
+    /// Readers of sources and publishers of the feed.
+    pub(crate) brokers: Brokers,
 }
 
 impl Platform {
@@ -49,6 +52,7 @@ impl Platform {
         catalogue(&wire, &desk).await?;
         let settings = Settings {
             board: Arc::clone(wire.board()),
+            letters: letter_reader(wire.config()),
             ..Settings::new(&url)
         };
         let doors = router(wire.clone(), desk.clone(), settings);
@@ -64,7 +68,13 @@ impl Platform {
         // Commands beside this process find it there.
         write_whole(&home.address(), url.as_bytes())?;
         passes::spawn(&wire, &desk);
-        Ok(Platform { wire, desk, url })
+        let brokers = Brokers::spawn(home, &wire, &desk)?;
+        Ok(Platform {
+            wire,
+            desk,
+            url,
+            brokers,
+        })
     }
 }
 

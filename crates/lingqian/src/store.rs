@@ -10,6 +10,7 @@ use lingqian_core::control::{Deed, Stop};
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
@@ -22,8 +23,8 @@ use lingqian_io::Fault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Store, Summary, WithdrawalAnswer,
+    Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use lingqian_postgres::{Alone, PostgresStore};
 use lingqian_sqlite::SqliteStore;
@@ -323,6 +324,18 @@ impl Browse for AnyStore {
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
         ask!(self, store => store.dead_letters(limit))
+    }
+
+    async fn letters(&self, wish: LetterWish) -> Result<Vec<LetterRow>, Fault> {
+        ask!(self, store => store.letters(wish))
+    }
+
+    async fn letter(&self, id: LetterId) -> Result<Option<LetterRow>, Fault> {
+        ask!(self, store => store.letter(id))
+    }
+
+    async fn marks(&self, prefix: String) -> Result<Vec<Mark>, Fault> {
+        ask!(self, store => store.marks(prefix))
     }
 
     async fn summary(&self) -> Result<Summary, Fault> {

@@ -75,6 +75,7 @@ pub(crate) fn is_same(before: &Facts, now: &Facts, changes: &Changes) -> bool {
         payouts,
         open_breaks,
         bill_lines,
+        letters_ended: _,
         basis: _,
     } = before;
     let registers = changes.users.iter().any(|user| user.no.0 >= *next_user);

@@ -17,7 +17,7 @@ use crate::codec::{damaged, digest, get};
 use crate::fault::{fault, is_conflict, twice};
 use crate::journal::{Accounts, End, Event, Journal, Sealed, owner};
 use crate::pool::{Session, Values};
-use crate::{bills, control, outbox, payouts, people, prefetch, schema, sql};
+use crate::{bills, control, letters, outbox, payouts, people, prefetch, schema, sql};
 
 /// Why nothing was written.
 #[derive(Debug)]
@@ -105,6 +105,7 @@ pub(crate) async fn write(
     bills::lines(session, &booked).await?;
     bills::reconciled(session, changes).await?;
     people::dead_letters(session, changes).await?;
+    letters::write(session, changes).await?;
     outbox::write(session, changes).await?;
     journal.forget_untouched();
     let sealed = journal.close(session, !changes.kinds.is_empty()).await?;

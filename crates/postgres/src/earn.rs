@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use lingqian_core::earning::{Booking, Case, Credited, Kind, KindDay, Leg, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
 use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::letter::Mark;
 use lingqian_core::money::{AMOUNT_MAX, BALANCE_MAX, Micros};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::{EventBatch, EventView, Rejection};
@@ -25,7 +26,7 @@ use crate::journal::{Accounts, End, Event, Journal, Sealed};
 use crate::lane::{Batch, Book};
 use crate::pool::Session;
 use crate::settle::Books;
-use crate::{rows, sql};
+use crate::{letters, rows, sql};
 
 /// Events that somebody waits for.
 pub(crate) struct Asked {
@@ -48,7 +49,8 @@ impl Batch for Asked {
         let answers: Vec<EventAnswer> = (0..events.views.len())
             .map(|place| desk.next(place))
             .collect();
-        if desk.booked.is_empty() {
+        let marks = self.batch.marks_of(&answers);
+        if desk.booked.is_empty() && marks.is_empty() {
             return Ok((answers, None));
         }
         let end = lock_end(session).await?;
@@ -62,6 +64,7 @@ impl Batch for Asked {
             accounts,
             booked,
             beside,
+            marks,
         };
         Ok((answers, Some(postings)))
     }
@@ -74,6 +77,7 @@ pub(crate) struct Postings<'b> {
     accounts: BTreeMap<i64, Accounts>,
     booked: Vec<Booked>,
     beside: Beside,
+    marks: Vec<Mark>,
 }
 
 impl Book for Postings<'_> {
@@ -98,6 +102,7 @@ impl Book for Postings<'_> {
         journal.forget_untouched();
         let sealed = journal.close(session, false).await?;
         self.beside.write(session).await?;
+        letters::write_marks(session, &self.marks).await?;
         Ok(sealed)
     }
 }

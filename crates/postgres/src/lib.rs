@@ -16,6 +16,7 @@ mod events;
 mod fault;
 mod journal;
 mod lane;
+mod letters;
 mod names;
 mod outbox;
 mod payouts;
@@ -40,6 +41,7 @@ use lingqian_core::control::{Deed, Stop};
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told;
 use lingqian_core::reconcile::{Bill, Break};
@@ -52,8 +54,8 @@ use lingqian_io::Fault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Store, Summary, WithdrawalAnswer,
+    Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Store, Summary, WithdrawalAnswer,
 };
 
 use crate::address::Address;
@@ -357,6 +359,24 @@ impl Browse for PostgresStore {
         let session = self.look().await?;
         let letters = browse::dead_letters(&session, limit).await?;
         Self::seen(session, letters).await
+    }
+
+    async fn letters(&self, wish: LetterWish) -> Result<Vec<LetterRow>, Fault> {
+        let session = self.look().await?;
+        let found = letters::letters(&session, wish).await?;
+        Self::seen(session, found).await
+    }
+
+    async fn letter(&self, id: LetterId) -> Result<Option<LetterRow>, Fault> {
+        let session = self.look().await?;
+        let found = letters::one(&session, &id).await?;
+        Self::seen(session, found).await
+    }
+
+    async fn marks(&self, prefix: String) -> Result<Vec<Mark>, Fault> {
+        let session = self.look().await?;
+        let found = letters::marks(&session, &prefix).await?;
+        Self::seen(session, found).await
     }
 
     async fn standing(&self) -> Result<Standing, Fault> {

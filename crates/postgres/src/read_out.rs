@@ -22,7 +22,7 @@ use crate::codec::{damaged, day, entry, fen, get, id, moment, number, payout_id,
 use crate::pool::{Session, Values};
 use crate::prefetch::answer;
 use crate::rows::{kind_day, kinds, link, merchants, state, user};
-use crate::{control, outbox, payouts, sql};
+use crate::{control, letters as desk, outbox, payouts, sql};
 
 /// Rows of a part, and where the next ones begin, if there are more.
 type Rows = (Changes, Option<Cursor>);
@@ -68,6 +68,8 @@ async fn catalogue(session: &Session) -> Result<Changes, Fault> {
         stops: control::stops(session, true).await?,
         merchant_days: control::merchant_days(session, BusinessDate(i32::MIN)).await?,
         api_keys: browse::api_keys(session).await?,
+        letter_ends: desk::ends(session).await?,
+        marks: desk::marks(session, "").await?,
         ..Changes::default()
     })
 }

@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -50,6 +50,12 @@ const MIGRATIONS: [Migration; 5] = [
     Migration {
         name: "0005_state_totals",
         sql: include_str!("../migrations/0005_state_totals.sql"),
+        needs: 4,
+    },
+    // Who does not know of them neither ends letters nor reads sources.
+    Migration {
+        name: "0006_letters",
+        sql: include_str!("../migrations/0006_letters.sql"),
         needs: 4,
     },
 ];

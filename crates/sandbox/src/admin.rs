@@ -32,7 +32,7 @@ pub(crate) fn bad(words: &str) -> Response {
 }
 
 /// Records under the lock, then waits until it is durable.
-async fn durable(world: &World, change: impl FnOnce(&mut Books)) {
+pub(crate) async fn durable(world: &World, change: impl FnOnce(&mut Books)) {
     let promise = {
         let mut books = world.books();
         change(&mut books);
@@ -57,18 +57,30 @@ pub(crate) struct Whose {
     pub(crate) mchid: Option<String>,
 }
 
+/// Ahead by so many seconds, or to a moment.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Advance {
-    advance_seconds: i64,
+#[serde(untagged)]
+pub(crate) enum Advance {
+    By { advance_seconds: i64 },
+    To { to: String },
 }
 
 /// Moves the business clock ahead; what became due happens.
 pub(crate) async fn advance(State(world): Shared, Json(body): Json<Advance>) -> Response {
-    if !(0..=366 * 86_400).contains(&body.advance_seconds) {
-        return bad("advance_seconds must be 0 to one year");
+    let ahead_ms = match body {
+        Advance::By { advance_seconds } => advance_seconds.saturating_mul(1_000),
+        Advance::To { to } => match to.parse::<jiff::Timestamp>() {
+            Ok(to) => to.as_millisecond() - world.books().now(),
+            Err(_) => return bad("to must be a moment such as 2026-03-02T23:59:50+08:00"),
+        },
+    };
+    if !(0..=366 * 86_400_000).contains(&ahead_ms) {
+        return bad(
+            "the clock moves ahead only: advance_seconds 0 to one year, or to a moment \
+                    within a year",
+        );
     }
-    world.advance_ms(body.advance_seconds * 1_000).await;
+    world.advance_ms(ahead_ms).await;
     clock(State(world)).await.into_response()
 }
 
@@ -377,25 +389,50 @@ pub(crate) async fn set_faults(State(world): Shared, Json(faults): Json<Faults>)
     Json(json!(faults))
 }
 
-/// The user of a transfer confirms (or tries to, with a wallet that may not receive).
+/// Whose transfer, and who does something about it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Thumb {
+    mchid: Option<String>,
+    /// Who holds the phone; the receiver where nobody is named.
+    user: Option<String>,
+    /// Why a transfer that is refused fails.
+    reason: Option<String>,
+}
+
+/// What WeChat shows to whoever is not the receiver.
+pub(crate) const WRONG_PERSON: &str = "你的微信号与商家指定的收款微信号不一致";
+
+/// The user of a transfer confirms (or tries to, with a wallet that may not receive), or somebody
+/// else opens its page.
 pub(crate) async fn confirm(
     State(world): Shared,
     Path((number, deed)): Path<(String, String)>,
-    Query(whose): Query<Whose>,
+    Query(thumb): Query<Thumb>,
 ) -> Response {
-    let member = match world.named(whose.mchid.as_deref()) {
+    let member = match world.named(thumb.mchid.as_deref()) {
         Ok(member) => member,
         Err(words) => return bad(&words),
     };
     let id = Id::new(member.mchid(), &number);
-    let receives = match deed.as_str() {
-        "confirm" => true,
-        "refuse" => false,
-        _ => return bad("the last part must be confirm or refuse"),
+    let Some(receiver) = receiver(&world.books(), &id) else {
+        return bad("there is no transfer of this number");
+    };
+    let other = thumb.user.is_some_and(|user| user != receiver);
+    let reason = match deed.as_str() {
+        "wrong-person" => return bad(WRONG_PERSON),
+        "confirm" | "refuse" if other => return bad(WRONG_PERSON),
+        "confirm" => crate::robot::why_not(&world, &id, true).map(str::to_owned),
+        "refuse" => Some(
+            thumb
+                .reason
+                .unwrap_or_else(|| "REAL_NAME_CHECK_FAIL".into()),
+        ),
+        _ => return bad("the last part must be confirm, refuse or wrong-person"),
     };
     let mut result = Ok(());
     durable(&world, |books| {
-        result = transfer::confirm(books, &id, receives)
+        result = transfer::confirm(books, &id, reason.as_deref())
     })
     .await;
     world.wake_notifier();
@@ -403,6 +440,13 @@ pub(crate) async fn confirm(
         Ok(()) => Json(json!({ "out_bill_no": number })).into_response(),
         Err(refused) => bad(&refused.message),
     }
+}
+
+/// The name of whoever is to receive a transfer.
+pub(crate) fn receiver(books: &Books, id: &Id) -> Option<String> {
+    let transfer = books.transfers.get(id)?;
+    let (_, name) = books.openids.get(&transfer.openid)?;
+    Some(name.clone())
 }
 
 /// The user opens a red packet.
@@ -424,7 +468,7 @@ pub(crate) async fn open_packet(
     }
 }
 
-/// The user grants or revokes an authorization.
+/// The user grants an authorization or takes it back, or WeChat takes it back.
 pub(crate) async fn authorization(
     State(world): Shared,
     Path((number, deed)): Path<(String, String)>,
@@ -440,6 +484,8 @@ pub(crate) async fn authorization(
         done = match deed.as_str() {
             "confirm" => books.grant_authorization(&id),
             "revoke" => books.close_authorization(&id, "USER_CLOSE"),
+            "risk" => books.close_authorization(&id, "TRANSFER_RISK"),
+            "abnormal" => books.close_authorization(&id, "USER_ACCOUNT_ABNORMAL"),
             _ => false,
         };
     })
@@ -478,6 +524,6 @@ pub(crate) async fn redeliver(State(world): Shared, Path(id): Path<u64>) -> Resp
     let Some(message) = found else {
         return bad("there is no such notification");
     };
-    let delivered = notify::post(&world, &message, id, false).await;
+    let delivered = notify::post(&world, &message, id, notify::How::Truly).await;
     Json(json!({ "id": id, "delivered": delivered })).into_response()
 }

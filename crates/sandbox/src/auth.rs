@@ -1,5 +1,7 @@
 //! The wire of API v3: whose request it is, in WeChat's order of checks, and signed answers.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -12,20 +14,31 @@ use crate::world::Member;
 /// Seconds that a request may be off.
 const SKEW_MAX_S: i64 = 300;
 
+/// What is said about a field that is in no document.
+pub(crate) const UNKNOWN_FIELD: &str = "请求中含有未在API文档中定义的参数";
+/// What is said when a number comes again with something else.
+pub(crate) const OTHER_DATA: &str = "单号已存在但信息不一致，请查单后比较确认";
+/// What is said when a number comes again too late.
+pub(crate) const TOO_LATE: &str = "对应单号已超出重试期，请查单确认后决定是否换单请求";
+
 /// An error answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Refused {
     pub(crate) status: u16,
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
     pub(crate) detail: Option<Value>,
 }
 
 impl Refused {
-    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Refused {
+    pub(crate) fn new(
+        status: u16,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Refused {
         Refused {
             status,
-            code,
+            code: code.into(),
             message: message.into(),
             detail: None,
         }
@@ -44,6 +57,18 @@ impl Refused {
     /// A business rule that says no.
     pub(crate) fn invalid(message: impl Into<String>) -> Refused {
         Refused::new(400, "INVALID_REQUEST", message)
+    }
+
+    /// WeChat's own number of an error, which ends the id of a request.
+    fn inner(&self) -> u32 {
+        match &*self.code {
+            "SIGN_ERROR" => 268_443_699,
+            "FREQUENCY_LIMITED" => 268_447_840,
+            "PARAM_ERROR" if self.message == UNKNOWN_FIELD => 270_924_358,
+            "PARAM_ERROR" => 268_435_461,
+            "INVALID_REQUEST" if self.message == OTHER_DATA => 268_498_688,
+            _ => 268_435_464,
+        }
     }
 
     fn body(&self) -> Value {
@@ -65,8 +90,33 @@ pub(crate) struct Incoming<'a> {
     pub(crate) body: &'a [u8],
 }
 
+/// The one proof of a request; two are none.
 fn authorization(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()
+    let mut found = headers.get_all(header::AUTHORIZATION).iter();
+    let first = found.next()?.to_str().ok()?;
+    found.next().is_none().then_some(first)
+}
+
+/// What every request says about itself besides, and what one with a body says of that.
+fn check_headers(request: Incoming<'_>) -> Result<(), Refused> {
+    let refuse = |words: &str| Err(Refused::new(400, "PARAM_ERROR", words));
+    let said = |name| {
+        let value: Option<&axum::http::HeaderValue> = request.headers.get(name);
+        value
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    if said(header::ACCEPT).is_empty() || said(header::USER_AGENT).is_empty() {
+        return refuse("Http头缺少Accept或User-Agent");
+    }
+    let kind = said(header::CONTENT_TYPE)
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    if !request.body.is_empty() && !kind.trim().eq_ignore_ascii_case("application/json") {
+        return refuse("Http头Content-Type错误，请使用application/json");
+    }
+    Ok(())
 }
 
 fn part<'a>(parts: &'a str, name: &str) -> Option<&'a str> {
@@ -74,6 +124,16 @@ fn part<'a>(parts: &'a str, name: &str) -> Option<&'a str> {
         let (key, value) = part.trim().split_once('=')?;
         (key == name).then(|| value.trim_matches('"'))
     })
+}
+
+/// The parts of a proof, as far as they are there.
+pub(crate) fn parts(proof: &str) -> Vec<&str> {
+    let names = ["mchid", "nonce_str", "timestamp", "serial_no", "signature"];
+    let (_, parts) = proof.split_once(' ').unwrap_or_default();
+    names
+        .into_iter()
+        .filter_map(|name| part(parts, name))
+        .collect()
 }
 
 /// The merchant that a request says it is from.
@@ -124,7 +184,7 @@ pub(crate) fn check(member: &Member, request: Incoming<'_>) -> Result<(), Refuse
     );
     let message = [head.as_bytes(), request.body, b"\n"].concat();
     if verify(&spki, &message, signature) {
-        return Ok(());
+        return check_headers(request);
     }
     Err(wrong_signature(request, &message))
 }
@@ -159,11 +219,27 @@ pub(crate) enum Signing {
     UnknownKey,
     /// With a signature that is none.
     Wrong,
+    /// By a clock that is far behind.
+    Stale,
+    /// Not at all.
+    Nobody,
 }
 
 /// The headers that prove a body: serial, timestamp, nonce, signature.
-pub(crate) fn proof(member: &Member, public_key: bool, body: &[u8]) -> [(&'static str, String); 5] {
-    let (timestamp, nonce) = ((wire_now() / 1_000).to_string(), random_text(32));
+pub(crate) fn proof(member: &Member, public_key: bool, body: &[u8]) -> Proof {
+    proof_at(wire_now() / 1_000, member, public_key, body)
+}
+
+/// The id of a request: hex, and a number of WeChat's own, zero where nothing was wrong.
+pub(crate) fn request_id(inner: u32) -> String {
+    let id = crate::crypto::hex(random_text(21).as_bytes()).to_ascii_uppercase();
+    format!("08{id}-{inner}")
+}
+
+type Proof = [(&'static str, String); 5];
+
+fn proof_at(seconds: i64, member: &Member, public_key: bool, body: &[u8]) -> Proof {
+    let (timestamp, nonce) = (seconds.to_string(), random_text(32));
     let message = [format!("{timestamp}\n{nonce}\n").as_bytes(), body, b"\n"].concat();
     let (signature, serial) = if public_key {
         let id = member.credentials().public_key_id.clone();
@@ -204,14 +280,26 @@ pub(crate) fn answer(
         Err(refused) => (refused.status, refused.body().to_string()),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let inner = result.as_ref().err().map_or(0, Refused::inner);
     let mut response = Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
-        .header(
-            "Request-ID",
-            format!("08{}-{}", random_text(20), status.as_u16()),
-        );
-    for (name, value) in proof(member, wants_public_key(member, headers), body.as_bytes()) {
+        .header("Request-ID", request_id(inner));
+    let behind = if signing == Signing::Stale {
+        SKEW_MAX_S * 2
+    } else {
+        0
+    };
+    let proof = (signing != Signing::Nobody).then(|| {
+        let public_key = wants_public_key(member, headers);
+        proof_at(
+            wire_now() / 1_000 - behind,
+            member,
+            public_key,
+            body.as_bytes(),
+        )
+    });
+    for (name, value) in proof.into_iter().flatten() {
         let value = match (signing, name) {
             (Signing::UnknownKey, "Wechatpay-Serial") => {
                 "0000000000000000000000000000000000000000".into()

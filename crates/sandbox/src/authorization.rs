@@ -4,12 +4,13 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::auth::Refused;
+use crate::auth::{OTHER_DATA, Refused};
 use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
-use crate::fields::{digits_and_letters, length, parsed, person};
+use crate::fields::{address, bound, digits_and_letters, length, parsed, person};
 use crate::journal::Record;
 use crate::kept::Id;
+use crate::scenes::scene;
 use crate::world::Member;
 
 /// One authorization.
@@ -57,10 +58,28 @@ struct Apply {
     transfer_scene_id: String,
     user_display_name: String,
     authorization_notify_url: String,
-    #[serde(rename = "user_recv_perception")]
-    _perception: Option<String>,
-    #[serde(rename = "scene_info")]
-    _scene_info: Option<Value>,
+    user_recv_perception: Option<String>,
+    scene_info: Option<SceneInfo>,
+}
+
+/// Where the user is.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SceneInfo {
+    #[serde(rename = "client_ip")]
+    _client_ip: Option<String>,
+    #[serde(rename = "device_id")]
+    _device_id: Option<String>,
+    device_type: Option<String>,
+}
+
+impl SceneInfo {
+    fn check(&self) -> Result<(), Refused> {
+        match self.device_type.as_deref() {
+            None | Some("IOS" | "ANDROID" | "HARMONY" | "OTHER") => Ok(()),
+            Some(_) => Err(Refused::field("scene_info/device_type", "设备类型错误")),
+        }
+    }
 }
 
 /// What a transfer that asks for an authorization says of it.
@@ -75,6 +94,10 @@ pub(crate) struct Wish {
 impl Wish {
     pub(crate) fn number(&self) -> &str {
         &self.out_authorization_no
+    }
+
+    pub(crate) fn display_name(&self) -> &str {
+        &self.user_display_name
     }
 }
 
@@ -96,6 +119,10 @@ pub(crate) struct Whose<'a> {
 /// Applies for one, or answers how one of that number stands.
 pub(crate) fn apply(member: &Member, books: &mut Books, body: &[u8]) -> Result<Value, Refused> {
     let apply: Apply = parsed(body)?;
+    scene(&apply.transfer_scene_id)?.perceives(apply.user_recv_perception.as_deref())?;
+    if let Some(info) = &apply.scene_info {
+        info.check()?;
+    }
     let whose = Whose {
         mchid: member.mchid(),
         appid: &apply.appid,
@@ -109,37 +136,40 @@ pub(crate) fn apply(member: &Member, books: &mut Books, body: &[u8]) -> Result<V
     };
     wished(books, &whose, &wish)?;
     let known = &books.authorizations[&Id::new(whose.mchid, &wish.out_authorization_no)];
-    Ok(json!({
+    let mut told = json!({
         "out_authorization_no": known.number,
         "state": known.state.word(),
         "create_time": rfc3339(known.created_at),
-        "package_info": known.package,
-    }))
+    });
+    if known.state == State::WaitUserConfirm {
+        told["package_info"] = json!(known.package);
+    }
+    Ok(told)
+}
+
+/// Whether a body is an application by its form.
+pub(crate) fn reads(body: &[u8]) -> bool {
+    parsed::<Apply>(body).is_ok() | parsed::<Wish>(body).is_ok()
 }
 
 /// Whether a wish can be kept; nothing happens yet.
 pub(crate) fn check(books: &Books, whose: &Whose<'_>, wish: &Wish) -> Result<(), Refused> {
     digits_and_letters("out_authorization_no", &wish.out_authorization_no)?;
     length("user_display_name", &wish.user_display_name, 64)?;
-    length(
-        "authorization_notify_url",
-        &wish.authorization_notify_url,
-        256,
-    )?;
-    if !books.is_bound(whose.mchid, whose.appid) {
-        return Err(Refused::invalid("商户号和appid没有绑定关系"));
-    }
+    address("authorization_notify_url", &wish.authorization_notify_url)?;
+    scene(whose.scene)?;
+    bound(books, whose.mchid, whose.appid)?;
     person(books, whose.appid, whose.openid)?;
     let id = Id::new(whose.mchid, &wish.out_authorization_no);
     if let Some(known) = books.authorizations.get(&id) {
         let same = known.openid == whose.openid
             && known.scene == whose.scene
-            && known.display_name == wish.user_display_name
-            && known.state == State::WaitUserConfirm;
+            && known.appid == whose.appid
+            && known.display_name == wish.user_display_name;
         return if same {
             Ok(())
         } else {
-            Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"))
+            Err(Refused::invalid(OTHER_DATA))
         };
     }
     let open = |known: &&Authorization| {
@@ -225,6 +255,17 @@ pub(crate) fn shown(authorization: &Authorization) -> Value {
         State::Closed { reason, at } => {
             let info = json!({ "close_time": rfc3339(*at), "close_reason": reason });
             told["close_info"] = info;
+        }
+    }
+    told
+}
+
+/// What a notification tells.
+pub(crate) fn announced(authorization: &Authorization) -> Value {
+    let mut told = shown(authorization);
+    if let Some(fields) = told.as_object_mut() {
+        for name in ["transfer_scene_id", "create_time", "package_info"] {
+            fields.remove(name);
         }
     }
     told

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::auth::Refused;
+use crate::auth::{OTHER_DATA, Refused, TOO_LATE};
 use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, sha256};
 use crate::faults::{Fault, lot};
-use crate::fields::{bound, digits_and_letters, enough, length, opened_name, parsed, person};
+use crate::fields::{
+    address, bound, digits_and_letters, enough, length, opened_name, parsed, person,
+};
 use crate::journal::Record;
 use crate::kept::Id;
 use crate::world::{Member, World};
@@ -24,6 +26,9 @@ const NAME_ALLOWED_FROM: i64 = 30;
 const AMOUNT_MIN: i64 = 10;
 /// The same number may be sent again for so long.
 const AGAIN_MS: i64 = 3 * DAY_MS;
+
+/// What details can be asked for.
+const STATUSES: [&str; 4] = ["ALL", "SUCCESS", "FAIL", "WAIT_PAY"];
 
 /// One batch.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -108,6 +113,9 @@ struct Detail {
     transfer_remark: String,
     openid: String,
     user_name: Option<String>,
+    /// Of old; whoever still sends it is not refused.
+    #[serde(rename = "user_id_card")]
+    _user_id_card: Option<String>,
 }
 
 fn wrong(words: &str) -> Refused {
@@ -120,14 +128,18 @@ fn read(body: &[u8]) -> Result<Create, Refused> {
     length("batch_name", &create.batch_name, 32)?;
     length("batch_remark", &create.batch_remark, 32)?;
     if let Some(url) = &create.notify_url {
-        length("notify_url", url, 256)?;
+        address("notify_url", url)?;
     }
     let details = &create.transfer_detail_list;
     if details.is_empty() || details.len() > ITEMS_MAX || create.total_num != details.len() {
         return Err(wrong("转账总笔数与明细不一致"));
     }
-    let sum: i64 = details.iter().map(|detail| detail.transfer_amount).sum();
-    if create.total_amount != sum || details.iter().any(|detail| detail.transfer_amount < 1) {
+    let amounts = details
+        .iter()
+        .map(|detail| i128::from(detail.transfer_amount));
+    if i128::from(create.total_amount) != amounts.sum::<i128>()
+        || details.iter().any(|detail| detail.transfer_amount < 1)
+    {
         return Err(wrong("转账总金额与明细不一致"));
     }
     let mut numbers = BTreeSet::new();
@@ -176,6 +188,11 @@ pub(crate) fn create(
     Ok(answer)
 }
 
+/// Whether a body is a batch by its form.
+pub(crate) fn reads(body: &[u8]) -> bool {
+    read(body).is_ok()
+}
+
 fn again(books: &Books, known: &Batch, again: &Batch) -> Result<Value, Refused> {
     let what = |batch: &Batch| {
         let item = |item: &Item| {
@@ -198,12 +215,10 @@ fn again(books: &Books, known: &Batch, again: &Batch) -> Result<Value, Refused> 
         )
     };
     if what(known) != what(again) {
-        return Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"));
+        return Err(Refused::invalid(OTHER_DATA));
     }
     if books.now() - known.created_at > AGAIN_MS {
-        return Err(Refused::invalid(
-            "对应单号已超出重试期，请查单确认后决定是否换单请求",
-        ));
+        return Err(Refused::invalid(TOO_LATE));
     }
     Ok(accepted(known))
 }
@@ -350,7 +365,15 @@ fn found<'a>(books: &'a Books, id: &Id) -> Result<&'a Batch, Refused> {
 }
 
 /// How a batch stands, with its items where they are wanted and it is finished.
-pub(crate) fn query(books: &Books, id: &Id, query: &str) -> Result<Value, Refused> {
+/// Only by the merchant's number the answer says which part it is.
+pub(crate) fn query(
+    books: &Books,
+    (kind, number): (&str, &str),
+    mchid: &str,
+    query: &str,
+) -> Result<Value, Refused> {
+    let id = own_number(books, mchid, kind, number);
+    let by_own_number = kind == "out-batch-no";
     let parameter = |name: &str| {
         query.split('&').find_map(|pair| {
             let (key, value) = pair.split_once('=')?;
@@ -369,10 +392,10 @@ pub(crate) fn query(books: &Books, id: &Id, query: &str) -> Result<Value, Refuse
     };
     let (offset, limit) = (number_of("offset", 0)?, number_of("limit", 20)?);
     let status = parameter("detail_status").unwrap_or_default();
-    if !(20..=100).contains(&limit) || (details && !["ALL", "SUCCESS", "FAIL"].contains(&status)) {
+    if !(20..=100).contains(&limit) || (details && !STATUSES.contains(&status)) {
         return Err(bad("limit或detail_status错误"));
     }
-    let batch = found(books, id)?;
+    let batch = found(books, &id)?;
     let (paid, failed) = (batch.sum(ItemStatus::Success), batch.sum(ItemStatus::Fail));
     let mut told = json!({
         "mchid": batch.mchid,
@@ -395,7 +418,14 @@ pub(crate) fn query(books: &Books, id: &Id, query: &str) -> Result<Value, Refuse
     if let Some(reason) = &batch.close_reason {
         told["close_reason"] = json!(reason);
     }
-    let mut answer = json!({ "transfer_batch": told, "offset": offset, "limit": limit });
+    if let Some(scene) = &batch.wanted.scene {
+        told["transfer_scene_id"] = json!(scene);
+    }
+    let mut answer = json!({ "transfer_batch": told });
+    if by_own_number {
+        answer["offset"] = json!(offset);
+        answer["limit"] = json!(limit);
+    }
     if details && batch.status == Status::Finished {
         let wanted = |item: &&Item| status == "ALL" || item.status.word() == status;
         let items = batch.items.iter().filter(wanted).skip(offset).take(limit);
@@ -420,7 +450,12 @@ pub(crate) fn own_number(books: &Books, mchid: &str, kind: &str, number: &str) -
 }
 
 /// How one item stands.
-pub(crate) fn detail(books: &Books, id: &Id, (kind, item): (&str, &str)) -> Result<Value, Refused> {
+pub(crate) fn detail(
+    member: &Member,
+    books: &Books,
+    id: &Id,
+    (kind, item): (&str, &str),
+) -> Result<Value, Refused> {
     let batch = found(books, id)?;
     if batch.status != Status::Finished {
         return Err(Refused::invalid("请等待批次处理完成后再查询明细单据"));
@@ -444,6 +479,10 @@ pub(crate) fn detail(books: &Books, id: &Id, (kind, item): (&str, &str)) -> Resu
         "openid": item.openid,
         "update_time": rfc3339(batch.updated_at),
     });
+    let name = item.name.as_deref();
+    if let Some(sealed) = name.and_then(|name| member.certs().sealed_name(name)) {
+        told["user_name"] = json!(sealed);
+    }
     if let Some(reason) = &item.fail_reason {
         told["fail_reason"] = json!(reason);
     } else {

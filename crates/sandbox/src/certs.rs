@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::admin::{Whose, bad};
 use crate::auth::Refused;
 use crate::books::{rfc3339, wire_now};
-use crate::crypto::{PrivateKey, seal};
+use crate::crypto::{PrivateKey, seal, seal_to};
 use crate::provision::{self, Provision};
 use crate::world::World;
 
@@ -116,6 +116,23 @@ impl Certs {
         let keys = self.kept.platforms.iter();
         keys.filter_map(|one| PrivateKey::from_pem(&one.key_pem).ok())
             .find_map(|key| key.decrypt(field))
+    }
+
+    /// A name as answers carry it: sealed for the merchant.
+    pub(crate) fn sealed_name(&self, name: &str) -> Option<String> {
+        seal_to(&self.merchant.1, name)
+    }
+
+    /// Whether there is a platform certificate of that serial number.
+    pub(crate) fn has(&self, serial: &str) -> bool {
+        self.kept.platforms.iter().any(|one| one.serial == serial)
+    }
+
+    /// The same for the one of a serial number.
+    pub(crate) fn decrypt_by(&self, serial: &str, field: &str) -> Option<String> {
+        let mut keys = self.kept.platforms.iter();
+        let found = keys.find(|one| one.serial == serial)?;
+        PrivateKey::from_pem(&found.key_pem).ok()?.decrypt(field)
     }
 
     /// The merchant's public key of a serial number that is accepted.

@@ -6,7 +6,10 @@ use anyhow::{Context as _, anyhow};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, PrivateDecryptingKey};
+use aws_lc_rs::rsa::{
+    OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    PublicEncryptingKey,
+};
 use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair, UnparsedPublicKey,
 };
@@ -105,6 +108,15 @@ pub(crate) fn verify(spki: &[u8], message: &[u8], signature: &str) -> bool {
     };
     let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki);
     key.verify(message, &signature).is_ok()
+}
+
+/// Seals a field for the holder of a public key; nothing where it is too long.
+pub(crate) fn seal_to(spki: &[u8], text: &str) -> Option<String> {
+    let key = PublicEncryptingKey::from_der(spki).ok()?;
+    let key = OaepPublicEncryptingKey::new(key).ok()?;
+    let mut sealed = vec![0; key.ciphertext_size()];
+    let sealed = key.encrypt(&OAEP_SHA1_MGF1SHA1, text.as_bytes(), &mut sealed, None);
+    Some(base64(sealed.ok()?))
 }
 
 /// A sealed resource: nonce of twelve letters, and base64 of the sealed bytes with their tag.

@@ -2,21 +2,21 @@
 //! business clock until somebody answers with 2xx.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::Request;
 use bytes::Bytes;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use crate::auth::proof;
+use crate::auth::{proof, request_id};
 use crate::authorization::{self, State};
-use crate::books::{Books, rfc3339};
+use crate::books::{Books, rfc3339, wire_now};
 use crate::crypto::seal;
 use crate::faults::Fault;
 use crate::journal::Record;
 use crate::kept::Id;
-use crate::world::{Member, World};
+use crate::world::{Attempt, Member, World};
 
 /// Waits between tries, in seconds: 15 tries in a little over a day.
 const SCHEDULE_S: [i64; 15] = [
@@ -73,14 +73,30 @@ async fn send(world: &Arc<World>, id: u64) {
     };
     let number = &message.number;
     let strikes = |fault| tries == 0 && world.faults().strikes(fault, number);
+    // It stays under way, and so nobody takes it up, until another one went out.
+    if strikes(Fault::NoticeHeld) && world.held().hold(id) {
+        return;
+    }
     let never = strikes(Fault::NoticeNever);
     if strikes(Fault::NoticeLate) {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
-    let probe = strikes(Fault::NoticeProbe);
-    let delivered = !never && post(world, &message, id, probe).await;
+    let how = if strikes(Fault::NoticeProbe) {
+        How::Probe
+    } else {
+        How::Truly
+    };
+    if strikes(Fault::NoticeForged) {
+        post(world, &message.forged(), id, How::Forged).await;
+    }
+    let delivered = !never && post(world, &message, id, how).await;
     if delivered && strikes(Fault::NoticeTwice) {
-        post(world, &message, id, false).await;
+        post(world, &message, id, How::Truly).await;
+    }
+    let let_go = world.held().let_go();
+    if !let_go.is_empty() {
+        let mut under_way = world.under_way();
+        under_way.retain(|id| !let_go.contains(id));
     }
     let promise = {
         let mut books = world.books();
@@ -99,8 +115,19 @@ async fn send(world: &Arc<World>, id: u64) {
     }
 }
 
+/// How a notification is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// As it should be.
+    Truly,
+    /// As WeChat probes whether anybody looks.
+    Probe,
+    /// By a key other than the one that is named.
+    Forged,
+}
+
 /// One try; whether it was acknowledged.
-pub(crate) async fn post(world: &Arc<World>, message: &Message, id: u64, probe: bool) -> bool {
+pub(crate) async fn post(world: &Arc<World>, message: &Message, id: u64, how: How) -> bool {
     let Some(member) = world.member(&message.mchid) else {
         return false;
     };
@@ -108,21 +135,84 @@ pub(crate) async fn post(world: &Arc<World>, message: &Message, id: u64, probe: 
     let mut request = Request::post(&message.url)
         .header("content-type", "application/json")
         .header("user-agent", "Mozilla/4.0")
-        .header("request-id", format!("08notify{id}"));
-    for (name, value) in proof(&member, member.notices_by_public_key(), body.as_bytes()) {
-        let wrong = probe && name == "Wechatpay-Signature";
-        let value = if wrong {
-            format!("WECHATPAY/SIGNTEST/{value}")
-        } else {
-            value
-        };
+        .header("request-id", request_id(0));
+    for (name, value) in headers(&member, body.as_bytes(), how) {
         request = request.header(name, value);
     }
     let Ok(request) = request.body(Full::new(Bytes::from(body))) else {
         return false;
     };
+    let began = Instant::now();
     let answer = tokio::time::timeout(ANSWER_WAIT, world.client.request(request)).await;
-    matches!(answer, Ok(Ok(answer)) if answer.status().is_success())
+    let status = match answer {
+        Ok(Ok(answer)) => Some(answer.status().as_u16()),
+        _ => None,
+    };
+    world.note(Attempt {
+        id,
+        number: message.number.clone(),
+        event: message.event,
+        url: message.url.clone(),
+        at: rfc3339(wire_now()),
+        signed: match how {
+            How::Truly => "truly",
+            How::Probe => "probe",
+            How::Forged => "forged",
+        },
+        status,
+        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+    });
+    status.is_some_and(|status| (200..300).contains(&status))
+}
+
+/// The headers that prove a notification, or fail to.
+fn headers(member: &Member, body: &[u8], how: How) -> [(&'static str, String); 5] {
+    let by_public_key = member.notices_by_public_key();
+    let true_ones = proof(member, by_public_key, body);
+    if how == How::Truly {
+        return true_ones;
+    }
+    let by_other_key = proof(member, !by_public_key, body);
+    let serial = true_ones[0].1.clone();
+    let mut wrong = if how == How::Forged {
+        by_other_key
+    } else {
+        true_ones
+    };
+    if how == How::Forged {
+        wrong[0].1 = serial;
+    } else {
+        wrong[3].1 = format!("WECHATPAY/SIGNTEST/{}", wrong[3].1);
+    }
+    wrong
+}
+
+impl Message {
+    /// The same with the opposite end.
+    fn forged(&self) -> Message {
+        let mut forged = self.clone();
+        if let Some(state) = forged.resource["state"].as_str() {
+            let other = if state == "SUCCESS" {
+                "FAIL"
+            } else {
+                "SUCCESS"
+            };
+            forged.resource["state"] = json!(other);
+        }
+        forged
+    }
+
+    /// What is told of it to whoever tests.
+    pub(crate) fn told(&self) -> Value {
+        json!({
+            "mchid": self.mchid,
+            "number": self.number,
+            "url": self.url,
+            "event_type": self.event,
+            "summary": self.summary,
+            "resource": self.resource,
+        })
+    }
 }
 
 /// What is announced.
@@ -183,7 +273,7 @@ fn of_authorization(books: &Books, id: &Id) -> Option<Message> {
         },
         summary: "商家转账免确认收款授权通知",
         at: books.now(),
-        resource: authorization::shown(found),
+        resource: authorization::announced(found),
     })
 }
 

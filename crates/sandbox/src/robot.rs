@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::faults::lot;
+use crate::faults::{Fault, lot};
 use crate::kept::{Id, Outcome};
 use crate::world::World;
 use crate::{old, transfer};
@@ -17,13 +17,14 @@ pub(crate) fn ask_user(world: &Arc<World>, id: Id) {
     if dice >= refuse {
         return;
     }
-    let (world, receives) = (Arc::clone(world), dice < confirm);
+    let world = Arc::clone(world);
+    let reason = why_not(&world, &id, dice < confirm);
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(robot.delay_ms)).await;
         let promise = {
             let mut books = world.books();
             // Somebody cancelled it, or it expired: there is nothing to confirm any more.
-            let _ = transfer::confirm(&mut books, &id, receives);
+            let _ = transfer::confirm(&mut books, &id, reason);
             books.promise()
         };
         if let Some(promise) = promise
@@ -32,6 +33,15 @@ pub(crate) fn ask_user(world: &Arc<World>, id: Id) {
             world.wake_notifier();
         }
     });
+}
+
+/// Why a transfer that is confirmed fails, if it does.
+pub(crate) fn why_not(world: &World, id: &Id, receives: bool) -> Option<&'static str> {
+    if world.faults().strikes(Fault::UnknownReason, &id.number) {
+        Some("REASON_OF_TOMORROW")
+    } else {
+        (!receives).then_some("REAL_NAME_CHECK_FAIL")
+    }
 }
 
 /// Lets the user of a packet open it, after a while, or leave it.

@@ -1,14 +1,12 @@
 //! The running sandbox: routes, shared state, and its life from start to stop.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
@@ -19,10 +17,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::auth::{Incoming, Refused, Signing, answer, check};
+use crate::auth::{Incoming, Refused, check};
 use crate::books::Books;
-use crate::certs;
-use crate::faults::Fault;
+use crate::caller::Caller;
+use crate::create::{PRE_TRANSFER, create, lost, system_error};
+use crate::faults::{Fault, Faults, asked};
 use crate::journal::Journal;
 use crate::kept::Id;
 use crate::provision::{Credentials, Provision};
@@ -30,14 +29,13 @@ use crate::robot::{ask_user, finish_cancel};
 use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
-use crate::{admin, authorization, batch, bill, notify, oauth, old, transfer};
+use crate::{authorization, batch, bill, damage, notify, oauth, old, panel, transfer};
 
-/// Where authorizations are, and the transfer that asks for one beside the money.
-const AUTHORIZATIONS: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
-const PRE_TRANSFER: &str = "pre-transfer-with-authorization";
+/// Where authorizations are.
+pub(crate) const AUTHORIZATIONS: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
 
 /// Where batches are.
-const BATCHES: &str = "/v3/transfer/batches";
+pub(crate) const BATCHES: &str = "/v3/transfer/batches";
 
 /// The largest request, in bytes.
 const BODY_MAX: usize = 1_048_576;
@@ -84,7 +82,9 @@ impl Sandbox {
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let addr = listener.local_addr()?;
         let url = format!("http://{addr}");
+        let scripted = Faults::of_file(settings.faults.as_deref())?;
         let world = Arc::new(World::new(settings, url, (first, members), books));
+        *world.faults() = scripted;
         pass(&world, &mut world.books());
         let waiting: Vec<Id> = world
             .books()
@@ -218,12 +218,8 @@ fn routes(world: Arc<World>) -> Router {
         .route(TRANSFERS, post(create))
         .route(&format!("{TRANSFERS}/{PRE_TRANSFER}"), post(create))
         .route(&format!("{TRANSFERS}/transfer"), post(create))
-        .route(AUTHORIZATIONS, post(v3))
+        .route(AUTHORIZATIONS, post(create))
         .route(&format!("{AUTHORIZATIONS}/{{*number}}"), get(v3).post(v3))
-        .route(
-            "/_sandbox/authorizations/{number}/{deed}",
-            post(admin::authorization),
-        )
         .route(BATCHES, post(create))
         .route(&format!("{BATCHES}/{{*number}}"), get(v3))
         .route(&format!("{TRANSFERS}/out-bill-no/{{number}}"), get(v3))
@@ -243,47 +239,22 @@ fn routes(world: Arc<World>) -> Router {
         )
         .route("/mmpaymkttransfers/sendredpack", post(old::send_packet))
         .route("/mmpaymkttransfers/gethbinfo", post(old::packet_info))
-        .route("/_sandbox/packets/{number}/open", post(admin::open_packet))
         .route("/v3/bill/fundflowbill", get(v3))
         .route("/v3/billdownload/file", get(download))
-        .route("/_sandbox/clock", get(admin::clock).post(admin::advance))
-        .route("/_sandbox/users", get(admin::users).post(admin::put_user))
-        .route("/_sandbox/top-up", post(admin::top_up))
-        .route(
-            "/_sandbox/merchants",
-            get(admin::merchants).post(admin::make_merchant),
-        )
-        .route("/_sandbox/bindings", post(admin::bind))
-        .route("/_sandbox/books", get(admin::summary))
-        .route("/_sandbox/transfers", get(admin::transfers))
-        .route("/_sandbox/transfers/{number}/{deed}", post(admin::confirm))
-        .route("/_sandbox/robot", get(admin::robot).post(admin::set_robot))
-        .route(
-            "/_sandbox/faults",
-            get(admin::faults).post(admin::set_faults),
-        )
-        .route(
-            "/_sandbox/certificates",
-            get(certs::certificates).post(certs::change),
-        )
-        .route("/_sandbox/notifications", get(admin::notifications))
-        .route("/_sandbox/notifications/{id}", post(admin::redeliver))
+        .merge(panel::routes())
         .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(world)
 }
 
 async fn unknown(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap) -> Response {
     let words = format!("没有该接口：{}", uri.path());
-    answer(
-        &world.claimed(&headers),
-        &headers,
-        Err(Refused::new(404, "RESOURCE_NOT_EXISTS", words)),
-        Signing::Right,
-    )
+    let refused = Refused::new(404, "RESOURCE_NOT_EXISTS", words);
+    world.answered(&world.claimed(&headers), &headers, Err(refused))
 }
 
-fn path_of(uri: &Uri) -> &str {
+pub(crate) fn path_of(uri: &Uri) -> &str {
     uri.path_and_query().map_or("/", |path| path.as_str())
 }
 
@@ -328,162 +299,38 @@ async fn sns(State(world): State<Arc<World>>, Path(call): Path<String>, uri: Uri
         .into_response()
 }
 
-async fn create(
-    State(world): State<Arc<World>>,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let path = path_of(&uri);
-    let request = Incoming {
-        method: "POST",
-        path,
-        headers: &headers,
-        body: &body,
-    };
-    let member = world.claimed(&headers);
-    if let Err(refused) = check(&member, request) {
-        return answer(&member, &headers, Err(refused), Signing::Right);
-    }
-    let wanted: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let is_batch = path.starts_with(BATCHES);
-    let named = if is_batch {
-        "out_batch_no"
-    } else {
-        "out_bill_no"
-    };
-    let number = wanted[named].as_str().unwrap_or_default().to_owned();
-    let strikes = |fault| world.faults().strikes(fault, &number);
-    if let Some(refused) = refused_before(&world, &number) {
-        return answer(&member, &headers, Err(refused), Signing::Right);
-    }
-    member.answer_by(crate::auth::wants_public_key(&member, &headers));
-    let id = Id::new(member.mchid(), &number);
-    let (result, fresh, promise) = {
-        let mut books = world.books();
-        let known = books.transfers.contains_key(&id);
-        let make = match path.rsplit('/').next() {
-            _ if is_batch => batch::create,
-            Some(PRE_TRANSFER) => transfer::pre_transfer,
-            Some("transfer") => transfer::direct,
-            _ => transfer::create,
-        };
-        let result = make(&world, &member, &mut books, &body);
-        (result, !known, books.promise())
-    };
-    let kept = match promise {
-        Some(promise) => promise.kept().await,
-        None => Ok(()),
-    };
-    if kept.is_err() {
-        return answer(&member, &headers, Err(system_error()), Signing::Right);
-    }
-    if result.is_ok() && fresh && !is_batch {
-        ask_user(&world, id);
-        world.wake_notifier();
-    }
-    if strikes(Fault::SlowAnswer) {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
-    if result.is_ok() && strikes(Fault::AnswerLost) {
-        return lost();
-    }
-    if result.is_ok()
-        && let Some(refused) = denied_after(&world, &number)
-    {
-        return answer(&member, &headers, Err(refused), Signing::Right);
-    }
-    let signing = if strikes(Fault::UnknownKey) {
-        Signing::UnknownKey
-    } else if strikes(Fault::WrongSignature) {
-        Signing::Wrong
-    } else {
-        Signing::Right
-    };
-    answer(&member, &headers, result, signing)
-}
-
-fn system_error() -> Refused {
-    Refused::new(500, "SYSTEM_ERROR", "系统异常，请稍后重试")
-}
-
-/// Why a create is refused on purpose, before anything was accepted.
-fn refused_before(world: &World, number: &str) -> Option<Refused> {
-    let mut faults = world.faults();
-    let mut strikes = |fault| faults.strikes(fault, number);
-    if strikes(Fault::ErrorBefore) {
-        Some(system_error())
-    } else if strikes(Fault::TooFast) {
-        let words = "频率超限，请稍后重试";
-        Some(Refused::new(429, "FREQUENCY_LIMITED", words))
-    } else if strikes(Fault::NotEnough) {
-        Some(Refused::new(403, "NOT_ENOUGH", "资金不足"))
-    } else if strikes(Fault::QuotaSpent) {
-        Some(Refused::invalid("超出商户单日转账额度"))
-    } else {
-        None
-    }
-}
-
-/// Why a create is answered by an error on purpose, although it was accepted.
-fn denied_after(world: &World, number: &str) -> Option<Refused> {
-    let mut faults = world.faults();
-    let mut strikes = |fault| faults.strikes(fault, number);
-    if strikes(Fault::ErrorAfter) {
-        Some(system_error())
-    } else if strikes(Fault::UnknownCode) {
-        Some(Refused::new(400, "CODE_OF_TOMORROW", "未知错误"))
-    } else if strikes(Fault::OtherData) {
-        let words = "单号已存在但信息不一致，请查单后比较确认";
-        Some(Refused::invalid(words))
-    } else {
-        None
-    }
-}
-
-/// A body that breaks off closes the connection before an answer can be read.
-pub(crate) fn lost() -> Response {
-    Response::builder()
-        .header(header::CONTENT_LENGTH, 1_000)
-        .body(Body::new(Broken))
-        .expect("the parts of the answer are valid")
-}
-
-struct Broken;
-
-impl http_body::Body for Broken {
-    type Data = Bytes;
-    type Error = std::io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-        Poll::Ready(Some(Err(std::io::Error::other("the answer is lost"))))
-    }
-}
-
 async fn v3(
     State(world): State<Arc<World>>,
     method: Method,
     OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
+    caller: Caller,
     body: Bytes,
 ) -> Response {
     let path = path_of(&uri);
+    let headers = &caller.headers;
     let request = Incoming {
         method: method.as_str(),
         path,
-        headers: &headers,
+        headers,
         body: &body,
     };
-    let member = world.claimed(&headers);
-    let blind = blind_query(&world, &method, path);
-    let (result, promise) = match check(&member, request).and(blind) {
+    let member = world.claimed(headers);
+    let admitted = check(&member, request)
+        .and_then(|()| world.admits(&member, method.as_str(), path))
+        .and_then(|()| asked(headers));
+    let id = Id::new(member.mchid(), named_in(path));
+    let blind = admitted.and_then(|asked| {
+        world.faults().asked_for(&asked, &id.number);
+        blind_query(&world, &method, path)
+    });
+    if path.ends_with("/cancel") && blind.is_ok() {
+        user_first(&world, &id);
+    }
+    let (mut result, promise) = match blind {
         Err(refused) => (Err(refused), None),
         Ok(()) => {
             let mut books = world.books();
-            let result = call((&world, &member), &mut books, &uri, &body);
+            let result = call((&world, &member), &mut books, &uri);
             (result, books.promise())
         }
     };
@@ -497,7 +344,28 @@ async fn v3(
             return lost();
         }
     }
-    answer(&member, &headers, result, Signing::Right)
+    if let Ok(value) = &mut result {
+        if world.faults().strikes(Fault::ExtraFields, &id.number) {
+            value["field_of_tomorrow"] = serde_json::json!({ "any": [1, "二"] });
+        }
+        caller.base(&world, value);
+    }
+    world.answered(&member, headers, result)
+}
+
+/// The number that a path is about.
+fn named_in(path: &str) -> &str {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let path = path.strip_suffix("/cancel").unwrap_or(path);
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// The user of a transfer that is being cancelled may be quicker.
+fn user_first(world: &World, id: &Id) {
+    if world.faults().strikes(Fault::ConfirmFirst, &id.number) {
+        let _ = transfer::confirm(&mut world.books(), id, None);
+        world.wake_notifier();
+    }
 }
 
 /// Why a question about a transfer is not answered truly, if it is not. What happens to so many of
@@ -509,10 +377,12 @@ fn blind_query(world: &World, method: &Method, path: &str) -> Result<(), Refused
     }
     let quarter = world.books().now() / 900_000;
     let number = format!("{path}/{quarter}");
+    let named = named_in(path);
     let mut faults = world.faults();
-    if faults.strikes(Fault::QueryError, &number) {
+    let mut strikes = |fault| faults.strikes_one(fault, named) || faults.strikes(fault, &number);
+    if strikes(Fault::QueryError) {
         Err(system_error())
-    } else if faults.strikes(Fault::QueryBlind, &number) {
+    } else if strikes(Fault::QueryBlind) {
         Err(Refused::new(404, "NOT_FOUND", "记录不存在"))
     } else {
         Ok(())
@@ -523,7 +393,6 @@ fn call(
     (world, member): (&World, &Member),
     books: &mut Books,
     uri: &Uri,
-    body: &[u8],
 ) -> Result<Value, Refused> {
     let path = uri.path();
     let query = uri.query().unwrap_or_default();
@@ -531,22 +400,18 @@ fn call(
         return member.certs().list(&member.credentials().apiv3_key);
     }
     if path == "/v3/bill/fundflowbill" {
-        return bill::apply(world, member, books, query);
+        return damage::apply(world, member, books, query);
     }
     if let Some(account) = path.strip_prefix("/v3/merchant/fund/balance/") {
         return bill::balance(member, books, account);
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
-        [.., "batches", kind, number] => {
-            let id = batch::own_number(books, member.mchid(), kind, number);
-            batch::query(books, &id, query)
-        }
+        [.., "batches", kind, number] => batch::query(books, (kind, number), member.mchid(), query),
         [.., "batches", kind, number, "details", item_kind, item] => {
             let id = batch::own_number(books, member.mchid(), kind, number);
-            batch::detail(books, &id, (item_kind, item))
+            batch::detail(member, books, &id, (item_kind, item))
         }
-        [.., "user-confirm-authorization"] => authorization::apply(member, books, body),
         [.., "out-authorization-no", number, "close"] => {
             authorization::close(books, &Id::new(member.mchid(), number))
         }
@@ -556,7 +421,7 @@ fn call(
         [.., number, "cancel"] => transfer::cancel(books, &Id::new(member.mchid(), number)),
         [.., kind, number] => {
             let id = Id::new(member.mchid(), number);
-            transfer::query(books, id, *kind == "transfer-bill-no")
+            transfer::query(member, books, id, *kind == "transfer-bill-no")
         }
         _ => Err(Refused::new(404, "RESOURCE_NOT_EXISTS", "没有该接口")),
     }
@@ -576,10 +441,10 @@ async fn download(
     };
     let member = world.claimed(&headers);
     let query = uri.query().unwrap_or_default();
-    let file =
-        check(&member, request).and_then(|()| bill::download(&member, &world.books(), query));
+    let file = check(&member, request)
+        .and_then(|()| damage::download(&world, &member, &world.books(), query));
     match file {
         Ok(file) => ([(header::CONTENT_TYPE, "text/plain")], file).into_response(),
-        Err(refused) => answer(&member, &headers, Err(refused), Signing::Right),
+        Err(refused) => world.answered(&member, &headers, Err(refused)),
     }
 }

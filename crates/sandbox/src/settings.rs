@@ -93,6 +93,8 @@ pub struct Settings {
     pub old: OldLimits,
     /// How long batches take.
     pub batch: BatchTimes,
+    /// A file with what goes wrong from the beginning, as `POST /_sandbox/faults` takes it.
+    pub faults: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -108,6 +110,7 @@ impl Default for Settings {
             single_max_fen: 20_000,
             old: OldLimits::default(),
             batch: BatchTimes::default(),
+            faults: None,
         }
     }
 }

@@ -29,9 +29,37 @@ const HANDSHAKE_WAIT: Duration = Duration::from_secs(5);
 /// Connections that wait to be served at a time.
 const WAITING_MAX: usize = 64;
 
+/// This machine, and WeChat's own names, for clients that cannot be told another address and are
+/// led here by a hosts file.
+const NAMES: [&str; 10] = [
+    "localhost",
+    "127.0.0.1",
+    "api.mch.weixin.qq.com",
+    "api2.mch.weixin.qq.com",
+    "apihk.mch.weixin.qq.com",
+    "api.wechatpay.cn",
+    "api2.wechatpay.cn",
+    "api.weixin.qq.com",
+    "api2.weixin.qq.com",
+    "open.weixin.qq.com",
+];
+
+/// The certificate in PEM of the authority that the sandbox of a directory rests on with TLS; it is
+/// made on first use.
+///
+/// # Errors
+/// When the directory can be neither read nor written.
+pub fn authority(dir: &Path) -> anyhow::Result<String> {
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    Ok(load_or_make(dir)?.authority_pem)
+}
+
 /// What is kept.
 #[derive(Deserialize, Serialize)]
 struct Kept {
+    /// What the certificate is for; files of earlier versions name nothing.
+    #[serde(default)]
+    names: Vec<String>,
     authority_pem: String,
     cert_pem: String,
     key_pem: String,
@@ -131,7 +159,10 @@ impl Connected<IncomingStream<'_, TlsListener>> for Peer {
 fn load_or_make(dir: &Path) -> anyhow::Result<Kept> {
     let path = dir.join("tls.json");
     if let Ok(text) = std::fs::read(&path) {
-        return serde_json::from_slice(&text).context("tls.json");
+        let kept: Kept = serde_json::from_slice(&text).context("tls.json")?;
+        if kept.names == NAMES {
+            return Ok(kept);
+        }
     }
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::default();
@@ -141,10 +172,11 @@ fn load_or_make(dir: &Path) -> anyhow::Result<Kept> {
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_pem = authority.self_signed(&authority_key)?.pem();
     let key = KeyPair::generate()?;
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let params = CertificateParams::new(names)?;
+    let names = NAMES.map(str::to_owned).to_vec();
+    let params = CertificateParams::new(names.clone())?;
     let signed = params.signed_by(&key, &Issuer::new(authority, authority_key))?;
     let kept = Kept {
+        names,
         authority_pem,
         cert_pem: signed.pem(),
         key_pem: key.serialize_pem(),

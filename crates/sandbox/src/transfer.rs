@@ -3,33 +3,24 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::auth::Refused;
+use crate::auth::{OTHER_DATA, Refused, UNKNOWN_FIELD};
 use crate::authorization::{Whose, Wish, in_effect, wished};
 use crate::books::{Books, DAY_MS, rfc3339};
 use crate::crypto::{hex, random_text, sha256};
 use crate::fields::{
-    bound, digits_and_letters, enough, length, missing, opened_name, parsed, person,
+    address, bound, digits_and_letters, enough, length, missing, opened_name, parsed, person,
 };
 use crate::kept::{Id, Outcome, Transfer};
+use crate::scenes::scene;
 use crate::world::{Member, World};
-
-/// Scenes with the reports that each needs, exactly.
-const SCENES: [(&str, &[&str]); 8] = [
-    ("1000", &["活动名称", "奖励说明"]),
-    ("1002", &["补贴类型"]),
-    ("1004", &["保险产品备案编号", "保险名称", "保险操作单号"]),
-    ("1005", &["岗位类型", "报酬说明"]),
-    ("1009", &["采购商品名称"]),
-    ("1010", &["回收商品名称"]),
-    ("1011", &["赔付原因"]),
-    ("1013", &["公益活动名称", "公益活动备案编号"]),
-];
 
 /// From this amount on the name is required; below the other it is forbidden.
 const NAME_REQUIRED_FROM: i64 = 200_000;
 const NAME_ALLOWED_FROM: i64 = 30;
 /// The smallest transfer.
 const AMOUNT_MIN: i64 = 10;
+/// The largest one that may look like a red packet.
+const RED_PACKET_MAX: i64 = 20_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,8 +35,7 @@ struct Create {
     notify_url: Option<String>,
     user_recv_perception: Option<String>,
     transfer_scene_report_infos: Vec<Info>,
-    #[serde(rename = "user_recv_style")]
-    _style: Option<Value>,
+    user_recv_style: Option<Style>,
     authorization_info: Option<Wish>,
     #[serde(rename = "sponsor_mchid")]
     _sponsor: Option<String>,
@@ -69,6 +59,14 @@ struct Direct {
     sponsor_mchid: Option<String>,
 }
 
+/// How the page looks to the user.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Style {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Info {
@@ -80,22 +78,13 @@ fn check_form(create: &Create) -> Result<(), Refused> {
     digits_and_letters("out_bill_no", &create.out_bill_no)?;
     length("openid", &create.openid, 64)?;
     length("transfer_remark", &create.transfer_remark, 32)?;
-    if let Some(url) = &create.notify_url {
-        length("notify_url", url, 256)?;
-        if !url.starts_with("http") || url.contains('?') {
-            return Err(Refused::field("notify_url", "通知地址必须为不带参数的URL"));
-        }
-    }
-    Ok(())
+    let url = create.notify_url.as_deref();
+    url.map_or(Ok(()), |url| address("notify_url", url))
 }
 
 fn check_scene(create: &Create) -> Result<(), Refused> {
-    let Some((_, needed)) = SCENES
-        .iter()
-        .find(|(id, _)| *id == create.transfer_scene_id)
-    else {
-        return Err(Refused::invalid("商户未开通该转账场景"));
-    };
+    let scene = scene(&create.transfer_scene_id)?;
+    let needed = scene.reports;
     let infos = &create.transfer_scene_report_infos;
     if infos.is_empty() {
         return Err(Refused::field(
@@ -121,20 +110,16 @@ fn check_scene(create: &Create) -> Result<(), Refused> {
             "未传入完整且对应的转账场景报备信息，请根据接口文档检查",
         ));
     }
-    let perception = create.user_recv_perception.as_deref();
-    let known = [
-        "活动奖励",
-        "现金奖励",
-        "劳务报酬",
-        "报销款",
-        "企业补贴",
-        "货款",
-        "退款",
-    ];
-    if perception.is_some_and(|words| !known.contains(&words)) {
-        return Err(Refused::invalid("暂不支持展示当前传入的用户收款感知"));
+    scene.perceives(create.user_recv_perception.as_deref())?;
+    match &create.user_recv_style {
+        Some(style) if style.kind == "RED_PACKET" && create.transfer_amount > RED_PACKET_MAX => {
+            Err(Refused::invalid("红包样式仅支持200元及以下的转账"))
+        }
+        Some(style) if !["CONFIRM_PAGE", "RED_PACKET"].contains(&style.kind.as_str()) => {
+            Err(Refused::field("user_recv_style/type", "收款样式错误"))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn real_name(member: &Member, create: &Create) -> Result<Option<String>, Refused> {
@@ -154,6 +139,13 @@ fn real_name(member: &Member, create: &Create) -> Result<Option<String>, Refused
     opened_name(member, sealed).map(Some)
 }
 
+/// Whether a body is a transfer by its form.
+pub(crate) fn reads(body: &[u8]) -> bool {
+    let create = parsed::<Create>(body);
+    let formed = create.and_then(|create| check_form(&create).and_then(|()| check_scene(&create)));
+    formed.is_ok() | parsed::<Direct>(body).is_ok()
+}
+
 /// Accepts a transfer, or answers how one of that number stands.
 pub(crate) fn create(
     world: &World,
@@ -163,8 +155,7 @@ pub(crate) fn create(
 ) -> Result<Value, Refused> {
     let create: Create = parsed(body)?;
     if create.authorization_info.is_some() {
-        let words = "请求中含有未在API文档中定义的参数";
-        return Err(Refused::field("authorization_info", words));
+        return Err(Refused::field("authorization_info", UNKNOWN_FIELD));
     }
     begin((world, member), books, create, None)
 }
@@ -192,18 +183,33 @@ pub(crate) fn direct(
     let direct: Direct = parsed(body)?;
     let id = Id::new(member.mchid(), &direct.out_bill_no);
     if let Some(known) = books.transfers.get(&id) {
+        let rests_on = |known: &Transfer| {
+            let number = known.authorization.clone().unwrap_or_default();
+            let number = Id::new(member.mchid(), &number);
+            let found = books.authorizations.get(&number);
+            let named = direct.out_authorization_no.as_deref();
+            found.is_some_and(|found| match &direct.authorization_id {
+                Some(id) => found.id == *id && named.is_none_or(|named| found.number == named),
+                None => named == Some(&*found.number),
+            })
+        };
+        let infos = direct.transfer_scene_report_infos.iter();
+        let infos: Vec<_> = infos
+            .map(|info| (info.info_type.clone(), info.info_content.clone()))
+            .collect();
         let same = known.direct
-            && known.authorization == direct.out_authorization_no
+            && rests_on(known)
             && (known.amount, &known.scene, &known.remark)
                 == (
                     direct.transfer_amount,
                     &direct.transfer_scene_id,
                     &direct.transfer_remark,
-                );
+                )
+            && (&known.appid, &known.infos) == (&direct.appid, &infos);
         return if same {
             Ok(shown(known))
         } else {
-            Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"))
+            Err(Refused::invalid(OTHER_DATA))
         };
     }
     let granted = in_effect(
@@ -227,7 +233,7 @@ pub(crate) fn direct(
         notify_url: direct.notify_url,
         user_recv_perception: direct.user_recv_perception,
         transfer_scene_report_infos: direct.transfer_scene_report_infos,
-        _style: None,
+        user_recv_style: None,
         authorization_info: None,
         _sponsor: direct.sponsor_mchid,
     };
@@ -299,7 +305,7 @@ fn begin(
         return if same(known, &transfer) {
             Ok(accepted(known))
         } else {
-            Err(Refused::invalid("单号已存在但信息不一致，请查单后比较确认"))
+            Err(Refused::invalid(OTHER_DATA))
         };
     }
     enough(books, mchid, transfer.amount)?;
@@ -313,7 +319,11 @@ fn begin(
         wished(books, &whose, wish)?;
     }
     keep(books, transfer, refused, Outcome::WaitUserConfirm);
-    Ok(books.transfers.get(&id).map(accepted).unwrap_or_default())
+    let mut told = books.transfers.get(&id).map(accepted).unwrap_or_default();
+    if let Some(wish) = &wish {
+        told["user_display_name"] = json!(wish.display_name());
+    }
+    Ok(told)
 }
 
 fn transfer(books: &Books, mchid: &str, create: Create, user_name: Option<String>) -> Transfer {
@@ -400,16 +410,25 @@ pub(crate) fn shown(transfer: &Transfer) -> Value {
 
 /// How a transfer of the merchant stands; `theirs` says that the number is WeChat's and not the
 /// merchant's. Another merchant's number is one that does not exist.
-pub(crate) fn query(books: &Books, id: Id, theirs: bool) -> Result<Value, Refused> {
+pub(crate) fn query(
+    member: &Member,
+    books: &Books,
+    id: Id,
+    theirs: bool,
+) -> Result<Value, Refused> {
     let id = match books.by_bill_no.get(&id).filter(|_| theirs) {
         Some(number) => Id::new(&id.mchid, number),
         None => id,
     };
     let found = books.transfers.get(&id);
     let found = found.filter(|transfer| books.now() - transfer.created_at <= 30 * DAY_MS);
-    found
-        .map(shown)
-        .ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))
+    let found = found.ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))?;
+    let mut told = shown(found);
+    let name = found.user_name.as_deref();
+    if let Some(sealed) = name.and_then(|name| member.certs().sealed_name(name)) {
+        told["user_name"] = json!(sealed);
+    }
+    Ok(told)
 }
 
 /// Cancels a transfer whose user has not confirmed.
@@ -439,7 +458,9 @@ pub(crate) fn cancel(books: &mut Books, id: &Id) -> Result<Value, Refused> {
 }
 
 /// The user confirms on the phone; a wallet that may not receive lets it fail.
-pub(crate) fn confirm(books: &mut Books, id: &Id, receives: bool) -> Result<(), Refused> {
+///
+/// `reason` is why it fails; nothing where it arrives.
+pub(crate) fn confirm(books: &mut Books, id: &Id, reason: Option<&str>) -> Result<(), Refused> {
     let transfer = books.transfers.get(id);
     let transfer = transfer.ok_or_else(|| Refused::new(404, "NOT_FOUND", "记录不存在"))?;
     if transfer.outcome != Outcome::WaitUserConfirm {
@@ -451,14 +472,10 @@ pub(crate) fn confirm(books: &mut Books, id: &Id, receives: bool) -> Result<(), 
         // Who confirms the money grants the authorization that came with it.
         books.grant_authorization(&Id::new(&id.mchid, &asked));
     }
-    let outcome = if receives {
-        Outcome::Success
-    } else {
-        Outcome::Fail {
-            reason: "REAL_NAME_CHECK_FAIL".into(),
-        }
-    };
-    books.advance(id, outcome);
+    let failed = reason.map(|reason| Outcome::Fail {
+        reason: reason.to_owned(),
+    });
+    books.advance(id, failed.unwrap_or(Outcome::Success));
     Ok(())
 }
 
@@ -484,13 +501,15 @@ pub(crate) fn go_on(books: &mut Books) -> Vec<Id> {
     cancelling
 }
 
-/// Ends what waits for a day, and what is being cancelled.
-pub(crate) fn close_due(books: &mut Books) {
+/// Ends what waits for a day; WeChat is late sometimes.
+pub(crate) fn close_due(world: &World, books: &mut Books) {
     let now = books.now();
+    let faults = world.faults().clone();
     let due: Vec<Id> = books
         .waiting
         .iter()
         .take_while(|(created_at, _)| now - created_at >= DAY_MS)
+        .filter(|(created_at, id)| now - created_at >= DAY_MS + faults.close_lag_ms(&id.number))
         .map(|(_, id)| id.clone())
         .collect();
     for id in due {

@@ -1,22 +1,27 @@
 //! What all requests share: the merchants with their keys, the books, and what goes wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::HeaderMap;
+use axum::response::Response;
 use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
+use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::auth;
-use crate::books::Books;
+use crate::auth::{self, Refused, Signing};
+use crate::books::{Books, wire_now};
 use crate::certs::Certs;
 use crate::crypto::PrivateKey;
 use crate::faults::Faults;
 use crate::journal::Record;
 use crate::provision::{Credentials, Provision};
 use crate::settings::{Robot, Settings};
+use crate::throttle::Throttle;
 use crate::{authorization, batch, old, transfer};
 
 /// One merchant with everything that WeChat has for it alone.
@@ -62,18 +67,62 @@ impl Member {
     }
 }
 
+/// Notifications that wait until another one went out, each of them once.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    waiting: BTreeSet<u64>,
+    were: BTreeSet<u64>,
+}
+
+impl Held {
+    /// Holds one, unless it was held before.
+    pub(crate) fn hold(&mut self, id: u64) -> bool {
+        let new = self.were.insert(id);
+        if new {
+            self.waiting.insert(id);
+        }
+        new
+    }
+
+    /// Lets go of all.
+    pub(crate) fn let_go(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+/// So many tries of notifications are remembered.
+const ATTEMPTS_MAX: usize = 2_000;
+
+/// One try of a notification.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Attempt {
+    pub(crate) id: u64,
+    pub(crate) number: String,
+    pub(crate) event: &'static str,
+    pub(crate) url: String,
+    pub(crate) at: String,
+    /// How it was signed.
+    pub(crate) signed: &'static str,
+    /// The status that came back; nothing where none did in time.
+    pub(crate) status: Option<u16>,
+    pub(crate) took_ms: u64,
+}
+
 /// Everything that requests share.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) url: String,
-    pub(crate) client: Client<HttpConnector, Full<bytes::Bytes>>,
+    pub(crate) client: Client<HttpsConnector<HttpConnector>, Full<bytes::Bytes>>,
     pub(crate) first: Arc<Member>,
     members: Mutex<Vec<Arc<Member>>>,
     books: Mutex<Books>,
     faults: Mutex<Faults>,
     robot: Mutex<Robot>,
     under_way: Mutex<BTreeSet<u64>>,
+    throttle: Mutex<Throttle>,
+    attempts: Mutex<VecDeque<Attempt>>,
+    held: Mutex<Held>,
     wake: Notify,
 }
 
@@ -83,13 +132,25 @@ impl std::fmt::Debug for Provision {
     }
 }
 
+/// Notifications go to both kinds of addresses. The system's certificates prove a name, or those
+/// of the file that `SSL_CERT_FILE` names; where there are none only plain addresses are reached.
+fn connector() -> HttpsConnector<HttpConnector> {
+    let builder = HttpsConnectorBuilder::new().with_native_roots();
+    let builder = builder.unwrap_or_else(|_| {
+        let roots = rustls::RootCertStore::empty();
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots);
+        HttpsConnectorBuilder::new().with_tls_config(config.with_no_client_auth())
+    });
+    builder.https_or_http().enable_http1().build()
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is due by the business clock happens.
 pub(crate) fn pass(world: &World, books: &mut Books) {
-    transfer::close_due(books);
+    transfer::close_due(world, books);
     authorization::pass(books);
     batch::pass(world, books);
     old::pass(books);
@@ -107,7 +168,7 @@ impl World {
         World {
             client: Client::builder(executor)
                 .pool_max_idle_per_host(32)
-                .build_http(),
+                .build(connector()),
             robot: Mutex::new(settings.robot),
             settings,
             url,
@@ -116,6 +177,9 @@ impl World {
             books: Mutex::new(books),
             faults: Mutex::default(),
             under_way: Mutex::default(),
+            throttle: Mutex::default(),
+            attempts: Mutex::default(),
+            held: Mutex::default(),
             wake: Notify::new(),
         }
     }
@@ -139,6 +203,48 @@ impl World {
 
     pub(crate) fn under_way(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         lock(&self.under_way)
+    }
+
+    /// What was sent to whom, and what came of it; the last ones.
+    pub(crate) fn attempts(&self) -> MutexGuard<'_, VecDeque<Attempt>> {
+        lock(&self.attempts)
+    }
+
+    pub(crate) fn note(&self, attempt: Attempt) {
+        let mut attempts = self.attempts();
+        if attempts.len() >= ATTEMPTS_MAX {
+            attempts.pop_front();
+        }
+        attempts.push_back(attempt);
+    }
+
+    pub(crate) fn held(&self) -> MutexGuard<'_, Held> {
+        lock(&self.held)
+    }
+
+    /// Counts a call, where calls are counted.
+    pub(crate) fn admits(&self, member: &Member, method: &str, path: &str) -> Result<(), Refused> {
+        if !self.faults().throttle {
+            return Ok(());
+        }
+        let now_s = wire_now() / 1_000;
+        lock(&self.throttle).admits(member.mchid(), (method, path), now_s)
+    }
+
+    /// An answer as it should be; errors are unsigned where that was asked for.
+    pub(crate) fn answered(
+        &self,
+        member: &Member,
+        headers: &HeaderMap,
+        result: Result<Value, Refused>,
+    ) -> Response {
+        let nobody = result.is_err() && self.faults().errors_unsigned;
+        let signing = if nobody {
+            Signing::Nobody
+        } else {
+            Signing::Right
+        };
+        auth::answer(member, headers, result, signing)
     }
 
     pub(crate) fn wake_notifier(&self) {

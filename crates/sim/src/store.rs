@@ -8,6 +8,7 @@ use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
 use lingqian_core::risk::Policy;
@@ -17,8 +18,9 @@ use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys, Outcome};
 use lingqian_io::outbox::Report;
 use lingqian_io::store::{
-    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Summary, WithdrawalAnswer, earn_by_commands, withdraw_by_commands,
+    Audited, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Summary, WithdrawalAnswer, earn_by_commands,
+    withdraw_by_commands,
 };
 use lingqian_io::{Browse, Fault, Store};
 
@@ -340,6 +342,21 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
         since: BusinessDate,
     ) -> Result<Vec<(MerchantNo, BusinessDate, Fen)>, Fault> {
         self.look(|store| async move { store.merchant_days(since).await })
+            .await
+    }
+
+    async fn letters(&self, wish: LetterWish) -> Result<Vec<LetterRow>, Fault> {
+        self.look(|store| async move { store.letters(wish).await })
+            .await
+    }
+
+    async fn letter(&self, id: LetterId) -> Result<Option<LetterRow>, Fault> {
+        self.look(|store| async move { store.letter(id).await })
+            .await
+    }
+
+    async fn marks(&self, prefix: String) -> Result<Vec<Mark>, Fault> {
+        self.look(|store| async move { store.marks(prefix).await })
             .await
     }
 

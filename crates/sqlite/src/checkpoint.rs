@@ -1,16 +1,19 @@
 //! Carries the log into the file beside the scribe, so that no commit waits for it.
 //!
 //! The carrier copies what is in the log while the scribe goes on; what came meanwhile is little,
-//! and the scribe itself copies it between two commits. Then the log begins anew.
+//! and the scribe itself copies it between two commits. Then the log begins anew, once nobody reads
+//! from it: the teller, who looks something up all the time, is waited for, others are not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
 use crate::codec::fault;
+use crate::schema::BUSY_WAIT;
 
 /// Log pages that the scribe may copy itself: a few milliseconds of work.
 const REST_PAGES: i64 = 512;
@@ -19,13 +22,25 @@ const PASSES_MAX: usize = 4;
 /// About so many pages a commit changes beside those that it fills.
 const PAGES_PER_COMMIT: u64 = 4;
 
+/// So long the scribe waits for those who read from the log: longer than a batch is decided on, and
+/// no longer than a caller would notice.
+const READERS_WAIT: Duration = Duration::from_millis(60);
+
 /// Copies what is in the log and not in use; tells how many of its pages are left.
-fn carry(connection: &Connection) -> Result<i64, Fault> {
-    let done = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+fn carry(connection: &Connection, how: &str) -> Result<i64, Fault> {
+    let done = connection.query_row(how, [], |row| {
         Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
     });
     let (logged, carried) = done.map_err(fault)?;
     Ok(logged - carried)
+}
+
+/// Copies what is left and has the next commit begin the log anew.
+fn begin_anew(connection: &Connection) -> Result<i64, Fault> {
+    connection.busy_timeout(READERS_WAIT).map_err(fault)?;
+    let left = carry(connection, "PRAGMA wal_checkpoint(RESTART)");
+    connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
+    left
 }
 
 /// The scribe's side of carrying.
@@ -48,7 +63,9 @@ impl Log {
             while woken.recv().is_ok() {
                 // A checkpoint that fails is tried again; the log keeps everything meanwhile.
                 for _ in 0..PASSES_MAX {
-                    if carry(&connection).is_ok_and(|left| left <= REST_PAGES) {
+                    if carry(&connection, "PRAGMA wal_checkpoint(PASSIVE)")
+                        .is_ok_and(|left| left <= REST_PAGES)
+                    {
                         break;
                     }
                 }
@@ -72,7 +89,7 @@ impl Log {
         self.pages += bytes as u64 / 8_192 + PAGES_PER_COMMIT;
         if self.carried.swap(false, Ordering::Acquire) {
             // When it fails the log only grows a little more.
-            let left = carry(connection).unwrap_or_default();
+            let left = begin_anew(connection).unwrap_or_default();
             self.pages = left.unsigned_abs();
         }
         if self.pages > self.pages_max {

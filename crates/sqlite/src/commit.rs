@@ -11,7 +11,7 @@ use rusqlite::{CachedStatement, Connection, Params, params};
 
 use crate::codec::{damaged, fault, first, get};
 use crate::prefetch::cached;
-use crate::{control, outbox, payouts, sql};
+use crate::{control, letters, outbox, payouts, sql};
 
 /// The numbers that entries got.
 #[derive(Clone, Debug, Default)]
@@ -63,18 +63,7 @@ pub(crate) fn write(
     about_payouts(connection, changes, numbers)?;
     reconciled(connection, changes)?;
     outbox::write(connection, changes)?;
-    let mut keep = cached(connection, sql!("keep_dead_letter"))?;
-    for letter in &changes.dead_letters {
-        let values = params![
-            letter.code,
-            letter.raw,
-            letter.door,
-            letter.position,
-            letter.at.0
-        ];
-        run(&mut keep, values)?;
-    }
-    Ok(())
+    letters::write(connection, changes)
 }
 
 pub(crate) fn run(statement: &mut CachedStatement<'_>, values: impl Params) -> Result<(), Fault> {

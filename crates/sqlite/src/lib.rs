@@ -9,6 +9,7 @@ mod commit;
 mod control;
 mod ids;
 mod ledger;
+mod letters;
 mod lock;
 mod names;
 mod numbers;
@@ -37,6 +38,7 @@ use lingqian_core::control::{Deed, Stop};
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told as Notice;
 use lingqian_core::reconcile::{Bill, Break};
@@ -49,8 +51,8 @@ use lingqian_io::Fault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Part, Piece, ReadOut};
 use lingqian_io::store::{
-    Audited, Browse, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Store, Summary, WithdrawalAnswer,
+    Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Store, Summary, WithdrawalAnswer,
 };
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
@@ -398,6 +400,21 @@ impl Browse for SqliteStore {
 
     async fn dead_letters(&self, limit: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
         self.read(move |connection| browse::dead_letters(connection, limit))
+            .await
+    }
+
+    async fn letters(&self, wish: LetterWish) -> Result<Vec<LetterRow>, Fault> {
+        self.read(move |connection| letters::letters(connection, wish))
+            .await
+    }
+
+    async fn letter(&self, id: LetterId) -> Result<Option<LetterRow>, Fault> {
+        self.read(move |connection| letters::one(connection, &id))
+            .await
+    }
+
+    async fn marks(&self, prefix: String) -> Result<Vec<Mark>, Fault> {
+        self.read(move |connection| letters::marks(connection, &prefix))
             .await
     }
 

@@ -22,7 +22,7 @@ use crate::codec::{damaged, day, digest, fen, first, get, id, payout_id, queue, 
 use crate::ledger::{Ledger, answer_in, answer_row, found, sources};
 use crate::page::{Line, walk_while};
 use crate::prefetch::{self, cached};
-use crate::{control, outbox, payouts, sql};
+use crate::{control, letters as desk, outbox, payouts, sql};
 
 /// Rows of a part, and where the next ones begin, if there are more.
 type Rows = (Changes, Option<Cursor>);
@@ -64,6 +64,8 @@ fn catalogue(connection: &Connection) -> Result<Changes, Fault> {
         stops: control::stops(connection, true)?,
         merchant_days: control::merchant_days(connection, BusinessDate(i32::MIN))?,
         api_keys: browse::api_keys(connection)?,
+        letter_ends: desk::ends(connection)?,
+        marks: desk::marks(connection, "")?,
         ..Changes::default()
     })
 }

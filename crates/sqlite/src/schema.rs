@@ -10,9 +10,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, pa
 
 use crate::Options;
 use crate::codec::fault;
+use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 12] = [
+const MIGRATIONS: [(&str, &str); 13] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -46,6 +47,7 @@ const MIGRATIONS: [(&str, &str); 12] = [
         "0012_id_filters",
         include_str!("../migrations/0012_id_filters.sql"),
     ),
+    (LETTERS, include_str!("../migrations/0013_letters.sql")),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
@@ -53,8 +55,11 @@ const PAGES: &str = "0003_pages";
 /// This migration comes early where entries are carried over, which writes them as it has them.
 const DENSE: &str = "0007_dense";
 
+/// After this migration letters that are there get their digests.
+const LETTERS: &str = "0013_letters";
+
 /// How long a process waits for another one's commit.
-const BUSY_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
 
 /// Opens the connection that writes, and brings the schema up to date.
 pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, Fault> {
@@ -189,6 +194,9 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
             let dense = dense.map_or("", |(_, sql)| sql);
             change.execute_batch(dense).map_err(fault)?;
             convert::convert(&change)?;
+        }
+        if *name == LETTERS {
+            letters::fill_digests(&change)?;
         }
     }
     for (number, (name, sql)) in (1_i64..).zip(MIGRATIONS) {

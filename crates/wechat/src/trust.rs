@@ -139,7 +139,8 @@ impl Trust {
     }
 
     /// Proves that a body came from WeChat, at about this moment of the wire's clock. The
-    /// header names must be in lower case.
+    /// header names must be in lower case. A header that is there twice is as none: nobody knows
+    /// which of the two somebody else would look at.
     ///
     /// # Errors
     /// The first proof that fails.
@@ -150,10 +151,11 @@ impl Trust {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let header = |name: &'static str| {
-            let found = headers.iter().find(|(key, _)| key == name);
-            found
-                .map(|(_, value)| value.as_str())
-                .ok_or(Refusal::HeaderMissing(name))
+            let mut found = headers.iter().filter(|(key, _)| key == name);
+            match (found.next(), found.next()) {
+                (Some((_, value)), None) => Ok(value.as_str()),
+                _ => Err(Refusal::HeaderMissing(name)),
+            }
         };
         let serial = header("wechatpay-serial")?;
         let timestamp = header("wechatpay-timestamp")?;

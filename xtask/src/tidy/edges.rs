@@ -5,7 +5,7 @@ use toml::Table;
 use crate::tidy::{Complaint, File};
 
 /// Each crate with the crates below it that it may use.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("core", &[]),
     ("io", &["core"]),
     ("engine", &["core", "io"]),
@@ -15,15 +15,17 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("wechat", &["core", "io"]),
     ("hooks", &["core", "io"]),
     ("keys", &["io"]),
+    ("brokers", &["core", "io", "engine"]),
     ("http", &["core", "io", "engine"]),
     ("sandbox", &[]),
     ("chaos", &[]),
+    ("fuzz", &["core", "io", "wechat", "http", "sandbox"]),
     ("sim", &["core", "io", "engine", "wechat"]),
     (
         "lingqian",
         &[
-            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "http",
-            "sandbox", "sim",
+            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "brokers",
+            "http", "sandbox", "sim",
         ],
     ),
 ];

@@ -12,6 +12,7 @@ use lingqian_core::facts::Wallet;
 use lingqian_core::id::{
     AppId, KindCode, KindNo, MchId, MerchantNo, OutBillNo, PayoutId, UserId, UserNo,
 };
+use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::link::Identity;
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told;
@@ -28,8 +29,8 @@ use lingqian_io::keys::KeyFault;
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Report, Wish};
 use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
 use lingqian_io::store::{
-    Audited, Claim, Committed, EventAnswer, PayoutFilter, PayoutRow, PayoutStory, Standing,
-    StatementLine, Summary,
+    Audited, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
+    PayoutStory, Standing, StatementLine, Summary,
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
 use lingqian_io::{Browse, Fault, IdentityProvider, Outbox, Ports, Rail, Sealer, Store};
@@ -203,6 +204,15 @@ impl Browse for Nothing {
         absent()
     }
     async fn dead_letters(&self, _: u32) -> Result<Vec<(DeadLetter, u64)>, Fault> {
+        absent()
+    }
+    async fn letters(&self, _: LetterWish) -> Result<Vec<LetterRow>, Fault> {
+        absent()
+    }
+    async fn letter(&self, _: LetterId) -> Result<Option<LetterRow>, Fault> {
+        absent()
+    }
+    async fn marks(&self, _: String) -> Result<Vec<Mark>, Fault> {
         absent()
     }
     async fn summary(&self) -> Result<Summary, Fault> {

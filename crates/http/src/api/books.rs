@@ -1,12 +1,11 @@
-//! What finance people look at: bills, breaks, dead letters, the books in a few numbers.
+//! What finance people look at: bills, breaks, the books in a few numbers.
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use lingqian_core::ledger::Account;
 use lingqian_io::{Browse as _, Ports};
 use serde_json::{Value, json};
 
-use crate::request::Query;
 use crate::wire::rfc3339;
 use crate::{Doors, Problem};
 
@@ -41,26 +40,6 @@ pub(crate) async fn breaks<P: Ports>(
             "difference_fen": found.difference.0,
             "opened_at": rfc3339(found.opened_at),
             "closed_at": found.closed_at.map(rfc3339),
-        })
-    });
-    Ok(Json(json!({ "data": shown.collect::<Vec<_>>() })))
-}
-
-/// Inputs that were not credited, newest first.
-pub(crate) async fn dead_letters<P: Ports>(
-    State(doors): State<Doors<P>>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Value>, Problem> {
-    let limit = Query::parse(query.as_deref(), &["limit"])?.limit()?;
-    let letters = doors.ports.store().dead_letters(limit).await?;
-    let shown = letters.iter().map(|(letter, times)| {
-        json!({
-            "door": letter.door,
-            "position": letter.position,
-            "code": letter.code,
-            "raw": String::from_utf8_lossy(&letter.raw),
-            "at": rfc3339(letter.at),
-            "times": times,
         })
     });
     Ok(Json(json!({ "data": shown.collect::<Vec<_>>() })))

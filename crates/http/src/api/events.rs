@@ -17,7 +17,7 @@ use crate::{Doors, Problem};
 /// The most events that a JSON array may hold; a stream has no such limit.
 const ARRAY_MAX: usize = 10_000;
 /// This door on dead letters.
-const DOOR: Door = Door {
+const DOOR: Door<'_> = Door {
     name: "http",
     unit: "index",
 };
@@ -27,6 +27,10 @@ pub(crate) async fn post<P: Ports>(
     State(doors): State<Doors<P>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    if doors.desk.is_crowded() {
+        let detail = "more events wait than should; nothing of this was taken, send it again";
+        return Err(Problem::new(503, "overloaded", detail));
+    }
     match content_type(request.headers()).as_str() {
         "application/x-ndjson" | "application/ndjson" => Ok(streamed(doors, request)),
         "application/json" => {

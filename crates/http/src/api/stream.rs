@@ -29,7 +29,7 @@ const OPEN_MAX: usize = 3;
 /// A line without an end ends the stream after so many times its limit.
 const SKIP_MAX: usize = 16;
 /// This door on dead letters.
-const DOOR: Door = Door {
+const DOOR: Door<'_> = Door {
     name: "http",
     unit: "line",
 };

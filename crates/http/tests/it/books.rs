@@ -7,7 +7,7 @@ use lingqian_core::reconcile::{Bill, BillLine, Direction};
 use lingqian_core::transfer::Finding;
 use serde_json::{Value, json};
 
-use crate::world::{NOON, World, event_of, is};
+use crate::world::{NOON, World, event_of};
 
 fn mchid() -> MchId {
     MchId::parse("1900000109").expect("an id")
@@ -74,31 +74,6 @@ async fn a_closed_bill_and_its_break_are_shown() {
         (&json!("2026-03-02"), &Value::Null)
     );
     assert_eq!(found["difference_fen"], 30);
-}
-
-#[tokio::test]
-async fn dead_letters_are_listed_newest_first_and_repeats_are_counted() {
-    let world = World::new().await;
-    for event in [
-        event_of("ghost", "e1", 1),
-        event_of("ghost", "e2", 1),
-        event_of("ghost", "e1", 1),
-    ] {
-        world.post("/v1/events", &event).await;
-    }
-    let list = world.get("/v1/dead-letters").await.json();
-    let data = list["data"].as_array().expect("a list");
-    assert_eq!(data.len(), 2);
-    assert_eq!(data[0]["times"], 2);
-    let expected = json!({
-        "door": "http", "position": "index 0", "code": "unknown_user", "times": 1,
-        "raw": event_of("ghost", "e2", 1).to_string(), "at": "2026-03-02T04:00:02Z",
-    });
-    assert_eq!(data[1], expected);
-    let one = world.get("/v1/dead-letters?limit=1").await.json();
-    assert_eq!(one["data"].as_array().map(Vec::len), Some(1));
-    let answer = world.get("/v1/dead-letters?door=http").await;
-    assert_eq!(answer.problem(), is(400, "parameter_unknown", Some("door")));
 }
 
 #[tokio::test]

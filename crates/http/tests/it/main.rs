@@ -7,6 +7,7 @@ mod details;
 mod events;
 mod hook;
 mod kinds;
+mod letters;
 mod linking;
 mod numbers;
 mod openapi;

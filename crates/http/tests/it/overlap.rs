@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
-use crate::world::{Ask, World, event_of};
+use crate::world::{Ask, World, event_of, is};
 
 const LINES: &str = "application/x-ndjson";
 
@@ -241,4 +241,33 @@ async fn blank_lines_without_end_hold_nobody_up() {
         (2, &json!(3 * (1 << 20) + 1))
     );
     assert_eq!(lines[1]["summary"]["credited"], 1);
+}
+
+#[tokio::test]
+async fn a_crowded_desk_asks_for_events_later_and_takes_none_of_them() {
+    let world = World::new().await;
+    world.user("u1").await;
+    let world = Arc::new(world.before_an_idle_desk());
+    let waiting: Vec<_> = (0..2)
+        .map(|no| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move {
+                let event = event_of("u1", &format!("e{no}"), 1);
+                world.post("/v1/events", &event).await
+            })
+        })
+        .collect();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(world.desk.is_crowded());
+    let refused = world.post("/v1/events", &event_of("u1", "e9", 1)).await;
+    assert_eq!(refused.problem(), is(503, "overloaded", None));
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    assert_eq!(refused.json()["retryable"], true);
+    waiting.iter().for_each(|one| one.abort());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!world.desk.is_crowded(), "whoever went away makes room");
 }

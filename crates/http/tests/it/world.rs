@@ -227,6 +227,24 @@ impl World {
         world
     }
 
+    /// The same doors before a desk where nobody works, and where two events are a crowd.
+    pub(crate) fn before_an_idle_desk(mut self) -> World {
+        let settings = DeskSettings {
+            events_waiting_max: 2,
+            ..DeskSettings::default()
+        };
+        let (store, clock) = (self.ports.store.clone(), Arc::clone(&self.ports.clock));
+        let (desk, work) = Desk::open(store, clock, settings);
+        tokio::spawn(async move {
+            let _work = work;
+            std::future::pending::<()>().await;
+        });
+        let settings = Settings::new("https://pay.example.test/");
+        self.router = router(self.ports.clone(), desk.clone(), settings);
+        self.desk = desk;
+        self
+    }
+
     pub(crate) async fn submit(&self, command: Command) {
         let answer = self.desk.submit(command).await.expect("no fault");
         answer.expect("no rejection");

@@ -8,6 +8,7 @@ use lingqian_core::command::{ApiKey, DeadLetter, IdempotencyKey};
 use lingqian_core::control::{Scope, Stop};
 use lingqian_core::facts::RememberedAnswer;
 use lingqian_core::id::{PayoutId, UserNo};
+use lingqian_core::letter::{Fate, LetterEnd, LetterId, Mark};
 use lingqian_core::link::{LinkState, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Queue, State};
@@ -22,7 +23,7 @@ use super::given::{
 };
 use super::{control, events, outbox, reconciling, states, whole_flow};
 use crate::read_out::{Cursor, Part, Piece, ReadOut};
-use crate::store::{Audited, Committed, PayoutFilter, Summary};
+use crate::store::{Audited, Committed, LetterWish, PayoutFilter, Summary};
 use crate::twin::MemoryStore;
 use crate::{Browse, Store};
 
@@ -128,6 +129,15 @@ where
     let days = from.merchant_days(ever).await;
     assert_eq!(days, to.merchant_days(ever).await);
     assert_eq!(from.dead_letters(99).await, to.dead_letters(99).await);
+    let wish = LetterWish {
+        all: true,
+        limit: 99,
+    };
+    assert_eq!(from.letters(wish).await, to.letters(wish).await);
+    assert_eq!(
+        from.marks(String::new()).await,
+        to.marks(String::new()).await
+    );
     assert_eq!(from.newest_entry().await, to.newest_entry().await);
     assert_eq!(from.notices(0, 99).await, to.notices(0, 99).await);
     // Whatever nobody can ask for by name; stores hand answers out in places of their own.
@@ -215,6 +225,23 @@ pub async fn full_books<S: Store + Browse>(store: S) -> S {
         ..Changes::default()
     };
     commit(&store, last).await;
+    let end = LetterEnd {
+        letter: LetterId::of("malformed", blake3::hash(b"{").as_bytes()),
+        fate: Fate::Discarded,
+        times: 1,
+        at: NOON,
+        event: String::new(),
+    };
+    let mark = Mark {
+        name: "kafka/app/earnings/0".into(),
+        position: 7,
+    };
+    let beside = Changes {
+        letter_ends: vec![end],
+        marks: vec![mark],
+        ..Changes::default()
+    };
+    commit(&store, beside).await;
     for (code, raw, times) in [
         ("malformed", "{", 1),
         ("unknown_user", "x", 9),

@@ -13,6 +13,7 @@ use lingqian_core::id::{
     UserNo,
 };
 use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::letter::{LetterEnd, LetterId, Mark};
 use lingqian_core::link::{Link, LinkState, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Attempt, Payout};
@@ -54,6 +55,8 @@ pub(crate) struct Books {
     pub(crate) earning_of: BTreeMap<i64, (Source, EventId)>,
     /// In the order in which they came last, each with how often it came.
     pub(crate) dead_letters: Vec<(DeadLetter, u64)>,
+    pub(crate) letter_ends: BTreeMap<LetterId, LetterEnd>,
+    pub(crate) marks: BTreeMap<String, Mark>,
     pub(crate) payouts: BTreeMap<PayoutId, Payout>,
     /// How many payouts are in each state, and their sum in fen; kept, not counted.
     pub(crate) states: BTreeMap<&'static str, (u64, i64)>,

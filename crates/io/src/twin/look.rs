@@ -6,6 +6,7 @@ use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Payout, Queue, State};
 use lingqian_core::reconcile::{Bill, Break};
@@ -13,7 +14,9 @@ use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::Merchant;
 
 use super::books::Books;
-use crate::store::{PayoutFilter, PayoutRow, PayoutStory, Standing, StatementLine, Summary};
+use crate::store::{
+    LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory, Standing, StatementLine, Summary,
+};
 
 fn at_most(limit: u32) -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX)
@@ -182,6 +185,30 @@ impl Books {
         let mut breaks: Vec<Break> = self.breaks.values().cloned().collect();
         breaks.sort_by(|a, b| (a.date, &a.subject).cmp(&(b.date, &b.subject)));
         (bills, breaks)
+    }
+
+    pub(crate) fn letters(&self, wish: LetterWish) -> Vec<LetterRow> {
+        let all = self.dead_letters(u32::MAX).into_iter();
+        let rows = all.map(|letter| self.letter_row(letter));
+        let rows = rows.filter(|row| wish.all || row.fate().is_none());
+        rows.take(at_most(wish.limit)).collect()
+    }
+
+    pub(crate) fn letter(&self, id: &LetterId) -> Option<LetterRow> {
+        let all = self.dead_letters.iter();
+        let mut rows = all.map(|letter| self.letter_row(letter.clone()));
+        rows.find(|row| row.id == *id)
+    }
+
+    fn letter_row(&self, letter: (DeadLetter, u64)) -> LetterRow {
+        let mut row = LetterRow::new(letter, None);
+        row.end = self.letter_ends.get(&row.id).cloned();
+        row
+    }
+
+    pub(crate) fn marks(&self, prefix: &str) -> Vec<Mark> {
+        let own = |mark: &&Mark| mark.name.starts_with(prefix);
+        self.marks.values().filter(own).cloned().collect()
     }
 
     pub(crate) fn dead_letters(&self, limit: u32) -> Vec<(DeadLetter, u64)> {

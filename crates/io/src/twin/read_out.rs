@@ -58,6 +58,8 @@ impl Books {
             stops: self.all_stops(),
             merchant_days: self.merchant_days(BusinessDate(i32::MIN)),
             api_keys: self.api_keys(),
+            letter_ends: self.letter_ends.values().cloned().collect(),
+            marks: self.marks(""),
             ..Changes::default()
         }
     }

@@ -7,12 +7,13 @@ use lingqian_core::changes::Posting;
 use lingqian_core::command::DeadLetter;
 use lingqian_core::id::{OpenId, PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
+use lingqian_core::letter::LetterEnd;
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Payout, State};
 
 use super::books::{Books, Waiting};
 use crate::Fault;
-use crate::store::Committed;
+use crate::store::{Committed, LETTER_ENDED};
 
 fn unless(holds: bool, law: &str) -> Result<(), Fault> {
     if holds {
@@ -45,6 +46,7 @@ impl Books {
         self.check_people(&changes)?;
         self.check_money(&changes)?;
         self.check_payouts(&changes)?;
+        self.check_letters(&changes)?;
         self.write(changes);
         Ok(Committed::Done)
     }
@@ -158,6 +160,18 @@ impl Books {
         Ok(())
     }
 
+    /// A letter that is open ends once; whoever comes second looks again.
+    fn check_letters(&self, changes: &Changes) -> Result<(), Fault> {
+        let ended = |end: &&LetterEnd| {
+            let known = self.letter_ends.get(&end.letter);
+            known.is_some_and(|known| known.times >= end.times && known != *end)
+        };
+        match changes.letter_ends.iter().find(ended) {
+            Some(_) => Err(Fault::Retry(LETTER_ENDED.into())),
+            None => Ok(()),
+        }
+    }
+
     fn write(&mut self, mut changes: Changes) {
         self.generation += 1;
         self.write_catalogue(&mut changes);
@@ -171,6 +185,12 @@ impl Books {
             let place = self.dead_letters.iter().position(same);
             let times = place.map_or(0, |place| self.dead_letters.remove(place).1);
             self.dead_letters.push((letter, times + 1));
+        }
+        for end in changes.letter_ends {
+            self.letter_ends.insert(end.letter.clone(), end);
+        }
+        for mark in changes.marks {
+            self.marks.insert(mark.name.clone(), mark);
         }
         for found in changes.breaks {
             self.breaks.insert(found.subject.clone(), found);

@@ -4,6 +4,8 @@
 //! A load is made up ahead of the timed part from a seed, so its cost is in no figure. What the
 //! generator knows is compared with the books afterwards: every count and every balance.
 
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+mod brokers;
 mod figures;
 mod ingest;
 mod ledger;
@@ -11,6 +13,7 @@ mod load;
 mod machine;
 mod mix;
 pub(crate) mod options;
+mod sandbox;
 mod server;
 mod sheet;
 mod zipf;
@@ -32,6 +35,9 @@ pub(crate) async fn run(
     match bench {
         Bench::Ledger(options) => ledger::run(options, store, json).await,
         Bench::Ingest(options) => ingest::run(options, store, json).await,
+        #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+        Bench::Brokers(options) => brokers::run(options, json).await,
+        Bench::Sandbox(options) => sandbox::run(options, json).await,
     }
 }
 

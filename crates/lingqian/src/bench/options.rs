@@ -14,6 +14,45 @@ pub(crate) enum Bench {
     Ledger(LedgerOptions),
     /// The whole path: a server of its own, events over HTTP, durable results back.
     Ingest(IngestOptions),
+    /// Events from a broker: what it can carry by itself, and what of it reaches the books. All of
+    /// them wait at the broker when it begins, so it is an overload, too.
+    #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+    Brokers(BrokerOptions),
+    /// The sandbox: signed transfers in, signed answers and notifications out.
+    Sandbox(SandboxOptions),
+}
+
+/// Options of `bench brokers`.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+#[derive(Clone, Debug, Args)]
+#[command(group = clap::ArgGroup::new("broker").required(true))]
+pub(crate) struct BrokerOptions {
+    /// RabbitMQ: `amqp://USER:PASSWORD@HOST:PORT/VHOST`; may be given several times, for the nodes of
+    /// a cluster.
+    #[cfg(feature = "rabbitmq")]
+    #[arg(long, value_name = "URL", group = "broker")]
+    #[arg(value_delimiter = ' ')]
+    pub(crate) rabbitmq: Vec<String>,
+    /// RabbitMQ: keep messages in a queue of this kind: quorum or classic.
+    #[cfg(feature = "rabbitmq")]
+    #[arg(long, value_name = "KIND", default_value = "quorum")]
+    pub(crate) queue_type: String,
+    /// Kafka: `HOST:PORT`.
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "SERVERS", group = "broker")]
+    pub(crate) kafka: Option<String>,
+    /// So many events.
+    #[arg(long, value_name = "N", default_value_t = 300_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub(crate) events: u64,
+    /// Of so many users.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub(crate) users: u64,
+    /// Kill this process when a third of the events is in the books: a node of the cluster.
+    #[cfg(feature = "rabbitmq")]
+    #[arg(long, value_name = "PID", requires = "rabbitmq")]
+    pub(crate) kill: Option<u32>,
 }
 
 /// How events spread over users.
@@ -203,6 +242,36 @@ pub(crate) struct IngestOptions {
     #[arg(long)]
     pub(crate) no_audit: bool,
 }
+
+/// Options of `bench sandbox`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = SANDBOX_HELP)]
+pub(crate) struct SandboxOptions {
+    /// So many transfers.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=200_000))]
+    pub(crate) transfers: u64,
+    /// So many connections.
+    #[arg(long, value_name = "N", default_value = "32")]
+    #[arg(value_parser = connections)]
+    pub(crate) connections: usize,
+    /// Keep the sandbox's data in this directory, which must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    let count = text
+        .parse()
+        .ok()
+        .filter(|count| (1..=1_000).contains(count));
+    count.ok_or_else(|| format!("{text} is not a number from 1 to 1000"))
+}
+
+const SANDBOX_HELP: &str = "The sandbox is a process of its own; the client signs everything ahead \
+     and verifies nothing, so that it is not what is measured. A transfer is complete when it was \
+     answered, confirmed, paid, announced and acknowledged. Per core means per second of the \
+     sandbox's processor time. Exit code 3 says that something was lost.";
 
 const LEDGER_HELP: &str = "Every figure is of the timed part alone: users register before it and \
      events are made up before it. An outcome counts when the store says that it is durable. With `--store` \

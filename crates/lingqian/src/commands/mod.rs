@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod letters;
 pub(crate) mod listen;
 pub(crate) mod pass;
 pub(crate) mod payouts;

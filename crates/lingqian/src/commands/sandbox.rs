@@ -23,6 +23,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
         };
         let credentials = Credentials::of(dir, no)?;
         credentials.write_files(out)?;
+        std::fs::write(out.join("ca.pem"), lingqian_sandbox::authority(dir)?)?;
         let value = json!({ "mchid": credentials.mchid, "appid": credentials.appid, "out": out });
         show(json, &value, |text| {
             writeln!(
@@ -40,6 +41,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
         tls: options.listen_tls,
         data: dir.to_owned(),
         merchants: options.merchants,
+        faults: options.faults.clone(),
         first_top_up_fen: options.top_up_fen.unwrap_or(usual.first_top_up_fen),
         ..usual
     };
@@ -61,6 +63,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
             sandbox.url(),
             mchids.join(", ")
         )?;
+        writeln!(out, "see and drive it at {}/_sandbox", sandbox.url())?;
         match &over_tls {
             Some(url) => writeln!(out, "with TLS and client certificates at {url}"),
             None => Ok(()),

@@ -29,6 +29,7 @@ pub(crate) async fn run(home: &Home, options: &Serve, json: bool) -> anyhow::Res
         )
     })?;
     until_told().await;
+    platform.brokers.end().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -104,7 +104,9 @@ async fn flow(
     options: &Quickstart,
     key: &str,
 ) -> anyhow::Result<Report> {
-    let Platform { wire, desk, url } = platform;
+    let Platform {
+        wire, desk, url, ..
+    } = platform;
     let began_on = wire.clock().business().business_date();
     let mut report = Report::default();
     let (events, users) = match &options.events {

@@ -12,19 +12,23 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::ConnectInfo;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::Response;
 
 pub(crate) use packets::{Packet, Status as PacketStatus, open};
 pub(crate) use payments::{Payment, Status};
 
+use crate::admin::bad;
 use crate::books::Books;
-use crate::faults::Fault;
+use crate::create::lost;
+use crate::faults::{Fault, asked};
 use crate::kept::Id;
 use crate::robot::open_packet;
-use crate::server::lost;
 use crate::tls::Peer;
 use crate::world::World;
-use wire::{Parameter, Refused, Told, Wanted, answer, html, request};
+pub(crate) use wire::html;
+use wire::{Parameter, Refused, Told, Wanted, answer, request};
+pub(crate) use xml::read;
 
 type Shared = State<Arc<World>>;
 pub(crate) type Certificate = Option<Extension<ConnectInfo<Peer>>>;
@@ -66,8 +70,13 @@ const PACKETS: Product = Product {
 };
 
 /// `POST /mmpaymkttransfers/promotion/transfers`.
-pub(crate) async fn transfers(world: Shared, peer: Certificate, body: Bytes) -> Response {
-    send(&world.0, &peer, &body, &PAYMENTS).await
+pub(crate) async fn transfers(
+    world: Shared,
+    peer: Certificate,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    send(&world.0, &peer, (&headers, &body), &PAYMENTS).await
 }
 
 /// `POST /mmpaymkttransfers/gettransferinfo`.
@@ -76,8 +85,13 @@ pub(crate) async fn transfer_info(world: Shared, peer: Certificate, body: Bytes)
 }
 
 /// `POST /mmpaymkttransfers/sendredpack`.
-pub(crate) async fn send_packet(world: Shared, peer: Certificate, body: Bytes) -> Response {
-    send(&world.0, &peer, &body, &PACKETS).await
+pub(crate) async fn send_packet(
+    world: Shared,
+    peer: Certificate,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    send(&world.0, &peer, (&headers, &body), &PACKETS).await
 }
 
 /// `POST /mmpaymkttransfers/gethbinfo`.
@@ -85,7 +99,12 @@ pub(crate) async fn packet_info(world: Shared, peer: Certificate, body: Bytes) -
     ask(&world.0, &peer, &body, &PACKETS)
 }
 
-async fn send(world: &Arc<World>, peer: &Certificate, body: &[u8], product: &Product) -> Response {
+async fn send(
+    world: &Arc<World>,
+    peer: &Certificate,
+    (headers, body): (&HeaderMap, &[u8]),
+    product: &Product,
+) -> Response {
     if !wire::shows_a_certificate(peer) {
         return html(400);
     }
@@ -94,6 +113,10 @@ async fn send(world: &Arc<World>, peer: &Certificate, body: &[u8], product: &Pro
         Err(refused) => return answer(Err(refused)),
     };
     let number = wanted[product.number].clone();
+    match asked(headers) {
+        Ok(asked) => world.faults().asked_for(&asked, &number),
+        Err(refused) => return bad(&refused.message),
+    }
     let id = Id::new(wanted.mchid(), &number);
     let known = (product.known)(&world.books(), &id);
     if let Some(refused) = refused_before(world, &number).filter(|_| !known) {
@@ -126,7 +149,17 @@ async fn send(world: &Arc<World>, peer: &Certificate, body: &[u8], product: &Pro
             return answer(Err(refused));
         }
     }
-    answer(result)
+    answer(result.map(|told| echoed(told, &wanted)))
+}
+
+/// What a message said beside its matter comes back.
+fn echoed(mut told: Told, wanted: &Wanted) -> Told {
+    for name in ["device_info", "nonce_str"] {
+        if !wanted[name].is_empty() {
+            told.push((name, wanted[name].clone()));
+        }
+    }
+    told
 }
 
 fn ask(world: &World, peer: &Certificate, body: &[u8], product: &Product) -> Response {

@@ -192,7 +192,21 @@ pub(crate) fn told(books: &Books, id: &Id) -> Result<Told, Refused> {
         ("total_num", "1".to_owned()),
         ("total_amount", packet.amount.to_string()),
         ("send_time", beijing(packet.created_at)),
+        ("wishing", packet.words[1].clone()),
+        ("act_name", packet.words[2].clone()),
+        ("remark", packet.words[3].clone()),
     ];
+    if packet.status == Status::Received {
+        let (openid, amount) = (&packet.openid, packet.amount);
+        let at = beijing(packet.updated_at);
+        told.push((
+            "hblist",
+            format!(
+                "<hbinfo><openid><![CDATA[{openid}]]></openid><amount>{amount}</amount>\
+                 <rcv_time><![CDATA[{at}]]></rcv_time></hbinfo>"
+            ),
+        ));
+    }
     if packet.status == Status::Refund {
         told.push(("refund_time", beijing(packet.updated_at)));
         told.push(("refund_amount", packet.amount.to_string()));

@@ -64,7 +64,17 @@ fn value<'a>(text: &'a str, name: &str) -> Option<(String, &'a str)> {
     }
 }
 
-/// Text in clear: the five characters that XML names, and no others.
+/// A character by its number, such as `#20013` or `#x4e2d`.
+fn numbered(name: &str) -> Option<char> {
+    let number = name.strip_prefix('#')?;
+    let code = match number.strip_prefix('x') {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => number.parse(),
+    };
+    char::from_u32(code.ok()?).filter(|letter| *letter != '\0')
+}
+
+/// Text in clear: the five characters that XML names, and characters by their numbers.
 fn plain(text: &str) -> Option<String> {
     let mut plain = String::new();
     let mut rest = text;
@@ -77,8 +87,7 @@ fn plain(text: &str) -> Option<String> {
             "gt" => '>',
             "quot" => '"',
             "apos" => '\'',
-            "#13" => '\r',
-            _ => return None,
+            _ => numbered(name)?,
         });
         rest = after;
     }
@@ -90,6 +99,10 @@ fn plain(text: &str) -> Option<String> {
 pub(crate) fn write(fields: &[(&str, String)]) -> String {
     let mut text = String::from("<xml>\n");
     for (name, value) in fields {
+        if *name == "hblist" {
+            text.push_str(&format!("<{name}>{value}</{name}>\n"));
+            continue;
+        }
         let number = matches!(*name, "payment_amount" | "total_amount" | "total_num");
         if number {
             text.push_str(&format!("<{name}>{value}</{name}>\n"));

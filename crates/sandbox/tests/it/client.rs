@@ -54,6 +54,11 @@ pub(crate) async fn call(
 ) -> Option<Answer> {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let mut request = Request::builder().method(method).uri(url);
+    for (name, value) in [("accept", "application/json"), ("user-agent", "a test")] {
+        if !headers.iter().any(|(given, _)| *given == name) {
+            request = request.header(name, value);
+        }
+    }
     for (name, value) in headers {
         request = request.header(*name, value);
     }

@@ -1,10 +1,14 @@
 //! The sandbox as a client meets it: over HTTP, with a small client of the tests' own.
 
+mod bad;
 mod bill;
 mod client;
 mod journal;
 mod merchants;
 mod notices;
 mod oauth;
+mod others;
+mod panel;
+mod script;
 mod transfer;
 mod wire;

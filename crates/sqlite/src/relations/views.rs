@@ -281,7 +281,7 @@ pub(crate) const VIEWS: [View; 21] = [
 ];
 
 /// The tables as they are stored, of which the help says where they are told.
-pub(crate) const TABLES: [(&str, &str); 17] = [
+pub(crate) const TABLES: [(&str, &str); 19] = [
     ("kinds", "kinds of earnings with prices and limits"),
     ("merchants", "the merchants that pay"),
     ("bare_references", "references that no hold bears"),
@@ -300,6 +300,8 @@ pub(crate) const TABLES: [(&str, &str); 17] = [
     ),
     ("link_states", "links under way; what proves them is hidden"),
     ("dead_letters", "what could not be credited, with its code"),
+    ("letter_ends", "what somebody made of dead letters"),
+    ("marks", "how far sources were read and sinks were told"),
     (
         "ledger",
         "totals of the books, and up to where the stored accounts hold",

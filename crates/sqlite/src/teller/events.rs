@@ -19,8 +19,9 @@ use super::{AHEAD_MAX, Pending, Teller, Told};
 use crate::codec::fault;
 use crate::ids::fingerprint;
 use crate::ledger::{Found, Ledger, Marks};
+use crate::letters::write_marks;
 use crate::names::hash;
-use crate::scribe::Reply;
+use crate::scribe::{Extra, Reply};
 
 /// Events that are looked up together: what they touch stays in the processor's nearest caches until
 /// they are decided on.
@@ -53,14 +54,20 @@ impl Teller {
                 self.ledger = None;
                 let _ = pending.answer.send(Err(fault));
             }
-            Ok(answers) if ledger.last() == before => {
+            Ok(answers) if ledger.last() == before && !pending.events.keeps(&answers) => {
                 let Pending { events, answer, .. } = pending;
                 let again = move || Told::Again(events);
                 self.answer_durable(Told::Answers(answers), again, answer);
             }
             Ok(answers) => {
                 let today = pending.now.business_date();
-                self.send(today, None, Reply::Events(Box::new(pending), answers));
+                let marks = pending.events.marks_of(&answers);
+                let write = move |file: &Connection| write_marks(file, &marks);
+                let extra: Option<Extra> = pending
+                    .events
+                    .keeps(&answers)
+                    .then(|| Box::new(write) as Extra);
+                self.send(today, extra, Reply::Events(Box::new(pending), answers));
             }
         }
     }

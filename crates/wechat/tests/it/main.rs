@@ -2,6 +2,7 @@
 //! listed, all else unknown.
 
 mod authorized;
+mod bad;
 mod batch;
 mod bill;
 mod calls;

@@ -1,0 +1,117 @@
+//! What a source has done and how it stands, for whoever publishes numbers.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+/// Numbers of one source or sink since the start.
+#[derive(Debug, Default)]
+pub struct Figures {
+    messages: AtomicU64,
+    credited: AtomicU64,
+    duplicates: AtomicU64,
+    letters: AtomicU64,
+    connects: AtomicU64,
+    faults: AtomicU64,
+    pauses: AtomicU64,
+    connected: AtomicBool,
+    lag: AtomicI64,
+}
+
+/// The numbers at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Messages that were handled, or published.
+    pub messages: u64,
+    /// Of them, credited.
+    pub credited: u64,
+    /// Of them, credited before.
+    pub duplicates: u64,
+    /// Of them, kept as dead letters.
+    pub letters: u64,
+    /// Connections that were made.
+    pub connects: u64,
+    /// Times that the broker or the store failed.
+    pub faults: u64,
+    /// Times that fetching stopped because the store was slower.
+    pub pauses: u64,
+    /// Whether there is a connection.
+    pub connected: bool,
+    /// Messages that are at the broker and not handled, where the broker tells.
+    pub lag: i64,
+}
+
+impl Seen {
+    /// Each by its name.
+    #[must_use]
+    pub fn named(&self) -> Vec<(&'static str, i64)> {
+        let count = |number: u64| number.cast_signed();
+        vec![
+            ("messages", count(self.messages)),
+            ("credited", count(self.credited)),
+            ("duplicates", count(self.duplicates)),
+            ("letters", count(self.letters)),
+            ("connects", count(self.connects)),
+            ("faults", count(self.faults)),
+            ("pauses", count(self.pauses)),
+            ("connected", i64::from(self.connected)),
+            ("lag", self.lag),
+        ]
+    }
+}
+
+impl Figures {
+    /// Messages were handled: credited, credited before, kept as letters.
+    pub(crate) fn handled(&self, credited: u64, duplicates: u64, letters: u64) {
+        let all = credited + duplicates + letters;
+        self.messages.fetch_add(all, Ordering::Relaxed);
+        self.credited.fetch_add(credited, Ordering::Relaxed);
+        self.duplicates.fetch_add(duplicates, Ordering::Relaxed);
+        self.letters.fetch_add(letters, Ordering::Relaxed);
+    }
+
+    /// Messages were published.
+    pub(crate) fn published(&self, messages: u64) {
+        self.messages.fetch_add(messages, Ordering::Relaxed);
+    }
+
+    /// There is a connection, or there is none any more.
+    pub(crate) fn connected(&self, is: bool) {
+        if is && !self.connected.swap(true, Ordering::Relaxed) {
+            self.connects.fetch_add(1, Ordering::Relaxed);
+        }
+        self.connected.store(is, Ordering::Relaxed);
+    }
+
+    /// The broker or the store failed.
+    pub(crate) fn failed(&self) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Fetching stopped.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn paused(&self) {
+        self.pauses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// So many messages are at the broker and not handled.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn lags(&self, messages: i64) {
+        self.lag.store(messages, Ordering::Relaxed);
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        Seen {
+            messages: read(&self.messages),
+            credited: read(&self.credited),
+            duplicates: read(&self.duplicates),
+            letters: read(&self.letters),
+            connects: read(&self.connects),
+            faults: read(&self.faults),
+            pauses: read(&self.pauses),
+            connected: self.connected.load(Ordering::Relaxed),
+            lag: self.lag.load(Ordering::Relaxed),
+        }
+    }
+}

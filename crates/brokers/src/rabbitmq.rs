@@ -1,0 +1,217 @@
+//! RabbitMQ: a queue that is read, and an exchange that is told.
+//!
+//! A delivery is acknowledged after the commit that credits it or keeps it as a dead letter; so
+//! the broker holds whatever is not in the books, and a consumer that dies in between gets it
+//! again. The prefetch bounds what is in memory: while the store is slow nothing more comes.
+
+mod tell;
+
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Connection, ConnectionProperties, Consumer};
+use lingqian_io::Ports;
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use crate::VERSION_HEADER;
+use crate::backoff::Backoff;
+use crate::intake::{Intake, Parcel};
+
+pub use tell::{RabbitOut, RabbitPublisher};
+
+/// How long a broker may take to let us in.
+const CONNECT_WAIT: Duration = Duration::from_secs(20);
+
+/// What is done about queue and exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Topology {
+    /// They are made where they are absent; what is there must be alike.
+    #[default]
+    Declare,
+    /// They must be there.
+    Check,
+}
+
+/// How a queue keeps messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum QueueType {
+    /// On most nodes of a cluster.
+    #[default]
+    Quorum,
+    /// On one node.
+    Classic,
+}
+
+/// A queue that is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RabbitIn {
+    /// `amqp://USER:PASSWORD@HOST/VHOST`, and others to try after it: the nodes of a cluster.
+    pub urls: Vec<String>,
+    /// The queue.
+    pub queue: String,
+    /// The exchange that it is bound to, where it is.
+    pub exchange: Option<String>,
+    /// By which key.
+    pub routing_key: String,
+    /// Whether they are made.
+    pub topology: Topology,
+    /// How a queue that is made keeps messages.
+    pub queue_type: QueueType,
+    /// At most so many deliveries are with us.
+    pub prefetch: u16,
+}
+
+/// Reads until told to stop. A broker that is gone is looked for again, with waits that grow.
+pub async fn read<P: Ports>(intake: Intake<P>, from: RabbitIn, stop: watch::Receiver<bool>) {
+    let mut stop = stop;
+    let mut backoff = Backoff::default();
+    let mut turn = 0;
+    while !*stop.borrow() {
+        let before = intake.figures.seen().messages;
+        let session = session(&intake, (&from, turn), &mut stop).await;
+        turn += 1;
+        intake.figures.connected(false);
+        let Err(error) = session else { return };
+        if intake.figures.seen().messages > before {
+            backoff.worked();
+        }
+        intake.figures.failed();
+        let wait = backoff.failed(intake.ports.dice());
+        let (door, wait_ms) = (&intake.door, wait.as_millis());
+        tracing::warn!(door, %error, wait_ms, "RabbitMQ is looked for again");
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+pub(crate) async fn connect(
+    urls: &[String],
+    turn: usize,
+    name: &str,
+) -> Result<Connection, lapin::Error> {
+    let url = urls.get(turn % urls.len().max(1));
+    let url = url.map_or("amqp://127.0.0.1", String::as_str);
+    let named = ConnectionProperties::default().with_connection_name(name.into());
+    let connecting = Connection::connect(url, named);
+    match tokio::time::timeout(CONNECT_WAIT, connecting).await {
+        Ok(connected) => connected,
+        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    }
+}
+
+/// One connection, until it breaks (an error) or we are to stop.
+async fn session<P: Ports>(
+    intake: &Intake<P>,
+    (from, turn): (&RabbitIn, usize),
+    stop: &mut watch::Receiver<bool>,
+) -> Result<(), lapin::Error> {
+    let connection = connect(&from.urls, turn, &intake.door).await?;
+    let channel = connection.create_channel().await?;
+    topology(&channel, from).await?;
+    channel
+        .basic_qos(from.prefetch, BasicQosOptions::default())
+        .await?;
+    let none = (BasicConsumeOptions::default(), FieldTable::default());
+    let mut consumer = channel
+        .basic_consume(from.queue.as_str().into(), "".into(), none.0, none.1)
+        .await?;
+    intake.figures.connected(true);
+    loop {
+        let first = tokio::select! {
+            first = consumer.next() => first,
+            _ = stop.changed() => None,
+        };
+        if *stop.borrow() {
+            let _ = connection.close(200, "done".into()).await;
+            return Ok(());
+        }
+        let Some(first) = first else {
+            // The queue was deleted, or the broker took the consumer away.
+            return Err(std::io::Error::other("the broker ended the consumer").into());
+        };
+        let (parcel, last) = gather(intake, first?, &mut consumer)?;
+        intake
+            .take(&format!("{} delivery", from.queue), parcel, None)
+            .await;
+        let all = BasicAckOptions { multiple: true };
+        channel.basic_ack(last, all).await?;
+    }
+}
+
+/// What is here already, up to a whole parcel, and the tag of the last.
+fn gather<P: Ports>(
+    intake: &Intake<P>,
+    first: Delivery,
+    consumer: &mut Consumer,
+) -> Result<(Parcel, u64), lapin::Error> {
+    let mut parcel = Parcel::default();
+    let mut last = first.delivery_tag;
+    push(intake, &mut parcel, &first);
+    while !parcel.is_full() {
+        match consumer.next().now_or_never() {
+            Some(Some(next)) => {
+                let next = next?;
+                last = next.delivery_tag;
+                push(intake, &mut parcel, &next);
+            }
+            // Nothing is here, or the consumer has ended, which the next look will tell.
+            Some(None) | None => break,
+        }
+    }
+    Ok((parcel, last))
+}
+
+fn push<P: Ports>(intake: &Intake<P>, parcel: &mut Parcel, delivery: &Delivery) {
+    let headers = delivery.properties.headers().as_ref();
+    let version = headers.and_then(|headers| headers.inner().get(VERSION_HEADER));
+    let version = version.and_then(|value| match value {
+        AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
+        AMQPValue::LongInt(number) => Some(number.to_string()),
+        AMQPValue::LongLongInt(number) => Some(number.to_string()),
+        _ => None,
+    });
+    let place = delivery.delivery_tag;
+    parcel.push(&intake.reader, place, version.as_deref(), &delivery.data);
+}
+
+async fn topology(channel: &Channel, from: &RabbitIn) -> Result<(), lapin::Error> {
+    let queue = || from.queue.as_str().into();
+    let mut arguments = FieldTable::default();
+    let mut options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    match from.topology {
+        Topology::Check => options.passive = true,
+        Topology::Declare => {
+            let kind = match from.queue_type {
+                QueueType::Quorum => "quorum",
+                QueueType::Classic => "classic",
+            };
+            arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
+        }
+    }
+    channel.queue_declare(queue(), options, arguments).await?;
+    if let (Some(exchange), Topology::Declare) = (&from.exchange, from.topology) {
+        channel
+            .queue_bind(
+                queue(),
+                exchange.as_str().into(),
+                from.routing_key.as_str().into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+    }
+    Ok(())
+}

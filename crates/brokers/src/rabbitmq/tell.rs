@@ -1,0 +1,121 @@
+//! The feed to an exchange: persistent messages, each confirmed by the broker, in their order.
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
+use lingqian_core::notice::Told;
+use lingqian_engine::notify::message;
+
+use super::{Topology, connect};
+use crate::NUMBER_HEADER;
+use crate::sink::Publisher;
+
+/// An exchange that is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RabbitOut {
+    /// `amqp://USER:PASSWORD@HOST/VHOST`, and others to try after it.
+    pub urls: Vec<String>,
+    /// The exchange, of the kind `topic`; messages bear the event's name as their key.
+    pub exchange: String,
+    /// Whether it is made.
+    pub topology: Topology,
+}
+
+/// Publishes to an exchange.
+#[derive(Debug)]
+pub struct RabbitPublisher {
+    to: RabbitOut,
+    turn: usize,
+    open: Option<(Connection, Channel)>,
+}
+
+impl RabbitPublisher {
+    /// A publisher that is not connected yet.
+    #[must_use]
+    pub fn new(to: RabbitOut) -> RabbitPublisher {
+        RabbitPublisher {
+            to,
+            turn: 0,
+            open: None,
+        }
+    }
+
+    async fn open(&mut self) -> Result<&Channel, lapin::Error> {
+        if self.open.is_none() {
+            self.turn += 1;
+            let connection = connect(&self.to.urls, self.turn - 1, "lingqian feed").await?;
+            let channel = connection.create_channel().await?;
+            let options = ExchangeDeclareOptions {
+                durable: true,
+                passive: self.to.topology == Topology::Check,
+                ..ExchangeDeclareOptions::default()
+            };
+            let name = self.to.exchange.as_str().into();
+            channel
+                .exchange_declare(name, ExchangeKind::Topic, options, FieldTable::default())
+                .await?;
+            channel
+                .confirm_select(ConfirmSelectOptions::default())
+                .await?;
+            self.open = Some((connection, channel));
+        }
+        let lost = || std::io::Error::other("there is no channel").into();
+        let open = self.open.as_ref();
+        open.map(|(_, channel)| channel).ok_or_else(lost)
+    }
+
+    async fn all(&mut self, notices: &[Told]) -> Result<(), lapin::Error> {
+        let exchange = self.to.exchange.clone();
+        let channel = self.open().await?;
+        // A message that no queue takes comes back and is published again: the feed has no holes.
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..BasicPublishOptions::default()
+        };
+        let mut confirms = Vec::with_capacity(notices.len());
+        for told in notices {
+            let mut headers = FieldTable::default();
+            headers.insert(NUMBER_HEADER.into(), AMQPValue::LongLongInt(told.number));
+            let properties = BasicProperties::default()
+                .with_delivery_mode(2)
+                .with_content_type("application/json".into())
+                .with_message_id(told.number.to_string().as_str().into())
+                .with_headers(headers);
+            let key = told.notice.event.name();
+            let body = message(told);
+            let published = channel.basic_publish(
+                exchange.as_str().into(),
+                key.into(),
+                options,
+                body.as_bytes(),
+                properties,
+            );
+            confirms.push(published.await?);
+        }
+        for confirm in confirms {
+            match confirm.await? {
+                Confirmation::Ack(None) => {}
+                Confirmation::Ack(Some(_)) => {
+                    let words = "no queue is bound to the exchange for a notice";
+                    return Err(std::io::Error::other(words).into());
+                }
+                Confirmation::Nack(_) | Confirmation::NotRequested => {
+                    let words = "the broker did not confirm a notice";
+                    return Err(std::io::Error::other(words).into());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Publisher for RabbitPublisher {
+    async fn publish(&mut self, notices: &[Told]) -> Result<(), String> {
+        let done = self.all(notices).await;
+        if done.is_err() {
+            // What is in doubt is not waited for on this channel: it is published anew.
+            self.open = None;
+        }
+        done.map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,11 @@
+//! Brokers in and out, against real ones: RabbitMQ from `cargo xtask test`, librdkafka's own
+//! cluster inside the test, and a Kafka of other people's making.
+
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "rabbitmq")]
+mod proxy;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+mod world;

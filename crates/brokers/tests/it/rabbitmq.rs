@@ -1,0 +1,344 @@
+//! RabbitMQ as it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueBindOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lingqian_brokers::figures::Figures;
+use lingqian_brokers::intake::{Intake, Parcel};
+use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, RabbitOut, RabbitPublisher, Topology, read};
+use lingqian_brokers::sink::{Publisher as _, Sink};
+use lingqian_core::Changes;
+use lingqian_core::notice::{Event, Notice};
+use lingqian_core::time::Timestamp;
+use lingqian_io::twin::FaultPoint;
+use lingqian_io::{Browse as _, Outbox as _, Store as _};
+use tokio::sync::watch;
+
+use crate::proxy::Proxy;
+use crate::world::{World, message, poison, until};
+
+/// The environment variable that names the broker.
+const BROKER: &str = "LINGQIAN_TEST_RABBITMQ";
+
+fn broker() -> String {
+    std::env::var(BROKER).unwrap_or_else(|_| {
+        panic!("{BROKER} names no RabbitMQ; `cargo xtask test` starts one and sets it")
+    })
+}
+
+fn name(what: &str) -> String {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    format!("{what}-{}-{number}", std::process::id())
+}
+
+async fn channel() -> (Connection, Channel) {
+    let connection = Connection::connect(&broker(), ConnectionProperties::default()).await;
+    let connection = connection.expect("connects");
+    let channel = connection.create_channel().await.expect("a channel");
+    (connection, channel)
+}
+
+fn from(queue: &str, queue_type: QueueType) -> RabbitIn {
+    RabbitIn {
+        urls: vec![broker()],
+        queue: queue.to_owned(),
+        exchange: None,
+        routing_key: String::new(),
+        topology: Topology::Declare,
+        queue_type,
+        prefetch: 500,
+    }
+}
+
+/// Messages in a queue that is made where it is not there.
+async fn publish(channel: &Channel, queue: &str, kind: &str, messages: &[String]) {
+    let mut arguments = FieldTable::default();
+    let value = lapin::types::AMQPValue::LongString(kind.into());
+    arguments.insert("x-queue-type".into(), value);
+    let declared = channel
+        .queue_declare(queue.into(), durable(), arguments)
+        .await;
+    declared.expect("declared");
+    let confirms = channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await;
+    confirms.expect("confirms");
+    let mut sent = Vec::new();
+    for message in messages {
+        let published = channel.basic_publish(
+            "".into(),
+            queue.into(),
+            BasicPublishOptions::default(),
+            message.as_bytes(),
+            BasicProperties::default().with_delivery_mode(2),
+        );
+        sent.push(published.await.expect("published"));
+    }
+    for confirm in sent {
+        confirm.await.expect("confirmed");
+    }
+}
+
+fn durable() -> QueueDeclareOptions {
+    QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    }
+}
+
+async fn left(channel: &Channel, queue: &str) -> u32 {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..durable()
+    };
+    let declared = channel.queue_declare(queue.into(), passive, FieldTable::default());
+    declared.await.expect("it is there").message_count()
+}
+
+/// Reads until so many messages were handled, and stops in peace.
+async fn read_all(intake: &Intake<World>, from: RabbitIn, messages: u64) {
+    let (stop, stopped) = watch::channel(false);
+    let reading = tokio::spawn(read(intake.clone(), from, stopped));
+    let figures = Arc::clone(&intake.figures);
+    until("all messages are handled", || {
+        figures.seen().messages >= messages
+    })
+    .await;
+    // The last acknowledgement is on its way.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.send_replace(true);
+    reading.await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_credited_once_and_poison_is_kept_and_taken_from_the_queue() {
+    for (kind, queue_type) in [
+        ("quorum", QueueType::Quorum),
+        ("classic", QueueType::Classic),
+    ] {
+        let (world, desk) = World::working().await;
+        let (queue, (_connection, channel)) = (name(kind), channel().await);
+        let mut messages: Vec<String> = (0..1_000)
+            .map(|no| message(&format!("e{no}"), "alice"))
+            .collect();
+        messages.extend((0..2_000).map(|_| message("same", "bob")));
+        let poison = poison();
+        messages.extend(poison.iter().map(|(text, _)| text.clone()));
+        messages.push(message("last", "alice"));
+        publish(&channel, &queue, kind, &messages).await;
+        let intake = world.intake(&desk, "rabbitmq:app");
+        let count = messages.len() as u64;
+        read_all(&intake, from(&queue, queue_type), count).await;
+        assert_eq!(world.credited().await, 1_002);
+        let seen = intake.figures.seen();
+        assert_eq!(
+            (seen.messages, seen.duplicates, seen.letters),
+            (count, 1_999, 6)
+        );
+        let letters = world.letters().await;
+        for (_, code) in &poison {
+            assert_eq!(letters.get(*code), Some(&(1, 1)), "{code}");
+        }
+        assert_eq!(left(&channel, &queue).await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_dies_between_commit_and_acknowledgement_doubles_nothing() {
+    let (world, desk) = World::working().await;
+    let (queue, (_connection, other)) = (name("killed"), channel().await);
+    let messages: Vec<String> = (0..50)
+        .map(|no| message(&format!("e{no}"), "alice"))
+        .collect();
+    publish(&other, &queue, "quorum", &messages).await;
+    let intake = world.intake(&desk, "rabbitmq:app");
+    // What the consumer does, up to the commit, and then it is gone.
+    let (connection, channel) = channel().await;
+    let mut parcel = Parcel::default();
+    for _ in 0..50 {
+        let got = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
+        let got = got.await.expect("reads").expect("a message");
+        parcel.push(&intake.reader, got.delivery_tag, None, &got.data);
+    }
+    intake.take("delivery", parcel, None).await;
+    assert_eq!(world.credited().await, 50);
+    connection.close(200, "gone".into()).await.expect("closes");
+    read_all(&intake, from(&queue, QueueType::Quorum), 100).await;
+    assert_eq!(world.credited().await, 50);
+    assert_eq!(intake.figures.seen().duplicates, 50);
+    assert_eq!(left(&other, &queue).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_store_fails_no_more_is_fetched_than_the_prefetch() {
+    let (world, desk, work) = World::new().await;
+    let (queue, (_connection, channel)) = (name("slow"), channel().await);
+    let messages: Vec<String> = (0..3_000)
+        .map(|no| message(&format!("e{no}"), "alice"))
+        .collect();
+    publish(&channel, &queue, "classic", &messages).await;
+    for _ in 0..3 {
+        world.store.fail_next(FaultPoint::Commit);
+    }
+    let intake = world.intake(&desk, "rabbitmq:app");
+    let (stop, stopped) = watch::channel(false);
+    let reading = tokio::spawn(read(
+        intake.clone(),
+        from(&queue, QueueType::Classic),
+        stopped,
+    ));
+    // Nobody is at the desk: what was fetched stays with us, the rest with the broker.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(left(&channel, &queue).await, 2_500);
+    assert_eq!(world.credited().await, 0);
+    tokio::spawn(work);
+    let figures = Arc::clone(&intake.figures);
+    until("all are credited", || figures.seen().messages >= 3_000).await;
+    assert_eq!(world.credited().await, 3_000);
+    assert_eq!(figures.seen().faults, 3, "the store failed three times");
+    stop.send_replace(true);
+    reading.await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_goes_away_is_found_again() {
+    let (world, desk) = World::working().await;
+    let (queue, (_connection, channel)) = (name("away"), channel().await);
+    let address = broker();
+    let address = address
+        .split('@')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next());
+    let proxy = Proxy::to(address.expect("a host").to_owned()).await;
+    let some = |begin: u32| -> Vec<String> {
+        let numbers = begin..begin + 100;
+        numbers
+            .map(|no| message(&format!("e{no}"), "alice"))
+            .collect()
+    };
+    publish(&channel, &queue, "quorum", &some(0)).await;
+    let through = RabbitIn {
+        urls: vec![format!("amqp://guest:guest@127.0.0.1:{}/%2f", proxy.port)],
+        ..from(&queue, QueueType::Quorum)
+    };
+    let intake = world.intake(&desk, "rabbitmq:app");
+    let (stop, stopped) = watch::channel(false);
+    let reading = tokio::spawn(read(intake.clone(), through, stopped));
+    let figures = Arc::clone(&intake.figures);
+    until("the first are credited", || figures.seen().credited >= 100).await;
+    proxy.cut();
+    publish(&channel, &queue, "quorum", &some(100)).await;
+    until("it is noticed", || figures.seen().faults >= 2).await;
+    assert!(!figures.seen().connected);
+    proxy.mend();
+    until("the rest is credited", || figures.seen().credited >= 200).await;
+    assert_eq!(world.credited().await, 200);
+    assert!(figures.seen().connects >= 2);
+    stop.send_replace(true);
+    reading.await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_must_be_there_and_is_not_is_not_made() {
+    let (world, desk) = World::working().await;
+    let queue = name("absent");
+    let check = RabbitIn {
+        topology: Topology::Check,
+        ..from(&queue, QueueType::Quorum)
+    };
+    let intake = world.intake(&desk, "rabbitmq:app");
+    let (stop, stopped) = watch::channel(false);
+    let reading = tokio::spawn(read(intake.clone(), check, stopped));
+    let figures = Arc::clone(&intake.figures);
+    until("it is said", || figures.seen().faults >= 1).await;
+    stop.send_replace(true);
+    reading.await.expect("it ends");
+    let (_connection, channel) = channel().await;
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..durable()
+    };
+    let there = channel.queue_declare(queue.as_str().into(), passive, FieldTable::default());
+    assert!(there.await.is_err(), "nobody made it");
+}
+
+/// So many notices in the books.
+async fn notices(world: &World, count: i64) {
+    let notices = (0..count).map(|no| Notice {
+        at: Timestamp(1_772_424_000_000 + no),
+        event: Event::from_name("payout.paid").expect("an event"),
+        subject: format!("po_{no}"),
+        user: None,
+        version: Some(1),
+        data: "{}".into(),
+    });
+    let changes = Changes {
+        notices: notices.collect(),
+        ..Changes::default()
+    };
+    let basis = world.store.prefetch(lingqian_core::Keys::default()).await;
+    let basis = basis.expect("reads").basis;
+    world.store.commit(basis, changes).await.expect("writes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_feed_is_published_in_order_at_least_once() {
+    let (world, desk) = World::working().await;
+    notices(&world, 700).await;
+    let (exchange, queue) = (name("feed"), name("receiver"));
+    let to = RabbitOut {
+        urls: vec![broker()],
+        exchange: exchange.clone(),
+        topology: Topology::Declare,
+    };
+    let sink = Sink {
+        ports: world.clone(),
+        desk,
+        name: "app".into(),
+        figures: Arc::new(Figures::default()),
+    };
+    let mut publisher = RabbitPublisher::new(to.clone());
+    // Nobody is bound: nothing is lost, the mark stays.
+    let refused = sink.once(&mut publisher).await;
+    assert!(refused.is_err_and(|words| words.contains("no queue is bound")));
+    assert_eq!(world.marks().await.get("sink/app"), None);
+    let (_connection, channel) = channel().await;
+    let declared = channel.queue_declare(queue.as_str().into(), durable(), FieldTable::default());
+    declared.await.expect("declared");
+    let bound = channel.queue_bind(
+        queue.as_str().into(),
+        exchange.as_str().into(),
+        "payout.*".into(),
+        QueueBindOptions::default(),
+        FieldTable::default(),
+    );
+    bound.await.expect("bound");
+    assert_eq!(sink.once(&mut publisher).await, Ok(500));
+    assert_eq!(world.marks().await["sink/app"], 500);
+    // A process that dies between the confirms and the mark publishes them again.
+    let again = world.store.notices(500, 100).await.expect("reads");
+    publisher.publish(&again).await.expect("published");
+    let mut publisher = RabbitPublisher::new(to);
+    assert_eq!(sink.once(&mut publisher).await, Ok(200));
+    assert_eq!(sink.once(&mut publisher).await, Ok(0));
+    let mut numbers = Vec::new();
+    while let Some(got) = channel
+        .basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true })
+        .await
+        .expect("reads")
+    {
+        let id = got.properties.message_id().clone().expect("a number");
+        numbers.push(id.as_str().parse::<i64>().expect("a number"));
+    }
+    let expected: Vec<i64> = (1..=600).chain(501..=700).collect();
+    assert_eq!(numbers, expected);
+    assert_eq!(world.store.summary().await.expect("reads").dead_letters, 0);
+}

@@ -1,0 +1,1 @@
+SELECT letter, fate, times, at, event FROM letter_ends ORDER BY letter

@@ -1,0 +1,1 @@
+SELECT rowid, raw FROM dead_letters WHERE digest IS NULL

@@ -1,0 +1,1 @@
+UPDATE dead_letters SET digest = ?2 WHERE rowid = ?1

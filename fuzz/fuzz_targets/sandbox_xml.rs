@@ -1,0 +1,4 @@
+//! `cargo fuzz run sandbox_xml`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lingqian_fuzz::sandbox_xml(data));

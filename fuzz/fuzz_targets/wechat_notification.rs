@@ -1,0 +1,4 @@
+//! `cargo fuzz run wechat_notification`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lingqian_fuzz::wechat_notification(data));
