@@ -13,7 +13,7 @@ use crate::payout::Payout;
 use crate::reconcile::{self, Bill};
 use crate::risk::Policy;
 use crate::time::Timestamp;
-use crate::transfer::Merchant;
+use crate::transfer::{Merchant, TransferReport};
 use crate::{control, endpoint, letter, link, manual, notice, order, settle, user, withdrawal};
 
 /// When a decision is made, and under which limits.
@@ -45,10 +45,7 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
     match command {
         Command::DefineKind(kind) => define_kind(kind, facts),
         Command::DefineMerchant(merchant) => define_merchant(merchant, facts),
-        Command::AddApiKey(key) => done(Changes {
-            api_keys: vec![key.clone()],
-            ..Changes::default()
-        }),
+        Command::AddApiKey(key) => only(|all| all.api_keys.push(key.clone())),
         Command::SetEndpoint {
             endpoint,
             what,
@@ -70,10 +67,7 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         }
         Command::Link(command) => link::decide(moment, command, facts),
         Command::Earn(event) => earn(moment, event, facts),
-        Command::KeepDeadLetter(letter) => done(Changes {
-            dead_letters: vec![letter.clone()],
-            ..Changes::default()
-        }),
+        Command::KeepDeadLetter(letter) => only(|all| all.dead_letters.push(letter.clone())),
         Command::ReplayLetter {
             letter,
             times,
@@ -83,10 +77,7 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         Command::DiscardLetter { letter, times, act } => {
             letter::discard(moment, (letter, *times), act, facts)
         }
-        Command::KeepMark(mark) => done(Changes {
-            marks: vec![mark.clone()],
-            ..Changes::default()
-        }),
+        Command::KeepMark(mark) => only(|all| all.marks.push(mark.clone())),
         Command::Withdraw(request) => withdrawal::withdraw(moment, request, facts),
         Command::Assess(payout) => settle::assess(moment, known(*payout, facts)?, facts),
         Command::ExpireReview(payout) => {
@@ -104,10 +95,7 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         Command::BeginTransfer(payout) => order::begin(moment, known(*payout, facts)?, facts),
         Command::Rouse(payout) => order::rouse(moment, known(*payout, facts)?, facts),
         Command::CancelPayout(payout) => settle::cancel(moment, known(*payout, facts)?, facts),
-        Command::ReportTransfer(report) => {
-            let payout = known(report.number.payout(), facts)?;
-            settle::report(moment, payout, report, facts)
-        }
+        Command::ReportTransfer(report) => reported(moment, report, facts),
         Command::RecordBillLine { mchid, date, line } => {
             let merchant = merchant(mchid, facts)?.no;
             reconcile::record_line(moment, (merchant, *date), line, facts)
@@ -123,6 +111,18 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         }
         Command::CloseBill { mchid, bill } => close_bill(mchid, bill, facts),
     }
+}
+
+/// A change that asks nobody.
+fn only(change: impl FnOnce(&mut Changes)) -> Decision {
+    let mut changes = Changes::default();
+    change(&mut changes);
+    done(changes)
+}
+
+fn reported(moment: &Moment<'_>, report: &TransferReport, facts: &Facts) -> Decision {
+    let payout = known(report.number.payout(), facts)?;
+    settle::report(moment, payout, report, facts)
 }
 
 fn close_bill(mchid: &MchId, bill: &Bill, facts: &Facts) -> Decision {

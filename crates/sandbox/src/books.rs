@@ -245,12 +245,11 @@ impl Books {
     fn apply(&mut self, record: Record) {
         match record {
             Record::Clock { offset_ms } => self.offset_ms = offset_ms,
-            record @ (Record::User { .. }
-            | Record::Code { .. }
+            record @ (Record::User { .. } | Record::App { .. }) => self.apply_person(record),
+            record @ (Record::Code { .. }
             | Record::Tokens { .. }
             | Record::CodeUsed { .. }
-            | Record::App { .. }
-            | Record::Voided { .. }) => self.apply_person(record),
+            | Record::Voided { .. }) => self.apply_grant(record),
             Record::Created { transfer } => self.created(*transfer),
             Record::Moved {
                 mchid,
@@ -297,7 +296,7 @@ impl Books {
         }
     }
 
-    /// A person, and what was handed out in their name.
+    /// Who there is: people and apps.
     fn apply_person(&mut self, record: Record) {
         match record {
             Record::User {
@@ -312,6 +311,21 @@ impl Books {
                 let person = Person { real_name, frozen };
                 self.people.insert(name, person);
             }
+            Record::App {
+                appid,
+                secret,
+                kind,
+            } => {
+                self.admit_app(&appid);
+                self.more_apps.insert(appid, App { secret, kind });
+            }
+            _ => {}
+        }
+    }
+
+    /// What was handed out in somebody's name.
+    fn apply_grant(&mut self, record: Record) {
+        match record {
             Record::Code {
                 appid,
                 code,
@@ -355,14 +369,6 @@ impl Books {
                 if let Some(code) = self.codes.get_mut(&code) {
                     code.used = true;
                 }
-            }
-            Record::App {
-                appid,
-                secret,
-                kind,
-            } => {
-                self.admit_app(&appid);
-                self.more_apps.insert(appid, App { secret, kind });
             }
             Record::Voided {
                 appid,

@@ -94,19 +94,9 @@ pub(crate) fn page(books: &mut Books, kind: Kind, given: &Fields, headers: &Head
             "The scope is not granted. 没有该接口的权限。",
         );
     }
-    let cookie = headers
-        .get(header::COOKIE)
-        .and_then(|value| value.to_str().ok());
-    let cookie = cookie.and_then(|all| {
-        all.split(';')
-            .find_map(|pair| pair.trim().strip_prefix("sandbox_user="))
-            .map(decode_one)
-    });
-    let user = given
-        .get("sandbox_user")
-        .cloned()
-        .or(cookie)
-        .filter(|name| !name.is_empty());
+    let user = given.get("sandbox_user").cloned();
+    let user = user.or_else(|| user_by_cookie(headers));
+    let user = user.filter(|name| !name.is_empty());
     let redirect = |tail: String| {
         let uri = field("redirect_uri");
         let joint = if uri.contains('?') { '&' } else { '?' };
@@ -142,6 +132,13 @@ pub(crate) fn page(books: &mut Books, kind: Kind, given: &Fields, headers: &Head
         at,
     });
     redirect(format!("code={code}&"))
+}
+
+fn user_by_cookie(headers: &HeaderMap) -> Option<String> {
+    let all = headers.get(header::COOKIE)?.to_str().ok()?;
+    let mut pairs = all.split(';').map(str::trim);
+    let own = pairs.find_map(|pair| pair.strip_prefix("sandbox_user="));
+    own.map(decode_one)
 }
 
 fn decode_one(text: &str) -> String {

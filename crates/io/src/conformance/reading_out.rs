@@ -225,6 +225,25 @@ pub async fn full_books<S: Store + Browse>(store: S) -> S {
         ..Changes::default()
     };
     commit(&store, last).await;
+    letters_read(&store).await;
+    for (code, raw, times) in [
+        ("malformed", "{", 1),
+        ("unknown_user", "x", 9),
+        ("y", "{", 2),
+    ] {
+        for line in 0..times {
+            let letters = Changes {
+                dead_letters: vec![letter(code, raw, line)],
+                ..Changes::default()
+            };
+            commit(&store, letters).await;
+        }
+    }
+    store
+}
+
+/// A letter that was ended, and how far a source was read.
+async fn letters_read<S: Store>(store: &S) {
     let end = LetterEnd {
         letter: LetterId::of("malformed", blake3::hash(b"{").as_bytes()),
         fate: Fate::Discarded,
@@ -241,21 +260,7 @@ pub async fn full_books<S: Store + Browse>(store: S) -> S {
         marks: vec![mark],
         ..Changes::default()
     };
-    commit(&store, beside).await;
-    for (code, raw, times) in [
-        ("malformed", "{", 1),
-        ("unknown_user", "x", 9),
-        ("y", "{", 2),
-    ] {
-        for line in 0..times {
-            let letters = Changes {
-                dead_letters: vec![letter(code, raw, line)],
-                ..Changes::default()
-            };
-            commit(&store, letters).await;
-        }
-    }
-    store
+    commit(store, beside).await;
 }
 
 fn payout_amount() -> Micros {
