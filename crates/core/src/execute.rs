@@ -41,6 +41,10 @@ pub fn execute(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decisio
     Ok((changes, outcome))
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one arm for each command, and no decision among them"
+)]
 fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
     match command {
         Command::DefineKind(kind) => define_kind(kind, facts),

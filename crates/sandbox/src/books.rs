@@ -351,6 +351,13 @@ impl Books {
                 };
                 self.granted(code, grant, (access, refresh));
             }
+            other => self.apply_app(other),
+        }
+    }
+
+    /// An app, and what became of codes and tokens.
+    fn apply_app(&mut self, record: Record) {
+        match record {
             Record::CodeUsed { code } => {
                 if let Some(code) = self.codes.get_mut(&code) {
                     code.used = true;

@@ -83,12 +83,7 @@ pub(crate) fn page(books: &mut Books, kind: Kind, given: &Fields, headers: &Head
         );
     }
     let scope = field("scope");
-    let scopes: &[&str] = match kind {
-        Kind::OfficialAccount => &["snsapi_base", "snsapi_userinfo"],
-        Kind::Website => &["snsapi_login"],
-        Kind::MiniProgram => &[],
-    };
-    if !scopes.contains(&scope) || books.kind_of(&appid) != Some(kind) {
+    if !scopes(kind).contains(&scope) || books.kind_of(&appid) != Some(kind) {
         return page_error(
             "10005 scope",
             "The scope is not granted. 没有该接口的权限。",
@@ -142,6 +137,15 @@ pub(crate) fn page(books: &mut Books, kind: Kind, given: &Fields, headers: &Head
         at,
     });
     redirect(format!("code={code}&"))
+}
+
+/// What may be asked for on the page of an app.
+fn scopes(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::OfficialAccount => &["snsapi_base", "snsapi_userinfo"],
+        Kind::Website => &["snsapi_login"],
+        Kind::MiniProgram => &[],
+    }
 }
 
 fn decode_one(text: &str) -> String {
