@@ -12,7 +12,7 @@ const PROGRAM: &str = "target/release/lingqian";
 
 /// Builds the program and measures everything, one after the other.
 pub(crate) fn run(root: &Path, events: u64) -> anyhow::Result<()> {
-    needs::ensure(root)?;
+    needs::brokers(root)?;
     let build = [
         "build",
         "--release",

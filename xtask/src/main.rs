@@ -33,6 +33,9 @@ enum Task {
     Tidy,
     /// Install what the tests need and is missing, then run every test.
     Test {
+        /// With the brokers: RabbitMQ and Kafka are built in, installed and started, too.
+        #[arg(long)]
+        brokers: bool,
         /// Passed on to the test runner.
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -60,7 +63,7 @@ fn main() -> ExitCode {
     let root = root();
     let done = match Cli::parse().task {
         Task::Tidy => tidy::run(&root),
-        Task::Test { arguments } => test::run(&root, &arguments),
+        Task::Test { brokers, arguments } => test::run(&root, brokers, &arguments),
         Task::Sim(options) => sim::run(&root, &options),
         Task::System(options) => system::run(&root, &options),
         Task::Brokers { events } => brokers::run(&root, events),

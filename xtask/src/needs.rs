@@ -8,11 +8,8 @@ use anyhow::bail;
 use crate::{call, clients, has, postgres, rabbitmq};
 
 /// A program that tests call, how to ask whether it is there, and its Debian package.
-const NEEDS: [(&str, &str, &str); 7] = [
+const NEEDS: [(&str, &str, &str); 5] = [
     ("openssl", "version", "openssl"),
-    // They build librdkafka.
-    ("make", "--version", "make"),
-    ("g++", "--version", "g++"),
     ("sqlite3", "--version", "sqlite3"),
     ("python3", "--version", "python3"),
     ("pip3", "--version", "python3-pip"),
@@ -20,31 +17,52 @@ const NEEDS: [(&str, &str, &str); 7] = [
 ];
 
 /// What other people's code our messages are shown to, and the folder below `target` where it is.
-const PYTHON: [(&str, &str); 2] = [
-    ("standardwebhooks", "standardwebhooks==1.1.0"),
-    // A server that speaks Kafka; one wheel, which is one program.
-    ("noida_db", "noida-db==0.2.3"),
-];
+const PYTHON: (&str, &str) = ("standardwebhooks", "standardwebhooks==1.1.0");
+/// A server that speaks Kafka; one wheel, which is one program.
+const KAFKA: (&str, &str) = ("noida_db", "noida-db==0.2.3");
+/// What builds librdkafka.
+const BUILD: [(&str, &str, &str); 2] = [("make", "--version", "make"), ("g++", "--version", "g++")];
 /// The folder where it is.
 const FOLDER: &str = "target/python";
 
 /// Installs what is missing: through apt when root, otherwise says what to install.
 pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
-    packages(root)?;
-    python(root)?;
+    let mut missing = absent(&NEEDS);
+    // Its programs are not where programs are looked for, because several versions may be there.
+    if postgres::programs().is_none() && std::env::var_os(postgres::VARIABLE).is_none() {
+        missing.push("postgresql");
+    }
+    packages(root, &missing)?;
+    python(root, PYTHON)?;
     clients::ensure(root)
 }
 
-/// A folder of its own: nothing of the system's Python is changed.
-fn python(root: &Path) -> anyhow::Result<()> {
-    for (name, library) in PYTHON {
-        let known = fs::read_dir(root.join(FOLDER)).into_iter().flatten();
-        let mut known = known.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        if !known.any(|entry| entry.starts_with(name)) {
-            install(root, library)?;
-        }
+/// The same for what the tests of brokers need besides.
+pub(crate) fn brokers(root: &Path) -> anyhow::Result<()> {
+    let mut missing = absent(&BUILD);
+    if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
+        missing.push("rabbitmq-server");
     }
-    Ok(())
+    packages(root, &missing)?;
+    python(root, KAFKA)
+}
+
+/// The packages of programs that are not there.
+fn absent(all: &[(&str, &str, &'static str)]) -> Vec<&'static str> {
+    let all = all
+        .iter()
+        .filter(|(program, argument, _)| !has(program, argument));
+    all.map(|(_, _, package)| *package).collect()
+}
+
+/// A folder of its own: nothing of the system's Python is changed.
+fn python(root: &Path, (name, library): (&str, &str)) -> anyhow::Result<()> {
+    let known = fs::read_dir(root.join(FOLDER)).into_iter().flatten();
+    let mut known = known.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    if known.any(|entry| entry.starts_with(name)) {
+        return Ok(());
+    }
+    install(root, library)
 }
 
 fn install(root: &Path, library: &str) -> anyhow::Result<()> {
@@ -67,19 +85,7 @@ fn install(root: &Path, library: &str) -> anyhow::Result<()> {
     install().or_else(|_| install())
 }
 
-fn packages(root: &Path) -> anyhow::Result<()> {
-    let mut missing: Vec<&str> = NEEDS
-        .iter()
-        .filter(|(program, argument, _)| !has(program, argument))
-        .map(|(_, _, package)| *package)
-        .collect();
-    // Its programs are not where programs are looked for, because several versions may be there.
-    if postgres::programs().is_none() && std::env::var_os(postgres::VARIABLE).is_none() {
-        missing.push("postgresql");
-    }
-    if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
-        missing.push("rabbitmq-server");
-    }
+fn packages(root: &Path, missing: &[&str]) -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }

@@ -9,8 +9,12 @@ pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq,lingqia
 
 /// Runs the documents' examples first, so that the runner's summary ends the output. A
 /// PostgreSQL server runs beside the tests, unless the environment names one already.
-pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
+pub(crate) fn run(root: &Path, brokers: bool, arguments: &[String]) -> anyhow::Result<()> {
     needs::ensure(root)?;
+    if brokers {
+        needs::brokers(root)?;
+    }
+    let features: &[&str] = if brokers { &FEATURES } else { &[] };
     let server = match std::env::var(postgres::VARIABLE) {
         Ok(_) => None,
         Err(_) => Some(postgres::Server::start()?),
@@ -18,28 +22,20 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
     let server = server
         .as_ref()
         .map(|server| (postgres::VARIABLE, server.url.as_str()));
-    let broker = match std::env::var(rabbitmq::VARIABLE) {
-        Ok(_) => None,
-        Err(_) => Some(rabbitmq::Nodes::start(1)?),
-    };
+    let absent = |name: &str| brokers && std::env::var_os(name).is_none();
+    let broker = absent(rabbitmq::VARIABLE).then(|| rabbitmq::Nodes::start(1));
+    let broker = broker.transpose()?;
     let broker = broker.as_ref().map(rabbitmq::Nodes::urls);
     let broker = broker.as_deref().map(|urls| (rabbitmq::VARIABLE, urls));
-    let other = match std::env::var(kafka::VARIABLE) {
-        Ok(_) => None,
-        Err(_) => Some(kafka::Server::start(root)?),
-    };
+    let other = absent(kafka::VARIABLE).then(|| kafka::Server::start(root));
+    let other = other.transpose()?;
     let other = other
         .as_ref()
         .map(|server| (kafka::VARIABLE, server.address.as_str()));
     let environment: Vec<(&str, &str)> = server.into_iter().chain(broker).chain(other).collect();
     let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if !has("cargo", "nextest") && !has("cargo-nextest", "--version") {
-        let whole = [
-            &["test", "--workspace", "--locked"],
-            &FEATURES[..],
-            &extra[..],
-        ]
-        .concat();
+        let whole = [&["test", "--workspace", "--locked"], features, &extra[..]].concat();
         return call_with(root, "cargo", &whole, &environment);
     }
     let profile = if std::env::var_os("CI").is_some() {
@@ -63,7 +59,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> anyhow::Result<()> {
     call_with(
         root,
         "cargo",
-        &[&fixed[..], &FEATURES[..], &extra[..]].concat(),
+        &[&fixed[..], features, &extra[..]].concat(),
         &environment,
     )
 }

@@ -44,6 +44,17 @@ pub struct BillLine {
     pub words: String,
 }
 
+impl BillLine {
+    /// The account's balance before it.
+    #[must_use]
+    pub fn before(&self) -> Fen {
+        match self.direction {
+            Direction::Out => Fen(self.balance.0.saturating_add(self.amount.0)),
+            Direction::In => Fen(self.balance.0.saturating_sub(self.amount.0)),
+        }
+    }
+}
+
 /// What a line was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {

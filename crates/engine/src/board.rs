@@ -1,7 +1,10 @@
 //! What passes that run beside the doors saw last, for whoever publishes numbers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
+
+use lingqian_core::id::MchId;
 
 use crate::ages::Ages;
 use crate::float::Float;
@@ -44,6 +47,17 @@ pub struct Seen {
     pub float: Option<Float>,
     /// How old the oldest of what should not grow old was then.
     pub ages: Ages,
+    /// What was seen on the way to WeChat, by merchant.
+    pub ways: BTreeMap<MchId, Way>,
+}
+
+/// What was seen on one merchant's way to WeChat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Way {
+    /// How far WeChat's clock is ahead of ours, in milliseconds, as its last answer said.
+    pub skew_ms: Option<i64>,
+    /// How often it said since the start that calls came too fast.
+    pub slowed: u64,
 }
 
 impl Board {
@@ -61,6 +75,12 @@ impl Board {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.float = Some(float.clone());
         seen.ages = ages;
+    }
+
+    /// A merchant's way was looked at.
+    pub fn looked_at(&self, mchid: MchId, way: Way) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.ways.insert(mchid, way);
     }
 
     /// Something whose numbers are published, too, under this name.

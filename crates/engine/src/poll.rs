@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
-use lingqian_core::id::{MchId, OutBillNo, PayoutId};
+use lingqian_core::id::{OutBillNo, PayoutId};
 use lingqian_core::payout::Queue;
 use lingqian_core::time::Timestamp;
+use lingqian_core::transfer::TransferOrder;
 use lingqian_io::{Browse, Clock, Fault, Ports, Rail, Store};
 
 use crate::receive::report;
@@ -37,13 +38,13 @@ async fn call<P: Ports>(
     let claim = limits.claim(queue, now, limits.claim_max);
     let payouts = ports.store().claim(claim).await?;
     let taken = payouts.len() as u64;
-    let numbers = numbers(ports, &payouts).await?;
-    let moved = stream::iter(numbers)
-        .map(|(number, mchid)| async move {
+    let orders = orders(ports, &payouts).await?;
+    let moved = stream::iter(orders.into_values())
+        .map(|order| async move {
             let answer = match queue {
-                Queue::Cancel => ports.rail().cancel(&mchid, number).await,
+                Queue::Cancel => ports.rail().cancel(&order).await,
                 Queue::Assess | Queue::Review | Queue::Send | Queue::Ask => {
-                    ports.rail().ask(&mchid, number).await
+                    ports.rail().ask(&order).await
                 }
             };
             report(desk, answer).await
@@ -56,17 +57,18 @@ async fn call<P: Ports>(
     Ok(Progress { taken, moved })
 }
 
-/// The numbers that WeChat knows the payouts by. Each is read afresh: effects are ids.
-async fn numbers<P: Ports>(
+/// The orders that were sent, by the numbers that WeChat knows them by. Each is read afresh: effects
+/// are ids.
+async fn orders<P: Ports>(
     ports: &P,
     payouts: &[PayoutId],
-) -> Result<BTreeMap<OutBillNo, MchId>, Fault> {
-    let mut numbers = BTreeMap::new();
+) -> Result<BTreeMap<OutBillNo, TransferOrder>, Fault> {
+    let mut orders = BTreeMap::new();
     for payout in payouts {
         let story = ports.store().payout(*payout).await?;
         if let Some(attempt) = story.as_ref().and_then(|s| s.row.payout.state.attempt()) {
-            numbers.insert(attempt.number(), attempt.order.mchid.clone());
+            orders.insert(attempt.number(), attempt.order.clone());
         }
     }
-    Ok(numbers)
+    Ok(orders)
 }

@@ -3,10 +3,10 @@
 use lingqian_core::command::Command;
 use lingqian_core::id::{MchId, MerchantNo, PayoutId};
 use lingqian_core::money::Fen;
-use lingqian_core::reconcile::{Bill, BillLine, Break, Direction, Match};
+use lingqian_core::reconcile::{Bill, BillLine, Break, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::{Outcome, Rejection};
-use lingqian_io::rail::{BillFile, FetchedBill};
+use lingqian_io::rail::{BillFile, FetchedBill, Lines};
 use lingqian_io::{Browse, Clock, Fault, Ports, Rail};
 
 use crate::{Desk, Limits};
@@ -65,21 +65,37 @@ pub async fn reconcile<P: Ports>(
     let file = match ports.rail().bill(mchid, date).await? {
         FetchedBill::NotYet => return Ok(Reconciled::default()),
         FetchedBill::Ready(file) => file,
-        FetchedBill::Empty => BillFile {
-            sha1: String::new(),
-            lines: Vec::new(),
-            out: Fen::ZERO,
-            came_in: Fen::ZERO,
-        },
+        FetchedBill::Empty => BillFile::of(String::new(), Vec::new()),
     };
     let mut found = Reconciled {
         ready: true,
         ..Reconciled::default()
     };
-    book(desk, limits, (mchid, date), &file, &mut found).await?;
+    let BillFile {
+        sha1,
+        count,
+        out,
+        came_in,
+        balances,
+        mut lines,
+    } = file;
+    book(desk, limits, (mchid, date), &mut lines, &mut found).await?;
+    drop(lines);
     let merchant = merchant(ports, mchid).await?;
     check(ports, desk, limits, (mchid, merchant, date), &mut found).await?;
-    if let Some(bill) = summary(ports, &file, merchant, date).await? {
+    let balances = balances_of(ports, balances, merchant, date).await?;
+    if let Some((opening, closing)) = balances {
+        let bill = Bill {
+            merchant,
+            date,
+            sha1,
+            lines: count,
+            out,
+            came_in,
+            opening,
+            closing,
+            fetched_at: ports.clock().business(),
+        };
         let close = Command::CloseBill {
             mchid: mchid.clone(),
             bill,
@@ -127,10 +143,17 @@ async fn book(
     desk: &Desk,
     limits: &Limits,
     (mchid, date): (&MchId, BusinessDate),
-    file: &BillFile,
+    lines: &mut Lines,
     found: &mut Reconciled,
 ) -> Result<(), Fault> {
-    for page in file.lines.chunks(limits.page_max.max(1) as usize) {
+    let page_max = limits.page_max.max(1) as usize;
+    loop {
+        // The file was checked as a whole before; a line that does not read now leaves the day open.
+        let page: Result<Vec<BillLine>, Fault> = lines.by_ref().take(page_max).collect();
+        let page = page?;
+        if page.is_empty() {
+            return Ok(());
+        }
         let command = |line: &BillLine| Command::RecordBillLine {
             mchid: mchid.clone(),
             date,
@@ -141,7 +164,6 @@ async fn book(
             count(found, line, &answer.map_err(refused)?);
         }
     }
-    Ok(())
 }
 
 fn count(found: &mut Reconciled, line: &BillLine, outcome: &Outcome) {
@@ -189,46 +211,26 @@ async fn check<P: Ports>(
     }
 }
 
-/// The bill as a whole. A day without movement has the balance of the day before; until that
+/// Balances before and after a bill. A day without movement has the balance of the day before; until that
 /// day's bill is closed there is nothing to say about it.
-async fn summary<P: Ports>(
+async fn balances_of<P: Ports>(
     ports: &P,
-    file: &BillFile,
+    balances: Option<(Fen, Fen)>,
     merchant: MerchantNo,
     date: BusinessDate,
-) -> Result<Option<Bill>, Fault> {
-    let balances = match (file.lines.first(), file.lines.last()) {
-        (Some(first), Some(last)) => Some((before(first), last.balance)),
-        _ => {
-            let (bills, _) = ports.store().reconciled().await?;
-            let earlier = bills
-                .iter()
-                .filter(|b| b.merchant == merchant && b.date < date);
-            // A bill that comes late may still move the balance, so a gap is not carried over.
-            earlier
-                .max_by_key(|bill| bill.date)
-                .filter(|bill| bill.date.next() == date)
-                .map(|bill| (bill.closing, bill.closing))
-        }
-    };
-    Ok(balances.map(|(opening, closing)| Bill {
-        merchant,
-        date,
-        sha1: file.sha1.clone(),
-        lines: file.lines.len() as u64,
-        out: file.out,
-        came_in: file.came_in,
-        opening,
-        closing,
-        fetched_at: ports.clock().business(),
-    }))
-}
-
-fn before(line: &BillLine) -> Fen {
-    match line.direction {
-        Direction::Out => Fen(line.balance.0.saturating_add(line.amount.0)),
-        Direction::In => Fen(line.balance.0.saturating_sub(line.amount.0)),
+) -> Result<Option<(Fen, Fen)>, Fault> {
+    if balances.is_some() {
+        return Ok(balances);
     }
+    let (bills, _) = ports.store().reconciled().await?;
+    let earlier = bills
+        .iter()
+        .filter(|b| b.merchant == merchant && b.date < date);
+    // A bill that comes late may still move the balance, so a gap is not carried over.
+    Ok(earlier
+        .max_by_key(|bill| bill.date)
+        .filter(|bill| bill.date.next() == date)
+        .map(|bill| (bill.closing, bill.closing)))
 }
 
 fn refused(rejection: Rejection) -> Fault {

@@ -9,6 +9,7 @@ use lingqian_core::time::Timestamp;
 use lingqian_http::wire::event::parse_event;
 use lingqian_http::wire::lines::Lines;
 use lingqian_io::rail::Opened;
+use lingqian_wechat::bill::{BillReader, Unpacked};
 use lingqian_wechat::cipher::{self, Resource};
 use lingqian_wechat::v2::xml;
 use lingqian_wechat::{Trust, notify};
@@ -52,19 +53,31 @@ pub fn wechat_xml(data: &[u8]) {
     }
 }
 
-/// A bill: what reads adds up to what it says.
+/// A bill, packed or not: what reads to its end adds up to its own totals.
 pub fn wechat_bill(data: &[u8]) {
     use lingqian_core::reconcile::Direction;
-    let Ok(bill) = lingqian_wechat::bill::parse(data, "") else {
+    let unpacked = Unpacked::of(data);
+    let Ok(mut bill) = unpacked.and_then(BillReader::open) else {
         return;
     };
-    let sum = |direction: Direction| -> i64 {
-        let lines = bill.lines.iter().filter(|line| line.direction == direction);
-        lines.map(|line| line.amount.0).sum()
-    };
-    assert_eq!(sum(Direction::Out), bill.out.0);
-    assert_eq!(sum(Direction::In), bill.came_in.0);
-    assert!(bill.lines.iter().all(|line| line.amount.0 > 0));
+    let (mut out, mut came_in, mut count) = (0, 0, 0_u64);
+    while let Ok(row) = bill.next_row() {
+        let Some(row) = row else {
+            let sums = bill.sums();
+            assert_eq!(
+                (sums.out.0, sums.came_in.0, sums.count),
+                (out, came_in, count)
+            );
+            return;
+        };
+        assert!(row.amount.0 > 0);
+        let sum = match row.direction {
+            Direction::Out => &mut out,
+            Direction::In => &mut came_in,
+        };
+        *sum += row.amount.0;
+        count += 1;
+    }
 }
 
 /// An envelope whose signature was proved: without the seal nothing in it is a report.

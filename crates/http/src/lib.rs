@@ -118,12 +118,13 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
             get(api::users::show::<P>).patch(api::users::change::<P>),
         )
         .route("/v1/users/{id}/statement", get(api::users::statement::<P>))
-        .route("/v1/users/{id}/link", post(link::start::<P>))
+        .merge(linking::<P>())
         .route("/oauth/wechat/callback", get(link::finish::<P>))
         .route("/v1/events", post(api::events::post::<P>))
         .route("/v1/withdrawals", post(api::withdrawals::post::<P>))
         .route("/v1/payouts", get(api::payouts::list::<P>))
         .route("/v1/payouts/{id}", get(api::payouts::show::<P>))
+        .route("/v1/payouts/{id}/receipt", get(api::payouts::receipt::<P>))
         .route("/v1/payouts/{id}/cancel", post(api::payouts::cancel::<P>))
         .route("/v1/payouts/{id}/approve", post(api::acts::approve::<P>))
         .route("/v1/payouts/{id}/refuse", post(api::acts::refuse::<P>))
@@ -180,6 +181,21 @@ fn letters<P: Ports>() -> Router<Doors<P>> {
         .route(
             "/v1/dead-letters/{id}/discard",
             post(api::letters::discard::<P>),
+        )
+}
+
+/// Whose wallet is whose.
+fn linking<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/v1/links", get(api::links::list::<P>))
+        .route("/v1/users/{id}/link", post(link::start::<P>))
+        .route("/v1/users/{id}/link/code", post(api::links::code::<P>))
+        .route("/v1/users/{id}/link/unlink", post(api::links::unlink::<P>))
+        .route("/v1/users/{id}/link/revoke", post(api::links::revoke::<P>))
+        .route("/v1/users/{id}/link/allow", post(api::links::allow::<P>))
+        .route(
+            "/v1/users/{id}/link/refresh",
+            post(api::links::refresh::<P>),
         )
 }
 

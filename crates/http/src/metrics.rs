@@ -279,6 +279,12 @@ fn passes(seen: &Seen) -> Vec<(String, i64)> {
             left(&of, merchant.left(), merchant.lasts_ms());
         }
     }
+    for (mchid, way) in &seen.ways {
+        if let Some(ms) = way.skew_ms {
+            all.push((format!("clock_skew_ms:{mchid}"), ms));
+        }
+        all.push((format!("too_fast:{mchid}"), way.slowed.cast_signed()));
+    }
     all
 }
 

@@ -3,6 +3,7 @@
 mod der;
 mod keyring;
 mod merchant;
+pub mod package;
 mod request;
 mod seal;
 mod signer;

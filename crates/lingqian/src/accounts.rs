@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lingqian_core::id::{AppId, MchId, MerchantNo};
 use lingqian_core::transfer::Merchant;
+use lingqian_io::rail::AppKind;
 use lingqian_wechat::Trust;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
@@ -48,6 +49,7 @@ pub(crate) struct Account {
 pub(crate) struct App {
     pub(crate) id: AppId,
     pub(crate) secret: String,
+    pub(crate) kind: AppKind,
 }
 
 /// Everybody who pays, and every app.
@@ -70,6 +72,7 @@ struct Credentials {
     v2_key: Option<String>,
     caller_ip: Option<String>,
     red_packet_sender: Option<String>,
+    p12_password: Option<String>,
 }
 
 /// The merchant's next key, in `credentials.json`.
@@ -125,7 +128,11 @@ impl Accounts {
                 );
             }
         }
-        let apps = secrets.into_iter().map(|(id, secret)| App { id, secret });
+        let apps = secrets.into_iter().map(|(id, secret)| {
+            let named = config.apps.iter().find(|entry| entry.appid == id.as_str());
+            let kind = named.map_or_else(AppKind::default, |entry| entry.kind.into());
+            App { id, secret, kind }
+        });
         Ok(Accounts {
             merchants,
             apps: apps.collect(),
@@ -287,11 +294,16 @@ impl Reader<'_> {
                  into credentials.json"
             ),
         };
+        let password = match (&entry.p12_password, file) {
+            (Some(source), _) => Some(self.text(source).context("p12_password")?),
+            (None, file) => file.and_then(|file| file.p12_password.clone()),
+        };
         let said = |pick: fn(&Credentials) -> &Option<String>| file.and_then(|f| pick(f).clone());
         Ok(Some(OldAccount {
             key,
             ip: said(|file| &file.caller_ip),
             sender: said(|file| &file.red_packet_sender),
+            password,
             dir: dir.map(Path::to_owned),
         }))
     }

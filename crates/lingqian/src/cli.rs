@@ -1,6 +1,8 @@
 //! What can be said on the command line.
 
+mod kept;
 mod letters;
+mod links;
 mod told;
 
 use std::net::SocketAddr;
@@ -11,7 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
+pub(crate) use kept::{BillSource, Kept, Receipt};
 pub(crate) use letters::Letters;
+pub(crate) use links::{Authorizations, Link, Links, OfUser, OnLink};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
@@ -73,6 +77,14 @@ pub(crate) enum Command {
         /// The payout, such as `po_01J…`, or a business number, such as `LQ01J…01`.
         payout: String,
     },
+    /// List users' links with apps.
+    Links(Links),
+    /// Show, refresh or end a user's links with apps; who and why is kept.
+    #[command(subcommand)]
+    Link(Link),
+    /// Ask for, look at and close what users granted once so that they confirm no payout.
+    #[command(subcommand)]
+    Authorizations(Authorizations),
     /// Do something to a payout by hand; who and why is kept.
     #[command(subcommand)]
     Payout(PayoutAct),
@@ -90,6 +102,11 @@ pub(crate) enum Command {
     Pass(Pass),
     /// Compare a day's fund-flow bill with the books, in both directions.
     Reconcile(Reconcile),
+    /// Get WeChat's electronic receipt of a payout that was paid. The first time it is applied for.
+    Receipt(Receipt),
+    /// List and open the raw files that are kept: bills as they came, and receipts.
+    #[command(subcommand)]
+    Kept(Kept),
     /// Make, list and change endpoints of webhooks, and have notices delivered again.
     #[command(subcommand)]
     Webhooks(Webhooks),
@@ -193,6 +210,9 @@ pub(crate) struct Serve {
     /// Where to listen, instead of what the configuration says.
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Where bills come from.
+    #[command(flatten)]
+    pub(crate) bills: BillSource,
 }
 
 /// Options of `sandbox`.
@@ -392,6 +412,8 @@ pub(crate) enum PassName {
     Reconcile,
     /// Deliver what was told to endpoints of webhooks.
     Notify,
+    /// Refresh tokens of links before they run out.
+    Links,
     /// Audit all payouts and their users one by one, over live books.
     Audit,
 }
@@ -408,6 +430,7 @@ impl PassName {
             PassName::Cancel => "cancel",
             PassName::Reconcile => "reconcile",
             PassName::Notify => "notify",
+            PassName::Links => "links",
             PassName::Audit => "audit",
         }
     }
@@ -422,6 +445,9 @@ pub(crate) struct Reconcile {
     /// Only this merchant's bill; each configured one's without it.
     #[arg(long, value_name = "MCHID")]
     pub(crate) merchant: Option<String>,
+    /// Where bills come from.
+    #[command(flatten)]
+    pub(crate) bills: BillSource,
 }
 
 /// Options of `copy`.

@@ -1,7 +1,9 @@
 //! `lingqian.toml`: read once at the start, one struct per concern, every field with a default
 //! that is safe.
 
+pub(crate) mod bills;
 pub(crate) mod brokers;
+pub(crate) mod links;
 pub(crate) mod merchants;
 
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use lingqian_engine::sweep::Plan;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
+use crate::config::bills::Bills;
 use crate::config::brokers::{SinkEntry, SourceEntry};
 use crate::config::merchants::{AppEntry, MerchantEntry};
 use crate::store::StoreUrl;
@@ -46,12 +49,16 @@ pub(crate) struct Config {
     pub(crate) apps: Vec<AppEntry>,
     /// The limits.
     pub(crate) policy: Limits,
+    /// How links are kept.
+    pub(crate) links: links::Links,
     /// The sweep that runs by itself.
     pub(crate) sweep: Sweep,
     /// The auditor that runs beside the passes.
     pub(crate) audit: Audit,
     /// The money at WeChat.
     pub(crate) float: Float,
+    /// Where bills come from.
+    pub(crate) bills: Bills,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
     /// Brokers that events come from.
@@ -84,9 +91,11 @@ impl Default for Config {
             merchants: Vec::new(),
             apps: Vec::new(),
             policy: Limits::default(),
+            links: links::Links::default(),
             sweep: Sweep::default(),
             audit: Audit::default(),
             float: Float::default(),
+            bills: Bills::default(),
             webhooks: Webhooks::default(),
             sources: Vec::new(),
             sinks: Vec::new(),
@@ -232,6 +241,8 @@ pub(crate) struct Wechat {
     pub(crate) sealer: KeyPlace,
     /// WeChat Pay, when live.
     pub(crate) pay_url: String,
+    /// The same by another way, asked when the network fails; empty: none.
+    pub(crate) pay_backup_url: String,
     /// The authorization page, when live.
     pub(crate) page_url: String,
     /// The API for openids, when live.
@@ -246,6 +257,7 @@ impl Default for Wechat {
             signer: KeyPlace::Software,
             sealer: KeyPlace::Software,
             pay_url: "https://api.mch.weixin.qq.com".into(),
+            pay_backup_url: "https://api2.mch.weixin.qq.com".into(),
             page_url: "https://open.weixin.qq.com".into(),
             api_url: "https://api.weixin.qq.com".into(),
         }
@@ -400,6 +412,7 @@ impl Limits {
             review_ms: self.review_days.saturating_mul(DAY_MS),
             hold_ms: self.hold_days.saturating_mul(DAY_MS),
             attempts_max: self.attempts_max,
+            ..Policy::default()
         }
     }
 }
@@ -494,6 +507,14 @@ impl Webhooks {
 }
 
 impl Config {
+    /// All limits in the words of the rules.
+    pub(crate) fn all_policy(&self) -> Policy {
+        Policy {
+            links: self.links.policy(),
+            ..self.policy.policy()
+        }
+    }
+
     /// Reads the file.
     ///
     /// # Errors
@@ -521,6 +542,7 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.bills.check()?;
         let policy = &self.policy;
         anyhow::ensure!(
             (1..=policy.payout_max_fen).contains(&policy.payout_min_fen),
@@ -531,6 +553,7 @@ impl Config {
             "policy.user_day_max_fen must be at least policy.payout_min_fen"
         );
         self.check_merchants()?;
+        self.links.check()?;
         anyhow::ensure!(
             self.sweep.threshold_fen >= 0,
             "sweep.threshold_fen must not be negative; 0 turns the sweep off"

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::cli::BillSource;
 use crate::config::{Config, TEMPLATE};
 use crate::store::StoreUrl;
 
@@ -16,6 +17,7 @@ const SANDBOX_DEFAULT: &str = "http://127.0.0.1:7071";
 pub(crate) struct Home {
     dir: PathBuf,
     store: Option<StoreUrl>,
+    bills: BillSource,
 }
 
 impl Home {
@@ -27,6 +29,7 @@ impl Home {
         let home = Home {
             dir: dir.to_owned(),
             store: None,
+            bills: BillSource::default(),
         };
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         if !home.config_file().exists() {
@@ -52,6 +55,11 @@ impl Home {
     /// The same directory with the books in another place than its configuration says.
     pub(crate) fn with_store(self, store: Option<StoreUrl>) -> Home {
         Home { store, ..self }
+    }
+
+    /// The same directory with bills from another place than its configuration says.
+    pub(crate) fn with_bills(self, bills: BillSource) -> Home {
+        Home { bills, ..self }
     }
 
     /// Writes where the books are into the configuration, which must say nothing else yet.
@@ -87,7 +95,12 @@ impl Home {
     /// # Errors
     /// When it is not valid.
     pub(crate) fn config(&self) -> anyhow::Result<Config> {
-        Config::load(&self.config_file())
+        let mut config = Config::load(&self.config_file())?;
+        if let Some(source) = &self.bills.source {
+            config.bills.source.clone_from(source);
+            config.bills.check().context("--bill-source")?;
+        }
+        Ok(config)
     }
 
     fn config_file(&self) -> PathBuf {
@@ -97,6 +110,11 @@ impl Home {
     /// The database.
     pub(crate) fn database(&self) -> PathBuf {
         database_in(&self.dir)
+    }
+
+    /// Raw files as they came.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.dir.join("kept")
     }
 
     /// The keys that seal fields at rest.

@@ -1,6 +1,7 @@
 //! The one executable of Lingqian. Read on in `cli`, then `wire`, then the command.
 
 mod accounts;
+mod archive;
 mod bench;
 mod books;
 mod brokers;
@@ -11,6 +12,7 @@ mod config;
 mod door;
 mod export;
 mod feed;
+mod folder;
 mod home;
 mod output;
 mod passes;
@@ -78,7 +80,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let existing = || Home::existing(&data).map(|home| home.with_store(store.clone()));
     match command {
         Command::Quickstart(options) => quickstart::run(&open()?, &options, json).await,
-        Command::Serve(options) => commands::serve::run(&open()?, &options, json).await,
+        Command::Serve(options) => {
+            let home = open()?.with_bills(options.bills.clone());
+            commands::serve::run(&home, &options, json).await
+        }
         Command::Sandbox(options) => {
             commands::sandbox::run(&home::sandbox_dir(&data), &options, json).await
         }
@@ -86,6 +91,11 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Withdraw(options) => commands::withdraw::run(&existing()?, &options, json).await,
         Command::Payouts(options) => commands::payouts::run(&existing()?, &options, json).await,
         Command::Explain { payout } => commands::explain::run(&existing()?, &payout, json).await,
+        Command::Links(options) => commands::links::list(&existing()?, &options, json).await,
+        Command::Link(command) => commands::links::link(&existing()?, &command, json).await,
+        Command::Authorizations(command) => {
+            commands::authorizations::run(&existing()?, &command, json).await
+        }
         Command::Payout(act) => commands::acts::payout(&existing()?, &act, json).await,
         Command::Cases => commands::cases::run(&existing()?, json).await,
         Command::Stop(options) => commands::acts::stop(&existing()?, &options, json).await,
@@ -93,7 +103,12 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Stops => commands::cases::stops(&existing()?, json).await,
         Command::Deeds(options) => commands::cases::deeds(&existing()?, &options, json).await,
         Command::Pass(options) => commands::pass::run(&existing()?, &options, json).await,
-        Command::Reconcile(options) => commands::reconcile::run(&existing()?, &options, json).await,
+        Command::Reconcile(options) => {
+            let home = existing()?.with_bills(options.bills.clone());
+            commands::reconcile::run(&home, &options, json).await
+        }
+        Command::Receipt(options) => commands::receipt::run(&existing()?, &options, json).await,
+        Command::Kept(command) => commands::kept::run(&existing()?, &command, json).await,
         Command::Letters(command) => commands::letters::run(&existing()?, &command, json).await,
         Command::Webhooks(command) => commands::webhooks::run(&existing()?, &command, json).await,
         Command::Feed(options) => commands::webhooks::feed(&existing()?, &options, json).await,

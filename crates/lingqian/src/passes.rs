@@ -6,13 +6,14 @@ use std::time::Duration;
 use lingqian_core::id::MchId;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
+use lingqian_engine::board::Way;
 use lingqian_engine::days;
 use lingqian_engine::float::float;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::wake::{WakeCursor, wake};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
-use lingqian_engine::{assess, dispatch, expire, notify, poll, reconcile};
+use lingqian_engine::{assess, dispatch, expire, links, notify, poll, reconcile};
 use lingqian_io::{Browse as _, Clock as _, Fault, Ports as _};
 use tokio::task::JoinHandle;
 
@@ -28,6 +29,8 @@ const BILL_REST: Duration = Duration::from_secs(60);
 const BILL_AFTER_MS: i64 = 10 * 3_600_000 + 10 * 60_000;
 /// How often it is looked whether a stop was lifted.
 const WAKE_REST: Duration = Duration::from_secs(1);
+/// How often it is looked whether tokens are due.
+const TOKENS_REST: Duration = Duration::from_secs(5);
 
 /// How often the money at WeChat is reckoned up.
 const FLOAT_REST: Duration = Duration::from_secs(60);
@@ -46,6 +49,7 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
         tokio::spawn(forever("cancel", wire.clone(), desk.clone())),
         tokio::spawn(forever("expire", wire.clone(), desk.clone())),
         tokio::spawn(forever("notify", wire.clone(), desk.clone())),
+        tokio::spawn(tokens(wire.clone(), desk.clone())),
         tokio::spawn(bills(wire.clone(), desk.clone())),
         tokio::spawn(floats(wire.clone())),
         tokio::spawn(certificates(wire.clone())),
@@ -122,7 +126,20 @@ pub(crate) async fn sweep_all(wire: &Wire, desk: &Desk, plan: &Plan) -> Result<P
 async fn certificates(wire: Wire) {
     loop {
         wire.rail().keep_certificates().await;
+        for (mchid, skew_ms, slowed) in wire.rail().ways() {
+            wire.board().looked_at(mchid, Way { skew_ms, slowed });
+        }
         tokio::time::sleep(CERTIFICATES_REST).await;
+    }
+}
+
+/// Refreshes tokens that are due: a few each time, so that WeChat is never asked for many at once.
+async fn tokens(wire: Wire, desk: Desk) {
+    loop {
+        if let Err(fault) = links::links(&wire, &desk, &Limits::default()).await {
+            tracing::error!(pass = "links", %fault, "a pass failed");
+        }
+        tokio::time::sleep(TOKENS_REST).await;
     }
 }
 

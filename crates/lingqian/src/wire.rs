@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lingqian_core::id::{AppId, MchId};
+use lingqian_core::id::MchId;
 use lingqian_core::transfer::Merchant;
 use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
@@ -12,13 +12,15 @@ use lingqian_http::Settings as HttpSettings;
 use lingqian_io::Ports;
 use lingqian_keys::{EnvelopeSealer, MerchantKey};
 use lingqian_sandbox::Credentials;
+use lingqian_wechat::bill::BillDesk;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
 use lingqian_wechat::{
     OauthSettings, PaySettings, WechatApps, WechatMerchants, WechatOauth, WechatPay,
 };
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, App};
+use crate::archive::Kept;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::Home;
@@ -126,8 +128,13 @@ impl Wire {
             sandbox_url: sandbox_url.as_deref(),
             public_url,
         };
+        let bills = BillDesk {
+            place: config.bills.open(home),
+            archive: Some(Arc::new(Kept::new(home.kept(), sealer.clone()))),
+            spool: Some(home.below(".")),
+        };
         let apps = accounts.apps.into_iter().map(|app| {
-            let settings = place.app(app.id, app.secret);
+            let settings = place.app(app);
             WechatOauth::new(settings, sealer.clone(), clock.clone())
         });
         let identity = WechatApps::new(apps);
@@ -146,6 +153,7 @@ impl Wire {
                 app: account.merchant.apps.first().cloned(),
             };
             let pay = WechatPay::new(settings, Arc::new(account.trust), stand);
+            let pay = pay.with_bills(bills.clone());
             let mut rail = rail::rails(pay, &account.rails, account.old, door)?;
             if let Some((key, from)) = &account.next {
                 rail = rail.followed_by(vault.key(home, key)?, takes_over(from.as_deref())?);
@@ -181,7 +189,7 @@ impl Wire {
     /// Opens a desk and lets it work in the background.
     pub(crate) fn open_desk(&self) -> Desk {
         let settings = DeskSettings {
-            policy: self.config().policy.policy(),
+            policy: self.config().all_policy(),
             ..DeskSettings::default()
         };
         let clock = Arc::new(self.parts.clock.clone());
@@ -243,11 +251,13 @@ impl Place<'_> {
         self.sandbox_url.unwrap_or(live).to_owned()
     }
 
-    fn app(&self, app: AppId, secret: String) -> OauthSettings {
+    fn app(&self, app: App) -> OauthSettings {
+        let App { id, secret, kind } = app;
         OauthSettings {
             page_url: self.url(&self.config.wechat.page_url),
             api_url: self.url(&self.config.wechat.api_url),
-            app,
+            app: id,
+            kind,
             secret,
             timeout: ANSWER_WAIT,
         }
@@ -256,6 +266,12 @@ impl Place<'_> {
     fn pay(&self, mchid: MchId, apiv3_key: Vec<u8>) -> PaySettings {
         PaySettings {
             base_url: self.url(&self.config.wechat.pay_url),
+            backup_url: match self.sandbox_url {
+                Some(_) => None,
+                None => {
+                    Some(self.config.wechat.pay_backup_url.clone()).filter(|url| !url.is_empty())
+                }
+            },
             mchid,
             notify_url: HttpSettings::notify_url(self.public_url),
             apiv3_key,
@@ -265,6 +281,8 @@ impl Place<'_> {
                 Some(_) => Rates {
                     create: 10_000,
                     query: 10_000,
+                    authorize: 10_000,
+                    batch_query: 10_000,
                     cancel: 10_000,
                     bill: 100,
                 },

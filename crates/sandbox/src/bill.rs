@@ -13,9 +13,9 @@ use crate::kept::FlowLine;
 use crate::world::{Member, World};
 
 /// Bills are made from nine in the morning of the next day.
-const MADE_AFTER_MS: i64 = 9 * 3_600_000;
+pub(crate) const MADE_AFTER_MS: i64 = 9 * 3_600_000;
 /// Merchants have no operation account, so everything moves on the basic one.
-const ACCOUNT: &str = "BASIC";
+pub(crate) const ACCOUNT: &str = "BASIC";
 /// A token works for five minutes.
 const TOKEN_MS: i64 = 5 * 60_000;
 
@@ -111,14 +111,17 @@ pub(crate) fn download(member: &Member, books: &Books, query: &str) -> Result<Ve
     if !query.contains("tartype=gzip") {
         return Ok(file.into_bytes());
     }
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    let packed = encoder
-        .write_all(file.as_bytes())
-        .and_then(|()| encoder.finish());
-    packed.map_err(|_| Refused::new(500, "SYSTEM_ERROR", "系统异常，请稍后重试"))
+    packed(&file).ok_or_else(|| Refused::new(500, "SYSTEM_ERROR", "系统异常，请稍后重试"))
 }
 
-fn day_of(date: &str) -> Option<i64> {
+/// The file as GZIP makes it smaller.
+pub(crate) fn packed(file: &str) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(file.as_bytes()).ok()?;
+    encoder.finish().ok()
+}
+
+pub(crate) fn day_of(date: &str) -> Option<i64> {
     let date: jiff::civil::Date = date.parse().ok()?;
     let at = jiff::tz::Offset::UTC
         .to_timestamp(date.at(0, 0, 0, 0))
@@ -127,7 +130,7 @@ fn day_of(date: &str) -> Option<i64> {
 }
 
 /// The bill of a merchant's day, or none when nothing moved.
-fn file(books: &Books, mchid: &str, day: i64) -> Option<String> {
+pub(crate) fn file(books: &Books, mchid: &str, day: i64) -> Option<String> {
     let lines: Vec<&FlowLine> = books
         .account(mchid)
         .flow

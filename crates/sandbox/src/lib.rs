@@ -13,6 +13,7 @@ mod crypto;
 mod damage;
 mod faults;
 mod fields;
+mod identity;
 mod journal;
 mod kept;
 mod notify;
@@ -22,6 +23,7 @@ mod panel;
 #[doc(hidden)]
 pub mod probe;
 mod provision;
+mod receipt;
 mod robot;
 mod scenes;
 mod server;

@@ -20,6 +20,7 @@ use crate::crypto::PrivateKey;
 use crate::faults::Faults;
 use crate::journal::Record;
 use crate::provision::{Credentials, Provision};
+use crate::receipt::Applied;
 use crate::settings::{Robot, Settings};
 use crate::throttle::Throttle;
 use crate::{authorization, batch, old, transfer};
@@ -120,6 +121,7 @@ pub(crate) struct World {
     faults: Mutex<Faults>,
     robot: Mutex<Robot>,
     under_way: Mutex<BTreeSet<u64>>,
+    receipts: Mutex<Applied>,
     throttle: Mutex<Throttle>,
     attempts: Mutex<VecDeque<Attempt>>,
     held: Mutex<Held>,
@@ -177,6 +179,7 @@ impl World {
             books: Mutex::new(books),
             faults: Mutex::default(),
             under_way: Mutex::default(),
+            receipts: Mutex::default(),
             throttle: Mutex::default(),
             attempts: Mutex::default(),
             held: Mutex::default(),
@@ -191,6 +194,11 @@ impl World {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         lock(&self.faults)
+    }
+
+    /// Receipts that were applied for; never held over a wait.
+    pub(crate) fn receipts(&self) -> MutexGuard<'_, Applied> {
+        lock(&self.receipts)
     }
 
     pub(crate) fn robot(&self) -> Robot {

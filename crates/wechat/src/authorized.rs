@@ -51,6 +51,29 @@ pub struct Authorization {
     pub openid: Option<String>,
 }
 
+/// A person's authorization as WeChat has it. It names a person, so it never prints itself.
+#[derive(Clone)]
+pub struct Found {
+    /// How many the person closed before, and this one.
+    pub turn: u8,
+    /// What WeChat says; nothing where there is none that is open.
+    pub known: Option<Authorization>,
+}
+
+impl Found {
+    /// Where it stands, in WeChat's words; `NONE` where there is none.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.known.as_ref().map_or("NONE", |known| &known.state)
+    }
+
+    /// What opens the page on which the user grants it.
+    #[must_use]
+    pub fn package(&self) -> Option<&str> {
+        self.known.as_ref()?.package_info.as_deref()
+    }
+}
+
 /// Where a person's authorization stands.
 enum Standing {
     /// It is in effect under this number.
@@ -81,8 +104,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         (method, path): (&str, &str),
         body: Vec<u8>,
     ) -> Result<Result<Authorization, (u16, String)>, &'static str> {
-        self.query.turn().await;
-        let answered = self.call(method, path, body).await?;
+        let answered = self.call(&self.authorize, (method, path), body).await?;
         let answer = self.proved(answered).await;
         if let Some(error) = answer.error(|error| (error.status, error.code.to_owned())) {
             return Ok(Err(error));
@@ -135,6 +157,25 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         told(self.authorization_call(("POST", &path), Vec::new()).await)
     }
 
+    /// The authorization of the person of an order that is open, or the turn of the next one.
+    ///
+    /// # Errors
+    /// When WeChat cannot be heard or does not let the merchant ask.
+    pub async fn find_authorization(&self, order: &TransferOrder) -> Result<Found, Fault> {
+        for turn in 1..=TURNS_MAX {
+            let number = number(order, turn);
+            let path = query_path(&number);
+            let known = match self.authorization_call(("GET", &path), Vec::new()).await {
+                Ok(Err((404, _))) => None,
+                asked => Some(told(asked)?),
+            };
+            if known.as_ref().is_none_or(|known| known.state != "CLOSED") {
+                return Ok(Found { turn, known });
+            }
+        }
+        Err(Fault::Broken("the user closed 99 authorizations".into()))
+    }
+
     /// Where the person of an order stands; an error is a word for why nobody can tell.
     async fn standing(&self, order: &TransferOrder) -> Result<Standing, String> {
         for turn in 1..=TURNS_MAX {
@@ -166,7 +207,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             ..order.clone()
         };
         // What exists under the number is not made again some other way.
-        let known = self.ask(&order.mchid, order.number).await;
+        let known = self.ask(order).await;
         match &known.finding {
             Finding::NotFound => {}
             Finding::AwaitingUser { .. } => return self.page_again(order, known).await,
@@ -270,8 +311,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
     }
 
     async fn created(&self, path: &str, body: Vec<u8>) -> Result<Answer, &'static str> {
-        self.create.turn().await;
-        let answered = self.call("POST", path, body).await?;
+        let answered = self.call(&self.create, ("POST", path), body).await?;
         Ok(self.proved(answered).await)
     }
 

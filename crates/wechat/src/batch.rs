@@ -276,9 +276,8 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
                 cure: Cure::Person,
             });
         };
-        self.create.turn().await;
         let body = create_body(order, name, &self.settings.notify_url);
-        match self.call("POST", CREATE_PATH, body).await {
+        match self.call(&self.create, ("POST", CREATE_PATH), body).await {
             Err(word) => silent(unanswered(word, Call::Create)),
             Ok(answered) => created(number, &self.proved(answered).await),
         }
@@ -290,16 +289,17 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             let finding = unanswered(word, Call::Query);
             silent(number, Origin::Query, finding, Evidence::default())
         };
-        self.query.turn().await;
-        let answered = match self.call("GET", &query_path(number), Vec::new()).await {
+        let pace = &self.batch_query;
+        let path = query_path(number);
+        let answered = match self.call(pace, ("GET", &path), Vec::new()).await {
             Err(word) => return silent(word),
             Ok(answered) => self.proved(answered).await,
         };
         if let Some(report) = asked(number, &answered) {
             return report;
         }
-        self.query.turn().await;
-        match self.call("GET", &item_path(number), Vec::new()).await {
+        let path = item_path(number);
+        match self.call(pace, ("GET", &path), Vec::new()).await {
             Err(word) => silent(word),
             Ok(answered) => told(number, &self.proved(answered).await),
         }

@@ -11,7 +11,9 @@ use lingqian_core::link::Identity;
 use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
-use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
+use lingqian_io::rail::{
+    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Receipt, Refusal,
+};
 use lingqian_io::{Clock, Dice, Fault, IdentityProvider, Rail, Sealed, Sealer, Signer};
 
 use crate::oauth::{NO_APP, WechatOauth};
@@ -39,10 +41,25 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatMerchants<S, K, C, D> {
         }
     }
 
+    /// The rails of a merchant whose keys are here.
+    #[must_use]
+    pub fn of(&self, mchid: &MchId) -> Option<&Rails<S, K, C, D>> {
+        self.by.get(mchid)
+    }
+
     /// Whether orders of this merchant can be sent from here.
     #[must_use]
     pub fn acts_for(&self, mchid: &MchId) -> bool {
         self.by.contains_key(mchid)
+    }
+
+    /// What was seen on the way of each: how far WeChat's clock is ahead of ours, in milliseconds, and
+    /// how often it said that calls came too fast.
+    #[must_use]
+    pub fn ways(&self) -> Vec<(MchId, Option<i64>, u64)> {
+        let seen = self.by.values().map(Rails::pay);
+        seen.map(|pay| (pay.mchid().clone(), pay.skew_ms(), pay.slowed()))
+            .collect()
     }
 
     /// Looks at WeChat's lists of certificates where that is due; a pass calls it now and then.
@@ -78,17 +95,17 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatMerchants<S, K, C, 
         }
     }
 
-    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        match self.by.get(mchid) {
-            Some(merchant) => merchant.ask(mchid, number).await,
-            None => nobody(number, Origin::Query, false),
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        match self.by.get(&order.mchid) {
+            Some(merchant) => merchant.ask(order).await,
+            None => nobody(order.number, Origin::Query, false),
         }
     }
 
-    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        match self.by.get(mchid) {
-            Some(merchant) => merchant.cancel(mchid, number).await,
-            None => nobody(number, Origin::Answer, false),
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        match self.by.get(&order.mchid) {
+            Some(merchant) => merchant.cancel(order).await,
+            None => nobody(order.number, Origin::Answer, false),
         }
     }
 
@@ -114,6 +131,13 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatMerchants<S, K, C, 
             };
         }
         Err(refusal)
+    }
+
+    async fn receipt(&self, order: &TransferOrder) -> Result<Receipt, Fault> {
+        match self.by.get(&order.mchid) {
+            Some(merchant) => merchant.receipt(order).await,
+            None => Ok(Receipt::None(NO_MERCHANT.to_owned())),
+        }
     }
 
     async fn balance(&self, mchid: &MchId) -> Result<Option<Fen>, Fault> {
@@ -156,11 +180,25 @@ impl<K: Sealer, C: Clock> WechatApps<K, C> {
 }
 
 impl<K: Sealer, C: Clock> IdentityProvider for WechatApps<K, C> {
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        self.by.values().flat_map(WechatOauth::apps).collect()
+    }
+
     /// The page is the same for all apps.
-    fn authorize_url(&self, app: &AppId, redirect_uri: &str, state: &str) -> String {
+    fn authorize_url(
+        &self,
+        app: &AppId,
+        redirect_uri: &str,
+        state: &str,
+        scope: LinkScope,
+    ) -> String {
         let any = self.by.get(app).or_else(|| self.by.values().next());
-        any.map(|any| any.authorize_url(app, redirect_uri, state))
+        any.map(|any| any.authorize_url(app, redirect_uri, state, scope))
             .unwrap_or_default()
+    }
+
+    async fn by_code(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
+        self.of(app)?.by_code(app, code).await
     }
 
     async fn redeem(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {

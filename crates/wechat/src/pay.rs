@@ -1,26 +1,23 @@
 //! WeChat Pay behind the port.
 
-use std::io::Read as _;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::Request;
-use http_body_util::Full;
 use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::money::Fen;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
-use lingqian_io::keys::KeyFault;
 use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
 use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
 use serde::Deserialize;
 
+use crate::bill::{ACCOUNTS, BillDesk, Expected};
 use crate::certificates::{self, Cause, Certificates, Looked};
 use crate::cipher;
+use crate::hosts::Hosts;
 use crate::pace::Pace;
 use crate::settings::PaySettings;
-use crate::sign;
-use crate::socket::{ANSWER_MAX, Answered, FILE_MAX, Socket};
+use crate::skew::Skew;
+use crate::socket::{Answered, Socket};
 use crate::transfer::{self, Answer, CREATE_PATH, Call, silent};
 use crate::trust::{self, Trust};
 use crate::turnover::Turnover;
@@ -33,35 +30,31 @@ pub const NAME_PURPOSE: &str = "name";
 pub(crate) const WRONG_MERCHANT: &str = "wrong_merchant";
 
 /// The merchant's key is away; nothing went out.
-const KEY_AWAY: &str = "key_away";
+pub(crate) const KEY_AWAY: &str = "key_away";
 
 /// The merchant's key does not sign before a person has looked; nothing went out.
-const KEY_BROKEN: &str = "key_broken";
-
-/// What the path of a download has in it and that of a call has not.
-const FILES: &str = "download";
-
-/// The accounts that payouts may leave, in the order in which they are asked for.
-const ACCOUNTS: [&str; 2] = ["OPERATION", "BASIC"];
-
-/// The largest bill that is unpacked, in bytes.
-const BILL_MAX: u64 = 2 * 1024 * 1024 * 1024;
+pub(crate) const KEY_BROKEN: &str = "key_broken";
 
 /// One merchant's WeChat Pay.
 #[derive(Debug)]
 pub struct WechatPay<S, K, C, D> {
     pub(crate) settings: PaySettings,
-    signer: Turnover<S>,
+    pub(crate) signer: Turnover<S>,
     sealer: K,
-    clock: C,
-    dice: D,
-    trust: Arc<Trust>,
+    pub(crate) clock: C,
+    pub(crate) dice: D,
+    pub(crate) trust: Arc<Trust>,
     certificates: Certificates,
-    socket: Socket,
+    pub(crate) socket: Socket,
+    pub(crate) hosts: Hosts,
+    pub(crate) skew: Skew,
     pub(crate) create: Pace,
     pub(crate) query: Pace,
+    pub(crate) authorize: Pace,
+    pub(crate) batch_query: Pace,
     cancel: Pace,
-    bill: Pace,
+    pub(crate) bill: Pace,
+    bills: BillDesk,
 }
 
 /// The ports that a merchant's WeChat Pay stands on.
@@ -110,8 +103,13 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             socket: Socket::new(settings.timeout),
             create: Pace::per_second(rates.create),
             query: Pace::per_second(rates.query),
+            authorize: Pace::per_second(rates.authorize),
+            batch_query: Pace::per_second(rates.batch_query),
             cancel: Pace::per_second(rates.cancel),
             bill: Pace::per_second(rates.bill),
+            bills: BillDesk::default(),
+            hosts: Hosts::new(&settings.base_url, settings.backup_url.as_deref()),
+            skew: Skew::default(),
             settings,
             signer: Turnover::one(signer),
             sealer,
@@ -134,6 +132,39 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
             signer: self.signer.followed_by(signer, from),
             ..self
         }
+    }
+
+    /// The same merchant with another place for bills than WeChat's API, or with one where raw files
+    /// are kept.
+    #[must_use]
+    pub fn with_bills(self, bills: BillDesk) -> Self {
+        WechatPay { bills, ..self }
+    }
+
+    /// How bills are got and kept.
+    #[must_use]
+    pub fn bills(&self) -> &BillDesk {
+        &self.bills
+    }
+
+    /// How far WeChat's clock is ahead of ours, in milliseconds, as its last answer said.
+    #[must_use]
+    pub fn skew_ms(&self) -> Option<i64> {
+        self.skew.ms()
+    }
+
+    /// How often WeChat said that calls came too fast.
+    #[must_use]
+    pub fn slowed(&self) -> u64 {
+        let paces = [
+            &self.create,
+            &self.query,
+            &self.authorize,
+            &self.batch_query,
+            &self.cancel,
+            &self.bill,
+        ];
+        paces.iter().map(|pace| pace.refused()).sum()
     }
 
     /// Which merchant it is.
@@ -162,7 +193,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
     async fn look(&self, cause: Cause) -> Result<Looked, Fault> {
         let now = self.clock.wire();
         let with = (&self.trust, &self.settings.apiv3_key[..]);
-        let ask = self.call("GET", certificates::PATH, Vec::new());
+        let ask = self.call(&self.query, ("GET", certificates::PATH), Vec::new());
         let looked = self.certificates.look(now, cause, with, ask).await;
         match &looked {
             Ok(Looked::Came(new)) if *new > 0 => {
@@ -188,86 +219,6 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         self.trust.verify(headers, body, self.clock.wire())
     }
 
-    /// Signs and sends. `path` is what is signed and what is sent. Where the key of the moment is
-    /// refused and there is another one, the same request goes out once more under that.
-    pub(crate) async fn call(
-        &self,
-        method: &str,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<Answered, &'static str> {
-        let (key, other) = self.signer.at(self.clock.wire());
-        let Some(other) = other else {
-            return self.call_by(key, (method, path), body).await;
-        };
-        let answered = self.call_by(key, (method, path), body.clone()).await?;
-        if !sign_error(&answered) {
-            return Ok(answered);
-        }
-        let again = self.call_by(other, (method, path), body).await?;
-        if sign_error(&again) {
-            return Ok(again);
-        }
-        if self.signer.swap(self.clock.wire()) {
-            tracing::error!(
-                refused = key.serial(),
-                accepted = other.serial(),
-                "WeChat refused a key of the merchant and accepted the other: look at the merchant \
-                 platform"
-            );
-        }
-        Ok(again)
-    }
-
-    async fn call_by(
-        &self,
-        signer: &S,
-        (method, path): (&str, &str),
-        body: Vec<u8>,
-    ) -> Result<Answered, &'static str> {
-        let now = self.clock.wire();
-        let seconds = now.0.div_euclid(1_000);
-        let nonce = format!("{:032X}", self.dice.roll());
-        let signed = sign::Request {
-            method,
-            path,
-            body: &body,
-        };
-        let mchid = &self.settings.mchid;
-        let authorization = sign::authorization(signer, mchid, seconds, &nonce, signed).await;
-        let authorization = authorization.map_err(|fault| {
-            tracing::error!(%fault, serial = signer.serial(), "a request was not signed");
-            match fault {
-                KeyFault::Away(_) => KEY_AWAY,
-                _ => KEY_BROKEN,
-            }
-        })?;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.settings.base_url))
-            .header("authorization", authorization)
-            .header("accept", "application/json")
-            .header(
-                "user-agent",
-                concat!("lingqian/", env!("CARGO_PKG_VERSION")),
-            );
-        if !body.is_empty() {
-            request = request.header("content-type", "application/json");
-        }
-        if let Some((serial, _)) = self.trust.sealing_key(now) {
-            request = request.header("wechatpay-serial", serial);
-        }
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|_| "request_invalid")?;
-        let body_max = if path.contains(FILES) {
-            FILE_MAX
-        } else {
-            ANSWER_MAX
-        };
-        self.socket.call(request, body_max).await
-    }
-
     async fn report(
         &self,
         number: OutBillNo,
@@ -280,7 +231,12 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         } else {
             Origin::Answer
         };
-        match self.call(method, path, body).await {
+        let pace = match call {
+            Call::Create => &self.create,
+            Call::Query => &self.query,
+            Call::Cancel => &self.cancel,
+        };
+        match self.call(pace, (method, path), body).await {
             Err(word) => silent(number, origin, unanswered(word, call), Evidence::default()),
             Ok(answered) => transfer::report(number, call, &self.proved(answered).await),
         }
@@ -319,7 +275,11 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         cipher::seal_field(&spki, &name).map(Some)
     }
 
-    async fn download(&self, answer: BillAnswer) -> Result<FetchedBill, Fault> {
+    async fn download(
+        &self,
+        answer: BillAnswer,
+        (date, account): (BusinessDate, &str),
+    ) -> Result<FetchedBill, Fault> {
         if answer.hash_type != "SHA1" {
             return Err(Fault::Broken(format!(
                 "the bill is hashed by {}",
@@ -328,13 +288,19 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         }
         let path = path_of(&answer.download_url)
             .ok_or_else(|| Fault::Broken("the bill's address is none".into()))?;
-        let file = self.call("GET", path, Vec::new()).await.map_err(retry)?;
-        if file.status != 200 {
-            return Err(retry("the bill's file was refused"));
+        let mut file = self.bills.spool()?;
+        let status = self.fetch(path, &mut file).await.map_err(retry)?;
+        if status != 200 {
+            return Err(Fault::Retry(format!(
+                "the bill's file was refused: {status}"
+            )));
         }
-        let raw = unpack(&file.body)?;
-        bill::check_hash(&raw, &answer.hash_value)?;
-        bill::parse(&raw, &answer.hash_value).map(FetchedBill::Ready)
+        let expected = Expected {
+            mchid: self.settings.mchid.clone(),
+            date,
+            hash: Some(answer.hash_value),
+        };
+        self.bills.read(file, expected, account).await
     }
 }
 
@@ -350,15 +316,6 @@ pub(crate) fn unanswered(word: &str, call: Call) -> Finding {
         Call::Create => Finding::Refused { code, cure },
         Call::Cancel | Call::Query => Finding::Unknown { code },
     }
-}
-
-/// Whether WeChat says that our signature is not right.
-fn sign_error(answered: &Answered) -> bool {
-    let error: ErrorCode = match answered.status {
-        401 => serde_json::from_slice(&answered.body).unwrap_or_default(),
-        _ => return false,
-    };
-    error.code == "SIGN_ERROR"
 }
 
 /// What another merchant's WeChat says about a number proves nothing.
@@ -387,24 +344,11 @@ fn retry(word: &str) -> Fault {
 }
 
 /// Path and query of an address; the file is always fetched from the host that we know.
-fn path_of(url: &str) -> Option<&str> {
+pub(crate) fn path_of(url: &str) -> Option<&str> {
     let rest = url
         .strip_prefix("https://")
         .or_else(|| url.strip_prefix("http://"))?;
     rest.find('/').and_then(|slash| rest.get(slash..))
-}
-
-/// A packed file begins with the two bytes of gzip.
-fn unpack(file: &[u8]) -> Result<Vec<u8>, Fault> {
-    if !file.starts_with(&[0x1f, 0x8b]) {
-        return Ok(file.to_vec());
-    }
-    let mut raw = Vec::new();
-    flate2::read::MultiGzDecoder::new(file)
-        .take(BILL_MAX)
-        .read_to_end(&mut raw)
-        .map_err(|_| Fault::Broken("the bill does not unpack".into()))?;
-    Ok(raw)
 }
 
 impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
@@ -428,17 +372,16 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
                 return silent(order.number, Origin::Answer, finding, Evidence::default());
             }
         };
-        self.create.turn().await;
         let body = transfer::create_body(order, name, &self.settings.notify_url);
         self.report(order.number, (Call::Create, CREATE_PATH), body)
             .await
     }
 
-    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        if *mchid != self.settings.mchid {
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
+        if order.mchid != self.settings.mchid {
             return foreign(number, Origin::Query);
         }
-        self.query.turn().await;
         self.report(
             number,
             (Call::Query, &transfer::query_path(number)),
@@ -447,11 +390,11 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
         .await
     }
 
-    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        if *mchid != self.settings.mchid {
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
+        if order.mchid != self.settings.mchid {
             return foreign(number, Origin::Answer);
         }
-        self.cancel.turn().await;
         self.report(
             number,
             (Call::Cancel, &transfer::cancel_path(number)),
@@ -474,9 +417,9 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
             return Ok(None);
         }
         for account in ACCOUNTS {
-            self.bill.turn().await;
             let path = format!("/v3/merchant/fund/balance/{account}");
-            let answered = self.call("GET", &path, Vec::new()).await.map_err(retry)?;
+            let asked = self.call(&self.bill, ("GET", &path), Vec::new()).await;
+            let answered = asked.map_err(retry)?;
             match answered.status {
                 200 => {}
                 400 | 403 | 404 => continue,
@@ -501,10 +444,13 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
                 "the bill of another merchant was asked for".into(),
             ));
         }
+        if matches!(self.bills.place, bill::Place::Delivered { .. }) {
+            return self.bills.delivered(mchid, date).await;
+        }
         for account in ACCOUNTS {
-            self.bill.turn().await;
             let path = bill::apply_path(date, account);
-            let answered = self.call("GET", &path, Vec::new()).await.map_err(retry)?;
+            let asked = self.call(&self.bill, ("GET", &path), Vec::new()).await;
+            let answered = asked.map_err(retry)?;
             if answered.status == 200 {
                 let answer = self.proved(answered).await;
                 if let Some(doubt) = answer.doubt {
@@ -512,7 +458,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatPay<S, K, C, D> {
                 }
                 let answer = serde_json::from_slice(&answer.body)
                     .map_err(|_| retry("the answer about the bill does not read"))?;
-                return self.download(answer).await;
+                return self.download(answer, (date, account)).await;
             }
             let error: ErrorCode = serde_json::from_slice(&answered.body).unwrap_or_default();
             match error.code.as_str() {

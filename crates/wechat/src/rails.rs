@@ -1,24 +1,29 @@
 //! One merchant with all of its rails behind one port.
 //!
 //! New orders are made for one rail, and an order says in its scene which; it never goes over
-//! another. A question has only a number, so after the rail of new orders the merchant's other
-//! ones are asked: a number was only ever on one of them.
+//! another, and is asked about on no other.
 
-use lingqian_core::id::{AppId, MchId, OutBillNo};
+use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::money::Fen;
+use lingqian_core::reconcile::BillLine;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
-use lingqian_io::rail::{FetchedBill, Notification, Opened, Refusal};
+use lingqian_io::rail::{FetchedBill, Notification, Opened, Receipt, Refusal};
 use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
 
+use crate::bill::Place;
 use crate::pay::{WRONG_MERCHANT, WechatPay, foreign};
 use crate::settings::RailKind;
 use crate::transfer::silent;
 use crate::v2::door::Door;
-use crate::v2::{enterprise, red_packet};
+use crate::v2::{enterprise, fund_flow, red_packet};
 
 /// The order is for a rail that this merchant has not got.
 const RAIL_ABSENT: &str = "rail_absent";
+
+/// Bills are to come by the old API, which is not configured.
+const NO_DOOR: &str = "bills.source is wechat-v2, and merchant.rail has no product of the v2 API: add \
+                       one to the list, so that its key and certificate are read";
 
 /// A rail on which nothing can be taken back.
 const NO_CANCEL: &str = "cancel_not_possible";
@@ -28,14 +33,7 @@ const NO_CANCEL: &str = "cancel_not_possible";
 pub struct Rails<S, K, C, D> {
     pay: WechatPay<S, K, C, D>,
     kinds: Vec<RailKind>,
-    old: Option<Old>,
-}
-
-/// The old API and the app that it is used for.
-#[derive(Debug)]
-struct Old {
-    door: Door,
-    app: AppId,
+    old: Option<Door>,
 }
 
 impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
@@ -61,10 +59,10 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         Rails { kinds, ..self }
     }
 
-    /// The same merchant with its way into the old API, for an app.
+    /// The same merchant with its way into the old API.
     #[must_use]
-    pub fn through(self, door: Door, app: AppId) -> Self {
-        let old = Some(Old { door, app });
+    pub fn through(self, door: Door) -> Self {
+        let old = Some(door);
         Rails { old, ..self }
     }
 
@@ -75,6 +73,12 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
             pay: self.pay.followed_by(signer, from),
             ..self
         }
+    }
+
+    /// The rail of new orders.
+    #[must_use]
+    pub fn new_orders(&self) -> RailKind {
+        self.kinds.first().copied().unwrap_or_default()
     }
 
     /// The merchant's API v3, for what is not behind the port.
@@ -93,14 +97,14 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         let Ok(Ok(name)) = name else {
             return refused(order.number, "name_unreadable", Cure::Person);
         };
-        let settings = old.door.settings();
+        let settings = old.settings();
         let (path, fields) = if kind == RailKind::RedPacket {
             (red_packet::SEND_PATH, red_packet::packet(order, settings))
         } else {
             let fields = enterprise::payment(order, name, settings);
             (enterprise::SEND_PATH, fields)
         };
-        let heard = old.door.call(path, fields, self.pay.nonce()).await;
+        let heard = old.call(path, fields, self.pay.nonce()).await;
         let report = match heard {
             Ok(heard) if kind == RailKind::RedPacket => red_packet::sent(order.number, &heard),
             Ok(heard) => enterprise::paid(order, &heard),
@@ -113,7 +117,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
     /// number either: its answers are not signed, and codes have meant other things before.
     async fn confirmed(
         &self,
-        old: &Old,
+        old: &Door,
         kind: RailKind,
         order: &TransferOrder,
         report: TransferReport,
@@ -121,18 +125,12 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         if !is_over(&report) {
             return report;
         }
-        let asked = self.ask_old(old, kind, &order.app, order.number).await;
+        let asked = self.ask_old(old, kind, order).await;
         believed(report, asked)
     }
 
-    async fn ask_old(
-        &self,
-        old: &Old,
-        kind: RailKind,
-        app: &AppId,
-        number: OutBillNo,
-    ) -> TransferReport {
-        let (settings, app) = (old.door.settings(), app.as_str());
+    async fn ask_old(&self, old: &Door, kind: RailKind, order: &TransferOrder) -> TransferReport {
+        let (settings, app, number) = (old.settings(), order.app.as_str(), order.number);
         let packet = kind == RailKind::RedPacket;
         let (path, fields) = if packet {
             let fields = red_packet::question(number, app, settings);
@@ -141,24 +139,22 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
             let fields = enterprise::question(number, app, settings);
             (enterprise::ASK_PATH, fields)
         };
-        match old.door.call(path, fields, self.pay.nonce()).await {
+        match old.call(path, fields, self.pay.nonce()).await {
             Ok(heard) if packet => red_packet::told(number, &heard),
             Ok(heard) => enterprise::told(number, &heard),
             Err(word) => unheard(number, Origin::Query, word),
         }
     }
+}
 
-    async fn ask_on(&self, kind: RailKind, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        match (kind, self.old.as_ref()) {
-            (RailKind::Transfer | RailKind::Authorized, _) => self.pay.ask(mchid, number).await,
-            (RailKind::Batch, _) => self.pay.ask_batch(number).await,
-            (RailKind::Enterprise | RailKind::RedPacket, Some(old)) => {
-                self.ask_old(old, kind, &old.app, number).await
-            }
-            (RailKind::Enterprise | RailKind::RedPacket, None) => {
-                unheard(number, Origin::Query, RAIL_ABSENT)
-            }
-        }
+/// A line that names a packet of ours names our number.
+fn numbered(line: BillLine) -> BillLine {
+    match red_packet::of_billno(&line.voucher) {
+        Some(number) => BillLine {
+            voucher: number.to_string(),
+            ..line
+        },
+        None => line,
     }
 }
 
@@ -229,35 +225,36 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
         }
     }
 
-    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        if mchid != self.pay.mchid() {
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
+        if order.mchid != *self.pay.mchid() {
             return foreign(number, Origin::Query);
         }
-        let mut doubt = None;
-        let mut last = None;
-        for kind in &self.kinds {
-            let report = self.ask_on(*kind, mchid, number).await;
-            match report.finding {
-                Finding::NotFound => last = Some(report),
-                Finding::Unknown { .. } | Finding::Refused { .. } => doubt = Some(report),
-                _ => return report,
+        // A number was only ever on the rail of its order; what another one says proves nothing.
+        let kind = RailKind::of_scene(&order.scene);
+        match (kind, self.old.as_ref()) {
+            _ if !self.kinds.contains(&kind) => unheard(number, Origin::Query, RAIL_ABSENT),
+            (RailKind::Transfer | RailKind::Authorized, _) => self.pay.ask(order).await,
+            (RailKind::Batch, _) => self.pay.ask_batch(number).await,
+            (RailKind::Enterprise | RailKind::RedPacket, Some(old)) => {
+                self.ask_old(old, kind, order).await
+            }
+            (RailKind::Enterprise | RailKind::RedPacket, None) => {
+                unheard(number, Origin::Query, RAIL_ABSENT)
             }
         }
-        // Where one of several could not be heard, the others' "no record" proves nothing.
-        doubt
-            .or(last)
-            .unwrap_or_else(|| unheard(number, Origin::Query, RAIL_ABSENT))
     }
 
-    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
-        if mchid != self.pay.mchid() {
-            return foreign(number, Origin::Answer);
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        if order.mchid != *self.pay.mchid() {
+            return foreign(order.number, Origin::Answer);
         }
-        let cancels = |kind: &RailKind| matches!(kind, RailKind::Transfer | RailKind::Authorized);
-        if self.kinds.iter().any(cancels) {
-            return self.pay.cancel(mchid, number).await;
+        match RailKind::of_scene(&order.scene) {
+            RailKind::Transfer | RailKind::Authorized => self.pay.cancel(order).await,
+            RailKind::Batch | RailKind::Enterprise | RailKind::RedPacket => {
+                refused(order.number, NO_CANCEL, Cure::Person)
+            }
         }
-        refused(number, NO_CANCEL, Cure::Person)
     }
 
     async fn open(&self, notification: &Notification) -> Result<Opened, Refusal> {
@@ -265,17 +262,25 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
     }
 
     async fn bill(&self, mchid: &MchId, date: BusinessDate) -> Result<FetchedBill, Fault> {
-        let mut fetched = self.pay.bill(mchid, date).await?;
+        let by_old = matches!(self.pay.bills().place, Place::OldApi);
+        let mut fetched = match (by_old && mchid == self.pay.mchid(), &self.old) {
+            (false, _) => self.pay.bill(mchid, date).await?,
+            (true, Some(old)) => {
+                fund_flow::bill(old, self.pay.bills(), date, || self.pay.nonce()).await?
+            }
+            (true, None) => return Err(Fault::Broken(NO_DOOR.into())),
+        };
         if let (FetchedBill::Ready(bill), true) =
             (&mut fetched, self.kinds.contains(&RailKind::RedPacket))
         {
-            for line in &mut bill.lines {
-                if let Some(number) = red_packet::of_billno(&line.voucher) {
-                    line.voucher = number.to_string();
-                }
-            }
+            let lines = std::mem::replace(&mut bill.lines, Box::new(std::iter::empty()));
+            bill.lines = Box::new(lines.map(|line| line.map(numbered)));
         }
         Ok(fetched)
+    }
+
+    async fn receipt(&self, order: &TransferOrder) -> Result<Receipt, Fault> {
+        self.pay.receipt_of(order).await
     }
 
     async fn balance(&self, mchid: &MchId) -> Result<Option<Fen>, Fault> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lingqian_core::id::{AppId, MchId};
+use lingqian_io::rail::AppKind;
 use serde::Deserialize;
 
 /// A merchant at WeChat Pay.
@@ -11,6 +12,8 @@ use serde::Deserialize;
 pub struct PaySettings {
     /// `https://api.mch.weixin.qq.com`, or a sandbox.
     pub base_url: String,
+    /// The same by another way, `https://api2.mch.weixin.qq.com`, for when the network fails.
+    pub backup_url: Option<String>,
     /// The merchant.
     pub mchid: MchId,
     /// Where notifications are to be sent; https and without a query in production.
@@ -30,6 +33,10 @@ pub struct Rates {
     pub create: u32,
     /// Querying transfers.
     pub query: u32,
+    /// Asking for authorizations, querying and closing them.
+    pub authorize: u32,
+    /// Querying batches and their items.
+    pub batch_query: u32,
     /// Cancelling transfers.
     pub cancel: u32,
     /// Applying for bills.
@@ -41,6 +48,8 @@ impl Default for Rates {
         Rates {
             create: 100,
             query: 100,
+            authorize: 50,
+            batch_query: 50,
             cancel: 20,
             bill: 3,
         }
@@ -196,6 +205,8 @@ pub struct OauthSettings {
     pub api_url: String,
     /// The app.
     pub app: AppId,
+    /// What it is to WeChat.
+    pub kind: AppKind,
     /// The app's secret.
     pub secret: String,
     /// An answer that has not come after this is taken as none.

@@ -1,5 +1,7 @@
 //! The only socket: one request, one answer, within a time.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,11 @@ use rustls::{ClientConfig, RootCertStore};
 pub const ANSWER_MAX: usize = 1024 * 1024;
 /// The largest file that is read, in bytes.
 pub const FILE_MAX: usize = 512 * 1024 * 1024;
+
+/// No connection: not one byte of the request went out.
+pub const CONNECT_FAILED: &str = "connect_failed";
+/// A file is fetched within so many times the time of an answer.
+const FILE_TIMES: u32 = 60;
 
 /// An answer, whole. Its body may name a person, so it never prints itself.
 #[derive(Clone)]
@@ -118,7 +125,7 @@ impl Socket {
         let exchange = async {
             let answer = self.client.request(request).await.map_err(|error| {
                 if error.is_connect() {
-                    "connect_failed"
+                    CONNECT_FAILED
                 } else {
                     "connection_lost"
                 }
@@ -135,6 +142,67 @@ impl Socket {
         tokio::time::timeout(self.timeout, exchange)
             .await
             .unwrap_or(Err("timeout"))
+    }
+}
+
+impl Socket {
+    /// Sends and writes the body of a good answer to a file as it comes, so that it is never in
+    /// memory as a whole; answers the status. Each piece must come within the time of an answer.
+    ///
+    /// # Errors
+    /// As [`Socket::call`], and `file_too_large`, `file_unwritable`.
+    pub async fn fetch(
+        &self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+        into: &mut File,
+    ) -> Result<u16, &'static str> {
+        let (status, _) = self.fetch_headed(request, most, into).await?;
+        Ok(status)
+    }
+
+    /// The same with the headers of the answer.
+    ///
+    /// # Errors
+    /// As [`Socket::fetch`].
+    pub async fn fetch_headed(
+        &self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+        into: &mut File,
+    ) -> Result<(u16, Vec<(String, String)>), &'static str> {
+        let exchange = async {
+            let answer = self.client.request(request);
+            let answer = self.within(answer).await?.map_err(|error| {
+                if error.is_connect() {
+                    CONNECT_FAILED
+                } else {
+                    "connection_lost"
+                }
+            })?;
+            let (status, headers) = (answer.status().as_u16(), headers(&answer));
+            let (mut body, mut came) = (answer.into_body(), 0_usize);
+            while let Some(frame) = self.within(body.frame()).await? {
+                let frame = frame.map_err(|_| "body_lost")?;
+                let Some(bytes) = frame.data_ref() else {
+                    continue;
+                };
+                came = came.saturating_add(bytes.len());
+                if came > most {
+                    return Err("file_too_large");
+                }
+                into.write_all(bytes).map_err(|_| "file_unwritable")?;
+            }
+            Ok((status, headers))
+        };
+        tokio::time::timeout(self.timeout.saturating_mul(FILE_TIMES), exchange)
+            .await
+            .unwrap_or(Err("timeout"))
+    }
+
+    async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, &'static str> {
+        let waited = tokio::time::timeout(self.timeout, wait).await;
+        waited.map_err(|_| "timeout")
     }
 }
 

@@ -54,10 +54,12 @@ impl Rail for Nothing {
     async fn send(&self, order: &TransferOrder) -> TransferReport {
         unknown(order.number)
     }
-    async fn ask(&self, _: &MchId, number: OutBillNo) -> TransferReport {
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
         unknown(number)
     }
-    async fn cancel(&self, _: &MchId, number: OutBillNo) -> TransferReport {
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
         unknown(number)
     }
     async fn open(&self, _: &Notification) -> Result<Opened, Refusal> {

@@ -1,13 +1,16 @@
 //! Payouts: list, story, cancel.
 
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use lingqian_core::Outcome;
 use lingqian_core::changes::HistoryLine;
 use lingqian_core::command::{Command, Manual};
 use lingqian_core::id::{PayoutId, UserId};
 use lingqian_core::payout::{Attempt, Review as PayoutReview, State as PayoutState};
+use lingqian_engine::receipt::{Sought, receipt as seek};
+use lingqian_io::rail::Receipt;
 use lingqian_io::store::{PayoutFilter, PayoutRow};
 use lingqian_io::{Browse as _, Ports};
 use serde_json::{Value, json};
@@ -127,6 +130,42 @@ pub(crate) async fn show<P: Ports>(
     let deeds: Vec<Value> = deeds.iter().map(control::deed).collect();
     value["deeds"] = json!(deeds);
     Ok(Json(value))
+}
+
+/// The electronic receipt: a PDF, or where it stands.
+pub(crate) async fn receipt<P: Ports>(
+    State(doors): State<Doors<P>>,
+    Path(payout): Path<String>,
+) -> Result<Response, Problem> {
+    let payout = id("/id", &payout, PayoutId::parse)?;
+    let told = match seek(&doors.ports, payout).await? {
+        Sought::NoPayout => return Err(Problem::not_found("payout")),
+        Sought::NotPaid(state) => {
+            let detail = format!("the payout is {state}; only what was paid has a receipt");
+            return Err(Problem::new(409, "payout_not_paid", detail));
+        }
+        Sought::Told(told) => told,
+    };
+    Ok(match told {
+        Receipt::Ready(bytes) => {
+            let name = format!("attachment; filename=\"{payout}.pdf\"");
+            let kind = HeaderValue::from_static("application/pdf");
+            let name = HeaderValue::from_str(&name).ok();
+            let mut response = bytes.into_response();
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, kind);
+            headers.extend(name.map(|name| (header::CONTENT_DISPOSITION, name)));
+            response
+        }
+        Receipt::Making => {
+            let value = json!({ "id": payout.to_string(), "receipt": "making" });
+            (StatusCode::ACCEPTED, Json(value)).into_response()
+        }
+        Receipt::None(code) => {
+            let detail = format!("WeChat has no receipt for this payout: {code}");
+            return Err(Problem::new(404, "receipt_absent", detail));
+        }
+    })
 }
 
 /// Deeds that one story tells.

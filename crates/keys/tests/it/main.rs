@@ -1,5 +1,6 @@
 //! Keys against the `openssl` command line, and sealing against tampering.
 
+mod package;
 mod token;
 
 use std::path::Path;

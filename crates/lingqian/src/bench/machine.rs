@@ -81,6 +81,14 @@ pub(crate) fn resident(process: u32) -> Option<u64> {
     Some(kib * 1_024)
 }
 
+/// The most memory that this process was ever resident in, in bytes.
+pub(crate) fn peak() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1_024)
+}
+
 /// Bytes that this process caused to be written to storage so far.
 fn written() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/io").ok()?;

@@ -4,6 +4,7 @@
 //! A load is made up ahead of the timed part from a seed, so its cost is in no figure. What the
 //! generator knows is compared with the books afterwards: every count and every balance.
 
+mod bills;
 #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
 mod brokers;
 mod figures;
@@ -35,6 +36,7 @@ pub(crate) async fn run(
     match bench {
         Bench::Ledger(options) => ledger::run(options, store, json).await,
         Bench::Ingest(options) => ingest::run(options, store, json).await,
+        Bench::Bills(options) => bills::run(options, json),
         #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
         Bench::Brokers(options) => brokers::run(options, json).await,
         Bench::Sandbox(options) => sandbox::run(options, json).await,

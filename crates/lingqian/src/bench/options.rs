@@ -14,6 +14,8 @@ pub(crate) enum Bench {
     Ledger(LedgerOptions),
     /// The whole path: a server of its own, events over HTTP, durable results back.
     Ingest(IngestOptions),
+    /// A fund-flow bill: read, checked and made ready to book, and in how much memory.
+    Bills(BillsOptions),
     /// Events from a broker: what it can carry by itself, and what of it reaches the books. All of
     /// them wait at the broker when it begins, so it is an overload, too.
     #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
@@ -62,6 +64,18 @@ pub(crate) enum Spread {
     Zipf,
     /// All users alike.
     Uniform,
+}
+
+/// Options of `bench bills`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BillsOptions {
+    /// The bill has so many lines.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=30_000_000))]
+    pub(crate) lines: u64,
+    /// Where the bill lies; a folder that goes away if not given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// What event ids look like.

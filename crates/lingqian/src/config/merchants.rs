@@ -11,6 +11,7 @@ use lingqian_core::id::{AppId, MchId};
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
+use crate::config::links::Kind;
 use crate::config::{Config, Merchant};
 
 /// The longest remark, in characters.
@@ -88,6 +89,8 @@ pub(crate) struct MerchantEntry {
     pub(crate) rail: Option<RailList>,
     /// The key of the old API, where one of its rails needs it.
     pub(crate) v2_key: Option<Source>,
+    /// What opens `apiclient_cert.p12`; left out: the merchant's number.
+    pub(crate) p12_password: Option<Source>,
     /// The scene that its transfers name.
     pub(crate) scene: Option<String>,
     /// The scenes that WeChat granted it; left out: the one above.
@@ -122,6 +125,9 @@ pub(crate) struct AppEntry {
     pub(crate) appid: String,
     /// Its secret.
     pub(crate) secret: Source,
+    /// What it is to WeChat.
+    #[serde(default)]
+    pub(crate) kind: Kind,
 }
 
 impl MerchantEntry {
@@ -141,6 +147,7 @@ impl MerchantEntry {
             certificates: None,
             rail: None,
             v2_key: None,
+            p12_password: None,
             scene: None,
             scenes: None,
             scene_report: None,

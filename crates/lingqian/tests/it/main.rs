@@ -3,6 +3,7 @@
 
 mod acts;
 mod bench;
+mod bills;
 mod books;
 mod commands;
 mod copied;

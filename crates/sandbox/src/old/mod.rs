@@ -1,6 +1,7 @@
 //! The old API (v2): flat XML, an MD5 signature, the merchant's certificate in the handshake, and
 //! answers that nobody signs.
 
+mod fund_flow;
 mod packets;
 mod payments;
 mod wire;
@@ -15,6 +16,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+pub(crate) use fund_flow::download as download_fund_flow;
 pub(crate) use packets::{Packet, Status as PacketStatus, open};
 pub(crate) use payments::{Payment, Status};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_lc_rs::hmac;
 use axum::body::Body;
 use axum::http::header;
 use axum::response::Response;
@@ -9,6 +10,9 @@ use md5::{Digest as _, Md5};
 
 use crate::old::{Certificate, xml};
 use crate::world::World;
+
+/// The signature by a keyed hash, for calls that declare it.
+pub(crate) const HMAC: &str = "HMAC-SHA256";
 
 /// A parameter of a call: its name, whether it must be there, and the most characters of it.
 pub(crate) type Parameter = (&'static str, bool, usize);
@@ -56,6 +60,14 @@ impl Refused {
             code: Some(code),
             words: words.into(),
             more: Vec::new(),
+        }
+    }
+
+    /// The message itself is refused with a code.
+    pub(crate) fn message(code: &'static str, words: impl Into<String>) -> Refused {
+        Refused {
+            message: true,
+            ..Refused::new(code, words)
         }
     }
 
@@ -145,7 +157,8 @@ pub(crate) fn request(
         return Err(wrong("CA_ERROR", "请求未携带证书，或请求携带的证书出错"));
     }
     let credentials = member.credentials();
-    if wanted["sign"] != signature(&wanted.0, &credentials.v2_key) {
+    let by_hmac = wanted["sign_type"] == HMAC;
+    if wanted["sign"] != signature(&wanted.0, &credentials.v2_key, by_hmac) {
         return Err(Refused {
             message: true,
             code: None,
@@ -157,7 +170,7 @@ pub(crate) fn request(
 }
 
 /// Over the fields that are not empty, by their names' bytes.
-fn signature(fields: &BTreeMap<String, String>, key: &str) -> String {
+fn signature(fields: &BTreeMap<String, String>, key: &str, by_hmac: bool) -> String {
     let mut text = String::new();
     for (name, value) in fields {
         if name != "sign" && !value.is_empty() {
@@ -165,8 +178,12 @@ fn signature(fields: &BTreeMap<String, String>, key: &str) -> String {
         }
     }
     text.push_str(&format!("key={key}"));
-    let digest = Md5::digest(text.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02X}")).collect()
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    if by_hmac {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_bytes());
+        return hex(hmac::sign(&key, text.as_bytes()).as_ref());
+    }
+    hex(&Md5::digest(text.as_bytes()))
 }
 
 /// An answer; whatever it says, its status is 200.

@@ -159,16 +159,9 @@ impl Wechat {
         if lines.is_empty() {
             return Ok(FetchedBill::Empty);
         }
-        let sum = |direction| {
-            let of = lines.iter().filter(|(line, _)| line.direction == direction);
-            Fen(of.map(|(line, _)| line.amount.0).sum())
-        };
-        Ok(FetchedBill::Ready(BillFile {
-            sha1: format!("sha1-of-{date}-{}", lines.len()),
-            out: sum(Direction::Out),
-            came_in: sum(Direction::In),
-            lines: lines.into_iter().map(|(line, _)| line).collect(),
-        }))
+        let sha1 = format!("sha1-of-{date}-{}", lines.len());
+        let lines = lines.into_iter().map(|(line, _)| line).collect();
+        Ok(FetchedBill::Ready(BillFile::of(sha1, lines)))
     }
 
     fn lines(&self, merchant: &MchId, date: BusinessDate) -> Vec<(BillLine, Option<OutBillNo>)> {

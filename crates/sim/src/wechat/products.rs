@@ -249,6 +249,7 @@ fn payment(transfer: &Transfer) -> Fields {
 
 fn heard(fields: Fields) -> Heard {
     Heard {
+        request_id: None,
         status: 200,
         fields: Ok(fields),
     }

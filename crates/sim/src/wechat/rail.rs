@@ -240,13 +240,14 @@ impl Rail for SimRail {
         .await
     }
 
-    async fn ask(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
+    async fn ask(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
         self.call(number, Call::Query, |shared, skewed| {
-            let product = shared.product_of(mchid);
+            let product = shared.product_of(&order.mchid);
             if product == RailKind::Enterprise {
                 return shared.asked_old(number);
             }
-            let heard = shared.asked(mchid, number, skewed);
+            let heard = shared.asked(&order.mchid, number, skewed);
             heard.report(number, Call::Query, |answer| match product {
                 RailKind::Batch => shared.batch_told(number, answer),
                 _ => report(number, Call::Query, answer),
@@ -255,12 +256,13 @@ impl Rail for SimRail {
         .await
     }
 
-    async fn cancel(&self, mchid: &MchId, number: OutBillNo) -> TransferReport {
+    async fn cancel(&self, order: &TransferOrder) -> TransferReport {
+        let number = order.number;
         self.call(number, Call::Cancel, |shared, skewed| {
-            if shared.product_of(mchid) != RailKind::Transfer {
+            if shared.product_of(&order.mchid) != RailKind::Transfer {
                 return no_cancel(number);
             }
-            let heard = shared.unwanted(mchid, number, skewed);
+            let heard = shared.unwanted(&order.mchid, number, skewed);
             heard.report(number, Call::Cancel, |answer| {
                 report(number, Call::Cancel, answer)
             })

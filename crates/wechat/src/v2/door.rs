@@ -2,6 +2,7 @@
 //! prove themselves.
 
 use std::fmt;
+use std::fs::File;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,12 +12,15 @@ use lingqian_core::id::MchId;
 use lingqian_io::Fault;
 
 use crate::pace::Pace;
-use crate::socket::{Identity, Socket};
+use crate::socket::{FILE_MAX, Identity, Socket};
 use crate::v2::sign::{self, Method};
 use crate::v2::xml::{self, Fields, XmlFault};
 
 /// The key of the old API has so many characters.
 const KEY_LENGTH: usize = 32;
+
+/// Codes that say that calls come too fast.
+const TOO_FAST: [&str; 2] = ["FREQ_LIMIT", "FREQUENCY_LIMITED"];
 
 /// A merchant at the old API.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub struct DoorSettings {
     pub key: String,
     /// How they are signed.
     pub method: Method,
+    /// The app that bills are asked for under; each order has its own.
+    pub app: String,
     /// The address that messages name as the caller's.
     pub ip: String,
     /// Who sends red packets, as the user reads it; at most 32 characters.
@@ -54,6 +60,8 @@ impl fmt::Debug for DoorSettings {
 pub struct Heard {
     /// The HTTP status.
     pub status: u16,
+    /// WeChat's id of the request, where the gateway gave one.
+    pub request_id: Option<String>,
     /// The fields of its message.
     pub fields: Result<Fields, XmlFault>,
 }
@@ -127,23 +135,59 @@ impl Door {
         mut fields: Vec<(&'static str, String)>,
         nonce: u128,
     ) -> Result<Heard, &'static str> {
+        let request = self.request(self.settings.method, path, &mut fields, nonce)?;
+        self.pace.turn().await;
+        let answered = self.socket.call(request, xml::MESSAGE_MAX + 1).await?;
+        let fields = xml::read(&answered.body);
+        let too_fast = fields
+            .as_ref()
+            .ok()
+            .and_then(|fields| fields.get("err_code"));
+        let too_fast = too_fast.is_some_and(|code| TOO_FAST.contains(&code.as_str()));
+        self.pace
+            .heard(if too_fast { 429 } else { answered.status });
+        Ok(Heard {
+            status: answered.status,
+            request_id: answered.header("request-id").map(str::to_owned),
+            fields,
+        })
+    }
+
+    /// Signs by HMAC-SHA256, sends, and writes the answer to a file: a bill, or a message that says
+    /// why there is none. Answers the status and the headers.
+    ///
+    /// # Errors
+    /// A word for why no answer came.
+    pub async fn fetch(
+        &self,
+        path: &str,
+        mut fields: Vec<(&'static str, String)>,
+        nonce: u128,
+        into: &mut File,
+    ) -> Result<(u16, Vec<(String, String)>), &'static str> {
+        let request = self.request(Method::HmacSha256, path, &mut fields, nonce)?;
+        self.pace.turn().await;
+        self.socket.fetch_headed(request, FILE_MAX, into).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        fields: &mut Vec<(&'static str, String)>,
+        nonce: u128,
+    ) -> Result<Request<Full<Bytes>>, &'static str> {
         let settings = &self.settings;
         fields.push(("nonce_str", format!("{nonce:032X}")));
-        let signature = sign::signature(settings.method, &fields, &settings.key);
+        let signature = sign::signature(method, fields, &settings.key);
         fields.push(("sign", signature));
-        let request = Request::post(format!("{}{path}", settings.base_url))
+        Request::post(format!("{}{path}", settings.base_url))
             .header("content-type", "text/xml; charset=utf-8")
             .header(
                 "user-agent",
                 concat!("lingqian/", env!("CARGO_PKG_VERSION")),
             )
-            .body(Full::new(Bytes::from(xml::write(&fields))))
-            .map_err(|_| "request_invalid")?;
-        self.pace.turn().await;
-        let answered = self.socket.call(request, xml::MESSAGE_MAX + 1).await?;
-        Ok(Heard {
-            status: answered.status,
-            fields: xml::read(&answered.body),
-        })
+            .body(Full::new(Bytes::from(xml::write(fields))))
+            .map_err(|_| "request_invalid")
     }
 }

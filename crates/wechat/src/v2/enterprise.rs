@@ -212,7 +212,7 @@ pub fn evidence(heard: &Heard) -> Evidence {
     body.truncate(end);
     Evidence {
         status: Some(heard.status),
-        request_id: None,
+        request_id: heard.request_id.clone(),
         body,
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod door;
 pub mod enterprise;
+pub mod fund_flow;
 pub mod red_packet;
 pub mod sign;
 pub mod xml;

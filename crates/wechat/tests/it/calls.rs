@@ -185,18 +185,17 @@ async fn a_request_says_what_the_order_says_and_seals_the_name() {
 #[tokio::test]
 async fn questions_and_cancels_go_to_their_paths_and_only_no_record_is_certain() {
     let key = Key::new();
-    let mchid = MchId::parse("1900000109").expect("valid");
     let body = b"{\"code\":\"NOT_FOUND\",\"message\":\"\"}".to_vec();
     let listener = Listener::open(Say::Answer(404, key.proof(SERIAL, NOW, &body), body)).await;
     let pay = client(&listener.url, &key);
-    let report = pay.ask(&mchid, number()).await;
+    let report = pay.ask(&order(None)).await;
     assert_eq!(
         (report.finding, report.origin),
         (Finding::NotFound, Origin::Query)
     );
     let path = format!("/transfer-bills/out-bill-no/{}", number());
     assert!(listener.last_request().contains(&format!("{path} HTTP")));
-    let report = pay.cancel(&mchid, number()).await;
+    let report = pay.cancel(&order(None)).await;
     assert!(
         matches!(report.finding, Finding::Unknown { .. }),
         "{report:?}"
@@ -215,7 +214,7 @@ async fn another_merchants_orders_and_numbers_are_left_alone() {
     let pay = client(&listener.url, &key);
     let other = MchId::parse("1900000110").expect("valid");
     let mut wrong = order(None);
-    wrong.mchid = other.clone();
+    wrong.mchid = other;
     wrong.amount = Fen(1);
     assert!(matches!(
         pay.send(&wrong).await.finding,
@@ -224,6 +223,6 @@ async fn another_merchants_orders_and_numbers_are_left_alone() {
             ..
         }
     ));
-    assert_eq!(unknown(&pay.ask(&other, number()).await), "wrong_merchant");
+    assert_eq!(unknown(&pay.ask(&wrong).await), "wrong_merchant");
     assert_eq!(listener.last_request(), "", "nothing was sent");
 }

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::world::{APIV3_KEY, Key, NOW, Plain, SERIAL, Time, number, order};
+use crate::world::{APIV3_KEY, Key, NOW, Plain, SERIAL, Time, order};
 
 /// A key with a certificate; the last byte of its serial number tells it apart.
 struct Certified {
@@ -125,6 +125,7 @@ fn client(url: &str, trust: Trust, hand: Hand) -> (Pay, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(NOW));
     let settings = PaySettings {
         base_url: url.to_owned(),
+        backup_url: None,
         mchid: MchId::parse("1900000109").expect("valid"),
         notify_url: "https://pay.example.test/hooks/wechat/transfer".into(),
         apiv3_key: APIV3_KEY.to_vec(),
@@ -352,9 +353,8 @@ async fn a_merchant_of_the_public_key_has_no_list_and_needs_none() {
     })
     .await;
     let (pay, _) = client(&url, trust, hand());
-    let mchid = MchId::parse("1900000109").expect("valid");
     assert_eq!(pay.keep_certificates().await, Ok(Looked::None));
-    assert_eq!(pay.ask(&mchid, number()).await.finding, Finding::NotFound);
+    assert_eq!(pay.ask(&order(None)).await.finding, Finding::NotFound);
     *signs_as.lock().expect("no panic") = other;
     let before = asked.load(Ordering::Relaxed);
     create(&pay).await;
@@ -362,6 +362,46 @@ async fn a_merchant_of_the_public_key_has_no_list_and_needs_none() {
         asked.load(Ordering::Relaxed),
         before,
         "public keys are on no list"
+    );
+}
+
+/// While a merchant moves from certificates to the public key, WeChat signs by either, at random.
+#[tokio::test]
+async fn during_the_migration_both_are_believed_and_the_public_key_is_asked_for() {
+    let (certificate, public) = (wechats(1), Key::new());
+    let trust = holding(&[&certificate]);
+    trust
+        .add_public_key(SERIAL, &public.public_pem)
+        .expect("a key");
+    let turn = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let (count, kept, serial) = (
+        Arc::clone(&turn),
+        Arc::clone(&requests),
+        certificate.serial.clone(),
+    );
+    let url = listen(move |request| {
+        kept.lock().expect("no panic").push(request.to_lowercase());
+        let body = b"{\"code\":\"PARAM_ERROR\",\"message\":\"\"}".to_vec();
+        let proof = match count.fetch_add(1, Ordering::Relaxed) {
+            0 => certificate.key.proof(&serial, NOW, &body),
+            1 => public.proof(SERIAL, NOW, &body),
+            // The key of one under the number of the other is neither.
+            _ => public.proof(&serial, NOW, &body),
+        };
+        (400, proof, body)
+    })
+    .await;
+    let (pay, _) = client(&url, trust, hand());
+    for _ in 0..2 {
+        assert_eq!(cure(&create(&pay).await), Cure::Never, "it was proved");
+    }
+    assert_eq!(cure(&create(&pay).await), Cure::Person, "it was not");
+    let wanted = format!("wechatpay-serial: {}", SERIAL.to_lowercase());
+    let requests = requests.lock().expect("no panic");
+    assert!(
+        requests.len() >= 3 && requests.iter().all(|text| text.contains(&wanted)),
+        "{requests:?}"
     );
 }
 
@@ -462,7 +502,6 @@ async fn what_a_key_that_is_away_cannot_sign_waits_and_nothing_goes_out() {
         (200, Vec::new(), Vec::new())
     })
     .await;
-    let mchid = MchId::parse("1900000109").expect("valid");
     for (fault, code, cure) in [
         (KeyFault::Away("x".into()), "key_away", Cure::Later),
         (KeyFault::Broken("x".into()), "key_broken", Cure::Person),
@@ -476,7 +515,7 @@ async fn what_a_key_that_is_away_cannot_sign_waits_and_nothing_goes_out() {
         };
         assert_eq!(create(&pay).await, expected);
         assert_eq!(
-            pay.ask(&mchid, number()).await.finding,
+            pay.ask(&order(None)).await.finding,
             Finding::Unknown { code }
         );
     }

@@ -1,8 +1,9 @@
 //! Enterprise payments against the sandbox: over TLS on which both sides prove themselves.
 
 use lingqian_core::transfer::{Cure, Finding, Origin};
-use lingqian_io::Rail as _;
 use lingqian_io::rail::FetchedBill;
+use lingqian_io::{Fault, Rail as _};
+use lingqian_wechat::bill::{BillDesk, Place};
 use lingqian_wechat::settings::RailKind;
 use lingqian_wechat::socket::Identity;
 use lingqian_wechat::v2::door::{Door, DoorSettings};
@@ -417,11 +418,50 @@ async fn the_bill_names_a_payment_by_our_number() {
         panic!("{bill:?}")
     };
     let number = order.number.to_string();
-    let line = bill.lines.iter().find(|line| line.voucher == number);
+    let mut lines = bill.lines.map(|line| line.expect("reads"));
+    let line = lines.find(|line| line.voucher == number);
     let line = line.expect("a line of the payment");
     assert_eq!(
         (line.amount, line.words.as_str()),
         (order.amount, "企业付款")
     );
     assert_eq!(Some(&line.business_no), sent.bill_no.as_ref());
+}
+
+#[tokio::test]
+async fn the_old_api_brings_the_same_bill() {
+    let real = Real::new().await;
+    let by_old = || BillDesk {
+        place: Place::OldApi,
+        ..BillDesk::default()
+    };
+    let door = Door::open(real.door_settings(Some(real.identity()))).expect("it opens");
+    let merchant = real.merchant_with(Some(door), &[KIND], by_old());
+    let order = real.order(1, KIND, 150, &alice()).await;
+    let day = today();
+    merchant.send(&order).await;
+    real.later(8 * 3_600).await;
+    let early = merchant.bill(&order.mchid, day).await;
+    assert!(
+        matches!(early, Ok(FetchedBill::NotYet) | Err(Fault::Retry(_))),
+        "{early:?}"
+    );
+    real.later(40 * 3_600).await;
+    let mut shas = Vec::new();
+    for merchant in [&merchant, &real.merchant(&[KIND])] {
+        let bill = merchant.bill(&order.mchid, day).await.expect("a bill");
+        let FetchedBill::Ready(bill) = bill else {
+            panic!("{bill:?}")
+        };
+        shas.push((bill.sha1.clone(), bill.count, bill.out));
+    }
+    assert_eq!(shas[0], shas[1]);
+    let next = merchant.bill(&order.mchid, day.next()).await;
+    assert!(
+        matches!(next, Ok(FetchedBill::Empty | FetchedBill::NotYet)),
+        "{next:?}"
+    );
+    let without = real.merchant_with(None, &[RailKind::Transfer], by_old());
+    let fault = without.bill(&order.mchid, day).await.expect_err("no key");
+    assert!(fault.to_string().contains("v2 API"), "{fault}");
 }

@@ -10,9 +10,7 @@ use lingqian_wechat::{Rails, WechatMerchants};
 use serde_json::{Value, json};
 
 use crate::notify::{FINISHED, envelope, paid, sealed};
-use crate::world::{
-    APIV3_KEY, Key, Listener, NOW, Plain, SERIAL, Say, Time, merchant, number, order,
-};
+use crate::world::{APIV3_KEY, Key, Listener, NOW, Plain, SERIAL, Say, Time, merchant, order};
 
 type Merchants = WechatMerchants<Plain, Plain, Time, SeededDice>;
 
@@ -116,8 +114,8 @@ async fn what_no_merchant_here_can_do_is_done_by_none_and_ends_no_payout() {
     let unknown = Finding::Unknown {
         code: "merchant_not_configured".into(),
     };
-    assert_eq!(merchants.ask(&stranger, number()).await.finding, unknown);
-    assert_eq!(merchants.cancel(&stranger, number()).await.finding, unknown);
+    assert_eq!(merchants.ask(&order).await.finding, unknown);
+    assert_eq!(merchants.cancel(&order).await.finding, unknown);
     let bill = merchants.bill(&stranger, BusinessDate(20_000)).await;
     assert!(matches!(bill, Err(Fault::Broken(words)) if words.contains("1900000999")));
     assert_eq!(listener.last_request(), "", "no byte went out");

@@ -1,7 +1,8 @@
 //! The client against the sandbox, over sockets: neither side knows the other's code.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -21,6 +22,7 @@ use lingqian_io::rail::Notification;
 use lingqian_io::twin::SeededDice;
 use lingqian_io::{Clock, Rail as _, Sealer, Signer};
 use lingqian_sandbox::{Credentials, Sandbox, Settings};
+use lingqian_wechat::bill::BillDesk;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::{RailKind, Rates};
 use lingqian_wechat::socket::Identity;
@@ -99,6 +101,7 @@ pub(crate) struct Real {
     pub(crate) credentials: Credentials,
     /// Where notifications go.
     pub(crate) hook: String,
+    orders: Mutex<BTreeMap<u128, TransferOrder>>,
 }
 
 impl Real {
@@ -125,6 +128,7 @@ impl Real {
             dir,
             credentials,
             hook: "http://127.0.0.1:9/hook".into(),
+            orders: Mutex::default(),
         }
     }
 
@@ -160,6 +164,7 @@ impl Real {
             mchid: self.mchid(),
             key: self.credentials.v2_key.clone(),
             method: Method::Md5,
+            app: self.credentials.appid.clone(),
             ip: "192.0.2.7".into(),
             sender: "零钱".into(),
             timeout: Duration::from_secs(5),
@@ -175,6 +180,15 @@ impl Real {
     }
 
     pub(crate) fn merchant_through(&self, door: Door, kinds: &[RailKind]) -> Merchant {
+        self.merchant_with(Some(door), kinds, BillDesk::default())
+    }
+
+    pub(crate) fn merchant_with(
+        &self,
+        door: Option<Door>,
+        kinds: &[RailKind],
+        bills: BillDesk,
+    ) -> Merchant {
         let credentials = &self.credentials;
         let trust = Trust::default();
         trust
@@ -182,6 +196,7 @@ impl Real {
             .expect("a key");
         let settings = PaySettings {
             base_url: self.sandbox.url(),
+            backup_url: None,
             mchid: self.mchid(),
             notify_url: self.hook.clone(),
             apiv3_key: credentials.apiv3_key.clone().into_bytes(),
@@ -200,9 +215,12 @@ impl Real {
             clock: Machine,
             dice: SeededDice::new(7),
         };
-        Rails::new(WechatPay::new(settings, Arc::new(trust), stand))
-            .on(kinds.to_vec())
-            .through(door, self.app())
+        let pay = WechatPay::new(settings, Arc::new(trust), stand).with_bills(bills);
+        let rails = Rails::new(pay).on(kinds.to_vec());
+        match door {
+            Some(door) => rails.through(door),
+            None => rails,
+        }
     }
 
     /// Uses the sandbox's hands.
@@ -290,7 +308,7 @@ impl Real {
         person: &Value,
     ) -> TransferOrder {
         let shown = self.hands("users", person).await;
-        TransferOrder {
+        let order = TransferOrder {
             number: number(no),
             mchid: self.mchid(),
             app: self.app(),
@@ -303,11 +321,25 @@ impl Real {
             ],
             remark: "奖励 & <谢谢>".into(),
             name: None,
-        }
+        };
+        self.orders
+            .lock()
+            .expect("no panic")
+            .insert(no, order.clone());
+        order
     }
 
+    /// Asks about the order of that number, or about one that was never made.
     pub(crate) async fn ask(&self, merchant: &Merchant, no: u128) -> TransferReport {
-        merchant.ask(&self.mchid(), number(no)).await
+        let known = self.orders.lock().expect("no panic").get(&no).cloned();
+        let order = known.unwrap_or_else(|| TransferOrder {
+            number: number(no),
+            mchid: self.mchid(),
+            app: self.app(),
+            scene: merchant.new_orders().scene("1000"),
+            ..crate::world::order(None)
+        });
+        merchant.ask(&order).await
     }
 }
 

@@ -174,6 +174,11 @@ impl Listener {
         Listener { url, requests }
     }
 
+    /// How many requests came.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests.lock().expect("no panic").len()
+    }
+
     pub(crate) fn last_request(&self) -> String {
         self.requests
             .lock()
@@ -193,12 +198,23 @@ pub(crate) fn client(url: &str, key: &Key) -> Pay {
 
 /// The same for any merchant with keys of its own.
 pub(crate) fn merchant(url: &str, mchid: &str, apiv3: &[u8], (serial, key): (&str, &Key)) -> Pay {
+    with_backup((url, None), mchid, apiv3, (serial, key))
+}
+
+/// The same with a second way to WeChat.
+pub(crate) fn with_backup(
+    (url, backup): (&str, Option<&str>),
+    mchid: &str,
+    apiv3: &[u8],
+    (serial, key): (&str, &Key),
+) -> Pay {
     let trust = Trust::default();
     trust
         .add_public_key(serial, &key.public_pem)
         .expect("a key");
     let settings = PaySettings {
         base_url: url.to_owned(),
+        backup_url: backup.map(str::to_owned),
         mchid: MchId::parse(mchid).expect("valid"),
         notify_url: "https://pay.example.test/hooks/wechat/transfer".into(),
         apiv3_key: apiv3.to_vec(),
