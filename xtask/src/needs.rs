@@ -103,7 +103,7 @@ fn packages(root: &Path, missing: &[&str]) -> anyhow::Result<()> {
             "-y",
             "install",
         ];
-        call(root, "env", &[&fixed[..], &missing[..]].concat())
+        call(root, "env", &[&fixed[..], missing].concat())
     };
     // Mirrors fail now and then.
     install().or_else(|_| install())

@@ -231,7 +231,9 @@ fn copy_workspace(
         .current_dir(root)
         .output()
         .context("git does not run")?;
-    for path in String::from_utf8(listed.stdout)?.lines() {
+    let listed = String::from_utf8(listed.stdout)?;
+    forget(copy, &copy.join("crates"), &listed)?;
+    for path in listed.lines() {
         let (from, to) = (root.join(path), copy.join(path));
         let bytes = match planted.get(path) {
             Some(wrong) => Ok(wrong.clone().into_bytes()),
@@ -243,6 +245,25 @@ fn copy_workspace(
         }
         fs::create_dir_all(to.parent().context("a file lies in a folder")?)?;
         fs::write(&to, bytes)?;
+    }
+    Ok(())
+}
+
+/// Removes what git no longer knows.
+fn forget(copy: &Path, folder: &Path, listed: &str) -> anyhow::Result<()> {
+    let Ok(there) = fs::read_dir(folder) else {
+        return Ok(());
+    };
+    for entry in there {
+        let path = entry?.path();
+        if path.is_dir() {
+            forget(copy, &path, listed)?;
+            continue;
+        }
+        let name = path.strip_prefix(copy)?.to_string_lossy();
+        if !listed.lines().any(|known| known == name) {
+            fs::remove_file(&path)?;
+        }
     }
     Ok(())
 }
