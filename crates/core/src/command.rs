@@ -5,7 +5,7 @@ use crate::earning::{EarningEvent, Kind};
 use crate::endpoint::Endpoint;
 use crate::id::{AppId, IdFault, MchId, PayoutId, UserId};
 use crate::letter::{LetterId, Mark};
-use crate::link::{Identity, StateDigest};
+use crate::link::{Identity, LinkCommand, Page, StateDigest};
 use crate::money::{Fen, Micros};
 use crate::reconcile::{BillLine, Match};
 use crate::time::{BusinessDate, Timestamp};
@@ -92,6 +92,8 @@ pub enum Command {
         user: UserId,
         /// By which app; the first that a merchant pays under where none is asked for.
         app: Option<AppId>,
+        /// On which page.
+        page: Page,
         /// The digest of the state parameter.
         state: StateDigest,
     },
@@ -107,6 +109,8 @@ pub enum Command {
         /// Who they are.
         identity: Identity,
     },
+    /// About links that need no page: made by a code, refreshed, ended.
+    Link(Box<LinkCommand>),
     /// Books an earning event: a credit, a transfer between users, or a claw-back.
     Earn(EarningEvent),
     /// Keeps an input that could not be credited.
@@ -265,6 +269,18 @@ pub enum Outcome {
         user: UserId,
         /// The app whose page gave the code.
         app: AppId,
+    },
+    /// The state was redeemed before, and its user is linked by it.
+    LinkedBefore {
+        /// Who.
+        user: UserId,
+    },
+    /// A link stands there now.
+    Link {
+        /// The name of its standing.
+        standing: &'static str,
+        /// Whether this command changed it.
+        moved: bool,
     },
     /// Money was set aside.
     Withdrawn {
@@ -426,6 +442,27 @@ pub enum Rejection {
     /// The wallet is another user's.
     #[error("this wallet is linked to another user")]
     WalletLinkedElsewhere,
+    /// Another app knows the user as another person.
+    #[error("the user's links with other apps are of another WeChat user; unlink those first")]
+    UnionidMismatch,
+    /// There is no such link.
+    #[error("the user has no such link")]
+    NotLinked,
+    /// There is nothing to refresh.
+    #[error("there are no tokens to refresh; only the user can grant it again")]
+    NoTokens,
+    /// There is nothing to allow.
+    #[error("no wallet of this user is flagged as shared")]
+    NotShared,
+    /// This installation does not know the app's secret.
+    #[error("this installation has no secret of this app; name it in [[apps]]")]
+    AppNotConfigured,
+    /// The app has no page of that sort.
+    #[error("this app has no page of this scope: {why}")]
+    ScopeNotOfApp {
+        /// What to do instead.
+        why: &'static str,
+    },
     /// The key was used with another request.
     #[error("this idempotency key was used with another request")]
     KeyReused,
@@ -511,6 +548,12 @@ impl Rejection {
             Rejection::StateUsed => "link_state_used",
             Rejection::SnapshotUser => "snapshot_user",
             Rejection::WalletLinkedElsewhere => "wallet_linked_elsewhere",
+            Rejection::UnionidMismatch => "unionid_mismatch",
+            Rejection::NotLinked => "not_linked",
+            Rejection::NoTokens => "reauthorization_needed",
+            Rejection::NotShared => "not_shared",
+            Rejection::AppNotConfigured => "app_not_configured",
+            Rejection::ScopeNotOfApp { .. } => "scope_not_of_app",
             Rejection::KeyReused => "idempotency_key_reused",
             Rejection::ReferenceUsed => "reference_used",
             Rejection::InsufficientFunds => "insufficient_funds",
@@ -532,7 +575,8 @@ impl Rejection {
             Rejection::Malformed { field, .. } | Rejection::ClaimMismatch { field } => Some(field),
             Rejection::UnknownUser => Some("user"),
             Rejection::UnknownKind | Rejection::DayCapReached => Some("kind"),
-            Rejection::UnknownApp => Some("app"),
+            Rejection::UnknownApp | Rejection::AppNotConfigured => Some("app"),
+            Rejection::ScopeNotOfApp { .. } => Some("scope"),
             Rejection::SenderNotAllowed
             | Rejection::SenderMissing
             | Rejection::UnknownSender
@@ -561,6 +605,10 @@ impl Rejection {
             | Rejection::UnknownPayout
             | Rejection::SnapshotUser
             | Rejection::WalletLinkedElsewhere
+            | Rejection::UnionidMismatch
+            | Rejection::NotLinked
+            | Rejection::NoTokens
+            | Rejection::NotShared
             | Rejection::KeyReused
             | Rejection::WrongState { .. }
             | Rejection::SamePerson

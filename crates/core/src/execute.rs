@@ -58,13 +58,17 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         Command::SetFrozen { user, frozen, act } => {
             user::set_frozen(moment, (user, *frozen), act.as_ref(), facts)
         }
-        Command::StartLink { user, app, state } => {
-            link::start(moment, (user, app.as_ref()), *state, facts)
-        }
+        Command::StartLink {
+            user,
+            app,
+            page,
+            state,
+        } => link::start(moment, (user, app.as_ref(), page), *state, facts),
         Command::RedeemState { state } => link::redeem(moment, *state, facts),
         Command::CompleteLink { state, identity } => {
             link::complete(moment, *state, identity, facts)
         }
+        Command::Link(command) => link::decide(moment, command, facts),
         Command::Earn(event) => earn(moment, event, facts),
         Command::KeepDeadLetter(letter) => done(Changes {
             dead_letters: vec![letter.clone()],

@@ -11,12 +11,12 @@ use crate::command::{Command, IdempotencyKey};
 use crate::control::Stops;
 use crate::earning::{Earning, Kind, KindDay, Purse};
 use crate::id::{
-    EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference, Source,
-    UserId, UserNo,
+    AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference,
+    Source, UserId, UserNo,
 };
 use crate::ledger::{Account, Entry};
 use crate::letter::LetterId;
-use crate::link::{Link, LinkState, StateDigest};
+use crate::link::{Identity, Link, LinkCommand, LinkState, Standing, StateDigest};
 use crate::money::{BALANCE_MAX, Fen, Micros};
 use crate::payout::Payout;
 use crate::reconcile::Break;
@@ -36,7 +36,7 @@ pub struct Keys {
     pub earnings: BTreeSet<(Source, EventId)>,
     /// Started links, with their user and that user's wallet.
     pub link_states: BTreeSet<StateDigest>,
-    /// Who else holds these wallets.
+    /// Who else holds these wallets: openids, and unionids, too.
     pub openids: BTreeSet<OpenId>,
     /// Withdrawals by the caller's name.
     pub references: BTreeSet<Reference>,
@@ -88,8 +88,17 @@ impl Keys {
             }
             Command::CompleteLink { state, identity } => {
                 self.link_states.insert(*state);
-                self.openids.insert(identity.openid.clone());
+                self.add_person(identity);
             }
+            Command::Link(command) => match command.as_ref() {
+                LinkCommand::ByCode { user, identity, .. } => {
+                    self.wallets.insert(user.clone());
+                    self.add_person(identity);
+                }
+                LinkCommand::Refreshed { user, .. } | LinkCommand::Act { user, .. } => {
+                    self.wallets.insert(user.clone());
+                }
+            },
             Command::Earn(event) | Command::ReplayLetter { event, .. } => {
                 if !self.wallets.contains(&event.user) {
                     self.wallets.insert(event.user.clone());
@@ -131,13 +140,20 @@ impl Keys {
     }
 }
 
+impl Keys {
+    fn add_person(&mut self, identity: &Identity) {
+        self.openids.insert(identity.openid.clone());
+        self.openids.extend(identity.unionid.clone());
+    }
+}
+
 /// What is known about one user's money and wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wallet {
     /// Whose.
     pub user: User,
-    /// The linked wallet.
-    pub link: Option<Link>,
+    /// The user's wallet as each app sees it, ended ones too.
+    pub links: BTreeMap<AppId, Link>,
     /// What can be withdrawn.
     pub available: Micros,
     /// What is set aside.
@@ -159,7 +175,7 @@ impl Wallet {
         let (available, held) = (Micros::ZERO, Micros::ZERO);
         Wallet {
             user,
-            link: None,
+            links: BTreeMap::new(),
             available,
             held,
             owed: Micros::ZERO,
@@ -167,6 +183,19 @@ impl Wallet {
             kinds: BTreeMap::new(),
             days: BTreeMap::new(),
         }
+    }
+
+    /// Whether any wallet is linked that was not ended.
+    #[must_use]
+    pub fn is_linked(&self) -> bool {
+        self.links.values().any(Link::holds)
+    }
+
+    /// The link that was granted last, of those that were not ended.
+    #[must_use]
+    pub fn newest_link(&self) -> Option<&Link> {
+        let held = self.links.values().filter(|link| link.holds());
+        held.max_by_key(|link| link.linked_at)
     }
 
     /// What the rules of earning and withdrawing look at, on a day.
@@ -232,8 +261,8 @@ pub struct Facts {
     pub earnings: BTreeMap<(Source, EventId), Option<Earning>>,
     /// Started links, or that there is none.
     pub link_states: BTreeMap<StateDigest, Option<LinkState>>,
-    /// The user that holds a wallet, or that nobody does.
-    pub holders: BTreeMap<OpenId, Option<UserNo>>,
+    /// The users that hold a wallet, by openid and by unionid.
+    pub holders: BTreeMap<OpenId, BTreeSet<UserNo>>,
     /// Whether a reference was used.
     pub references: BTreeMap<Reference, bool>,
     /// Remembered answers, or that there is none.
@@ -315,10 +344,12 @@ impl Facts {
             .as_ref()
     }
 
-    /// Who holds the wallet.
+    /// Who holds the wallet of an openid, or any wallet of a unionid.
     #[must_use]
-    pub fn holder(&self, openid: &OpenId) -> Option<UserNo> {
-        *self.holders.get(openid).expect("the holder was prefetched")
+    pub fn holders(&self, person: &OpenId) -> &BTreeSet<UserNo> {
+        self.holders
+            .get(person)
+            .expect("the holders were prefetched")
     }
 
     /// Whether a withdrawal of that name exists.
@@ -398,18 +429,36 @@ impl Facts {
         for state in &changes.link_states {
             self.link_states.insert(state.digest, Some(state.clone()));
         }
-        for link in &changes.links {
-            // The wallet that the user leaves is nobody's now.
-            for holder in self.holders.values_mut() {
-                *holder = holder.filter(|holder| *holder != link.user);
-            }
-            self.holders.insert(link.openid.clone(), Some(link.user));
-            if let Some(wallet) = self.wallets.get_mut(&link.user) {
-                wallet.link = Some(link.clone());
-            }
-        }
+        changes.links.iter().for_each(|link| self.take_link(link));
         self.apply_earnings(changes);
         self.apply_payouts(changes);
+    }
+
+    /// A link takes its place, and the wallet that was there before is not the user's any more.
+    fn take_link(&mut self, link: &Link) {
+        let user = link.user;
+        if let Some(wallet) = self.wallets.get_mut(&user) {
+            let before = wallet.links.insert(link.app.clone(), link.clone());
+            let names = |link: &Link| {
+                let openid = std::iter::once(link.openid.clone());
+                openid.chain(link.unionid.clone())
+            };
+            let held = wallet.links.values().filter(|link| link.holds());
+            let held: BTreeSet<OpenId> = held.flat_map(names).collect();
+            for name in before.iter().flat_map(names) {
+                if let Some(holders) = self.holders.get_mut(&name)
+                    && !held.contains(&name)
+                {
+                    holders.remove(&user);
+                }
+            }
+        }
+        if link.standing != Standing::Revoked {
+            let names = std::iter::once(&link.openid).chain(&link.unionid);
+            for name in names {
+                self.holders.entry(name.clone()).or_default().insert(user);
+            }
+        }
     }
 
     fn apply_earnings(&mut self, changes: &Changes) {

@@ -1,18 +1,76 @@
-//! How a user's WeChat wallet becomes known: a single-use state that is bound to the user, and
-//! the identity that WeChat vouched for.
+//! How a user's WeChat wallets become known: a single-use state that is bound to the user, and
+//! the identity that WeChat vouched for. A user has one link per app. `grant` makes links, `keep`
+//! says what becomes of them.
 
-use crate::changes::Changes;
-use crate::command::{Outcome, Rejection};
+mod asked;
+mod grant;
+mod keep;
+
+pub use asked::{LinkAct, LinkCommand, RefreshNews, Wait};
+pub(crate) use grant::{complete, redeem, start};
+
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
-use crate::id::{AppId, OpenId, UserId, UserNo};
-use crate::time::Timestamp;
-use crate::transfer::Merchant;
+use crate::id::{AppId, OpenId, UserNo};
+use crate::time::{DAY_MS, Timestamp};
 use crate::user::Sealed;
 
 /// How long an authorization page may stay open. WeChat's own code lives five minutes; the
 /// user needs a moment before that to read the page.
 pub const LINK_STATE_LIFE_MS: i64 = 10 * 60 * 1_000;
+
+/// How links are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkPolicy {
+    /// For so long nothing is sent to a wallet that took another one's place.
+    pub relink_cooling_ms: i64,
+    /// What to do with a wallet that another user has linked.
+    pub shared: SharedWallet,
+    /// Whether a wallet is paid whose authorization ran out. WeChat pays by openid alone.
+    pub pays_unauthorized: bool,
+    /// How long after one refresh of the tokens the next one is due.
+    pub refresh_every_ms: i64,
+}
+
+impl Default for LinkPolicy {
+    /// A day of cooling-off, no shared wallets, and a refresh every week: a refresh token lives
+    /// thirty days, so that some may fail.
+    fn default() -> Self {
+        LinkPolicy {
+            relink_cooling_ms: DAY_MS,
+            shared: SharedWallet::Refuse,
+            pays_unauthorized: true,
+            refresh_every_ms: 7 * DAY_MS,
+        }
+    }
+}
+
+/// What to do with a wallet that another user has linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedWallet {
+    /// It is not linked a second time.
+    Refuse,
+    /// It is linked and flagged: people look at each payout to it.
+    Review,
+}
+
+/// Which page opens the way back with a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Inside WeChat, for an app that a merchant pays under; these apps have no such page.
+    Inside {
+        /// Mini programs, and apps of websites.
+        except: Vec<AppId>,
+    },
+    /// A QR code on a website. Its app need not pay: it tells who somebody is.
+    Login,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Page::Inside { except: Vec::new() }
+    }
+}
 
 /// The SHA-256 of the state parameter. The parameter itself is never stored, so whoever reads
 /// the database cannot finish somebody's link.
@@ -45,11 +103,79 @@ pub struct Identity {
     pub scope: String,
     /// A virtual person from WeChat's snapshot page. It must never be paid.
     pub snapshot: bool,
-    /// Access and refresh token, sealed.
-    pub tokens: Sealed,
+    /// Access and refresh token, sealed; a mini program has none.
+    pub tokens: Option<Sealed>,
 }
 
-/// A user's wallet.
+/// Whether a link can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It can.
+    Active,
+    /// WeChat does not take our tokens any more; only the user can renew them.
+    NeedsReauthorization,
+    /// It was ended, by the app, by a person, or by another wallet.
+    Revoked,
+}
+
+impl Standing {
+    /// Every standing.
+    pub const ALL: [Standing; 3] = [
+        Standing::Active,
+        Standing::NeedsReauthorization,
+        Standing::Revoked,
+    ];
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::NeedsReauthorization => "needs_reauthorization",
+            Standing::Revoked => "revoked",
+        }
+    }
+
+    /// The standing of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Standing> {
+        Standing::ALL.into_iter().find(|one| one.name() == name)
+    }
+}
+
+/// Whether other users had linked the same wallet before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sharing {
+    /// Nobody had.
+    Alone,
+    /// Somebody had, and no person has said yes to it.
+    Flagged,
+    /// Somebody had, and a person said yes.
+    Allowed,
+}
+
+impl Sharing {
+    /// Every one.
+    pub const ALL: [Sharing; 3] = [Sharing::Alone, Sharing::Flagged, Sharing::Allowed];
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Sharing::Alone => "alone",
+            Sharing::Flagged => "flagged",
+            Sharing::Allowed => "allowed",
+        }
+    }
+
+    /// The one of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Sharing> {
+        Sharing::ALL.into_iter().find(|one| one.name() == name)
+    }
+}
+
+/// A user's wallet, as one app sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Whose.
@@ -62,117 +188,58 @@ pub struct Link {
     pub unionid: Option<OpenId>,
     /// What was granted.
     pub scope: String,
-    /// Access and refresh token, sealed.
-    pub tokens: Sealed,
-    /// When the link was made.
+    /// Access and refresh token, sealed; none for a mini program, and after the link's end.
+    pub tokens: Option<Sealed>,
+    /// When the user last granted it.
     pub linked_at: Timestamp,
+    /// Whether it can be relied on.
+    pub standing: Standing,
+    /// Why it cannot, as a code: WeChat's, or ours such as `unlinked`.
+    pub reason: Option<String>,
+    /// Since when it stands so.
+    pub changed_at: Timestamp,
+    /// Nothing is sent to it before this.
+    pub cools_until: Option<Timestamp>,
+    /// Whether other users have the wallet, too.
+    pub sharing: Sharing,
+    /// When its tokens are refreshed next; never where there are none that work.
+    pub refresh_at: Option<Timestamp>,
+    /// How many refreshes in a row came to nothing.
+    pub refresh_tries: u32,
+    /// Rises with every change, from 1.
+    pub version: u32,
 }
 
-/// Hands out a state.
-///
-/// # Errors
-/// [`Rejection::UnknownUser`]; [`Rejection::UnknownApp`] for an app that no merchant can pay
-/// under; [`Rejection::UnknownMerchant`] when there is none at all.
-pub(crate) fn start(
-    moment: &Moment<'_>,
-    (user, wanted): (&UserId, Option<&AppId>),
-    digest: StateDigest,
-    facts: &Facts,
-) -> Decision {
-    let user = facts.user(user).ok_or(Rejection::UnknownUser)?.no;
-    let app = app(wanted, facts)?.clone();
-    let expires_at = moment.now.after_ms(LINK_STATE_LIFE_MS);
-    let state = LinkState {
-        digest,
-        user,
-        app: app.clone(),
-        expires_at,
-        used_at: None,
-    };
-    Ok((
-        Changes {
-            link_states: vec![state],
-            ..Changes::default()
-        },
-        Outcome::LinkStarted { app },
-    ))
-}
+/// Why a link ended that a person ended for good; its wallet cools off if it comes again.
+pub const BY_PERSON: &str = "by_person";
 
-/// The app to link with: one that a merchant pays under, since a wallet of another app could
-/// never be paid.
-fn app<'f>(wanted: Option<&AppId>, facts: &'f Facts) -> Result<&'f AppId, Rejection> {
-    let mut pays: Vec<&Merchant> = facts.merchants.values().filter(|m| m.begins()).collect();
-    pays.sort_by_key(|merchant| merchant.no);
-    let mut apps = pays.iter().flat_map(|merchant| &merchant.apps);
-    match wanted {
-        None => apps.next().ok_or(Rejection::UnknownMerchant),
-        Some(wanted) => apps.find(|app| *app == wanted).ok_or(Rejection::UnknownApp),
+impl Link {
+    /// Whether the wallet is the user's.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.standing != Standing::Revoked
     }
 }
 
-/// Uses a state up, before WeChat is asked whose it is: a code that arrives twice finds it used.
-///
-/// # Errors
-/// [`Rejection::StateUnknown`], [`Rejection::StateUsed`] or [`Rejection::StateExpired`].
-pub(crate) fn redeem(moment: &Moment<'_>, digest: StateDigest, facts: &Facts) -> Decision {
-    let state = facts.link_state(digest).ok_or(Rejection::StateUnknown)?;
-    if state.used_at.is_some() {
-        return Err(Rejection::StateUsed);
+/// Decides on what is asked about links beside the page.
+pub(crate) fn decide(moment: &Moment<'_>, command: &LinkCommand, facts: &Facts) -> Decision {
+    match command {
+        LinkCommand::ByCode {
+            user,
+            app,
+            identity,
+        } => grant::by_code(moment, (user, app), identity, facts),
+        LinkCommand::Refreshed {
+            user,
+            app,
+            version,
+            news,
+        } => keep::refreshed(moment, (user, app, *version), news, facts),
+        LinkCommand::Act {
+            user,
+            app,
+            what,
+            act,
+        } => keep::act(moment, (user, app.as_ref()), *what, act, facts),
     }
-    if moment.now > state.expires_at {
-        return Err(Rejection::StateExpired);
-    }
-    let user = facts.wallet(state.user).user.id.clone();
-    let used = LinkState {
-        used_at: Some(moment.now),
-        ..state.clone()
-    };
-    let changes = Changes {
-        link_states: vec![used],
-        ..Changes::default()
-    };
-    let app = state.app.clone();
-    Ok((changes, Outcome::StateRedeemed { user, app }))
-}
-
-/// Links the wallet of the person whom WeChat named to the user whom the state names.
-///
-/// # Errors
-/// [`Rejection::StateUnknown`] unless the state was redeemed, [`Rejection::SnapshotUser`], or
-/// [`Rejection::WalletLinkedElsewhere`].
-pub(crate) fn complete(
-    moment: &Moment<'_>,
-    digest: StateDigest,
-    identity: &Identity,
-    facts: &Facts,
-) -> Decision {
-    let state = facts
-        .link_state(digest)
-        .filter(|state| state.used_at.is_some())
-        .ok_or(Rejection::StateUnknown)?;
-    if identity.snapshot {
-        return Err(Rejection::SnapshotUser);
-    }
-    if facts
-        .holder(&identity.openid)
-        .is_some_and(|holder| holder != state.user)
-    {
-        return Err(Rejection::WalletLinkedElsewhere);
-    }
-    let link = Link {
-        user: state.user,
-        app: state.app.clone(),
-        openid: identity.openid.clone(),
-        unionid: identity.unionid.clone(),
-        scope: identity.scope.clone(),
-        tokens: identity.tokens.clone(),
-        linked_at: moment.now,
-    };
-    Ok((
-        Changes {
-            links: vec![link],
-            ..Changes::default()
-        },
-        Outcome::Done,
-    ))
 }

@@ -10,6 +10,7 @@ use crate::changes::{Changes, HistoryLine};
 use crate::control::{Actor, Stop};
 use crate::facts::Facts;
 use crate::id::{MerchantNo, UserId};
+use crate::link::{Link, Sharing, Standing};
 use crate::payout::{Payout, State};
 use crate::reconcile::{Bill, Break};
 use crate::time::Timestamp;
@@ -21,10 +22,14 @@ pub struct Event(&'static str);
 
 impl Event {
     /// The name of every event, in the order of the flow.
-    pub const ALL: [&'static str; 23] = [
+    pub const ALL: [&'static str; 27] = [
         "user.linked",
         "user.frozen",
         "user.unfrozen",
+        "link.active",
+        "link.needs_reauthorization",
+        "link.revoked",
+        "link.shared",
         "payout.review",
         "payout.approved",
         "payout.sending",
@@ -62,7 +67,7 @@ impl Event {
         self.0
     }
 
-    /// What sort of thing changed: `user`, `payout`, `stop`, `break` or `bill`.
+    /// What sort of thing changed: `user`, `link`, `payout`, `stop`, `break` or `bill`.
     #[must_use]
     pub fn object(self) -> &'static str {
         self.0.split('.').next().unwrap_or(self.0)
@@ -127,12 +132,8 @@ pub(crate) fn of(now: Timestamp, changes: &Changes, facts: &Facts) -> Vec<Notice
         .users
         .iter()
         .filter_map(|user| of_user(now, user, facts));
-    let links = changes.links.iter().filter_map(|link| {
-        let user = &facts.wallets.get(&link.user)?.user;
-        Some(about_user(now, "user.linked", user, |data| {
-            data.when("linked_at", link.linked_at)
-        }))
-    });
+    let links = changes.links.iter();
+    let links = links.flat_map(|link| of_link(now, link, facts));
     let payouts = changes
         .payouts
         .iter()
@@ -167,6 +168,59 @@ fn of_user(now: Timestamp, user: &User, facts: &Facts) -> Option<Notice> {
     };
     let write = |data: Object| data.flag("frozen", user.frozen);
     Some(about_user(now, event, user, write))
+}
+
+/// A link that was made or that stands differently. That its tokens were refreshed is nobody's
+/// business.
+fn of_link(now: Timestamp, link: &Link, facts: &Facts) -> Vec<Notice> {
+    let Some(wallet) = facts.wallets.get(&link.user) else {
+        return Vec::new();
+    };
+    let before = wallet.links.get(&link.app);
+    let granted = before.is_none_or(|before| before.linked_at != link.linked_at)
+        || before.is_some_and(|before| before.openid != link.openid || !before.holds());
+    let mut told = Vec::new();
+    if granted && link.holds() {
+        told.push(about_user(now, "user.linked", &wallet.user, |data| {
+            let data = data.text("app", link.app.as_str());
+            let data = data.when("linked_at", link.linked_at);
+            data.maybe_when("cools_until", link.cools_until)
+        }));
+    }
+    let stood = before.map(|before| before.standing);
+    let event = match link.standing {
+        Standing::Active => "link.active",
+        Standing::NeedsReauthorization => "link.needs_reauthorization",
+        Standing::Revoked => "link.revoked",
+    };
+    let moved = stood.is_some_and(|stood| stood != link.standing);
+    if moved && !(granted && link.holds()) {
+        told.push(about_link(now, event, link, &wallet.user));
+    }
+    let flagged = |link: &Link| link.sharing == Sharing::Flagged;
+    if flagged(link) && !before.is_some_and(flagged) {
+        told.push(about_link(now, "link.shared", link, &wallet.user));
+    }
+    told
+}
+
+fn about_link(now: Timestamp, event: &'static str, link: &Link, user: &User) -> Notice {
+    Notice {
+        at: now,
+        event: Event(event),
+        subject: format!("{}/{}", user.id, link.app),
+        user: Some(user.id.clone()),
+        version: Some(link.version),
+        data: Object::new()
+            .text("user", user.id.as_str())
+            .text("app", link.app.as_str())
+            .text("standing", link.standing.name())
+            .maybe_text("reason", link.reason.as_deref())
+            .text("sharing", link.sharing.name())
+            .when("since", link.changed_at)
+            .maybe_when("cools_until", link.cools_until)
+            .finish(),
+    }
 }
 
 fn about_user(

@@ -6,6 +6,7 @@ use crate::control::STOP_WAIT_MS;
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::OutBillNo;
+use crate::link::Link;
 use crate::money::Fen;
 use crate::payout::{self, Attempt, Payout, Queue, State};
 use crate::risk::Reason;
@@ -74,19 +75,15 @@ fn send_again(moment: &Moment<'_>, payout: &Payout, attempt: &Attempt, facts: &F
 }
 
 fn send_first(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
-    let link = &facts.wallet(payout.user).link;
-    let link = link
-        .as_ref()
-        .expect("a wallet that is not linked is barred");
-    let merchant = match route::choose(payout, &link.app, facts, moment.now) {
+    let (merchant, link) = match route::choose(payout, moment, facts) {
         Route::Wait(until) => return Ok(put_off(payout, Queue::Send, until)),
-        Route::By(merchant) => merchant,
+        Route::By(merchant, link) => (merchant, link),
     };
     let payout = Payout {
         merchant: merchant.no,
         ..payout.clone()
     };
-    let order = first_order(&payout, merchant, facts);
+    let order = first_order(&payout, (merchant, link), facts);
     let amount = payout.amount;
     begun(moment, payout, order, Some(amount), facts)
 }
@@ -123,8 +120,8 @@ pub(crate) fn rouse(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
     };
     let open = match &payout.state {
         State::Approved if payout.tries == 0 => {
-            let link = facts.wallet(payout.user).link.as_ref();
-            let route = link.map(|link| route::choose(payout, &link.app, facts, moment.now));
+            let linked = facts.wallet(payout.user).is_linked();
+            let route = linked.then(|| route::choose(payout, moment, facts));
             !matches!(route, Some(Route::Wait(_)))
         }
         State::Deferred(attempt, _) => {
@@ -169,10 +166,19 @@ fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Changes, Outcom
     )
 }
 
-/// Why nothing may be sent to this user.
+/// Why nothing may be sent to this user. An order that was made goes to the wallet that it names
+/// and to no other: where that was ended, or where nothing of it ever arrived and the user has
+/// another one now, it does not go at all.
 fn barred(payout: &Payout, facts: &Facts) -> Option<Reason> {
     let wallet = facts.wallet(payout.user);
-    match (&wallet.link, wallet.user.frozen) {
+    let order = payout.state.attempt().map(|attempt| &attempt.order);
+    let of_order = order.map(|order| {
+        let link = wallet.links.get(&order.app).filter(|link| link.holds());
+        let moved = payout::unsent(&payout.state);
+        link.filter(|link| link.openid == order.openid || !moved)
+    });
+    let linked = of_order.map_or(wallet.is_linked(), |link| link.is_some());
+    match (linked.then_some(()), wallet.user.frozen) {
         (None, _) => Some(Reason::NotLinked),
         (Some(_), true) => Some(Reason::Frozen),
         (Some(_), false) => None,
@@ -180,10 +186,12 @@ fn barred(payout: &Payout, facts: &Facts) -> Option<Reason> {
 }
 
 /// The order of a first send.
-fn first_order(payout: &Payout, merchant: &Merchant, facts: &Facts) -> TransferOrder {
+fn first_order(
+    payout: &Payout,
+    (merchant, link): (&Merchant, &Link),
+    facts: &Facts,
+) -> TransferOrder {
     let wallet = facts.wallet(payout.user);
-    let link = wallet.link.as_ref();
-    let link = link.expect("a wallet that is not linked is barred");
     TransferOrder {
         number: OutBillNo::new(payout.id, payout.tries.saturating_add(1)),
         mchid: merchant.mchid.clone(),

@@ -1,6 +1,7 @@
 //! Facts and limits in, pass or refuse out. Every rule is asked, so that a refusal names all
 //! of its reasons at once.
 
+use crate::link::LinkPolicy;
 use crate::money::Fen;
 use crate::time::DAY_MS;
 use crate::user::DayTotals;
@@ -29,6 +30,8 @@ pub struct Policy {
     pub hold_ms: i64,
     /// How many attempts a payout has at most, each after the proven end of the one before it.
     pub attempts_max: u8,
+    /// How links are kept.
+    pub links: LinkPolicy,
 }
 
 impl Default for Policy {
@@ -45,6 +48,7 @@ impl Default for Policy {
             review_ms: 7 * DAY_MS,
             hold_ms: 30 * DAY_MS,
             attempts_max: 3,
+            links: LinkPolicy::default(),
         }
     }
 }
@@ -69,6 +73,10 @@ pub struct Subject {
     pub amount: Fen,
     /// Whether a wallet is linked.
     pub linked: bool,
+    /// Whether a merchant pays under an app that the user is linked with.
+    pub payable: bool,
+    /// Whether the wallet is another user's, too, and no person has allowed that.
+    pub shared: bool,
     /// Whether the user is frozen.
     pub frozen: bool,
     /// Whether the real name is known.
@@ -104,11 +112,15 @@ pub enum Reason {
     ReviewExpired,
     /// It could not be sent in time.
     HoldExpired,
+    /// No merchant pays under an app that the user is linked with.
+    NoPayingApp,
+    /// The wallet is linked to several users.
+    SharedWallet,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 14] = [
         Reason::BelowMinimum,
         Reason::AboveMaximum,
         Reason::DayAmount,
@@ -121,6 +133,8 @@ impl Reason {
         Reason::ByPerson,
         Reason::ReviewExpired,
         Reason::HoldExpired,
+        Reason::NoPayingApp,
+        Reason::SharedWallet,
     ];
 
     /// The stable code.
@@ -139,6 +153,8 @@ impl Reason {
             Reason::ByPerson => "refused_by_person",
             Reason::ReviewExpired => "review_expired",
             Reason::HoldExpired => "hold_expired",
+            Reason::NoPayingApp => "no_paying_app",
+            Reason::SharedWallet => "shared_wallet",
         }
     }
 
@@ -167,10 +183,16 @@ pub fn judge(policy: &Policy, subject: &Subject) -> Verdict {
     if !reasons.is_empty() {
         return Verdict::Refuse(reasons);
     }
-    match policy.approvals(subject.amount) {
-        0 => Verdict::Pass,
-        1 => Verdict::Review(vec![Reason::ApprovalNeeded]),
-        _ => Verdict::Review(vec![Reason::ApprovalNeeded, Reason::SecondNeeded]),
+    let mut reasons = match policy.approvals(subject.amount) {
+        0 => Vec::new(),
+        1 => vec![Reason::ApprovalNeeded],
+        _ => vec![Reason::ApprovalNeeded, Reason::SecondNeeded],
+    };
+    reasons.extend(subject.shared.then_some(Reason::SharedWallet));
+    if reasons.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Review(reasons)
     }
 }
 
@@ -196,6 +218,7 @@ pub fn assess(policy: &Policy, subject: &Subject) -> Vec<Reason> {
             subject.amount >= policy.name_required_from && !subject.named,
             Reason::NameMissing,
         ),
+        (subject.linked && !subject.payable, Reason::NoPayingApp),
     ];
     rules
         .into_iter()
@@ -211,6 +234,8 @@ mod tests {
         let mut subject = Subject {
             amount: Fen(100),
             linked: true,
+            payable: true,
+            shared: false,
             frozen: false,
             named: false,
             today: DayTotals::default(),
@@ -238,6 +263,7 @@ mod tests {
         check(|s| s.today.count = 9, &[]);
         check(|s| s.today.count = 10, &[Reason::DayCount]);
         check(|s| s.linked = false, &[Reason::NotLinked]);
+        check(|s| s.payable = false, &[Reason::NoPayingApp]);
         check(|s| s.frozen = true, &[Reason::Frozen]);
         let all_but_minimum = &Reason::ALL[1..7];
         check(
@@ -245,6 +271,8 @@ mod tests {
                 *s = Subject {
                     amount: Fen(200_000),
                     linked: false,
+                    payable: false,
+                    shared: true,
                     frozen: true,
                     named: false,
                     today: DayTotals {

@@ -10,6 +10,7 @@ use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::PayoutId;
 use crate::ledger::{Account, Cause, Entry};
+use crate::link::Sharing;
 use crate::money::Fen;
 use crate::payout::{self, Attempt, Effect, Money, Payout, Queue, State, Step};
 use crate::reconcile;
@@ -60,7 +61,15 @@ fn subject(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Subject {
     let wallet = facts.wallet(payout.user);
     Subject {
         amount: payout.amount,
-        linked: wallet.link.is_some(),
+        linked: wallet.is_linked(),
+        payable: wallet.links.values().any(|link| {
+            let mut pays = facts.merchants.values();
+            link.holds() && pays.any(|pays| pays.begins() && pays.is_bound_to(&link.app))
+        }),
+        shared: wallet
+            .links
+            .values()
+            .any(|link| link.holds() && link.sharing == Sharing::Flagged),
         frozen: wallet.user.frozen,
         named: wallet.user.name.is_some(),
         today: wallet.day(moment.now.business_date()),

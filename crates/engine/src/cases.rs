@@ -2,15 +2,18 @@
 //! breaks between bills and books, and what the engine stopped by itself.
 
 use lingqian_core::control::StopCause;
-use lingqian_core::id::PayoutId;
+use lingqian_core::id::{AppId, PayoutId};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::Timestamp;
+use lingqian_io::links::LinkFilter;
 use lingqian_io::store::{PayoutFilter, PayoutRow};
-use lingqian_io::{Browse, Clock, Fault, Ports};
+use lingqian_io::{Browse, Clock, Fault, Links, Ports};
 
 /// So many payouts of a state are read at a time.
 const ROWS_EACH: u32 = 1_000;
+/// A payout that was passed so long ago and is not sent is looked at.
+const WAITED_MS: i64 = 60 * 60 * 1_000;
 
 /// Why a person is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +28,10 @@ pub enum Kind {
     Break,
     /// Risk wants people to look.
     Review,
+    /// A wallet is linked to several users.
+    SharedWallet,
+    /// No merchant pays under an app that the user is linked with.
+    NoPayingApp,
 }
 
 impl Kind {
@@ -37,6 +44,8 @@ impl Kind {
             Kind::InDoubt => "in_doubt",
             Kind::Break => "break",
             Kind::Review => "review",
+            Kind::SharedWallet => "shared_wallet",
+            Kind::NoPayingApp => "no_paying_app",
         }
     }
 
@@ -57,6 +66,16 @@ impl Kind {
             Kind::Break => &["lingqian explain {}"],
             Kind::Review => &[
                 "lingqian payout approve {} --reason \"…\"",
+                "lingqian payout refuse {} --reason \"…\"",
+            ],
+            Kind::SharedWallet => &[
+                "lingqian link show {}",
+                "lingqian link allow {} --reason \"…\"   (they may share it)",
+                "lingqian link revoke {} --reason \"…\"  (they may not)",
+            ],
+            Kind::NoPayingApp => &[
+                "lingqian explain {}",
+                "bind the app to a merchant, or let the user link with an app of a merchant's",
                 "lingqian payout refuse {} --reason \"…\"",
             ],
         }
@@ -119,6 +138,8 @@ pub async fn cases<P: Ports>(ports: &P) -> Result<Vec<Case>, Fault> {
         words: format!("{} on the bill of {}", found.kind.code(), found.date),
     }));
     of_state(ports, "review", &mut cases, reviewed).await?;
+    shared(ports, &mut cases).await?;
+    unpayable(ports, now, &mut cases).await?;
     cases.sort_by(|a, b| (a.kind, a.since, &a.subject).cmp(&(b.kind, b.since, &b.subject)));
     Ok(cases)
 }
@@ -145,6 +166,78 @@ async fn of_state<P: Ports>(
         }
         before = rows.last().map(|row| row.payout.id);
     }
+}
+
+/// Wallets that are flagged because several users have them.
+async fn shared<P: Ports>(ports: &P, cases: &mut Vec<Case>) -> Result<(), Fault> {
+    let mut after = None;
+    loop {
+        let filter = LinkFilter {
+            flagged: true,
+            after: after.take(),
+            limit: ROWS_EACH,
+            ..LinkFilter::default()
+        };
+        let rows = ports.store().links(filter).await?;
+        cases.extend(rows.iter().map(|row| Case {
+            kind: Kind::SharedWallet,
+            subject: row.user.to_string(),
+            since: row.link.linked_at,
+            amount: None,
+            words: format!("the wallet under {} is another user's, too", row.link.app),
+        }));
+        if rows.len() < ROWS_EACH as usize {
+            return Ok(());
+        }
+        after = rows.last().map(|row| (row.link.user, row.link.app.clone()));
+    }
+}
+
+/// Payouts that were passed, have waited for a while, and whose users no merchant can reach: the
+/// oldest of them, so that a long line of others costs little.
+async fn unpayable<P: Ports>(
+    ports: &P,
+    now: Timestamp,
+    cases: &mut Vec<Case>,
+) -> Result<(), Fault> {
+    let mut waiting: Vec<PayoutRow> = Vec::new();
+    let mut before: Option<PayoutId> = Some(PayoutId::new(now.after_ms(-WAITED_MS), 0));
+    while before.is_some() && waiting.len() < ROWS_EACH as usize {
+        let filter = PayoutFilter {
+            state: Some("approved".to_owned()),
+            before,
+            limit: ROWS_EACH,
+            ..PayoutFilter::default()
+        };
+        let rows = ports.store().payouts(filter).await?;
+        let full = rows.len() == ROWS_EACH as usize;
+        before = rows.last().map(|row| row.payout.id).filter(|_| full);
+        waiting.extend(rows);
+    }
+    let merchants = ports.store().merchants().await?;
+    for row in waiting {
+        let wallet = ports.store().user(&row.user, now.business_date()).await?;
+        let links = wallet.iter().flat_map(|wallet| wallet.links.values());
+        let mut held = links.filter(|link| link.holds());
+        let pays = |app: &AppId| {
+            let mut begin = merchants.iter().filter(|merchant| merchant.begins());
+            begin.any(|merchant| merchant.is_bound_to(app))
+        };
+        if held.any(|link| pays(&link.app)) {
+            continue;
+        }
+        cases.push(Case {
+            kind: Kind::NoPayingApp,
+            subject: row.payout.id.to_string(),
+            since: row.payout.created_at,
+            amount: Some(row.payout.amount),
+            words: format!(
+                "no merchant pays under an app that {} is linked with",
+                row.user
+            ),
+        });
+    }
+    Ok(())
 }
 
 fn in_doubt(row: &PayoutRow, now: Timestamp) -> Option<Case> {

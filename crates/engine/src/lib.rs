@@ -15,6 +15,7 @@ pub mod float;
 pub mod ingest;
 pub mod letters;
 pub mod link;
+pub mod links;
 pub mod notify;
 pub mod poll;
 pub mod receipt;
@@ -43,6 +44,8 @@ pub struct Limits {
     pub page_max: u32,
     /// Payouts that the auditor looks at in one go.
     pub watch_max: u32,
+    /// Links whose tokens one run refreshes.
+    pub refresh_max: u32,
 }
 
 impl Default for Limits {
@@ -53,6 +56,7 @@ impl Default for Limits {
             lease_ms: 120_000,
             page_max: 1_000,
             watch_max: 50,
+            refresh_max: 64,
         }
     }
 }

@@ -118,7 +118,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
             get(api::users::show::<P>).patch(api::users::change::<P>),
         )
         .route("/v1/users/{id}/statement", get(api::users::statement::<P>))
-        .route("/v1/users/{id}/link", post(link::start::<P>))
+        .merge(linking::<P>())
         .route("/oauth/wechat/callback", get(link::finish::<P>))
         .route("/v1/events", post(api::events::post::<P>))
         .route("/v1/withdrawals", post(api::withdrawals::post::<P>))
@@ -181,6 +181,21 @@ fn letters<P: Ports>() -> Router<Doors<P>> {
         .route(
             "/v1/dead-letters/{id}/discard",
             post(api::letters::discard::<P>),
+        )
+}
+
+/// Whose wallet is whose.
+fn linking<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/v1/links", get(api::links::list::<P>))
+        .route("/v1/users/{id}/link", post(link::start::<P>))
+        .route("/v1/users/{id}/link/code", post(api::links::code::<P>))
+        .route("/v1/users/{id}/link/unlink", post(api::links::unlink::<P>))
+        .route("/v1/users/{id}/link/revoke", post(api::links::revoke::<P>))
+        .route("/v1/users/{id}/link/allow", post(api::links::allow::<P>))
+        .route(
+            "/v1/users/{id}/link/refresh",
+            post(api::links::refresh::<P>),
         )
 }
 

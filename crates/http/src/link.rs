@@ -5,8 +5,9 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Response};
 use lingqian_core::id::{AppId, UserId};
-use lingqian_engine::link::{self, LinkFault};
+use lingqian_engine::link::{self, LinkFault, Wanted};
 use lingqian_io::Ports;
+use lingqian_io::rail::{IdentityFault, LinkScope, Remedy};
 use serde_json::{Value, json};
 
 use crate::request::{Query, id};
@@ -19,16 +20,22 @@ pub(crate) async fn start<P: Ports>(
     RawQuery(query): RawQuery,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let user = id("/user", &user, UserId::parse)?;
-    let query = Query::parse(query.as_deref(), &["app"])?;
+    let query = Query::parse(query.as_deref(), &["app", "scope"])?;
     let app = query.get("app").map(|app| id("/app", app, AppId::parse));
+    let scope = match query.get("scope") {
+        None => LinkScope::default(),
+        Some(name) => LinkScope::from_name(name).ok_or_else(|| {
+            let detail = "scope is snsapi_base, snsapi_userinfo or snsapi_login";
+            Problem::field("scope", "scope_unknown", detail)
+        })?,
+    };
+    let wanted = Wanted {
+        user,
+        app: app.transpose()?,
+        scope,
+    };
     let redirect = format!("{}/oauth/wechat/callback", doors.settings.public_url);
-    let started = link::start(
-        &doors.ports,
-        &doors.desk,
-        (user, app.transpose()?),
-        &redirect,
-    )
-    .await??;
+    let started = link::start(&doors.ports, &doors.desk, wanted, &redirect).await??;
     let body = json!({
         "authorize_url": started.authorize_url,
         "expires_at": wire::rfc3339(started.expires_at),
@@ -93,12 +100,8 @@ fn failed(fault: LinkFault) -> Response {
         }
         LinkFault::Identity(fault) => {
             tracing::warn!(%fault, "WeChat named nobody");
-            let english = "WeChat did not confirm who you are; begin again";
-            page(
-                502,
-                "identity_unavailable",
-                ("微信未能确认身份,请重新发起绑定", english),
-            )
+            let (status, code) = nobody(&fault);
+            page(status, code, unnamed(code))
         }
         LinkFault::Fault(fault) => {
             let status = Problem::from(fault).status_code();
@@ -114,6 +117,50 @@ fn failed(fault: LinkFault) -> Response {
     }
 }
 
+/// How it is answered that WeChat named nobody.
+pub(crate) fn nobody(fault: &IdentityFault) -> (u16, &'static str) {
+    let remedy = match fault {
+        IdentityFault::Unavailable(_) => return (502, "identity_unavailable"),
+        IdentityFault::Refused { remedy, .. } => *remedy,
+    };
+    let status = match remedy {
+        Remedy::Again | Remedy::Slower | Remedy::Tomorrow => 503,
+        Remedy::Renew | Remedy::Restart => 410,
+        Remedy::Follow | Remedy::Blocked => 403,
+        Remedy::Configure | Remedy::Unheard => 502,
+    };
+    (status, remedy.code())
+}
+
+fn unnamed(code: &str) -> (&'static str, &'static str) {
+    match code {
+        "authorization_ended" => (
+            "授权已失效,请重新发起绑定",
+            "This authorization is over; begin again",
+        ),
+        "wechat_busy" | "wechat_slow_down" => (
+            "微信繁忙,请一分钟后重新发起绑定",
+            "WeChat is busy; begin again in a minute",
+        ),
+        "wechat_quota_spent" => (
+            "今日已达微信接口上限,请明天再试",
+            "WeChat answers no more today; try again tomorrow",
+        ),
+        "must_follow" => (
+            "请先关注公众号,再重新发起绑定",
+            "Follow the official account first, then begin again",
+        ),
+        "user_blocked" => (
+            "微信限制了该用户,暂时无法绑定",
+            "WeChat does not let this user be linked",
+        ),
+        _ => (
+            "微信未能确认身份,请重新发起绑定",
+            "WeChat did not confirm who you are; begin again",
+        ),
+    }
+}
+
 fn refused(code: &str) -> (&'static str, &'static str) {
     match code {
         "snapshot_user" => (
@@ -123,6 +170,10 @@ fn refused(code: &str) -> (&'static str, &'static str) {
         "wallet_linked_elsewhere" => (
             "该微信已绑定其他账号",
             "This WeChat account is linked to another user",
+        ),
+        "unionid_mismatch" => (
+            "该微信与您此前绑定的微信不是同一人,请先解绑",
+            "This is not the WeChat user whom you linked before; unlink that one first",
         ),
         _ => (
             "链接已失效,请重新发起绑定",

@@ -116,12 +116,15 @@ impl From<Rejection> for Problem {
     fn from(rejection: Rejection) -> Self {
         let status = match &rejection {
             Rejection::Malformed { .. } => 400,
-            Rejection::UnknownUser | Rejection::UnknownPayout => 404,
+            Rejection::UnknownUser | Rejection::UnknownPayout | Rejection::NotLinked => 404,
             Rejection::ReferenceUsed
             | Rejection::EventConflict
             | Rejection::AlreadyTakenBack
             | Rejection::LetterEnded
             | Rejection::WalletLinkedElsewhere
+            | Rejection::UnionidMismatch
+            | Rejection::NoTokens
+            | Rejection::NotShared
             | Rejection::SamePerson
             | Rejection::ResendTooLate
             | Rejection::WrongState { .. } => 409,
@@ -146,6 +149,8 @@ impl From<Rejection> for Problem {
             | Rejection::OriginalDiffers
             | Rejection::CoolingTooLong
             | Rejection::SnapshotUser
+            | Rejection::AppNotConfigured
+            | Rejection::ScopeNotOfApp { .. }
             | Rejection::KeyReused
             | Rejection::InsufficientFunds
             | Rejection::BelowMinimum { .. }

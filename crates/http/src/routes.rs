@@ -81,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 43] = [
+pub const ROUTES: [Route; 49] = [
     route(
         "POST",
         "/v1/users",
@@ -120,7 +120,55 @@ pub const ROUTES: [Route; 43] = [
         "Begin to link a WeChat wallet",
     )
     .answers(201, "LinkStarted")
-    .with(&["app"]),
+    .with(&["app", "scope"]),
+    route(
+        "POST",
+        "/v1/users/{id}/link/code",
+        Some("users:write"),
+        "Link the wallet of whoever got a code in a mini program",
+    )
+    .takes("LinkCode")
+    .answers(201, "UserLinks"),
+    route(
+        "POST",
+        "/v1/users/{id}/link/unlink",
+        Some("users:write"),
+        "End a user's links, or the one with an app, because the user leaves",
+    )
+    .takes("LinkAct")
+    .answers(200, "UserLinks"),
+    route(
+        "POST",
+        "/v1/users/{id}/link/revoke",
+        Some("payouts:operate"),
+        "End a user's links, or the one with an app, for a person's reason",
+    )
+    .takes("LinkAct")
+    .answers(200, "UserLinks"),
+    route(
+        "POST",
+        "/v1/users/{id}/link/allow",
+        Some("payouts:operate"),
+        "Say yes to a wallet that several users share",
+    )
+    .takes("LinkAct")
+    .answers(200, "UserLinks"),
+    route(
+        "POST",
+        "/v1/users/{id}/link/refresh",
+        Some("payouts:operate"),
+        "Have the tokens of a link refreshed now",
+    )
+    .takes("LinkAct")
+    .answers(200, "UserLinks"),
+    route(
+        "GET",
+        "/v1/links",
+        Some("users:read"),
+        "List links of users with apps",
+    )
+    .answers(200, "Links")
+    .with(&["standing", "app", "flagged", "limit", "cursor"]),
     route(
         "GET",
         "/oauth/wechat/callback",

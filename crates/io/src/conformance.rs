@@ -15,6 +15,7 @@ mod events;
 mod flow;
 mod given;
 mod letters;
+mod links;
 mod look;
 mod outbox;
 mod people;
@@ -39,6 +40,7 @@ pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
     events::exercise(&make).await;
     withdrawals::exercise(&make).await;
     people::exercise(&make).await;
+    links::exercise(&make).await;
     states::exercise(&make).await;
     work::exercise(&make).await;
     control::exercise(&make).await;

@@ -201,14 +201,120 @@ pub trait Rail: Send + Sync + 'static {
     ) -> impl Future<Output = Result<FetchedBill, Fault>> + Send;
 }
 
+/// What an app is to WeChat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AppKind {
+    /// An official account: its page opens inside WeChat.
+    #[default]
+    OfficialAccount,
+    /// A website of an open-platform account: its page shows a QR code.
+    Website,
+    /// A mini program: it gets a code by itself and has no page.
+    MiniProgram,
+}
+
+impl AppKind {
+    /// Every kind.
+    pub const ALL: [AppKind; 3] = [
+        AppKind::OfficialAccount,
+        AppKind::Website,
+        AppKind::MiniProgram,
+    ];
+
+    /// The name in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            AppKind::OfficialAccount => "official_account",
+            AppKind::Website => "website",
+            AppKind::MiniProgram => "mini_program",
+        }
+    }
+}
+
+/// What a user is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkScope {
+    /// Who they are, without a word to them.
+    #[default]
+    Base,
+    /// The same with their consent, and so their unionid where there is one.
+    Userinfo,
+    /// A QR code on a website.
+    Login,
+}
+
+impl LinkScope {
+    /// Every scope.
+    pub const ALL: [LinkScope; 3] = [LinkScope::Base, LinkScope::Userinfo, LinkScope::Login];
+
+    /// WeChat's name for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            LinkScope::Base => "snsapi_base",
+            LinkScope::Userinfo => "snsapi_userinfo",
+            LinkScope::Login => "snsapi_login",
+        }
+    }
+
+    /// The scope of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<LinkScope> {
+        LinkScope::ALL.into_iter().find(|one| one.name() == name)
+    }
+}
+
+/// What a refusal of WeChat's leaves to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// It is busy: the same again, a few times.
+    Again,
+    /// We ask too often: wait a minute.
+    Slower,
+    /// The day's quota is spent: wait for the next day.
+    Tomorrow,
+    /// The access token ended: refresh it, once.
+    Renew,
+    /// The grant ended: the user begins again.
+    Restart,
+    /// The user must follow the account first.
+    Follow,
+    /// WeChat keeps this user from it.
+    Blocked,
+    /// A person must change settings here or at WeChat.
+    Configure,
+    /// A code that nobody has heard of: a person looks, and nothing is concluded.
+    Unheard,
+}
+
+impl Remedy {
+    /// The stable code, for pages, answers and records.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Remedy::Again => "wechat_busy",
+            Remedy::Slower => "wechat_slow_down",
+            Remedy::Tomorrow => "wechat_quota_spent",
+            Remedy::Renew | Remedy::Restart => "authorization_ended",
+            Remedy::Follow => "must_follow",
+            Remedy::Blocked => "user_blocked",
+            Remedy::Configure => "wechat_configuration",
+            Remedy::Unheard => "wechat_refused",
+        }
+    }
+}
+
 /// Why nobody could be named.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityFault {
-    /// WeChat refused the code or token: used, expired, invented, of another app.
-    #[error("WeChat refused the authorization with code {errcode}")]
+    /// WeChat refused the code or token.
+    #[error("WeChat refused the authorization with code {errcode} ({})", remedy.code())]
     Refused {
         /// WeChat's error code.
         errcode: i64,
+        /// What that leaves to do.
+        remedy: Remedy,
     },
     /// No answer, or one that makes no sense. A code is used up by now, so the user starts again.
     #[error("WeChat did not say who the user is: {0}")]
@@ -217,14 +323,33 @@ pub enum IdentityFault {
 
 /// Tells whose wallet it is.
 pub trait IdentityProvider: Send + Sync + 'static {
+    /// The apps whose secrets are here.
+    fn apps(&self) -> Vec<(AppId, AppKind)>;
+
     /// Where to send the user to grant the authorization.
-    fn authorize_url(&self, app: &AppId, redirect_uri: &str, state: &str) -> String;
+    fn authorize_url(
+        &self,
+        app: &AppId,
+        redirect_uri: &str,
+        state: &str,
+        scope: LinkScope,
+    ) -> String;
 
     /// Exchanges the code that the user came back with from this app's page. A code works once.
     ///
     /// # Errors
     /// See [`IdentityFault`].
     fn redeem(
+        &self,
+        app: &AppId,
+        code: &str,
+    ) -> impl Future<Output = Result<Identity, IdentityFault>> + Send;
+
+    /// Exchanges the code that a mini program got. A code works once.
+    ///
+    /// # Errors
+    /// See [`IdentityFault`].
+    fn by_code(
         &self,
         app: &AppId,
         code: &str,

@@ -22,7 +22,7 @@ use lingqian_core::{
     Changes, Command, EventBatch, EventView, Facts, Keys, Moment, Outcome, Rejection, execute,
 };
 
-use crate::{Fault, Outbox};
+use crate::{Fault, Links, Outbox};
 
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -363,8 +363,8 @@ pub struct Standing {
 
 /// What people and passes look at. Nothing here decides about money. Whoever shows the books also
 /// tells what happened to them.
-pub trait Browse: Outbox {
-    /// One user with link and balances; `day` says which day's totals come along.
+pub trait Browse: Outbox + Links {
+    /// One user with links and balances; `day` says which day's totals come along.
     ///
     /// # Errors
     /// A fault when it could not be read; so for all the others.

@@ -10,6 +10,7 @@
 mod audit;
 mod books;
 mod courier;
+mod links;
 mod look;
 mod outbox;
 mod read_out;
@@ -36,6 +37,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::{Changes, Facts, Keys};
 
 use crate::Fault;
+use crate::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use crate::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
@@ -351,6 +353,16 @@ impl Outbox for MemoryStore {
     ) -> Result<u64, Fault> {
         self.change(|books| books.outbox.replay(endpoint, numbers, now))
             .await
+    }
+}
+
+impl Links for MemoryStore {
+    async fn claim_links(&self, claim: LinkClaim) -> Result<Vec<LinkRow>, Fault> {
+        self.change(|books| books.claim_links(&claim)).await
+    }
+
+    async fn links(&self, filter: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
+        self.look(|books| books.some_links(&filter)).await
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lingqian_core::id::{AppId, MchId, MerchantNo};
 use lingqian_core::transfer::Merchant;
+use lingqian_io::rail::AppKind;
 use lingqian_wechat::Trust;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
@@ -48,6 +49,7 @@ pub(crate) struct Account {
 pub(crate) struct App {
     pub(crate) id: AppId,
     pub(crate) secret: String,
+    pub(crate) kind: AppKind,
 }
 
 /// Everybody who pays, and every app.
@@ -126,7 +128,11 @@ impl Accounts {
                 );
             }
         }
-        let apps = secrets.into_iter().map(|(id, secret)| App { id, secret });
+        let apps = secrets.into_iter().map(|(id, secret)| {
+            let named = config.apps.iter().find(|entry| entry.appid == id.as_str());
+            let kind = named.map_or_else(AppKind::default, |entry| entry.kind.into());
+            App { id, secret, kind }
+        });
         Ok(Accounts {
             merchants,
             apps: apps.collect(),

@@ -2,6 +2,7 @@
 
 mod kept;
 mod letters;
+mod links;
 mod told;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use crate::export::Format;
 use crate::store::StoreUrl;
 pub(crate) use kept::{BillSource, Kept, Receipt};
 pub(crate) use letters::Letters;
+pub(crate) use links::{Authorizations, Link, Links, OfUser, OnLink};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
@@ -75,6 +77,14 @@ pub(crate) enum Command {
         /// The payout, such as `po_01J…`, or a business number, such as `LQ01J…01`.
         payout: String,
     },
+    /// List users' links with apps.
+    Links(Links),
+    /// Show, refresh or end a user's links with apps; who and why is kept.
+    #[command(subcommand)]
+    Link(Link),
+    /// Ask for, look at and close what users granted once so that they confirm no payout.
+    #[command(subcommand)]
+    Authorizations(Authorizations),
     /// Do something to a payout by hand; who and why is kept.
     #[command(subcommand)]
     Payout(PayoutAct),
@@ -402,6 +412,8 @@ pub(crate) enum PassName {
     Reconcile,
     /// Deliver what was told to endpoints of webhooks.
     Notify,
+    /// Refresh tokens of links before they run out.
+    Links,
     /// Audit all payouts and their users one by one, over live books.
     Audit,
 }
@@ -418,6 +430,7 @@ impl PassName {
             PassName::Cancel => "cancel",
             PassName::Reconcile => "reconcile",
             PassName::Notify => "notify",
+            PassName::Links => "links",
             PassName::Audit => "audit",
         }
     }

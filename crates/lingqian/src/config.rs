@@ -3,6 +3,7 @@
 
 pub(crate) mod bills;
 pub(crate) mod brokers;
+pub(crate) mod links;
 pub(crate) mod merchants;
 
 use std::net::SocketAddr;
@@ -48,6 +49,8 @@ pub(crate) struct Config {
     pub(crate) apps: Vec<AppEntry>,
     /// The limits.
     pub(crate) policy: Limits,
+    /// How links are kept.
+    pub(crate) links: links::Links,
     /// The sweep that runs by itself.
     pub(crate) sweep: Sweep,
     /// The auditor that runs beside the passes.
@@ -88,6 +91,7 @@ impl Default for Config {
             merchants: Vec::new(),
             apps: Vec::new(),
             policy: Limits::default(),
+            links: links::Links::default(),
             sweep: Sweep::default(),
             audit: Audit::default(),
             float: Float::default(),
@@ -408,6 +412,7 @@ impl Limits {
             review_ms: self.review_days.saturating_mul(DAY_MS),
             hold_ms: self.hold_days.saturating_mul(DAY_MS),
             attempts_max: self.attempts_max,
+            ..Policy::default()
         }
     }
 }
@@ -502,6 +507,14 @@ impl Webhooks {
 }
 
 impl Config {
+    /// All limits in the words of the rules.
+    pub(crate) fn all_policy(&self) -> Policy {
+        Policy {
+            links: self.links.policy(),
+            ..self.policy.policy()
+        }
+    }
+
     /// Reads the file.
     ///
     /// # Errors
@@ -540,6 +553,7 @@ impl Config {
             "policy.user_day_max_fen must be at least policy.payout_min_fen"
         );
         self.check_merchants()?;
+        self.links.check()?;
         anyhow::ensure!(
             self.sweep.threshold_fen >= 0,
             "sweep.threshold_fen must not be negative; 0 turns the sweep off"

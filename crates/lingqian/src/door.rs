@@ -9,7 +9,8 @@ use http::Method;
 use lingqian_core::Outcome;
 use lingqian_core::command::Command;
 use lingqian_core::control::{Act, Actor, Scope, StopCause};
-use lingqian_core::id::PayoutId;
+use lingqian_core::id::{AppId, PayoutId, UserId};
+use lingqian_core::link::{LinkAct, LinkCommand};
 use lingqian_core::{Rejection, command::Manual};
 use lingqian_engine::Desk;
 use lingqian_http::{Settings, router};
@@ -72,6 +73,40 @@ impl Door {
                 self.post(&path, &json!({ "reason": why.reason })).await
             }
         }
+    }
+
+    /// Does something to a user's links by hand.
+    ///
+    /// # Errors
+    /// When the rules refuse, or nobody answers.
+    pub(crate) async fn link(
+        &self,
+        user: &UserId,
+        app: Option<&AppId>,
+        what: LinkAct,
+        why: &Why,
+    ) -> anyhow::Result<Value> {
+        let app_name = app.map(AppId::as_str);
+        match self {
+            Door::Books(desk) => {
+                let command = LinkCommand::Act {
+                    user: user.clone(),
+                    app: app.cloned(),
+                    what,
+                    act: why.act()?,
+                };
+                submit(desk, Command::Link(Box::new(command))).await?;
+            }
+            Door::Server { .. } => {
+                let mut body = json!({ "reason": why.reason });
+                if let Some(app) = app_name {
+                    body["app"] = json!(app);
+                }
+                let path = format!("/v1/users/{user}/link/{}", what.name());
+                self.post(&path, &body).await?;
+            }
+        }
+        Ok(json!({ "user": user.as_str(), "app": app_name, "done": what.name() }))
     }
 
     /// Stops something, or lifts the stop.

@@ -91,6 +91,11 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Withdraw(options) => commands::withdraw::run(&existing()?, &options, json).await,
         Command::Payouts(options) => commands::payouts::run(&existing()?, &options, json).await,
         Command::Explain { payout } => commands::explain::run(&existing()?, &payout, json).await,
+        Command::Links(options) => commands::links::list(&existing()?, &options, json).await,
+        Command::Link(command) => commands::links::link(&existing()?, &command, json).await,
+        Command::Authorizations(command) => {
+            commands::authorizations::run(&existing()?, &command, json).await
+        }
         Command::Payout(act) => commands::acts::payout(&existing()?, &act, json).await,
         Command::Cases => commands::cases::run(&existing()?, json).await,
         Command::Stop(options) => commands::acts::stop(&existing()?, &options, json).await,

@@ -13,7 +13,7 @@ use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::wake::{WakeCursor, wake};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
-use lingqian_engine::{assess, dispatch, expire, notify, poll, reconcile};
+use lingqian_engine::{assess, dispatch, expire, links, notify, poll, reconcile};
 use lingqian_io::{Browse as _, Clock as _, Fault, Ports as _};
 use tokio::task::JoinHandle;
 
@@ -29,6 +29,8 @@ const BILL_REST: Duration = Duration::from_secs(60);
 const BILL_AFTER_MS: i64 = 10 * 3_600_000 + 10 * 60_000;
 /// How often it is looked whether a stop was lifted.
 const WAKE_REST: Duration = Duration::from_secs(1);
+/// How often it is looked whether tokens are due.
+const TOKENS_REST: Duration = Duration::from_secs(5);
 
 /// How often the money at WeChat is reckoned up.
 const FLOAT_REST: Duration = Duration::from_secs(60);
@@ -47,6 +49,7 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
         tokio::spawn(forever("cancel", wire.clone(), desk.clone())),
         tokio::spawn(forever("expire", wire.clone(), desk.clone())),
         tokio::spawn(forever("notify", wire.clone(), desk.clone())),
+        tokio::spawn(tokens(wire.clone(), desk.clone())),
         tokio::spawn(bills(wire.clone(), desk.clone())),
         tokio::spawn(floats(wire.clone())),
         tokio::spawn(certificates(wire.clone())),
@@ -127,6 +130,16 @@ async fn certificates(wire: Wire) {
             wire.board().looked_at(mchid, Way { skew_ms, slowed });
         }
         tokio::time::sleep(CERTIFICATES_REST).await;
+    }
+}
+
+/// Refreshes tokens that are due: a few each time, so that WeChat is never asked for many at once.
+async fn tokens(wire: Wire, desk: Desk) {
+    loop {
+        if let Err(fault) = links::links(&wire, &desk, &Limits::default()).await {
+            tracing::error!(pass = "links", %fault, "a pass failed");
+        }
+        tokio::time::sleep(TOKENS_REST).await;
     }
 }
 

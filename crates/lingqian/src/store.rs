@@ -20,6 +20,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
@@ -344,6 +345,16 @@ impl Browse for AnyStore {
 
     async fn standing(&self) -> Result<Standing, Fault> {
         ask!(self, store => store.standing())
+    }
+}
+
+impl Links for AnyStore {
+    async fn claim_links(&self, claim: LinkClaim) -> Result<Vec<LinkRow>, Fault> {
+        ask!(self, store => store.claim_links(claim))
+    }
+
+    async fn links(&self, filter: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
+        ask!(self, store => store.links(filter))
     }
 }
 

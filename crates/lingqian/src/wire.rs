@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lingqian_core::id::{AppId, MchId};
+use lingqian_core::id::MchId;
 use lingqian_core::transfer::Merchant;
 use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
@@ -19,7 +19,7 @@ use lingqian_wechat::{
     OauthSettings, PaySettings, WechatApps, WechatMerchants, WechatOauth, WechatPay,
 };
 
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, App};
 use crate::archive::Kept;
 use crate::client::Client;
 use crate::config::{Config, Mode};
@@ -134,7 +134,7 @@ impl Wire {
             spool: Some(home.below(".")),
         };
         let apps = accounts.apps.into_iter().map(|app| {
-            let settings = place.app(app.id, app.secret);
+            let settings = place.app(app);
             WechatOauth::new(settings, sealer.clone(), clock.clone())
         });
         let identity = WechatApps::new(apps);
@@ -189,7 +189,7 @@ impl Wire {
     /// Opens a desk and lets it work in the background.
     pub(crate) fn open_desk(&self) -> Desk {
         let settings = DeskSettings {
-            policy: self.config().policy.policy(),
+            policy: self.config().all_policy(),
             ..DeskSettings::default()
         };
         let clock = Arc::new(self.parts.clock.clone());
@@ -251,11 +251,13 @@ impl Place<'_> {
         self.sandbox_url.unwrap_or(live).to_owned()
     }
 
-    fn app(&self, app: AppId, secret: String) -> OauthSettings {
+    fn app(&self, app: App) -> OauthSettings {
+        let App { id, secret, kind } = app;
         OauthSettings {
             page_url: self.url(&self.config.wechat.page_url),
             api_url: self.url(&self.config.wechat.api_url),
-            app,
+            app: id,
+            kind,
             secret,
             timeout: ANSWER_WAIT,
         }

@@ -1,1 +1,3 @@
-SELECT openid, user_no FROM links WHERE openid = ANY ($1::text[])
+SELECT DISTINCT p.person, l.user_no FROM unnest($1::text[]) AS p (person)
+JOIN app_links l ON l.openid = p.person OR l.unionid = p.person
+WHERE l.standing <> 'revoked'

@@ -1,2 +1,3 @@
-SELECT user_no, app, openid, unionid, scope, tokens, linked_at FROM links
-WHERE user_no = ANY ($1::bigint[])
+SELECT user_no, app, openid, unionid, scope, tokens, linked_at, standing, reason, changed_at,
+  cools_until, sharing, refresh_at, refresh_tries, version
+FROM app_links WHERE user_no = ANY ($1::bigint[])

@@ -1,4 +1,5 @@
-SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM links), h.earned_count,
+SELECT (SELECT count(*) FROM users),
+  (SELECT count(DISTINCT user_no) FROM app_links WHERE standing <> 'revoked'), h.earned_count,
   h.earned_micros::text, (SELECT count(*) FROM dead_letters),
   (SELECT count(*) FROM breaks WHERE closed_at IS NULL), coalesce(a.available, 0)::text,
   coalesce(a.held, 0)::text, coalesce(-a.receivable, 0)::text

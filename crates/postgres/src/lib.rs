@@ -17,6 +17,7 @@ mod fault;
 mod journal;
 mod lane;
 mod letters;
+mod links;
 mod names;
 mod outbox;
 mod payouts;
@@ -51,6 +52,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
@@ -453,6 +455,19 @@ impl Outbox for PostgresStore {
         let made = outbox::replay(&session, endpoint, numbers, now).await?;
         session.commit().await.map_err(fault::fault)?;
         Ok(made)
+    }
+}
+
+impl Links for PostgresStore {
+    async fn claim_links(&self, claim: LinkClaim) -> Result<Vec<LinkRow>, Fault> {
+        let session = self.books.writers.get().await?;
+        links::claim(&session, claim).await
+    }
+
+    async fn links(&self, filter: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
+        let session = self.look().await?;
+        let found = links::list(&session, &filter).await?;
+        Self::seen(session, found).await
     }
 }
 

@@ -6,13 +6,13 @@ use lingqian_core::Changes;
 use lingqian_core::command::DeadLetter;
 use lingqian_core::earning::Terms;
 use lingqian_core::id::UserNo;
-use lingqian_core::link::{Link, LinkState};
+use lingqian_core::link::LinkState;
 use lingqian_core::user::User;
 use lingqian_io::text::{apps_text, report_text};
 
 use crate::commit::{Refused, unless};
 use crate::pool::{Session, Values};
-use crate::sql;
+use crate::{links, sql};
 
 /// Kinds, merchants and keys: few, one by one.
 pub(crate) async fn catalogue(session: &Session, changes: &Changes) -> Result<(), Refused> {
@@ -73,28 +73,7 @@ pub(crate) async fn people(session: &Session, changes: &Changes) -> Result<(), R
         let values: Values<'_> = &[&digest, &user.0, &app.as_str(), &expires_at.0, &used_at];
         session.run(sql!("upsert_link_state"), values).await?;
     }
-    for Link {
-        user,
-        app,
-        openid,
-        unionid,
-        scope,
-        tokens,
-        linked_at,
-    } in &changes.links
-    {
-        let values: Values<'_> = &[
-            &user.0,
-            &app.as_str(),
-            &openid.expose(),
-            &unionid.as_ref().map(|unionid| unionid.expose()),
-            scope,
-            &tokens.0,
-            &linked_at.0,
-        ];
-        session.run(sql!("upsert_link"), values).await?;
-    }
-    Ok(())
+    links::write(session, &changes.links).await
 }
 
 async fn users(session: &Session, users: &[User]) -> Result<(), Refused> {

@@ -15,8 +15,8 @@ use tokio_postgres::Row;
 use crate::chain::EventKey;
 use crate::codec::{damaged, day, digest, fen, get, id, moment, number, payout_id, text};
 use crate::pool::{Session, Values};
-use crate::rows::{broken, earning, kind_day, kinds, link, merchants, state, user};
-use crate::{control, payouts, sql};
+use crate::rows::{broken, earning, kind_day, kinds, merchants, state, user};
+use crate::{control, links, payouts, sql};
 
 /// The end of the chain at some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,11 +223,12 @@ fn names(keys: &Keys, found: &Found, facts: &mut Facts) -> Result<(), Fault> {
     facts.holders = keys
         .openids
         .iter()
-        .map(|openid| (openid.clone(), None))
+        .map(|openid| (openid.clone(), BTreeSet::new()))
         .collect();
     for row in &found.holders {
-        let openid = id(text(row, 0)?, OpenId::parse, "links.openid")?;
-        facts.holders.insert(openid, Some(UserNo(get(row, 1)?)));
+        let person = id(text(row, 0)?, OpenId::parse, "app_links.openid")?;
+        let holders = facts.holders.entry(person).or_default();
+        holders.insert(UserNo(get(row, 1)?));
     }
     let used: BTreeSet<&str> = found
         .references
@@ -320,7 +321,7 @@ async fn wallets(
         .iter()
         .flat_map(|(user, days)| days.iter().map(|day| (user.0, day.0)));
     let (day_users, day_numbers): (Vec<i64>, Vec<i32>) = days.unzip();
-    let (users, links, accounts, days, kinds, cooling) = tokio::try_join!(
+    let (users, linked, accounts, days, kinds, cooling) = tokio::try_join!(
         async { session.rows(sql!("users_by_no"), &[&numbers]).await },
         async { session.rows(sql!("links"), &[&numbers]).await },
         async { session.rows(sql!("accounts"), &[&numbers]).await },
@@ -335,7 +336,7 @@ async fn wallets(
     let new = |row: &Row| user(row).map(|user| (user.no, Wallet::new(user)));
     let mut wallets: BTreeMap<UserNo, Wallet> = users.iter().map(new).collect::<Result<_, _>>()?;
     let kept = Kept {
-        links,
+        links: linked,
         accounts,
         days,
         kinds,
@@ -347,7 +348,8 @@ async fn wallets(
 
 fn fill(wallets: &mut BTreeMap<UserNo, Wallet>, kept: &Kept) -> Result<(), Fault> {
     for row in &kept.links {
-        of(wallets, row)?.link = Some(link(row)?);
+        let link = links::link(row)?;
+        of(wallets, row)?.links.insert(link.app.clone(), link);
     }
     for row in &kept.accounts {
         let micros = |place| Ok(Micros(get::<Option<i64>>(row, place)?.unwrap_or(0)));

@@ -21,8 +21,8 @@ use crate::browse::{self, all};
 use crate::codec::{damaged, day, entry, fen, get, id, moment, number, payout_id, queue, text};
 use crate::pool::{Session, Values};
 use crate::prefetch::answer;
-use crate::rows::{kind_day, kinds, link, merchants, state, user};
-use crate::{control, letters as desk, outbox, payouts, sql};
+use crate::rows::{kind_day, kinds, merchants, state, user};
+use crate::{control, letters as desk, links, outbox, payouts, sql};
 
 /// Rows of a part, and where the next ones begin, if there are more.
 type Rows = (Changes, Option<Cursor>);
@@ -89,13 +89,13 @@ async fn some_users(session: &Session, from: &Cursor, limit: u32) -> Result<Rows
     let mut users = all(session, sql!("users_after"), values, user).await?;
     let more = cut(&mut users, limit);
     let numbers: Vec<i64> = users.iter().map(|user| user.no.0).collect();
-    let mut links = all(session, sql!("links"), &[&numbers], link).await?;
-    links.sort_by_key(|link| link.user);
+    let mut linked = all(session, sql!("links"), &[&numbers], links::link).await?;
+    linked.sort_by(|a, b| (a.user, &a.app).cmp(&(b.user, &b.app)));
     let last = numbers.last().filter(|_| more);
     let last = last.map(|no| Cursor::at(from.part, (*no, 0)));
     let changes = Changes {
         users,
-        links,
+        links: linked,
         ..Changes::default()
     };
     Ok((changes, last))

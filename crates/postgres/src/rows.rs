@@ -2,9 +2,9 @@
 
 use lingqian_core::earning::{Earning, Kind, KindDay, Terms};
 use lingqian_core::id::{
-    AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, Source, UserId, UserNo,
+    AppId, EventId, KindCode, KindNo, MchId, MerchantNo, Source, UserId, UserNo,
 };
-use lingqian_core::link::{Link, LinkState, StateDigest};
+use lingqian_core::link::{LinkState, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Break, BreakKind};
 use lingqian_core::time::BusinessDate;
@@ -36,21 +36,6 @@ pub(crate) fn user(row: &Row) -> Result<User, Fault> {
         created_at: moment(row, 2)?,
         frozen: get(row, 3)?,
         name: get::<Option<Vec<u8>>>(row, 4)?.map(Sealed),
-    })
-}
-
-/// A link.
-pub(crate) fn link(row: &Row) -> Result<Link, Fault> {
-    let person = |text: &str| id(text, OpenId::parse, "links.openid");
-    let unionid: Option<String> = get(row, 3)?;
-    Ok(Link {
-        user: UserNo(get(row, 0)?),
-        app: id(text(row, 1)?, AppId::parse, "links.app")?,
-        openid: person(text(row, 2)?)?,
-        unionid: unionid.as_deref().map(person).transpose()?,
-        scope: get(row, 4)?,
-        tokens: Sealed(get(row, 5)?),
-        linked_at: moment(row, 6)?,
     })
 }
 

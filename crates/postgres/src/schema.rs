@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -56,6 +56,12 @@ const MIGRATIONS: [Migration; 6] = [
     Migration {
         name: "0006_letters",
         sql: include_str!("../migrations/0006_letters.sql"),
+        needs: 4,
+    },
+    // Programs that know one link of a user go on with the table that they know.
+    Migration {
+        name: "0007_links",
+        sql: include_str!("../migrations/0007_links.sql"),
         needs: 4,
     },
 ];

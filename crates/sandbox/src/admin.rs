@@ -239,7 +239,7 @@ pub(crate) async fn bind(State(world): Shared, Json(body): Json<Bind>) -> Respon
     if let Err(words) = world.named(Some(&body.mchid)) {
         return bad(&words);
     }
-    if world.owner_of(&body.appid).is_none() {
+    if world.books().kind_of(&body.appid).is_none() && world.owner_of(&body.appid).is_none() {
         return bad("there is no such app; GET /_sandbox/merchants lists them");
     }
     let Bind {

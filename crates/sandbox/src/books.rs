@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::authorization::Authorization;
 use crate::batch::Batch;
 use crate::crypto::{base64, sha256};
+use crate::identity::{App, Voided};
 use crate::journal::{Journal, Promise, Record};
 use crate::kept::{Account, FlowLine, Id, Outcome, Transfer};
 use crate::old::{Packet, Payment};
@@ -66,6 +67,12 @@ pub(crate) struct Books {
     /// Under which app an openid is known, and whose it is.
     pub(crate) openids: BTreeMap<String, (String, String)>,
     pub(crate) codes: BTreeMap<String, Code>,
+    /// Apps beside the merchants' own.
+    pub(crate) more_apps: BTreeMap<String, App>,
+    /// Tokens that users took away, by app and openid.
+    pub(crate) voided: BTreeMap<(String, String), Voided>,
+    /// When a person's last codes of mini programs were exchanged; not worth a record.
+    pub(crate) sessions: BTreeMap<String, Vec<i64>>,
     pub(crate) access: BTreeMap<String, Grant>,
     pub(crate) refresh: BTreeMap<String, Grant>,
     pub(crate) transfers: BTreeMap<Id, Transfer>,
@@ -138,6 +145,9 @@ impl Books {
             people: BTreeMap::new(),
             openids: BTreeMap::new(),
             codes: BTreeMap::new(),
+            more_apps: BTreeMap::new(),
+            voided: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             access: BTreeMap::new(),
             refresh: BTreeMap::new(),
             transfers: BTreeMap::new(),
@@ -168,6 +178,11 @@ impl Books {
     pub(crate) fn admit(&mut self, appid: &str, mchid: &str) {
         self.accounts.entry(mchid.to_owned()).or_default();
         self.bindings.insert((mchid.to_owned(), appid.to_owned()));
+        self.admit_app(appid);
+    }
+
+    /// An app is known from now on, and everybody has an openid there.
+    fn admit_app(&mut self, appid: &str) {
         if !self.apps.iter().any(|app| app == appid) {
             self.apps.push(appid.to_owned());
             let names: Vec<String> = self.people.keys().cloned().collect();
@@ -230,9 +245,12 @@ impl Books {
     fn apply(&mut self, record: Record) {
         match record {
             Record::Clock { offset_ms } => self.offset_ms = offset_ms,
-            record @ (Record::User { .. } | Record::Code { .. } | Record::Tokens { .. }) => {
-                self.apply_person(record);
-            }
+            record @ (Record::User { .. }
+            | Record::Code { .. }
+            | Record::Tokens { .. }
+            | Record::CodeUsed { .. }
+            | Record::App { .. }
+            | Record::Voided { .. }) => self.apply_person(record),
             Record::Created { transfer } => self.created(*transfer),
             Record::Moved {
                 mchid,
@@ -332,6 +350,27 @@ impl Books {
                     at,
                 };
                 self.granted(code, grant, (access, refresh));
+            }
+            Record::CodeUsed { code } => {
+                if let Some(code) = self.codes.get_mut(&code) {
+                    code.used = true;
+                }
+            }
+            Record::App {
+                appid,
+                secret,
+                kind,
+            } => {
+                self.admit_app(&appid);
+                self.more_apps.insert(appid, App { secret, kind });
+            }
+            Record::Voided {
+                appid,
+                openid,
+                at,
+                errcode,
+            } => {
+                self.voided.insert((appid, openid), Voided { at, errcode });
             }
             _ => {}
         }

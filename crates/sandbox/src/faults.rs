@@ -1,6 +1,6 @@
 //! What goes wrong on purpose: so many times, for so many of a thousand transfers, or for one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -86,6 +86,10 @@ pub(crate) enum Fault {
     FalseRefusal,
     /// A transfer or payment is made and answered by a page of a gateway.
     HtmlAnswer,
+    /// A call of OAuth is done and the connection closed without an answer.
+    TokensLost,
+    /// A refresh hands out another refresh token, with thirty days of its own.
+    TokenRenewed,
 }
 
 /// An answer word for word.
@@ -128,6 +132,9 @@ pub(crate) struct Faults {
     pub(crate) close_lag_max_s: u32,
     /// Whether error answers are left unsigned.
     pub(crate) errors_unsigned: bool,
+    /// With which codes the next calls of OAuth are refused, by path such as
+    /// `sns/oauth2/refresh_token`, one after the other.
+    pub(crate) errcodes: BTreeMap<String, VecDeque<i64>>,
 }
 
 impl Faults {
@@ -140,6 +147,11 @@ impl Faults {
         let text = text.with_context(|| format!("cannot read {}", path.display()))?;
         let wrong = || format!("{} is no list of faults", path.display());
         serde_json::from_slice(&text).with_context(wrong)
+    }
+
+    /// The code that the next call of this path is refused with.
+    pub(crate) fn planned(&mut self, call: &str) -> Option<i64> {
+        self.errcodes.get_mut(call)?.pop_front()
     }
 
     /// Whether it goes wrong this time, for this transfer.

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::authorization::Authorization;
 use crate::batch::Batch;
+use crate::identity::Kind;
 use crate::kept::{FlowLine, Outcome, Transfer};
 use crate::old::{Packet, Payment};
 
@@ -47,6 +48,21 @@ pub(crate) enum Record {
         access: String,
         refresh: String,
         at: i64,
+    },
+    /// A mini program's code was used.
+    CodeUsed { code: String },
+    /// An app beside the merchants' own.
+    App {
+        appid: String,
+        secret: String,
+        kind: Kind,
+    },
+    /// A user took tokens away.
+    Voided {
+        appid: String,
+        openid: String,
+        at: i64,
+        errcode: i64,
     },
     /// A transfer was accepted.
     Created { transfer: Box<Transfer> },

@@ -13,6 +13,7 @@ mod crypto;
 mod damage;
 mod faults;
 mod fields;
+mod identity;
 mod journal;
 mod kept;
 mod notify;

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::books::{Books, Grant};
 use crate::crypto::{hex, random_text, sha256};
+use crate::identity::{Kind, entitled};
 use crate::journal::Record;
-use crate::provision::Credentials;
+use crate::world::World;
 
 /// A code lives five minutes, an access token two hours, a refresh token thirty days.
-const CODE_MS: i64 = 5 * 60_000;
+pub(crate) const CODE_MS: i64 = 5 * 60_000;
 const ACCESS_MS: i64 = 7_200_000;
 const REFRESH_MS: i64 = 30 * 86_400_000;
 
@@ -69,7 +70,7 @@ fn escape(text: &str) -> String {
 
 /// The authorization page. A robot names itself by `sandbox_user` in the query or a cookie of
 /// that name; a person chooses in a form.
-pub(crate) fn page(books: &mut Books, given: &Fields, headers: &HeaderMap) -> Response {
+pub(crate) fn page(books: &mut Books, kind: Kind, given: &Fields, headers: &HeaderMap) -> Response {
     let field = |name: &str| given.get(name).map_or("", String::as_str);
     let appid = field("appid").to_owned();
     if !books.apps.contains(&appid) {
@@ -82,7 +83,12 @@ pub(crate) fn page(books: &mut Books, given: &Fields, headers: &HeaderMap) -> Re
         );
     }
     let scope = field("scope");
-    if !["snsapi_base", "snsapi_userinfo"].contains(&scope) {
+    let scopes: &[&str] = match kind {
+        Kind::OfficialAccount => &["snsapi_base", "snsapi_userinfo"],
+        Kind::Website => &["snsapi_login"],
+        Kind::MiniProgram => &[],
+    };
+    if !scopes.contains(&scope) || books.kind_of(&appid) != Some(kind) {
         return page_error(
             "10005 scope",
             "The scope is not granted. 没有该接口的权限。",
@@ -111,7 +117,7 @@ pub(crate) fn page(books: &mut Books, given: &Fields, headers: &HeaderMap) -> Re
         return redirect(String::new());
     }
     let Some(user) = user else {
-        return form(&appid, given);
+        return form(&appid, kind, given);
     };
     if user.len() > 64 {
         return page_error("10010", "The user's name is too long. 用户名过长。");
@@ -149,7 +155,7 @@ fn page_error(code: &str, words: &str) -> Response {
     (StatusCode::OK, Html(html)).into_response()
 }
 
-fn form(appid: &str, given: &Fields) -> Response {
+fn form(appid: &str, kind: Kind, given: &Fields) -> Response {
     let hidden: String = given
         .iter()
         .map(|(name, value)| {
@@ -161,6 +167,10 @@ fn form(appid: &str, given: &Fields) -> Response {
         })
         .collect();
     let app = escape(appid);
+    let (page, words) = match kind {
+        Kind::Website => ("qrconnect", "请用微信扫描二维码 Scan the code with WeChat"),
+        Kind::OfficialAccount | Kind::MiniProgram => ("oauth2/authorize", ""),
+    };
     let html = format!(
         "<!doctype html><html lang=zh-CN><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width\"><title>微信沙箱 · WeChat sandbox</title>\
@@ -168,9 +178,9 @@ fn form(appid: &str, given: &Fields) -> Response {
          button,input[type=text]{{font:inherit;padding:.5rem 1rem;width:100%;box-sizing:border-box;margin:.3rem 0}}\
          .allow{{background:#07c160;color:#fff;border:0;border-radius:.4rem}}\
          .deny{{background:#eee;border:0;border-radius:.4rem}}</style>\
-         <h1>微信沙箱</h1><p>应用 <code>{app}</code> 申请获得你的 openid。<br>\
+         <h1>微信沙箱</h1><p>{words}</p><p>应用 <code>{app}</code> 申请获得你的 openid。<br>\
          The app asks for your openid. This is a sandbox: choose who you are.</p>\
-         <form method=get action=/connect/oauth2/authorize>{hidden}\
+         <form method=get action=/connect/{page}>{hidden}\
          <label>用户名 User name <input type=text name=sandbox_user value=alice required maxlength=64></label>\
          <label><input type=checkbox name=sandbox_snapshot value=1> 快照页虚拟用户 snapshot user</label>\
          <button class=allow>允许 Allow</button>\
@@ -179,32 +189,32 @@ fn form(appid: &str, given: &Fields) -> Response {
     Html(html).into_response()
 }
 
-fn refused(errcode: i64, words: &str) -> Value {
+pub(crate) fn refused(errcode: i64, words: &str) -> Value {
     let rid = random_text(8).to_lowercase();
     json!({ "errcode": errcode, "errmsg": format!("{words}, rid: {rid}-{rid}-{rid}") })
 }
 
 /// `/sns/oauth2/access_token`: a code for tokens, once.
-pub(crate) fn access_token(app: Option<&Credentials>, books: &mut Books, given: &Fields) -> Value {
+pub(crate) fn access_token(world: &World, given: &Fields) -> Value {
     let field = |name: &str| given.get(name).map_or("", String::as_str);
     for (name, errcode) in [("appid", 41002), ("secret", 41004), ("code", 41008)] {
         if field(name).is_empty() {
             return refused(errcode, &format!("{name} missing"));
         }
     }
-    let Some(app) = app else {
-        return refused(40013, "invalid appid");
+    let (appid, _) = match entitled(world, given) {
+        Ok(entitled) => entitled,
+        Err(refused) => return refused,
     };
-    if field("secret") != app.app_secret {
-        return refused(40125, "invalid appsecret");
-    }
     if field("grant_type") != "authorization_code" {
         return refused(40002, "invalid grant_type");
     }
+    let mut books = world.books();
     let now = books.now();
     let code = field("code").to_owned();
     let found = books.codes.get(&code).cloned();
-    let Some(found) = found.filter(|found| found.appid == app.appid) else {
+    let found = found.filter(|found| found.appid == appid && found.scope.starts_with("snsapi_"));
+    let Some(found) = found else {
         return refused(40029, "invalid code");
     };
     if found.used {
@@ -217,11 +227,11 @@ pub(crate) fn access_token(app: Option<&Credentials>, books: &mut Books, given: 
         let digest = hex(&sha256(format!("snapshot/{}", found.user).as_bytes()));
         format!("o{}", &digest[..27])
     } else {
-        books.openid(&app.appid, &found.user)
+        books.openid(&appid, &found.user)
     };
     let (access, refresh) = (random_text(48), random_text(48));
     books.record(Record::Tokens {
-        appid: app.appid.clone(),
+        appid,
         code: Some(code),
         openid: openid.clone(),
         scope: found.scope.clone(),
@@ -232,6 +242,14 @@ pub(crate) fn access_token(app: Option<&Credentials>, books: &mut Books, given: 
     let mut answer = tokens(&openid, &found.scope, &access, &refresh);
     if found.snapshot {
         answer["is_snapshotuser"] = json!(1);
+    }
+    if found.scope != "snsapi_base" {
+        let name = if found.snapshot {
+            format!("snapshot/{}", found.user)
+        } else {
+            found.user
+        };
+        answer["unionid"] = json!(Books::unionid(&name));
     }
     answer
 }
@@ -246,25 +264,38 @@ fn tokens(openid: &str, scope: &str, access: &str, refresh: &str) -> Value {
     })
 }
 
-/// `/sns/oauth2/refresh_token`.
-pub(crate) fn refresh_token(app: Option<&Credentials>, books: &mut Books, given: &Fields) -> Value {
+/// `/sns/oauth2/refresh_token`. The refresh token stays what it is and ends thirty days after the
+/// grant; where `renews`, a new one with thirty days of its own takes its place.
+pub(crate) fn refresh_token(world: &World, given: &Fields, renews: bool) -> Value {
     let field = |name: &str| given.get(name).map_or("", String::as_str);
-    let Some(app) = app else {
+    for (name, errcode) in [("appid", 41002), ("refresh_token", 41003)] {
+        if field(name).is_empty() {
+            return refused(errcode, &format!("{name} missing"));
+        }
+    }
+    // An app that was made since counts from now on.
+    let _ = world.owner_of(field("appid"));
+    let mut books = world.books();
+    if books.kind_of(field("appid")).is_none() {
         return refused(40013, "invalid appid");
-    };
+    }
     if field("grant_type") != "refresh_token" {
         return refused(40002, "invalid grant_type");
     }
     let refresh = field("refresh_token").to_owned();
     let now = books.now();
     let grant = books.refresh.get(&refresh).cloned();
-    let Some(grant) = grant.filter(|grant| grant.appid == app.appid) else {
+    let Some(grant) = grant.filter(|grant| grant.appid == field("appid")) else {
         return refused(40030, "invalid refresh_token");
     };
+    if let Some(errcode) = books.voided(&grant.appid, &grant.openid, grant.at) {
+        return refused(errcode, "invalid refresh_token");
+    }
     if now - grant.at > REFRESH_MS {
         return refused(42002, "refresh_token expired");
     }
     let access = random_text(48);
+    let refresh = if renews { random_text(48) } else { refresh };
     books.record(Record::Tokens {
         appid: grant.appid.clone(),
         code: None,
@@ -284,6 +315,13 @@ fn granted(books: &Books, given: &Fields) -> Result<Grant, Value> {
     }
     let grant = books.access.get(field("access_token"));
     let grant = grant.ok_or_else(|| refused(40014, "invalid access_token"))?;
+    if books
+        .voided(&grant.appid, &grant.openid, grant.at)
+        .is_some()
+    {
+        let words = "invalid credential, access_token is invalid or not latest";
+        return Err(refused(40001, words));
+    }
     if books.now() - grant.at > ACCESS_MS {
         return Err(refused(42001, "access_token expired"));
     }
@@ -304,6 +342,7 @@ pub(crate) fn userinfo(books: &Books, given: &Fields) -> Value {
         Err(error) => error,
         Ok(grant) if !grant.scope.contains("snsapi_userinfo") => refused(48001, "api unauthorized"),
         Ok(grant) => json!({
+            "unionid": books.openids.get(&grant.openid).map(|(_, name)| Books::unionid(name)),
             "openid": grant.openid,
             "nickname": "微信用户",
             "sex": 0,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
+use axum::extract::{DefaultBodyLimit, OriginalUri, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -22,6 +22,7 @@ use crate::books::Books;
 use crate::caller::Caller;
 use crate::create::{PRE_TRANSFER, create, lost, system_error};
 use crate::faults::{Fault, Faults, asked};
+use crate::identity::Kind;
 use crate::journal::Journal;
 use crate::kept::Id;
 use crate::provision::{Credentials, Provision};
@@ -29,7 +30,9 @@ use crate::robot::{ask_user, finish_cancel};
 use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
-use crate::{authorization, batch, bill, damage, notify, oauth, old, panel, receipt, transfer};
+use crate::{
+    authorization, batch, bill, damage, identity, notify, oauth, old, panel, receipt, transfer,
+};
 
 /// Where authorizations are.
 pub(crate) const AUTHORIZATIONS: &str = "/v3/fund-app/mch-transfer/user-confirm-authorization";
@@ -216,7 +219,12 @@ fn routes(world: Arc<World>) -> Router {
     const TRANSFERS: &str = "/v3/fund-app/mch-transfer/transfer-bills";
     Router::new()
         .route("/connect/oauth2/authorize", get(authorize))
+        .route("/connect/qrconnect", get(authorize))
         .route("/sns/{*call}", get(sns))
+        .route("/cgi-bin/token", get(sns))
+        .route("/_sandbox/apps", post(identity::make_app))
+        .route("/_sandbox/wx-login", post(identity::wx_login))
+        .route("/_sandbox/grants/take-away", post(identity::take_away))
         .route("/v3/certificates", get(v3))
         .route(TRANSFERS, post(create))
         .route(&format!("{TRANSFERS}/{PRE_TRANSFER}"), post(create))
@@ -268,11 +276,16 @@ pub(crate) fn path_of(uri: &Uri) -> &str {
 
 async fn authorize(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap) -> Response {
     let given = oauth::fields(uri.query().unwrap_or_default());
+    let kind = if uri.path().ends_with("/qrconnect") {
+        Kind::Website
+    } else {
+        Kind::OfficialAccount
+    };
     // An app that was made since counts from now on.
     let _ = world.owner_of(given.get("appid").map_or("", String::as_str));
     let (response, promise) = {
         let mut books = world.books();
-        let page = oauth::page(&mut books, &given, &headers);
+        let page = oauth::page(&mut books, kind, &given, &headers);
         (page, books.promise())
     };
     if let Some(promise) = promise {
@@ -282,29 +295,32 @@ async fn authorize(State(world): State<Arc<World>>, uri: Uri, headers: HeaderMap
 }
 
 /// Every answer has status 200 and says `text/plain`.
-async fn sns(State(world): State<Arc<World>>, Path(call): Path<String>, uri: Uri) -> Response {
+async fn sns(State(world): State<Arc<World>>, uri: Uri) -> Response {
     let given = oauth::fields(uri.query().unwrap_or_default());
-    let owner = world.owner_of(given.get("appid").map_or("", String::as_str));
-    let app = owner.as_ref().map(|owner| owner.credentials());
-    let (value, promise) = {
-        let mut books = world.books();
-        let value = match call.as_str() {
-            "oauth2/access_token" => oauth::access_token(app, &mut books, &given),
-            "oauth2/refresh_token" => oauth::refresh_token(app, &mut books, &given),
-            "auth" => oauth::auth(&books, &given),
-            "userinfo" => oauth::userinfo(&books, &given),
-            _ => return StatusCode::NOT_FOUND.into_response(),
-        };
-        (value, books.promise())
+    let call = uri.path().trim_start_matches('/');
+    let planned = world.faults().planned(call);
+    let value = match (planned, call) {
+        (Some(errcode), _) => oauth::refused(errcode, "as it was planned"),
+        (None, "sns/oauth2/access_token") => oauth::access_token(&world, &given),
+        (None, "sns/oauth2/refresh_token") => {
+            let renews = world.faults().strikes(Fault::TokenRenewed, uri.path());
+            oauth::refresh_token(&world, &given, renews)
+        }
+        (None, "sns/auth") => oauth::auth(&world.books(), &given),
+        (None, "sns/userinfo") => oauth::userinfo(&world.books(), &given),
+        (None, "sns/jscode2session") => identity::session(&world, &given),
+        (None, "cgi-bin/token") => identity::app_token(&world, &given),
+        _ => return StatusCode::NOT_FOUND.into_response(),
     };
+    let promise = world.books().promise();
     if let Some(promise) = promise {
         let _ = promise.kept().await;
     }
-    (
-        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
-        value.to_string(),
-    )
-        .into_response()
+    if world.faults().strikes(Fault::TokensLost, uri.path()) {
+        return lost();
+    }
+    let plain = (header::CONTENT_TYPE, "text/plain; charset=utf-8");
+    ([plain], value.to_string()).into_response()
 }
 
 async fn v3(

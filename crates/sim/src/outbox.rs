@@ -4,10 +4,23 @@
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::notice::Told;
 use lingqian_core::time::Timestamp;
+use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::{Browse, Fault, Store};
 
 use crate::store::SimStore;
+
+impl<S: Store + Browse + Clone> Links for SimStore<S> {
+    async fn claim_links(&self, claim: LinkClaim) -> Result<Vec<LinkRow>, Fault> {
+        self.look(|store| async move { store.claim_links(claim).await })
+            .await
+    }
+
+    async fn links(&self, filter: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
+        self.look(|store| async move { store.links(filter).await })
+            .await
+    }
+}
 
 impl<S: Store + Browse + Clone> Outbox for SimStore<S> {
     async fn notices(&self, after: i64, limit: u32) -> Result<Vec<Told>, Fault> {

@@ -6,7 +6,7 @@ use lingqian_core::id::{AppId, OpenId};
 use lingqian_core::link::Identity;
 use lingqian_core::user::Sealed;
 use lingqian_io::keys::KeyFault;
-use lingqian_io::rail::IdentityFault;
+use lingqian_io::rail::{AppKind, IdentityFault, LinkScope, Remedy};
 use lingqian_io::twin::{ManualClock, SeededDice};
 use lingqian_io::{Browse, IdentityProvider, Ports, Sealer, Store};
 
@@ -36,23 +36,39 @@ pub struct SimIdentity {
 }
 
 impl IdentityProvider for SimIdentity {
-    fn authorize_url(&self, _app: &AppId, redirect_uri: &str, state: &str) -> String {
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        Vec::new()
+    }
+
+    fn authorize_url(
+        &self,
+        _app: &AppId,
+        redirect_uri: &str,
+        state: &str,
+        _scope: LinkScope,
+    ) -> String {
         format!("{redirect_uri}?state={state}")
     }
 
     async fn redeem(&self, _app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
         self.scene.moment(self.process).await;
         let wallet = code.rsplit_once('#').map_or(code, |(wallet, _)| wallet);
-        let openid =
-            OpenId::parse(wallet).map_err(|_| IdentityFault::Refused { errcode: 40_029 })?;
+        let openid = OpenId::parse(wallet).map_err(|_| IdentityFault::Refused {
+            errcode: 40_029,
+            remedy: Remedy::Restart,
+        })?;
         self.scene.moment(self.process).await;
         Ok(Identity {
             openid,
             unionid: None,
             scope: "snsapi_base".into(),
             snapshot: false,
-            tokens: Sealed(Vec::new()),
+            tokens: Some(Sealed(Vec::new())),
         })
+    }
+
+    async fn by_code(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
+        self.redeem(app, code).await
     }
 
     async fn refresh(&self, _app: &AppId, _tokens: &Sealed) -> Result<Identity, IdentityFault> {

@@ -13,7 +13,7 @@ use crate::action::{Action, Pass};
 use crate::dice::Dice;
 use crate::fault::{StoreFault, WechatFault};
 use crate::script::{Line, Script, Turns};
-use crate::world::{Payer, Settings};
+use crate::world::{Payer, Settings, usual_policy};
 
 /// How often, in a thousand actions, each sort of fault comes where a seed has it.
 struct Rates {
@@ -72,7 +72,7 @@ pub fn script(seed: u64, steps: u64) -> Script {
         policy: Policy {
             user_day_count_max: *dice.pick(&[4, 10, 60, 60]),
             user_day_amount_max: Fen(*dice.pick(&[3_000, 20_000, 200_000])),
-            ..Policy::default()
+            ..usual_policy()
         },
         limits: Limits {
             claim_max: *dice.pick(&[1, 4, 256]),

@@ -1,1 +1,2 @@
-SELECT user_no FROM links WHERE openid = ?1
+SELECT DISTINCT user_no FROM links
+WHERE standing <> 'revoked' AND (openid = ?1 OR unionid = ?1)

@@ -1,1 +1,2 @@
-SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM links)
+SELECT (SELECT count(*) FROM users),
+  (SELECT count(DISTINCT user_no) FROM links WHERE standing <> 'revoked')

@@ -2,7 +2,7 @@
 
 use lingqian_core::Changes;
 use lingqian_core::id::{MerchantNo, PayoutId, Reference, UserNo};
-use lingqian_core::link::{Link, LinkState};
+use lingqian_core::link::LinkState;
 use lingqian_core::reconcile::{Bill, BookedLine, Break, Direction, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_io::Fault;
@@ -11,7 +11,7 @@ use rusqlite::{CachedStatement, Connection, Params, params};
 
 use crate::codec::{damaged, fault, first, get};
 use crate::prefetch::cached;
-use crate::{control, letters, outbox, payouts, sql};
+use crate::{control, letters, links, outbox, payouts, sql};
 
 /// The numbers that entries got.
 #[derive(Clone, Debug, Default)]
@@ -142,31 +142,7 @@ fn people(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
             params![digest.0, user.0, app.as_str(), expires_at.0, used_at],
         )?;
     }
-    let mut upsert = cached(connection, sql!("upsert_link"))?;
-    for Link {
-        user,
-        app,
-        openid,
-        unionid,
-        scope,
-        tokens,
-        linked_at,
-    } in &changes.links
-    {
-        run(
-            &mut upsert,
-            params![
-                user.0,
-                app.as_str(),
-                openid.expose(),
-                unionid.as_ref().map(|unionid| unionid.expose()),
-                scope,
-                tokens.0,
-                linked_at.0,
-            ],
-        )?;
-    }
-    Ok(())
+    links::write(connection, &changes.links)
 }
 
 fn payout_rows(connection: &Connection, changes: &Changes) -> Result<(), Fault> {

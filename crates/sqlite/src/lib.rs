@@ -10,6 +10,7 @@ mod control;
 mod ids;
 mod ledger;
 mod letters;
+mod links;
 mod lock;
 mod names;
 mod numbers;
@@ -48,6 +49,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Part, Piece, ReadOut};
 use lingqian_io::store::{
@@ -479,6 +481,18 @@ impl Outbox for SqliteStore {
     ) -> Result<u64, Fault> {
         let id = endpoint.clone();
         self.change(move |connection| outbox::replay(connection, &id, numbers, now))
+            .await
+    }
+}
+
+impl Links for SqliteStore {
+    async fn claim_links(&self, claim: LinkClaim) -> Result<Vec<LinkRow>, Fault> {
+        self.change(move |connection| links::claim(connection, claim))
+            .await
+    }
+
+    async fn links(&self, filter: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
+        self.read(move |connection| links::list(connection, &filter))
             .await
     }
 }

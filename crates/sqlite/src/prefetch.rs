@@ -4,8 +4,8 @@ use std::collections::btree_map::Entry;
 
 use lingqian_core::earning::{Kind, Terms};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo, OpenId, UserId, UserNo};
-use lingqian_core::link::{Link, LinkState, StateDigest};
+use lingqian_core::id::{AppId, KindCode, KindNo, MchId, MerchantNo, UserId, UserNo};
+use lingqian_core::link::{LinkState, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Break, BreakKind};
 use lingqian_core::time::{BusinessDate, Timestamp};
@@ -16,7 +16,7 @@ use lingqian_io::Fault;
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use crate::codec::{apps, damaged, day, fault, fen, first, get, id, report, rows};
-use crate::{control, payouts, sql};
+use crate::{control, links, payouts, sql};
 
 pub(crate) fn cached<'c>(
     connection: &'c Connection,
@@ -48,7 +48,7 @@ pub(crate) fn prefetch(connection: &Connection, keys: &Keys) -> Result<Facts, Fa
         facts.closed_bills = control::closed_bills(connection)?.into_iter().collect();
     }
     users(connection, keys, &mut facts)?;
-    links(connection, keys, &mut facts)?;
+    linking(connection, keys, &mut facts)?;
     all_payouts(connection, keys, &mut facts)?;
     bill_lines(connection, keys, &mut facts)?;
     Ok(facts)
@@ -116,32 +116,16 @@ pub(crate) fn day_totals(
     })
 }
 
-/// A user's link, without balances and any day's totals.
+/// A user's links, without balances and any day's totals.
 pub(crate) fn wallet(connection: &Connection, user: User) -> Result<Wallet, Fault> {
     let mut by_user = cached(connection, sql!("link_by_user"))?;
-    let link = first(&mut by_user, [user.no.0], link)?;
+    let links = rows(&mut by_user, [user.no.0], links::link)?.into_iter();
     let mut wallet = Wallet::new(user);
-    wallet.link = link;
+    wallet.links = links.map(|link| (link.app.clone(), link)).collect();
     Ok(wallet)
 }
 
-/// A link from its seven columns.
-pub(crate) fn link(row: &Row<'_>) -> Result<Link, Fault> {
-    let (app, openid): (String, String) = (get(row, 1)?, get(row, 2)?);
-    let unionid: Option<String> = get(row, 3)?;
-    let person = |text: &str| id(text, OpenId::parse, "links.openid");
-    Ok(Link {
-        user: UserNo(get(row, 0)?),
-        app: id(&app, AppId::parse, "links.app")?,
-        openid: person(&openid)?,
-        unionid: unionid.as_deref().map(person).transpose()?,
-        scope: get(row, 4)?,
-        tokens: Sealed(get(row, 5)?),
-        linked_at: Timestamp(get(row, 6)?),
-    })
-}
-
-fn links(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
+fn linking(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), Fault> {
     let mut by_no = cached(connection, sql!("user_by_no"))?;
     let mut query = cached(connection, sql!("link_state"))?;
     for digest in &keys.link_states {
@@ -156,10 +140,12 @@ fn links(connection: &Connection, keys: &Keys, facts: &mut Facts) -> Result<(), 
     }
     let mut holder = cached(connection, sql!("holder"))?;
     for openid in &keys.openids {
-        let found = first(&mut holder, [openid.expose()], |row| {
+        let found = rows(&mut holder, [openid.expose()], |row| {
             Ok(UserNo(get(row, 0)?))
         })?;
-        facts.holders.insert(openid.clone(), found);
+        facts
+            .holders
+            .insert(openid.clone(), found.into_iter().collect());
     }
     Ok(())
 }

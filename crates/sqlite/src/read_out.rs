@@ -18,11 +18,11 @@ use lingqian_io::read_out::{Booked, Cursor, Gather, Part, Piece, letters, told_a
 use rusqlite::{Connection, Row, params};
 
 use crate::browse::{self, Walk};
-use crate::codec::{damaged, day, digest, fen, first, get, id, payout_id, queue, rows};
+use crate::codec::{damaged, day, digest, fen, get, id, payout_id, queue, rows};
 use crate::ledger::{Ledger, answer_in, answer_row, found, sources};
 use crate::page::{Line, walk_while};
 use crate::prefetch::{self, cached};
-use crate::{control, letters as desk, outbox, payouts, sql};
+use crate::{control, letters as desk, links, outbox, payouts, sql};
 
 /// Rows of a part, and where the next ones begin, if there are more.
 type Rows = (Changes, Option<Cursor>);
@@ -87,13 +87,13 @@ fn some_users(connection: &Connection, from: &Cursor, limit: u32) -> Result<Rows
     let more = cut(&mut users, limit);
     let last = users.last().map(|user| user.no.0);
     let mut by_user = cached(connection, sql!("link_by_user"))?;
-    let mut links = Vec::new();
+    let mut all = Vec::new();
     for user in &users {
-        links.extend(first(&mut by_user, [user.no.0], prefetch::link)?);
+        all.extend(rows(&mut by_user, [user.no.0], links::link)?);
     }
     let changes = Changes {
         users,
-        links,
+        links: all,
         ..Changes::default()
     };
     let last = last.filter(|_| more);

@@ -13,7 +13,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 13] = [
+const MIGRATIONS: [(&str, &str); 14] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -48,6 +48,7 @@ const MIGRATIONS: [(&str, &str); 13] = [
         include_str!("../migrations/0012_id_filters.sql"),
     ),
     (LETTERS, include_str!("../migrations/0013_letters.sql")),
+    ("0014_links", include_str!("../migrations/0014_links.sql")),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.

@@ -51,6 +51,29 @@ pub struct Authorization {
     pub openid: Option<String>,
 }
 
+/// A person's authorization as WeChat has it. It names a person, so it never prints itself.
+#[derive(Clone)]
+pub struct Found {
+    /// How many the person closed before, and this one.
+    pub turn: u8,
+    /// What WeChat says; nothing where there is none that is open.
+    pub known: Option<Authorization>,
+}
+
+impl Found {
+    /// Where it stands, in WeChat's words; `NONE` where there is none.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        self.known.as_ref().map_or("NONE", |known| &known.state)
+    }
+
+    /// What opens the page on which the user grants it.
+    #[must_use]
+    pub fn package(&self) -> Option<&str> {
+        self.known.as_ref()?.package_info.as_deref()
+    }
+}
+
 /// Where a person's authorization stands.
 enum Standing {
     /// It is in effect under this number.
@@ -132,6 +155,25 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
     pub async fn close_authorization(&self, number: &str) -> Result<Authorization, Fault> {
         let path = format!("{PATH}/out-authorization-no/{number}/close");
         told(self.authorization_call(("POST", &path), Vec::new()).await)
+    }
+
+    /// The authorization of the person of an order that is open, or the turn of the next one.
+    ///
+    /// # Errors
+    /// When WeChat cannot be heard or does not let the merchant ask.
+    pub async fn find_authorization(&self, order: &TransferOrder) -> Result<Found, Fault> {
+        for turn in 1..=TURNS_MAX {
+            let number = number(order, turn);
+            let path = query_path(&number);
+            let known = match self.authorization_call(("GET", &path), Vec::new()).await {
+                Ok(Err((404, _))) => None,
+                asked => Some(told(asked)?),
+            };
+            if known.as_ref().is_none_or(|known| known.state != "CLOSED") {
+                return Ok(Found { turn, known });
+            }
+        }
+        Err(Fault::Broken("the user closed 99 authorizations".into()))
     }
 
     /// Where the person of an order stands; an error is a word for why nobody can tell.

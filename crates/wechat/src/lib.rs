@@ -15,6 +15,7 @@ pub mod pace;
 pub mod pay;
 pub mod rails;
 pub mod receipt;
+pub mod remedy;
 pub mod settings;
 pub mod sign;
 pub mod skew;

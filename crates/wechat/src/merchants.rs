@@ -11,7 +11,9 @@ use lingqian_core::link::Identity;
 use lingqian_core::money::Fen;
 use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
-use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Receipt, Refusal};
+use lingqian_io::rail::{
+    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Receipt, Refusal,
+};
 use lingqian_io::{Clock, Dice, Fault, IdentityProvider, Rail, Sealed, Sealer, Signer};
 
 use crate::oauth::{NO_APP, WechatOauth};
@@ -37,6 +39,12 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatMerchants<S, K, C, D> {
         WechatMerchants {
             by: named.collect(),
         }
+    }
+
+    /// The rails of a merchant whose keys are here.
+    #[must_use]
+    pub fn of(&self, mchid: &MchId) -> Option<&Rails<S, K, C, D>> {
+        self.by.get(mchid)
     }
 
     /// Whether orders of this merchant can be sent from here.
@@ -172,11 +180,25 @@ impl<K: Sealer, C: Clock> WechatApps<K, C> {
 }
 
 impl<K: Sealer, C: Clock> IdentityProvider for WechatApps<K, C> {
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        self.by.values().flat_map(WechatOauth::apps).collect()
+    }
+
     /// The page is the same for all apps.
-    fn authorize_url(&self, app: &AppId, redirect_uri: &str, state: &str) -> String {
+    fn authorize_url(
+        &self,
+        app: &AppId,
+        redirect_uri: &str,
+        state: &str,
+        scope: LinkScope,
+    ) -> String {
         let any = self.by.get(app).or_else(|| self.by.values().next());
-        any.map(|any| any.authorize_url(app, redirect_uri, state))
+        any.map(|any| any.authorize_url(app, redirect_uri, state, scope))
             .unwrap_or_default()
+    }
+
+    async fn by_code(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
+        self.of(app)?.by_code(app, code).await
     }
 
     async fn redeem(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {

@@ -1,24 +1,28 @@
 //! OAuth: where to send the user, and who it was that came back.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use lingqian_core::id::{AppId, OpenId};
 use lingqian_core::link::Identity;
 use lingqian_core::user::Sealed;
-use lingqian_io::rail::IdentityFault;
+use lingqian_io::rail::{AppKind, IdentityFault, LinkScope, Remedy};
 use lingqian_io::{Clock, IdentityProvider, Sealer};
 use serde::{Deserialize, Serialize};
 
+use crate::remedy::{Asked, remedy};
 use crate::settings::OauthSettings;
 use crate::socket::{ANSWER_MAX, Socket};
 
 /// The purpose that tokens are sealed for.
 pub const TOKENS_PURPOSE: &str = "tokens";
 
-/// Codes that say that a grant does not work any more: token or openid wrong, expired, or void
-/// because the user changed the password.
-const ENDED: [i64; 5] = [40_001, 40_003, 40_014, 42_001, 42_007];
+/// How often a question is asked while WeChat is busy or does not answer, and the first wait in
+/// between; the next one is twice as long.
+const TRIES: u32 = 3;
+const FIRST_WAIT: Duration = Duration::from_millis(200);
 
 /// There is no secret for this app here.
 pub(crate) const NO_APP: &str = "app_not_configured";
@@ -51,6 +55,14 @@ struct Tokens {
     access_token: String,
     access_expires_at: i64,
     refresh_token: String,
+}
+
+/// Whose code it was. The session key that comes along opens what a mini program encrypts for its
+/// own server. We read nothing of the kind, so it is never kept, and cannot leak.
+#[derive(Deserialize)]
+struct Session {
+    openid: String,
+    unionid: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -86,8 +98,38 @@ impl<K: Sealer, C: Clock> WechatOauth<K, C> {
         Err(IdentityFault::Unavailable(NO_APP.into()))
     }
 
+    /// Asks, and asks again where WeChat is busy or nobody answered. A code that an unheard answer
+    /// used up is refused the second time, and the user begins again as without that try.
+    async fn get(
+        &self,
+        asked: Asked,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Bytes, IdentityFault> {
+        let mut wait = FIRST_WAIT;
+        for _ in 1..TRIES {
+            match self.get_once(asked, path, query).await {
+                Err(
+                    IdentityFault::Unavailable(_)
+                    | IdentityFault::Refused {
+                        remedy: Remedy::Again,
+                        ..
+                    },
+                ) => tokio::time::sleep(wait).await,
+                heard => return heard,
+            }
+            wait = wait.saturating_mul(2);
+        }
+        self.get_once(asked, path, query).await
+    }
+
     /// Every answer has status 200; only `errcode` tells success from failure.
-    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, IdentityFault> {
+    async fn get_once(
+        &self,
+        asked: Asked,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Bytes, IdentityFault> {
         let unavailable = |word: &str| IdentityFault::Unavailable(word.to_owned());
         let pairs: Vec<String> = query
             .iter()
@@ -112,9 +154,10 @@ impl<K: Sealer, C: Clock> WechatOauth<K, C> {
             serde_json::from_slice(&answered.body).map_err(|_| unavailable("answer_unreadable"))?;
         match code.errcode {
             0 => Ok(answered.body),
-            // Busy, or asked too often: nothing is wrong with the grant.
-            -1 | 45009 | 45011 => Err(unavailable("busy")),
-            errcode => Err(IdentityFault::Refused { errcode }),
+            errcode => Err(IdentityFault::Refused {
+                errcode,
+                remedy: remedy(asked, errcode),
+            }),
         }
     }
 
@@ -139,7 +182,7 @@ impl<K: Sealer, C: Clock> WechatOauth<K, C> {
             unionid: granted.unionid.as_deref().map(person).transpose()?,
             scope: granted.scope,
             snapshot: granted.is_snapshotuser == 1,
-            tokens: sealed.map_err(|fault| IdentityFault::Unavailable(fault.to_string()))?,
+            tokens: Some(sealed.map_err(|fault| IdentityFault::Unavailable(fault.to_string()))?),
         })
     }
 
@@ -152,15 +195,53 @@ impl<K: Sealer, C: Clock> WechatOauth<K, C> {
 }
 
 impl<K: Sealer, C: Clock> IdentityProvider for WechatOauth<K, C> {
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        vec![(self.settings.app.clone(), self.settings.kind)]
+    }
+
     /// The page checks the order of the parameters.
-    fn authorize_url(&self, app: &AppId, redirect_uri: &str, state: &str) -> String {
+    fn authorize_url(
+        &self,
+        app: &AppId,
+        redirect_uri: &str,
+        state: &str,
+        scope: LinkScope,
+    ) -> String {
+        let page = match scope {
+            LinkScope::Base | LinkScope::Userinfo => "oauth2/authorize",
+            LinkScope::Login => "qrconnect",
+        };
         format!(
-            "{}/connect/oauth2/authorize?appid={app}&redirect_uri={}&response_type=code\
-             &scope=snsapi_base&state={}#wechat_redirect",
+            "{}/connect/{page}?appid={app}&redirect_uri={}&response_type=code\
+             &scope={}&state={}#wechat_redirect",
             self.settings.page_url,
             encode(redirect_uri),
+            scope.name(),
             encode(state)
         )
+    }
+
+    async fn by_code(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
+        self.own(app)?;
+        let query = [
+            ("appid", self.settings.app.as_str()),
+            ("secret", self.settings.secret.as_str()),
+            ("js_code", code),
+            ("grant_type", "authorization_code"),
+        ];
+        let body = self
+            .get(Asked::Session, "/sns/jscode2session", &query)
+            .await?;
+        let unreadable = || IdentityFault::Unavailable("answer_unreadable".into());
+        let session: Session = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        let person = |text: &str| OpenId::parse(text).map_err(|_| unreadable());
+        Ok(Identity {
+            openid: person(&session.openid)?,
+            unionid: session.unionid.as_deref().map(person).transpose()?,
+            scope: "jscode2session".into(),
+            snapshot: false,
+            tokens: None,
+        })
     }
 
     async fn redeem(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
@@ -171,7 +252,9 @@ impl<K: Sealer, C: Clock> IdentityProvider for WechatOauth<K, C> {
             ("code", code),
             ("grant_type", "authorization_code"),
         ];
-        let body = self.get("/sns/oauth2/access_token", &query).await?;
+        let body = self
+            .get(Asked::Exchange, "/sns/oauth2/access_token", &query)
+            .await?;
         self.identity(&body).await
     }
 
@@ -183,7 +266,9 @@ impl<K: Sealer, C: Clock> IdentityProvider for WechatOauth<K, C> {
             ("grant_type", "refresh_token"),
             ("refresh_token", tokens.refresh_token.as_str()),
         ];
-        let body = self.get("/sns/oauth2/refresh_token", &query).await?;
+        let body = self
+            .get(Asked::Refresh, "/sns/oauth2/refresh_token", &query)
+            .await?;
         self.identity(&body).await
     }
 
@@ -194,9 +279,12 @@ impl<K: Sealer, C: Clock> IdentityProvider for WechatOauth<K, C> {
             ("access_token", tokens.access_token.as_str()),
             ("openid", tokens.openid.as_str()),
         ];
-        match self.get("/sns/auth", &query).await {
+        match self.get(Asked::Use, "/sns/auth", &query).await {
             Ok(_) => Ok(true),
-            Err(IdentityFault::Refused { errcode }) if ENDED.contains(&errcode) => Ok(false),
+            Err(IdentityFault::Refused {
+                remedy: Remedy::Renew | Remedy::Restart,
+                ..
+            }) => Ok(false),
             Err(fault) => Err(fault),
         }
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use lingqian_core::id::{AppId, MchId};
+use lingqian_io::rail::AppKind;
 use serde::Deserialize;
 
 /// A merchant at WeChat Pay.
@@ -204,6 +205,8 @@ pub struct OauthSettings {
     pub api_url: String,
     /// The app.
     pub app: AppId,
+    /// What it is to WeChat.
+    pub kind: AppKind,
     /// The app's secret.
     pub secret: String,
     /// An answer that has not come after this is taken as none.

@@ -5,6 +5,7 @@ mod conserved;
 mod control;
 mod earning;
 mod linking;
+mod links;
 mod machine;
 mod pooling;
 mod properties;

@@ -7,7 +7,7 @@ use lingqian_core::Rejection;
 use lingqian_core::command::{ApiKey, Command};
 use lingqian_core::earning::{EarningEvent, Kind, Terms};
 use lingqian_core::id::{IdFault, KindCode, MchId, OutBillNo, Source, UserId};
-use lingqian_core::link::{Identity, StateDigest};
+use lingqian_core::link::{Identity, Page, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Direction};
 use lingqian_core::transfer::{Claims, Finding, Origin, TransferReport};
@@ -51,6 +51,7 @@ fn world() -> World {
     world.must(Command::StartLink {
         user,
         app: None,
+        page: Page::default(),
         state,
     });
     world
@@ -136,6 +137,7 @@ fn nothing_can_be_done_for_or_with_what_is_not_there() {
         Command::StartLink {
             user: stranger(),
             app: None,
+            page: Page::default(),
             state: StateDigest([3; 32]),
         },
         earn(|e| e.kind = KindCode::parse("unheard-of").expect("an id")),
@@ -179,6 +181,7 @@ fn without_a_merchant_nobody_is_linked_or_paid() {
     let start = Command::StartLink {
         user: user("alice"),
         app: None,
+        page: Page::default(),
         state: StateDigest([1; 32]),
     };
     for command in [start, withdraw(|_| {})] {
@@ -389,18 +392,23 @@ fn a_link_that_is_not_whole_is_refused() {
     };
     let cases = vec![
         redeem(8),
-        redeem(1),
         complete(9, identity("openid-bob")),
         complete(8, identity("openid-bob")),
         complete(1, snapshot),
     ];
     let expected = expect![[r#"
         link_state_unknown state
-        link_state_used state
         link_state_unknown state
         link_state_unknown state
         snapshot_user -"#]];
     check(cases, &expected);
+    let used = refusal(
+        |world| {
+            world.must(redeem(9));
+        },
+        redeem(9),
+    );
+    assert_eq!(used, "link_state_used state");
     let late = refusal(|w| w.now = w.now.after_ms(600_001), redeem(9));
     assert_eq!(late, "link_state_expired state");
     let taken = complete(9, identity("openid-alice"));

@@ -13,7 +13,7 @@ use lingqian_core::id::{
     Source, UserId,
 };
 use lingqian_core::ledger::{Account, Entry};
-use lingqian_core::link::{Identity, StateDigest};
+use lingqian_core::link::{Identity, Page, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Asked, Payout, State};
 use lingqian_core::reconcile::{Bill, BillLine, Direction};
@@ -98,7 +98,7 @@ pub(crate) fn identity(person: &str) -> Identity {
         unionid: None,
         scope: "snsapi_base".into(),
         snapshot: false,
-        tokens: Sealed(vec![1]),
+        tokens: Some(Sealed(vec![1])),
     }
 }
 
@@ -261,7 +261,7 @@ impl World {
             facts.link_states.entry(state).or_insert(None);
         }
         for openid in keys.openids {
-            facts.holders.entry(openid).or_insert(None);
+            facts.holders.entry(openid).or_default();
         }
         for reference in keys.references {
             facts.references.entry(reference).or_insert(false);
@@ -293,6 +293,7 @@ impl World {
         self.must(Command::StartLink {
             user,
             app: None,
+            page: Page::default(),
             state,
         });
         self.must(Command::RedeemState { state });

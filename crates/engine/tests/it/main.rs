@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod desk;
 mod lane;
+mod links;
 mod notify;
 mod watch;
 mod wechat;

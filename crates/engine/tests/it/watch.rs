@@ -28,6 +28,7 @@ const LIMITS: Limits = Limits {
     lease_ms: 120_000,
     page_max: 1_000,
     watch_max: 2,
+    refresh_max: 64,
 };
 
 async fn commit(world: &World, changes: Changes) {

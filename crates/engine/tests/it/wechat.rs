@@ -10,7 +10,9 @@ use lingqian_core::time::BusinessDate;
 use lingqian_core::transfer::{Claims, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_core::user::Sealed;
 use lingqian_io::keys::KeyFault;
-use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
+use lingqian_io::rail::{
+    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Refusal,
+};
 use lingqian_io::{Fault, IdentityProvider, Rail, Sealer};
 
 /// A moment at which a process may die. (The runtime's own wakes only when it rests.)
@@ -154,11 +156,25 @@ impl Rail for SmallWechat {
 pub(crate) struct Nobody;
 
 impl IdentityProvider for Nobody {
-    fn authorize_url(&self, _app: &AppId, _redirect_uri: &str, _state: &str) -> String {
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        Vec::new()
+    }
+
+    fn authorize_url(
+        &self,
+        _app: &AppId,
+        _redirect_uri: &str,
+        _state: &str,
+        _: LinkScope,
+    ) -> String {
         String::new()
     }
 
     async fn redeem(&self, _app: &AppId, _code: &str) -> Result<Identity, IdentityFault> {
+        Err(IdentityFault::Unavailable("not here".into()))
+    }
+
+    async fn by_code(&self, _app: &AppId, _code: &str) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("not here".into()))
     }
 

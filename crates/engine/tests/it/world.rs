@@ -8,7 +8,7 @@ use lingqian_core::id::{
     AppId, EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, PayoutId, Reference, Source,
     UserId,
 };
-use lingqian_core::link::{Identity, StateDigest};
+use lingqian_core::link::{Identity, Page, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::Asked;
 use lingqian_core::risk::Policy;
@@ -109,7 +109,7 @@ impl World {
             unionid: None,
             scope: "snsapi_base".into(),
             snapshot: false,
-            tokens: Sealed(Vec::new()),
+            tokens: Some(Sealed(Vec::new())),
         };
         let setup = vec![
             Command::DefineMerchant(Merchant {
@@ -144,6 +144,7 @@ impl World {
                 let start = Command::StartLink {
                     user: user.clone(),
                     app: None,
+                    page: Page::default(),
                     state,
                 };
                 for command in [

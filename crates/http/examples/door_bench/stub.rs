@@ -26,14 +26,17 @@ use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::{Settings, mint, router as doors};
 use lingqian_io::keys::KeyFault;
+use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Report, Wish};
-use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
+use lingqian_io::rail::{
+    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Refusal,
+};
 use lingqian_io::store::{
     Audited, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
     PayoutStory, Standing, StatementLine, Summary,
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
-use lingqian_io::{Browse, Fault, IdentityProvider, Outbox, Ports, Rail, Sealer, Store};
+use lingqian_io::{Browse, Fault, IdentityProvider, Links, Outbox, Ports, Rail, Sealer, Store};
 
 /// All ports; most do nothing.
 #[derive(Clone)]
@@ -117,6 +120,15 @@ impl Store for Nothing {
     }
 
     async fn audit(&self) -> Result<Audited, Fault> {
+        absent()
+    }
+}
+
+impl Links for Nothing {
+    async fn claim_links(&self, _: LinkClaim) -> Result<Vec<LinkRow>, Fault> {
+        absent()
+    }
+    async fn links(&self, _: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
         absent()
     }
 }
@@ -256,12 +268,20 @@ impl Rail for Nothing {
 }
 
 impl IdentityProvider for Nothing {
-    fn authorize_url(&self, _: &AppId, _: &str, _: &str) -> String {
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        Vec::new()
+    }
+
+    fn authorize_url(&self, _: &AppId, _: &str, _: &str, _: LinkScope) -> String {
         String::new()
     }
     async fn redeem(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
     }
+    async fn by_code(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
+        Err(IdentityFault::Unavailable("nothing".into()))
+    }
+
     async fn refresh(&self, _: &AppId, _: &Sealed) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
     }

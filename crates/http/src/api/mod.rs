@@ -4,6 +4,7 @@ pub(crate) mod acts;
 pub(crate) mod books;
 pub(crate) mod events;
 pub(crate) mod letters;
+pub(crate) mod links;
 pub(crate) mod payouts;
 pub(crate) mod stream;
 pub(crate) mod users;

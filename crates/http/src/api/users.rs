@@ -13,7 +13,7 @@ use lingqian_io::{Browse as _, Clock as _, Fault, Ports, Sealer as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::acts;
+use crate::api::{acts, links};
 use crate::auth::Caller;
 use crate::request::{self, Query, id};
 use crate::wire::rfc3339;
@@ -83,8 +83,9 @@ async fn shown<P: Ports>(doors: &Doors<P>, user: &UserId) -> Result<Json<Value>,
         "created_at": rfc3339(wallet.user.created_at),
         "frozen": wallet.user.frozen,
         "named": wallet.user.name.is_some(),
-        "linked": wallet.link.is_some(),
-        "linked_at": wallet.link.as_ref().map(|link| rfc3339(link.linked_at)),
+        "linked": wallet.is_linked(),
+        "linked_at": wallet.newest_link().map(|link| rfc3339(link.linked_at)),
+        "links": wallet.links.values().map(links::shown).collect::<Vec<_>>(),
         "currency": "CNY",
         "available_micros": wallet.available.0,
         "held_micros": wallet.held.0,

@@ -57,12 +57,15 @@ async fn a_user_who_agrees_is_linked_and_the_link_works_once() {
     assert_eq!(shown.json()["linked_at"], "2026-03-02T04:00:02Z");
     assert!(!shown.text.contains("person-1"), "an openid is never shown");
 
+    // WeChat may open the way back twice: nothing happens, and the page says what is so.
     let before = world.books().await;
     let again = callback(&world, &query).await;
-    assert_eq!(page(&again), says(410, "link_state_used"));
+    assert_eq!(page(&again), says(200, "linked"));
     let other = callback(&world, &format!("?state={state}&code=person-2")).await;
-    assert_eq!(page(&other), says(410, "link_state_used"));
+    assert_eq!(page(&other), says(200, "linked"));
     assert_eq!(world.books().await, before);
+    let links = world.get("/v1/users/u1").await.json()["links"].clone();
+    assert_eq!(links[0]["version"], 1, "{links}");
 }
 
 #[tokio::test]
@@ -115,7 +118,11 @@ async fn a_person_whom_wechat_does_not_vouch_for_is_not_linked() {
     world.user("u1").await;
     let cases = [
         ("virtual", 422, "snapshot_user"),
-        ("used", 502, "identity_unavailable"),
+        ("used", 410, "authorization_ended"),
+        ("busy", 503, "wechat_busy"),
+        ("slow", 503, "wechat_slow_down"),
+        ("blocked", 403, "user_blocked"),
+        ("secret", 502, "wechat_configuration"),
         ("down", 502, "identity_unavailable"),
     ];
     for (code, status, word) in cases {

@@ -9,6 +9,7 @@ mod hook;
 mod kinds;
 mod letters;
 mod linking;
+mod links;
 mod numbers;
 mod openapi;
 mod overlap;

@@ -8,7 +8,9 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Claims, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_core::user::Sealed;
 use lingqian_io::keys::KeyFault;
-use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
+use lingqian_io::rail::{
+    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Refusal, Remedy,
+};
 use lingqian_io::twin::ManualClock;
 use lingqian_io::{Clock as _, Fault, IdentityProvider, Rail, Sealer};
 
@@ -116,27 +118,74 @@ impl Rail for FakeRail {
     }
 }
 
+fn refused(errcode: i64, remedy: Remedy) -> IdentityFault {
+    IdentityFault::Refused { errcode, remedy }
+}
+
 pub(crate) struct FakeIdentity;
 
 impl IdentityProvider for FakeIdentity {
-    fn authorize_url(&self, app: &AppId, redirect_uri: &str, state: &str) -> String {
-        format!("https://wechat.test/authorize?appid={app}&to={redirect_uri}&state={state}")
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        let app = |text: &str| AppId::parse(text).expect("an id");
+        vec![
+            (app("wx8888888888888888"), AppKind::OfficialAccount),
+            (app("wx-site"), AppKind::Website),
+            (app("wx-mini"), AppKind::MiniProgram),
+            (app("wx-other-mini"), AppKind::MiniProgram),
+        ]
+    }
+
+    fn authorize_url(
+        &self,
+        app: &AppId,
+        redirect_uri: &str,
+        state: &str,
+        scope: LinkScope,
+    ) -> String {
+        let page = if scope == LinkScope::Login {
+            "qrconnect"
+        } else {
+            "authorize"
+        };
+        let scope = match scope {
+            LinkScope::Base => String::new(),
+            other => format!("&scope={}", other.name()),
+        };
+        format!("https://wechat.test/{page}?appid={app}&to={redirect_uri}{scope}&state={state}")
+    }
+
+    async fn by_code(&self, app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
+        let found = self.redeem(app, code).await?;
+        Ok(Identity {
+            tokens: None,
+            scope: "jscode2session".into(),
+            ..found
+        })
     }
 
     /// The code is the openid of the person who comes, but for a few words.
     async fn redeem(&self, _app: &AppId, code: &str) -> Result<Identity, IdentityFault> {
         match code {
-            "used" => return Err(IdentityFault::Refused { errcode: 40_163 }),
+            "used" => return Err(refused(40_163, Remedy::Restart)),
+            "busy" => return Err(refused(-1, Remedy::Again)),
+            "slow" => return Err(refused(45_011, Remedy::Slower)),
+            "blocked" => return Err(refused(40_226, Remedy::Blocked)),
+            "secret" => return Err(refused(40_125, Remedy::Configure)),
             "down" => return Err(IdentityFault::Unavailable("timeout".into())),
             _ => {}
         }
         let unreadable = |_| IdentityFault::Unavailable("unreadable".into());
+        // `person/union` is the person whom other apps know by that name.
+        let (code, unionid) = match code.split_once('/') {
+            Some((code, unionid)) => (code, Some(OpenId::parse(unionid).map_err(unreadable)?)),
+            None => (code, None),
+        };
         Ok(Identity {
             openid: OpenId::parse(code).map_err(unreadable)?,
-            unionid: None,
+            unionid,
             scope: "snsapi_userinfo".into(),
             snapshot: code == "virtual",
-            tokens: Sealed(b"tokens".to_vec()),
+            tokens: Some(Sealed(b"tokens".to_vec())),
         })
     }
 

@@ -82,7 +82,7 @@ async fn nothing_is_there<S: Store>(store: &S) {
     assert_eq!(facts.user(&user_id(9)), None);
     assert_eq!(facts.earning(&source(), &event_id("e")), None);
     assert_eq!(facts.link_state(StateDigest([7; 32])), None);
-    assert_eq!(facts.holder(&openid(9)), None);
+    assert!(facts.holders(&openid(9)).is_empty());
     assert!(!facts.reference_used(&Reference::parse("r").expect("an id")));
     assert_eq!(facts.answer(&key("k")), None);
     assert_eq!(facts.payout(payout_id(1)), None);

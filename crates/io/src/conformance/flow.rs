@@ -5,7 +5,7 @@ use lingqian_core::command::Command;
 use lingqian_core::earning::EarningEvent;
 use lingqian_core::id::{OutBillNo, PayoutId, Reference};
 use lingqian_core::ledger::Account;
-use lingqian_core::link::{Identity, StateDigest};
+use lingqian_core::link::{Identity, Page, StateDigest};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Asked, Queue};
 use lingqian_core::reconcile::{Bill, BillLine, Direction, Match};
@@ -90,7 +90,7 @@ async fn open_and_link<S: Store + Browse>(store: &S) {
             unionid: None,
             scope: "snsapi_base".into(),
             snapshot: false,
-            tokens: Sealed(vec![1, 2, 3]),
+            tokens: Some(Sealed(vec![1, 2, 3])),
         };
         commands.extend([
             Command::RegisterUser {
@@ -100,6 +100,7 @@ async fn open_and_link<S: Store + Browse>(store: &S) {
             Command::StartLink {
                 user,
                 app: None,
+                page: Page::default(),
                 state,
             },
         ]);

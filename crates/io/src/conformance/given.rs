@@ -9,7 +9,7 @@ use lingqian_core::id::{
     Source, UserId, UserNo,
 };
 use lingqian_core::ledger::{Account, Cause, Entry};
-use lingqian_core::link::Link;
+use lingqian_core::link::{Link, Sharing, Standing};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::payout::{Asked, Attempt, Payout, Queue, State};
 use lingqian_core::time::Timestamp;
@@ -79,8 +79,16 @@ pub(super) fn link(user: i64, person: i64) -> Link {
         openid: openid(person),
         unionid: Some(openid(person + 1_000)),
         scope: "snsapi_userinfo".into(),
-        tokens: Sealed(vec![0, 1, 2, 254, 255]),
+        tokens: Some(Sealed(vec![0, 1, 2, 254, 255])),
         linked_at: NOON,
+        standing: Standing::Active,
+        reason: None,
+        changed_at: NOON,
+        cools_until: Some(NOON.after_ms(person)),
+        sharing: Sharing::Alone,
+        refresh_at: Some(NOON.after_ms(10 * person)),
+        refresh_tries: 2,
+        version: 3,
     }
 }
 

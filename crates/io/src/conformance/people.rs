@@ -98,12 +98,13 @@ async fn a_wallet_has_one_holder_and_a_user_one_wallet<S: Store + Browse>(store:
         ..Keys::default()
     };
     let facts = look(&store, keys).await;
-    assert_eq!(facts.holder(&openid(1)), Some(UserNo(2)));
-    assert_eq!(facts.holder(&openid(5)), Some(UserNo(1)));
-    assert_eq!(facts.holder(&openid(6)), None);
-    assert_eq!(facts.wallet(UserNo(1)).link, Some(link(1, 5)));
-    assert_eq!(facts.wallet(UserNo(2)).link, Some(link(2, 1)));
-    assert_eq!(facts.wallet(UserNo(3)).link, None);
+    assert_eq!(*facts.holders(&openid(1)), BTreeSet::from([UserNo(2)]));
+    assert_eq!(*facts.holders(&openid(5)), BTreeSet::from([UserNo(1)]));
+    assert_eq!(*facts.holders(&openid(6)), BTreeSet::new());
+    let linked = |no| facts.wallet(UserNo(no)).links.values().collect::<Vec<_>>();
+    assert_eq!(linked(1), [&link(1, 5)]);
+    assert_eq!(linked(2), [&link(2, 1)]);
+    assert!(linked(3).is_empty());
     let summary = store.summary().await.expect("a summary");
     assert_eq!(summary.users, (3, 2));
 }

@@ -182,7 +182,7 @@ pub async fn full_books<S: Store + Browse>(store: S) -> S {
     let store = opened(store).await;
     let people = Changes {
         users: vec![user(4), user(5)],
-        links: vec![link(4, 4), link(5, 5)],
+        links: vec![link(4, 4), super::links::ended(4, 4), link(5, 5)],
         link_states: (1..=5).map(link_state).collect(),
         api_keys: vec![api_key("a", None), api_key("b", Some(NOON))],
         ..Changes::default()

@@ -9,7 +9,7 @@ use lingqian_core::earning::{Earning, Kind, KindDay};
 use lingqian_core::facts::{RememberedAnswer, Wallet};
 use lingqian_core::id::OutBillNo;
 use lingqian_core::id::{
-    EventId, KindCode, KindNo, MchId, MerchantNo, OpenId, PayoutId, Reference, Source, UserId,
+    AppId, EventId, KindCode, KindNo, MchId, MerchantNo, PayoutId, Reference, Source, UserId,
     UserNo,
 };
 use lingqian_core::ledger::{Account, Entry};
@@ -43,8 +43,8 @@ pub(crate) struct Books {
     pub(crate) api_keys: BTreeMap<String, ApiKey>,
     pub(crate) users: BTreeMap<UserNo, User>,
     pub(crate) user_numbers: BTreeMap<UserId, UserNo>,
-    pub(crate) links: BTreeMap<UserNo, Link>,
-    pub(crate) holders: BTreeMap<OpenId, UserNo>,
+    pub(crate) links: BTreeMap<UserNo, BTreeMap<AppId, Link>>,
+    pub(crate) link_leases: BTreeMap<(UserNo, AppId), Timestamp>,
     pub(crate) link_states: BTreeMap<StateDigest, LinkState>,
     pub(crate) entries: Vec<Entry>,
     pub(crate) balances: BTreeMap<Account, Micros>,
@@ -101,7 +101,7 @@ impl Books {
         let totals = |day: &BusinessDate| Some((*day, *self.day_totals.get(&(no, *day))?));
         Wallet {
             user: user.clone(),
-            link: self.links.get(&no).cloned(),
+            links: self.links_of(no),
             available: self.balance(Account::Available(no)),
             held: self.balance(Account::Held(no)),
             owed: Micros(self.balance(Account::Receivable(no)).0.saturating_neg()),
@@ -154,8 +154,8 @@ impl Books {
             facts.link_states.insert(*digest, found);
         }
         for openid in &keys.openids {
-            let holder = self.holders.get(openid).copied();
-            facts.holders.insert(openid.clone(), holder);
+            let holders = self.holders_of(openid).collect();
+            facts.holders.insert(openid.clone(), holders);
         }
         for reference in &keys.references {
             let used = self.references.contains_key(reference);

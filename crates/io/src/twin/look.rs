@@ -1,6 +1,6 @@
 //! What people and passes look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
@@ -253,8 +253,10 @@ impl Books {
             *waiting.entry(found.work.queue).or_default() += 1;
         }
         let earned = self.earnings.values();
+        let held = self.all_links().filter(|link| link.holds());
+        let linked: BTreeSet<_> = held.map(|link| link.user).collect();
         let mut summary = Summary {
-            users: (self.users.len() as u64, self.links.len() as u64),
+            users: (self.users.len() as u64, linked.len() as u64),
             earned: (
                 self.earnings.len() as u64,
                 earned

@@ -99,7 +99,7 @@ impl Books {
         let changes = Changes {
             links: users
                 .iter()
-                .filter_map(|(no, _)| self.links.get(no).cloned())
+                .flat_map(|(no, _)| self.links_of(**no).into_values())
                 .collect(),
             users: users.into_iter().map(|(_, user)| user.clone()).collect(),
             ..Changes::default()

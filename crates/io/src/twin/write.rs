@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lingqian_core::Changes;
 use lingqian_core::changes::Posting;
 use lingqian_core::command::DeadLetter;
-use lingqian_core::id::{OpenId, PayoutId, UserNo};
+use lingqian_core::id::{PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::letter::LetterEnd;
 use lingqian_core::money::{Fen, Micros};
@@ -15,7 +15,7 @@ use super::books::{Books, Waiting};
 use crate::Fault;
 use crate::store::{Committed, LETTER_ENDED};
 
-fn unless(holds: bool, law: &str) -> Result<(), Fault> {
+pub(crate) fn unless(holds: bool, law: &str) -> Result<(), Fault> {
     if holds {
         Ok(())
     } else {
@@ -98,24 +98,10 @@ impl Books {
             unless(!renamed && named.is_none_or(|no| *no == user.no), law)?;
             names.insert(&user.id, user.no);
         }
-        let mut holders: BTreeMap<&OpenId, Option<UserNo>> = BTreeMap::new();
-        for link in &changes.links {
-            let stored = self.holders.get(&link.openid).copied();
-            let holder = holders.get(&link.openid).copied().unwrap_or(stored);
-            let law = "a wallet is linked to one user";
-            unless(holder.is_none_or(|holder| holder == link.user), law)?;
-            if let Some(left) = self.links.get(&link.user) {
-                holders.insert(&left.openid, None);
-            }
-            for holder in holders.values_mut() {
-                *holder = holder.filter(|holder| *holder != link.user);
-            }
-            holders.insert(&link.openid, Some(link.user));
-        }
         for (_, _, totals) in &changes.day_totals {
             unless(totals.amount >= Fen::ZERO, "a day's total is not negative")?;
         }
-        Ok(())
+        self.check_links(changes)
     }
 
     fn check_money(&self, changes: &Changes) -> Result<(), Fault> {
@@ -232,11 +218,10 @@ impl Books {
             self.link_states.insert(state.digest, state);
         }
         for link in changes.links.drain(..) {
-            if let Some(left) = self.links.get(&link.user) {
-                self.holders.remove(&left.openid);
-            }
-            self.holders.insert(link.openid.clone(), link.user);
-            self.links.insert(link.user, link);
+            let key = (link.user, link.app.clone());
+            self.link_leases.remove(&key);
+            let own = self.links.entry(link.user).or_default();
+            own.insert(key.1, link);
         }
     }
 

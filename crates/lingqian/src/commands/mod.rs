@@ -2,6 +2,7 @@
 
 pub(crate) mod acts;
 pub(crate) mod audit;
+pub(crate) mod authorizations;
 pub(crate) mod cases;
 pub(crate) mod copy;
 pub(crate) mod explain;
@@ -11,6 +12,7 @@ pub(crate) mod kept;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod letters;
+pub(crate) mod links;
 pub(crate) mod listen;
 pub(crate) mod pass;
 pub(crate) mod payouts;

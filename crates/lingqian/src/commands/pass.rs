@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
-use lingqian_engine::{assess, dispatch, expire, notify, poll, reconcile};
+use lingqian_engine::{assess, dispatch, expire, links, notify, poll, reconcile};
 use lingqian_io::{Clock as _, Ports as _};
 use serde_json::json;
 
@@ -68,6 +68,7 @@ async fn until_nothing_is_due(
             PassName::Cancel => poll::cancel(wire, desk, &limits).await?,
             PassName::Expire => expire::expire(wire, desk, &limits).await?,
             PassName::Notify => notify::notify(wire, wire.courier(), &limits).await?,
+            PassName::Links => links::links(wire, desk, &limits).await?,
             PassName::Sweep | PassName::Reconcile | PassName::Audit => Progress::default(),
         };
         if done.taken == 0 {

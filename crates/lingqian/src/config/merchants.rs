@@ -11,6 +11,7 @@ use lingqian_core::id::{AppId, MchId};
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
+use crate::config::links::Kind;
 use crate::config::{Config, Merchant};
 
 /// The longest remark, in characters.
@@ -124,6 +125,9 @@ pub(crate) struct AppEntry {
     pub(crate) appid: String,
     /// Its secret.
     pub(crate) secret: Source,
+    /// What it is to WeChat.
+    #[serde(default)]
+    pub(crate) kind: Kind,
 }
 
 impl MerchantEntry {

@@ -48,7 +48,7 @@ pub(crate) async fn link_all(
 async fn is_linked(wire: &Wire, user: &str) -> anyhow::Result<bool> {
     let day = wire.clock().business().business_date();
     let wallet = wire.store().user(&UserId::parse(user)?, day).await?;
-    Ok(wallet.is_some_and(|wallet| wallet.link.is_some()))
+    Ok(wallet.is_some_and(|wallet| wallet.is_linked()))
 }
 
 async fn link(client: &Client, (url, key): (&str, &str), user: &str) -> anyhow::Result<()> {

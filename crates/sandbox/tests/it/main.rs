@@ -3,6 +3,7 @@
 mod bad;
 mod bill;
 mod client;
+mod identity;
 mod journal;
 mod merchants;
 mod notices;

@@ -7,6 +7,7 @@ use lingqian_core::changes::Work;
 use lingqian_core::control::StopCause;
 use lingqian_core::id::{PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Cause, Entry};
+use lingqian_core::link::Sharing;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Payout, State};
 use lingqian_core::risk::Reason;
@@ -110,11 +111,13 @@ impl Oracle {
             let wallet = link.openid.expose().to_owned();
             let mut others = self.users.iter().filter(|(no, _)| **no != link.user);
             let taken = others.any(|(_, known)| known.wallet.as_ref() == Some(&wallet));
-            self.check(!taken, "one_wallet_one_user", || {
+            // Whoever shares one must at least be known to.
+            let told = !link.holds() || link.sharing != Sharing::Alone;
+            self.check(!taken || told, "one_wallet_one_user", || {
                 "a wallet that is somebody's is linked to another user".to_owned()
             });
             let known = self.users.entry(link.user).or_default();
-            known.wallet = Some(wallet);
+            known.wallet = link.holds().then_some(wallet);
         }
     }
 

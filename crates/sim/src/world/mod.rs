@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lingqian_core::id::{MchId, PayoutId};
+use lingqian_core::link::LinkPolicy;
 use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 use lingqian_core::time::Timestamp;
@@ -107,11 +108,24 @@ pub struct Settings {
     pub hooks: usize,
 }
 
+/// The limits of the rules, but that a wallet which took another one's place cools off for ten
+/// minutes: whatever is due must end before a run is over.
+pub(crate) fn usual_policy() -> Policy {
+    let links = LinkPolicy {
+        relink_cooling_ms: 600_000,
+        ..LinkPolicy::default()
+    };
+    Policy {
+        links,
+        ..Policy::default()
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             seed: 0,
-            policy: Policy::default(),
+            policy: usual_policy(),
             lively: false,
             shows_locks: false,
             fast: true,

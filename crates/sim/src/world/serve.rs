@@ -132,7 +132,8 @@ impl<S: Store + Browse + Clone> Service<S> {
 
     async fn link(&self, user: &str, wallet: &str) -> Result<(), Fault> {
         let page = "https://app.example/linked";
-        let started = link::start(&self.ports, &self.desk, (user_id(user), None), page).await?;
+        let wanted = link::Wanted::of(user_id(user));
+        let started = link::start(&self.ports, &self.desk, wanted, page).await?;
         let Ok(started) = started else { return Ok(()) };
         let state = started.authorize_url.rsplit('=').next().unwrap_or_default();
         let code = format!("{wallet}#{}", self.chance);

@@ -105,7 +105,13 @@ pub(crate) const VIEWS: [View; 21] = [
         concat!(
             "SELECT u.user_id, l.user_no, l.app, l.scope, ",
             iso!("l.linked_at", "linked_at"),
-            " FROM main.links l JOIN main.users u USING (user_no)"
+            ", l.standing, l.reason, ",
+            iso!("l.changed_at", "changed_at"),
+            ", ",
+            iso!("l.cools_until", "cools_until"),
+            ", l.sharing, ",
+            iso!("l.refresh_at", "refresh_at"),
+            ", l.version FROM main.links l JOIN main.users u USING (user_no)"
         ),
     ),
     view(
