@@ -341,7 +341,7 @@ mod tests {
         let (name, _) = kept.list().expect("a list").remove(0);
         let path = dir.path().join("kept").join(&name);
         let good = fs::read(&path).expect("bytes");
-        let clear = secret[..60].as_bytes();
+        let clear = &secret.as_bytes()[..60];
         assert!(!good.windows(clear.len()).any(|window| window == clear));
         let half = good.len() / 2;
         let mut changed = good.clone();

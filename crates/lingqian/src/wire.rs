@@ -89,6 +89,16 @@ impl Ports for Wire {
     }
 }
 
+/// Who carries webhooks to where they may go.
+fn courier(config: &Config) -> HttpCourier {
+    let reach = if config.webhooks.allow_private {
+        Reach::Anywhere
+    } else {
+        Reach::Public
+    };
+    HttpCourier::new(reach, config.webhooks.timeout())
+}
+
 impl Wire {
     /// The ports that a data directory's configuration asks for.
     ///
@@ -163,12 +173,7 @@ impl Wire {
         }
         let url = home.store().unwrap_or(&config.store.url);
         let store = AnyStore::open(home, url, purpose).await?;
-        let reach = if config.webhooks.allow_private {
-            Reach::Anywhere
-        } else {
-            Reach::Public
-        };
-        let courier = HttpCourier::new(reach, config.webhooks.timeout());
+        let courier = courier(&config);
         Ok(Wire {
             parts: Arc::new(Parts {
                 store,
