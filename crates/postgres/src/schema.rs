@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -52,16 +52,11 @@ const MIGRATIONS: [Migration; 7] = [
         sql: include_str!("../migrations/0005_state_totals.sql"),
         needs: 4,
     },
-    // Who does not know of them neither ends letters nor reads sources.
+    // Who does not know of letters neither ends them nor reads sources, and who knows one link of a
+    // user goes on with the table that it knows.
     Migration {
-        name: "0006_letters",
-        sql: include_str!("../migrations/0006_letters.sql"),
-        needs: 4,
-    },
-    // Programs that know one link of a user go on with the table that they know.
-    Migration {
-        name: "0007_links",
-        sql: include_str!("../migrations/0007_links.sql"),
+        name: "0006_letters_and_links",
+        sql: include_str!("../migrations/0006_letters_and_links.sql"),
         needs: 4,
     },
 ];

@@ -15,7 +15,7 @@ async fn a_registered_user_is_shown_with_balances() {
     assert_eq!(answer.status, 201);
     let expected = json!({
         "id": "u1", "created_at": "2026-03-02T04:00:02Z", "frozen": false, "named": false,
-        "linked": false, "linked_at": null, "currency": "CNY", "available_micros": 0,
+        "linked": false, "linked_at": null, "links": [], "currency": "CNY", "available_micros": 0,
         "held_micros": 0, "cooling_micros": 0, "owed_micros": 0, "spendable_micros": 0,
         "withdrawable_fen": 0,
         "today": { "business_date": "2026-03-02", "payouts": 0, "amount_fen": 0 },

@@ -250,7 +250,10 @@ async fn a_pool_splits_by_weight_quota_and_app_and_each_bill_is_reconciled_on_it
     platform.user("second", Some(&own), 100).await;
     let path = "/v1/users/second/link?app=wx0000000000000000";
     let (status, refused) = platform.call("POST", path, &Value::Null).await;
-    assert_eq!((status, &refused["code"]), (422, &json!("unknown_app")));
+    assert_eq!(
+        (status, &refused["code"]),
+        (422, &json!("app_not_configured"))
+    );
     for no in 0..40 {
         platform.withdraw(&format!("u{no}"), 100).await;
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lingqian_core::Keys;
 use lingqian_core::earning::Credited;
-use lingqian_io::store::{EventAnswer, LetterWish};
+use lingqian_io::store::{Committed, EventAnswer, LetterWish};
 use lingqian_io::{Browse, Fault, Store};
 use lingqian_sqlite::{Options, Reading, SqliteStore};
 use rusqlite::Connection;
@@ -150,7 +150,12 @@ async fn filters_are_found_by_themselves_and_where_earlier_versions_put_them() {
 #[tokio::test]
 async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie() {
     let (_dir, path) = lived().await;
-    let before = SqliteStore::open(&path).expect("opens").standing().await;
+    let store = SqliteStore::open(&path).expect("opens");
+    let basis = store.prefetch(Keys::default()).await.expect("reads").basis;
+    let kept = store.commit(basis, crate::letter("{")).await;
+    assert_eq!(kept, Ok(Committed::Done));
+    let before = store.standing().await;
+    drop(store);
     let books = Connection::open(&path).expect("opens");
     books
         .execute_batch(

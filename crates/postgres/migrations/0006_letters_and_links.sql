@@ -1,3 +1,17 @@
+-- What somebody made of dead letters, and how far sources were read and sinks were told.
+CREATE TABLE letter_ends (
+  letter text COLLATE "C" PRIMARY KEY,
+  fate text NOT NULL CHECK (fate IN ('replayed', 'discarded')),
+  times bigint NOT NULL,
+  at bigint NOT NULL,
+  event text NOT NULL
+);
+
+CREATE TABLE marks (
+  name text COLLATE "C" PRIMARY KEY,
+  position bigint NOT NULL
+);
+
 -- A user has a link per app, and a link stands somehow: it can be relied on, needs its user again,
 -- or was ended. What was there before is relied on; its tokens are due. Programs that know one link
 -- of a user write and read `links` as ever: what they write is carried over, and of what others
