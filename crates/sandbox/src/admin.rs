@@ -302,12 +302,17 @@ pub(crate) async fn put_user(State(world): Shared, Json(person): Json<Person>) -
         real_name,
         frozen,
     } = person;
-    let record = Record::User {
-        name: name.clone(),
-        real_name,
-        frozen,
-    };
-    durable(&world, |books| books.record(record)).await;
+    durable(&world, |books| {
+        // Whoever only freezes a person says nothing about the name.
+        let known = books.people.get(&name);
+        let known = known.and_then(|person| person.real_name.clone());
+        books.record(Record::User {
+            name: name.clone(),
+            real_name: real_name.or(known),
+            frozen,
+        });
+    })
+    .await;
     let (openid, openids) = openids(&world.books(), &name);
     Json(json!({ "name": name, "openid": openid, "openids": openids, "frozen": frozen }))
         .into_response()

@@ -22,7 +22,7 @@ const QUESTION: &[Parameter] = &[
     ("sign", true, 64),
     ("sign_type", true, 32),
     ("bill_date", true, 8),
-    ("account_type", true, 8),
+    ("account_type", true, 9),
     ("tar_type", false, 8),
 ];
 
