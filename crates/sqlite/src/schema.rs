@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lingqian_io::Fault;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::Options;
@@ -62,13 +63,21 @@ const LETTERS: &str = "0013_letters";
 /// How long a process waits for another one's commit.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
 
+/// A connection that belongs to one thread. A statement is planned once, whatever it is run with:
+/// otherwise SQLite prepares it again for each value that meets an index of a part of the rows.
+fn connect(path: &Path, how: OpenFlags) -> Result<Connection, Fault> {
+    let flags = how | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(fault)?;
+    Ok(connection)
+}
+
 /// Opens the connection that writes, and brings the schema up to date.
 pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, Fault> {
-    // Each connection belongs to one thread.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut connection = connect(path, flags)?;
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
     refuse_strangers(&connection)?;
     let cache = options.writer_cache_kib;
@@ -104,8 +113,7 @@ pub(crate) fn open_beside(path: &Path, options: &Options) -> Result<Connection, 
 
 /// Opens the connection that carries the log into the file.
 pub(crate) fn open_carrier(path: &Path) -> Result<Connection, Fault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")
         .map_err(fault)?;
@@ -115,8 +123,7 @@ pub(crate) fn open_carrier(path: &Path) -> Result<Connection, Fault> {
 /// Opens a connection that only reads. The file is not mapped into memory: a file that was cut
 /// short is then an error of a read and not the end of the process.
 pub(crate) fn open_reader(path: &Path, options: &Options) -> Result<Connection, Fault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
     let cache = options.reader_cache_kib;
     connection
@@ -232,3 +239,6 @@ fn refuse_altered(connection: &Connection) -> Result<(), Fault> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
