@@ -5,11 +5,16 @@ use std::path::Path;
 
 use anyhow::ensure;
 
-use crate::{call, has};
+use crate::needs::{Library, python};
+use crate::{has, twice};
 
-/// For Python: what is installed, and where.
-const PYTHON: (&str, &str, &str) = ("wechatpayv3==2.0.4", "wechatpayv3", "target/python-wechat");
-/// For Node.
+/// For Python.
+const PYTHON: Library = Library {
+    name: "wechatpayv3",
+    version: "wechatpayv3==2.0.4",
+    folder: "target/python-wechat",
+};
+/// For Node: what is installed, how it is known, and where.
 const NODE: (&str, &str, &str) = (
     "wechatpay-axios-plugin@0.9.6",
     "node_modules/wechatpay-axios-plugin",
@@ -18,18 +23,7 @@ const NODE: (&str, &str, &str) = (
 
 /// Installs those that are missing.
 pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
-    let (library, module, folder) = PYTHON;
-    if !root.join(folder).join(module).is_dir() {
-        let fixed = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ];
-        let what = ["--root-user-action", "ignore", "--target", folder, library];
-        twice(root, "python3", &[&fixed[..], &what[..]].concat())?;
-    }
+    python(root, PYTHON)?;
     let (library, module, folder) = NODE;
     if root.join(folder).join(module).is_dir() {
         return Ok(());
@@ -48,9 +42,4 @@ pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     ];
     let what = ["--prefix", folder, library];
     twice(root, "npm", &[&fixed[..], &what[..]].concat())
-}
-
-/// Registries fail now and then.
-fn twice(root: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
-    call(root, program, arguments).or_else(|_| call(root, program, arguments))
 }

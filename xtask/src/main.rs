@@ -91,6 +91,11 @@ fn call(root: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
     call_with(root, program, arguments, &[])
 }
 
+/// The same once more where it failed: registries do now and then.
+fn twice(root: &Path, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    call(root, program, arguments).or_else(|_| call(root, program, arguments))
+}
+
 /// The same with more environment.
 fn call_with(
     root: &Path,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
-use crate::{call, clients, has, postgres, rabbitmq};
+use crate::{call, clients, has, postgres, rabbitmq, twice};
 
 /// A program that tests call, how to ask whether it is there, and its Debian package.
 const NEEDS: [(&str, &str, &str); 5] = [
@@ -16,10 +16,28 @@ const NEEDS: [(&str, &str, &str); 5] = [
     ("softhsm2-util", "--version", "softhsm2"),
 ];
 
-/// What other people's code our messages are shown to, and the folder below `target` where it is.
-const PYTHON: (&str, &str) = ("standardwebhooks", "standardwebhooks==1.1.0");
+/// A library for Python, in a folder of its own: nothing of the system's is changed.
+pub(crate) struct Library {
+    /// What its folders and files begin with.
+    pub(crate) name: &'static str,
+    /// Which version, as pip takes it.
+    pub(crate) version: &'static str,
+    /// Below the repository.
+    pub(crate) folder: &'static str,
+}
+
+/// What other people's code our messages are shown to.
+const PYTHON: Library = Library {
+    name: "standardwebhooks",
+    version: "standardwebhooks==1.1.0",
+    folder: FOLDER,
+};
 /// A server that speaks Kafka; one wheel, which is one program.
-const KAFKA: (&str, &str) = ("noida_db", "noida-db==0.2.3");
+const KAFKA: Library = Library {
+    name: "noida_db",
+    version: "noida-db==0.2.3",
+    folder: FOLDER,
+};
 /// What builds librdkafka.
 const BUILD: [(&str, &str, &str); 2] = [("make", "--version", "make"), ("g++", "--version", "g++")];
 /// The folder where it is.
@@ -55,34 +73,27 @@ fn absent(all: &[(&str, &str, &'static str)]) -> Vec<&'static str> {
     all.map(|(_, _, package)| *package).collect()
 }
 
-/// A folder of its own: nothing of the system's Python is changed.
-fn python(root: &Path, (name, library): (&str, &str)) -> anyhow::Result<()> {
-    let known = fs::read_dir(root.join(FOLDER)).into_iter().flatten();
+/// Installs a library unless it is there.
+pub(crate) fn python(root: &Path, library: Library) -> anyhow::Result<()> {
+    let known = fs::read_dir(root.join(library.folder))
+        .into_iter()
+        .flatten();
     let mut known = known.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    if known.any(|entry| entry.starts_with(name)) {
+    if known.any(|entry| entry.starts_with(library.name)) {
         return Ok(());
     }
-    install(root, library)
-}
-
-fn install(root: &Path, library: &str) -> anyhow::Result<()> {
     let fixed = [
         "-m",
         "pip",
         "install",
         "--quiet",
         "--disable-pip-version-check",
-    ];
-    let what = [
         "--root-user-action",
         "ignore",
         "--upgrade",
-        "--target",
-        FOLDER,
-        library,
     ];
-    let install = || call(root, "python3", &[&fixed[..], &what[..]].concat());
-    install().or_else(|_| install())
+    let what = ["--target", library.folder, library.version];
+    twice(root, "python3", &[&fixed[..], &what[..]].concat())
 }
 
 fn packages(root: &Path, missing: &[&str]) -> anyhow::Result<()> {

@@ -8,10 +8,11 @@
 use std::fmt;
 
 use crate::changes::Changes;
-use crate::command::{Outcome, Rejection};
+use crate::command::Outcome;
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::{IdFault, MchId, checked, text_id};
+use crate::rejection::Rejection;
 use crate::time::{Timestamp, stepped};
 
 /// A stopped payout is looked at again after this, in milliseconds.

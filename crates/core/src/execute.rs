@@ -2,7 +2,7 @@
 
 use crate::changes::Changes;
 use crate::changes::Posting;
-use crate::command::{Command, Outcome, Rejection};
+use crate::command::{Command, Outcome};
 use crate::earning::{
     self, Booking, COOLING_DAYS_MAX, Case, Earning, EarningEvent, Kind, Purse, Verdict,
 };
@@ -11,6 +11,7 @@ use crate::id::{KindNo, MchId, PayoutId, UserNo};
 use crate::money::{AMOUNT_MAX, Micros};
 use crate::payout::Payout;
 use crate::reconcile::{self, Bill};
+use crate::rejection::Rejection;
 use crate::risk::Policy;
 use crate::time::Timestamp;
 use crate::transfer::{Merchant, TransferReport};

@@ -185,17 +185,30 @@ impl Wallet {
         }
     }
 
+    /// The links that were not ended.
+    pub fn held_links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values().filter(|link| link.holds())
+    }
+
     /// Whether any wallet is linked that was not ended.
     #[must_use]
     pub fn is_linked(&self) -> bool {
-        self.links.values().any(Link::holds)
+        self.held_links().next().is_some()
     }
 
     /// The link that was granted last, of those that were not ended.
     #[must_use]
     pub fn newest_link(&self) -> Option<&Link> {
-        let held = self.links.values().filter(|link| link.holds());
-        held.max_by_key(|link| link.linked_at)
+        self.held_links().max_by_key(|link| link.linked_at)
+    }
+
+    /// Whether any of these merchants begins payouts under an app that the user is linked with.
+    pub fn is_payable<'m>(&self, merchants: impl IntoIterator<Item = &'m Merchant>) -> bool {
+        let mut merchants = merchants.into_iter();
+        merchants.any(|merchant| {
+            let mut held = self.held_links();
+            held.any(|link| merchant.begins_under(&link.app))
+        })
     }
 
     /// What the rules of earning and withdrawing look at, on a day.
@@ -443,8 +456,7 @@ impl Facts {
                 let openid = std::iter::once(link.openid.clone());
                 openid.chain(link.unionid.clone())
             };
-            let held = wallet.links.values().filter(|link| link.holds());
-            let held: BTreeSet<OpenId> = held.flat_map(names).collect();
+            let held: BTreeSet<OpenId> = wallet.held_links().flat_map(names).collect();
             for name in before.iter().flat_map(names) {
                 if let Some(holders) = self.holders.get_mut(&name)
                     && !held.contains(&name)

@@ -6,12 +6,13 @@
 use std::ops::Range;
 
 use crate::changes::Changes;
-use crate::command::{Outcome, Rejection};
+use crate::command::Outcome;
 use crate::control::{Act, Deed};
 use crate::earning::EarningEvent;
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::{IdFault, checked};
+use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
 /// Hexadecimal digits of a letter's name that stand for its content.

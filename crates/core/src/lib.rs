@@ -27,6 +27,7 @@ pub mod notice;
 mod order;
 pub mod payout;
 pub mod reconcile;
+pub mod rejection;
 pub mod risk;
 mod route;
 mod settle;
@@ -37,6 +38,7 @@ pub mod withdrawal;
 
 pub use batch::{EventBatch, EventView};
 pub use changes::Changes;
-pub use command::{Command, Outcome, Rejection};
+pub use command::{Command, Outcome};
 pub use execute::{Moment, execute};
 pub use facts::{Facts, Keys};
+pub use rejection::Rejection;

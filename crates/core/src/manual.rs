@@ -2,12 +2,13 @@
 //! with how the payout stood before and after.
 
 use crate::changes::Changes;
-use crate::command::{Manual, Outcome, Rejection};
+use crate::command::{Manual, Outcome};
 use crate::control::{Act, Actor, Deed};
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::money::Fen;
 use crate::payout::{self, Attempt, Payout, RESEND_WINDOW_MS, Review, State, Step};
+use crate::rejection::Rejection;
 use crate::risk::Reason;
 use crate::settle::{self, Note};
 

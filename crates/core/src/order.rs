@@ -1,7 +1,7 @@
 //! Makes an order durable just before it is sent, or says why nothing is sent now.
 
 use crate::changes::{Changes, Work};
-use crate::command::{Outcome, Rejection};
+use crate::command::Outcome;
 use crate::control::STOP_WAIT_MS;
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
@@ -9,6 +9,7 @@ use crate::id::OutBillNo;
 use crate::link::Link;
 use crate::money::Fen;
 use crate::payout::{self, Attempt, Payout, Queue, State};
+use crate::rejection::Rejection;
 use crate::risk::Reason;
 use crate::route::{self, Route};
 use crate::settle::{Note, moved, told};
@@ -178,10 +179,10 @@ fn barred(payout: &Payout, facts: &Facts) -> Option<Reason> {
         link.filter(|link| link.openid == order.openid || !moved)
     });
     let linked = of_order.map_or(wallet.is_linked(), |link| link.is_some());
-    match (linked.then_some(()), wallet.user.frozen) {
-        (None, _) => Some(Reason::NotLinked),
-        (Some(_), true) => Some(Reason::Frozen),
-        (Some(_), false) => None,
+    match (linked, wallet.user.frozen) {
+        (false, _) => Some(Reason::NotLinked),
+        (true, true) => Some(Reason::Frozen),
+        (true, false) => None,
     }
 }
 

@@ -5,13 +5,14 @@
 //! closes by itself when a later line makes the two sides agree.
 
 use crate::changes::Changes;
-use crate::command::{Outcome, Rejection};
+use crate::command::Outcome;
 use crate::execute::Moment;
 use crate::facts::Facts;
 use crate::id::{KindNo, MerchantNo, OutBillNo, PayoutId};
 use crate::ledger::{Account, Cause, Entry};
 use crate::money::Fen;
 use crate::payout::{Payout, State};
+use crate::rejection::Rejection;
 use crate::time::{BusinessDate, Timestamp};
 
 /// Whether money left the merchant's account or came in.

@@ -30,9 +30,6 @@ pub(crate) fn choose<'f>(payout: &Payout, moment: &Moment<'_>, facts: &'f Facts)
     let pool = facts.merchants.values().filter(|one| one.begins());
     let mut open = Vec::new();
     let mut soonest: Option<Timestamp> = None;
-    let wait = |soonest: Option<Timestamp>, until: Timestamp| {
-        soonest.map_or(until, |soonest| soonest.min(until))
-    };
     for merchant in pool {
         let way = match way(merchant, wallet, payout, moment) {
             None => continue,
@@ -40,9 +37,9 @@ pub(crate) fn choose<'f>(payout: &Payout, moment: &Moment<'_>, facts: &'f Facts)
         };
         match (way, until(merchant, payout.amount, facts, now)) {
             (Ok(link), None) => open.push((merchant, link)),
-            (Ok(_), Some(until)) => soonest = Some(wait(soonest, until)),
+            (Ok(_), Some(until)) => soonest = sooner(soonest, until),
             (Err(link), until) => {
-                soonest = Some(wait(soonest, until.map_or(link, |u| u.max(link))))
+                soonest = sooner(soonest, until.map_or(link, |until| until.max(link)));
             }
         }
     }
@@ -66,10 +63,14 @@ fn way<'f>(
         let until = waits_until(link, payout, moment);
         match until {
             None => return Some(Ok(link)),
-            Some(until) => soonest = Some(soonest.map_or(until, |soonest| soonest.min(until))),
+            Some(until) => soonest = sooner(soonest, until),
         }
     }
     soonest.map(Err)
+}
+
+fn sooner(soonest: Option<Timestamp>, until: Timestamp) -> Option<Timestamp> {
+    Some(soonest.map_or(until, |soonest| soonest.min(until)))
 }
 
 /// Until when nothing goes to a wallet: one that took another's place cools off; one that others

@@ -4,7 +4,7 @@
 //! Every way in ends in [`moved`], so money can leave the hold in one place only.
 
 use crate::changes::{Changes, HistoryLine, Work};
-use crate::command::{Outcome, Rejection};
+use crate::command::Outcome;
 use crate::control::{self, Act, Actor, Scope, StopCause};
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
@@ -14,6 +14,7 @@ use crate::link::Sharing;
 use crate::money::Fen;
 use crate::payout::{self, Attempt, Effect, Money, Payout, Queue, State, Step};
 use crate::reconcile;
+use crate::rejection::Rejection;
 use crate::risk::{self, Reason, Subject, Verdict};
 use crate::transfer::{Cure, Evidence, Finding, Origin, TransferReport};
 use crate::user::DayTotals;
@@ -62,14 +63,10 @@ fn subject(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Subject {
     Subject {
         amount: payout.amount,
         linked: wallet.is_linked(),
-        payable: wallet.links.values().any(|link| {
-            let mut pays = facts.merchants.values();
-            link.holds() && pays.any(|pays| pays.begins() && pays.is_bound_to(&link.app))
-        }),
+        payable: wallet.is_payable(facts.merchants.values()),
         shared: wallet
-            .links
-            .values()
-            .any(|link| link.holds() && link.sharing == Sharing::Flagged),
+            .held_links()
+            .any(|link| link.sharing == Sharing::Flagged),
         frozen: wallet.user.frozen,
         named: wallet.user.name.is_some(),
         today: wallet.day(moment.now.business_date()),

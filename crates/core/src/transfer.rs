@@ -72,6 +72,12 @@ impl Merchant {
     pub fn begins(&self) -> bool {
         self.weight > 0
     }
+
+    /// Whether new payouts to users of this app may be begun with it.
+    #[must_use]
+    pub fn begins_under(&self, app: &AppId) -> bool {
+        self.begins() && self.is_bound_to(app)
+    }
 }
 
 impl TransferOrder {

@@ -1,12 +1,13 @@
 //! Who is paid.
 
 use crate::changes::Changes;
-use crate::command::{Outcome, Rejection};
+use crate::command::Outcome;
 use crate::control::{Act, Deed};
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::{UserId, UserNo};
 use crate::money::Fen;
+use crate::rejection::Rejection;
 use crate::time::Timestamp;
 
 /// Something that only a holder of the sealing key can read. The bytes name their key. It

@@ -4,7 +4,7 @@
 //! answers many requests a second need not fill a container of facts for each.
 
 use crate::changes::{Changes, HistoryLine, Work};
-use crate::command::{IdempotencyKey, Outcome, Rejection};
+use crate::command::{IdempotencyKey, Outcome};
 use crate::earning::Purse;
 use crate::execute::{Decision, Moment};
 use crate::facts::{Facts, RememberedAnswer};
@@ -12,6 +12,7 @@ use crate::id::{MerchantNo, PayoutId, Reference, UserId, UserNo};
 use crate::ledger::{Account, Cause, Entry};
 use crate::money::{AMOUNT_MAX, Fen, Micros};
 use crate::payout::{Asked, Payout, Queue, State};
+use crate::rejection::Rejection;
 use crate::time::Timestamp;
 use crate::user::DayTotals;
 

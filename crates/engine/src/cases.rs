@@ -2,7 +2,7 @@
 //! breaks between bills and books, and what the engine stopped by itself.
 
 use lingqian_core::control::StopCause;
-use lingqian_core::id::{AppId, PayoutId};
+use lingqian_core::id::PayoutId;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::Timestamp;
@@ -193,37 +193,24 @@ async fn shared<P: Ports>(ports: &P, cases: &mut Vec<Case>) -> Result<(), Fault>
     }
 }
 
-/// Payouts that were passed, have waited for a while, and whose users no merchant can reach: the
-/// oldest of them, so that a long line of others costs little.
+/// Payouts that were passed, have waited for a while, and whose users no merchant can reach. Of a
+/// long line only the newest are looked at, so that it costs little.
 async fn unpayable<P: Ports>(
     ports: &P,
     now: Timestamp,
     cases: &mut Vec<Case>,
 ) -> Result<(), Fault> {
-    let mut waiting: Vec<PayoutRow> = Vec::new();
-    let mut before: Option<PayoutId> = Some(PayoutId::new(now.after_ms(-WAITED_MS), 0));
-    while before.is_some() && waiting.len() < ROWS_EACH as usize {
-        let filter = PayoutFilter {
-            state: Some("approved".to_owned()),
-            before,
-            limit: ROWS_EACH,
-            ..PayoutFilter::default()
-        };
-        let rows = ports.store().payouts(filter).await?;
-        let full = rows.len() == ROWS_EACH as usize;
-        before = rows.last().map(|row| row.payout.id).filter(|_| full);
-        waiting.extend(rows);
-    }
+    let filter = PayoutFilter {
+        state: Some("approved".to_owned()),
+        before: Some(PayoutId::new(now.after_ms(-WAITED_MS), 0)),
+        limit: ROWS_EACH,
+        ..PayoutFilter::default()
+    };
+    let waiting = ports.store().payouts(filter).await?;
     let merchants = ports.store().merchants().await?;
     for row in waiting {
         let wallet = ports.store().user(&row.user, now.business_date()).await?;
-        let links = wallet.iter().flat_map(|wallet| wallet.links.values());
-        let mut held = links.filter(|link| link.holds());
-        let pays = |app: &AppId| {
-            let mut begin = merchants.iter().filter(|merchant| merchant.begins());
-            begin.any(|merchant| merchant.is_bound_to(app))
-        };
-        if held.any(|link| pays(&link.app)) {
+        if wallet.is_some_and(|wallet| wallet.is_payable(&merchants)) {
             continue;
         }
         cases.push(Case {

@@ -469,6 +469,17 @@ impl Books {
         self.book((mchid, true), amount, "充值", bill);
     }
 
+    /// Makes a person known who was not.
+    pub(crate) fn meet(&mut self, name: &str) {
+        if !self.people.contains_key(name) {
+            self.record(Record::User {
+                name: name.to_owned(),
+                real_name: None,
+                frozen: false,
+            });
+        }
+    }
+
     /// Whether an app is the merchant's to pay under, and a person known there.
     pub(crate) fn person_of(&self, appid: &str, openid: &str) -> Option<&Person> {
         let (of, name) = self.openids.get(openid)?;

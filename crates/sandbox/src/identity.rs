@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::admin::{bad, durable};
-use crate::books::Books;
+use crate::books::{Books, Code};
 use crate::crypto::{base64, hex, random_text, sha256};
 use crate::journal::Record;
-use crate::oauth::{CODE_MS, Fields, refused};
+use crate::oauth::{Fields, refused, usable};
 use crate::world::World;
 
 /// Calls of one user's in a minute, from which on WeChat says that they are too many.
@@ -115,17 +115,11 @@ pub(crate) fn session(world: &World, given: &Fields) -> Value {
     let mut books = world.books();
     let now = books.now();
     let code = field("js_code").to_owned();
-    let found = books.codes.get(&code).cloned();
-    let ours = found.filter(|found| found.appid == appid && found.scope == "jscode2session");
-    let Some(found) = ours else {
-        return refused(40_029, "invalid code");
+    let ours = |found: &Code| found.appid == appid && found.scope == "jscode2session";
+    let found = match usable(&books, &code, ours) {
+        Ok(found) => found,
+        Err(refused) => return refused,
     };
-    if found.used {
-        return refused(40_163, "code been used");
-    }
-    if now - found.at > CODE_MS {
-        return refused(40_029, "invalid code");
-    }
     if books
         .people
         .get(&found.user)
@@ -218,14 +212,7 @@ pub(crate) async fn wx_login(State(world): Shared, Json(body): Json<WxLogin>) ->
     let code = format!("0{}", random_text(31));
     let answer = json!({ "code": code });
     durable(&world, |books| {
-        let known = books.people.contains_key(&body.user);
-        if !known {
-            books.record(Record::User {
-                name: body.user.clone(),
-                real_name: None,
-                frozen: false,
-            });
-        }
+        books.meet(&body.user);
         let at = books.now();
         books.record(Record::Code {
             appid: body.appid,

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::books::{Books, Grant};
+use crate::books::{Books, Code, Grant};
 use crate::crypto::{hex, random_text, sha256};
 use crate::identity::{Kind, entitled};
 use crate::journal::Record;
@@ -113,14 +113,7 @@ pub(crate) fn page(books: &mut Books, kind: Kind, given: &Fields, headers: &Head
         return page_error("10010", "The user's name is too long. 用户名过长。");
     }
     let snapshot = field("sandbox_snapshot") == "1";
-    if !books.people.contains_key(&user) {
-        let name = user.clone();
-        books.record(Record::User {
-            name,
-            real_name: None,
-            frozen: false,
-        });
-    }
+    books.meet(&user);
     let (code, at) = (random_text(32), books.now());
     let scope = scope.to_owned();
     books.record(Record::Code {
@@ -191,6 +184,20 @@ pub(crate) fn refused(errcode: i64, words: &str) -> Value {
     json!({ "errcode": errcode, "errmsg": format!("{words}, rid: {rid}-{rid}-{rid}") })
 }
 
+/// A code that can still be exchanged.
+pub(crate) fn usable(
+    books: &Books,
+    code: &str,
+    is_ours: impl Fn(&Code) -> bool,
+) -> Result<Code, Value> {
+    let found = books.codes.get(code).filter(|found| is_ours(found));
+    match found {
+        Some(found) if found.used => Err(refused(40_163, "code been used")),
+        Some(found) if books.now() - found.at <= CODE_MS => Ok(found.clone()),
+        _ => Err(refused(40_029, "invalid code")),
+    }
+}
+
 /// `/sns/oauth2/access_token`: a code for tokens, once.
 pub(crate) fn access_token(world: &World, given: &Fields) -> Value {
     let field = |name: &str| given.get(name).map_or("", String::as_str);
@@ -207,26 +214,19 @@ pub(crate) fn access_token(world: &World, given: &Fields) -> Value {
         return refused(40002, "invalid grant_type");
     }
     let mut books = world.books();
-    let now = books.now();
     let code = field("code").to_owned();
-    let found = books.codes.get(&code).cloned();
-    let found = found.filter(|found| found.appid == appid && found.scope.starts_with("snsapi_"));
-    let Some(found) = found else {
-        return refused(40029, "invalid code");
+    let ours = |found: &Code| found.appid == appid && found.scope.starts_with("snsapi_");
+    let found = match usable(&books, &code, ours) {
+        Ok(found) => found,
+        Err(refused) => return refused,
     };
-    if found.used {
-        return refused(40163, "code been used");
-    }
-    if now - found.at > CODE_MS {
-        return refused(40029, "invalid code");
-    }
     let openid = if found.snapshot {
         let digest = hex(&sha256(format!("snapshot/{}", found.user).as_bytes()));
         format!("o{}", &digest[..27])
     } else {
         books.openid(&appid, &found.user)
     };
-    let (access, refresh) = (random_text(48), random_text(48));
+    let (access, refresh, at) = (random_text(48), random_text(48), books.now());
     books.record(Record::Tokens {
         appid,
         code: Some(code),
@@ -234,7 +234,7 @@ pub(crate) fn access_token(world: &World, given: &Fields) -> Value {
         scope: found.scope.clone(),
         access: access.clone(),
         refresh: refresh.clone(),
-        at: now,
+        at,
     });
     let mut answer = tokens(&openid, &found.scope, &access, &refresh);
     if found.snapshot {

@@ -123,13 +123,7 @@ impl Socket {
         body_max: usize,
     ) -> Result<Answered, &'static str> {
         let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| {
-                if error.is_connect() {
-                    CONNECT_FAILED
-                } else {
-                    "connection_lost"
-                }
-            })?;
+            let answer = self.client.request(request).await.map_err(lost)?;
             let (status, headers) = (answer.status().as_u16(), headers(&answer));
             let body = Limited::new(answer.into_body(), body_max);
             let body = body.collect().await.map_err(|_| "body_lost")?.to_bytes();
@@ -143,9 +137,7 @@ impl Socket {
             .await
             .unwrap_or(Err("timeout"))
     }
-}
 
-impl Socket {
     /// Sends and writes the body of a good answer to a file as it comes, so that it is never in
     /// memory as a whole; answers the status. Each piece must come within the time of an answer.
     ///
@@ -173,13 +165,7 @@ impl Socket {
     ) -> Result<(u16, Vec<(String, String)>), &'static str> {
         let exchange = async {
             let answer = self.client.request(request);
-            let answer = self.within(answer).await?.map_err(|error| {
-                if error.is_connect() {
-                    CONNECT_FAILED
-                } else {
-                    "connection_lost"
-                }
-            })?;
+            let answer = self.within(answer).await?.map_err(lost)?;
             let (status, headers) = (answer.status().as_u16(), headers(&answer));
             let (mut body, mut came) = (answer.into_body(), 0_usize);
             while let Some(frame) = self.within(body.frame()).await? {
@@ -203,6 +189,15 @@ impl Socket {
     async fn within<T>(&self, wait: impl Future<Output = T>) -> Result<T, &'static str> {
         let waited = tokio::time::timeout(self.timeout, wait).await;
         waited.map_err(|_| "timeout")
+    }
+}
+
+/// What became of a request that was not answered.
+fn lost(error: hyper_util::client::legacy::Error) -> &'static str {
+    if error.is_connect() {
+        CONNECT_FAILED
+    } else {
+        "connection_lost"
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::changes::Changes;
-use crate::command::{Outcome, Rejection};
+use crate::command::Outcome;
 use crate::control::{Actor, Deed};
 use crate::execute::{Decision, Moment};
 use crate::facts::{Facts, Wallet};
@@ -12,6 +12,7 @@ use crate::link::{
     BY_PERSON, Identity, LINK_STATE_LIFE_MS, Link, LinkState, Page, SharedWallet, Sharing,
     Standing, StateDigest,
 };
+use crate::rejection::Rejection;
 use crate::time::Timestamp;
 use crate::transfer::Merchant;
 
@@ -190,8 +191,7 @@ fn is_somebody_else(wallet: &Wallet, app: &AppId, identity: &Identity) -> bool {
     let Some(unionid) = &identity.unionid else {
         return false;
     };
-    let others = wallet.links.values();
-    let others = others.filter(|link| link.app != *app && link.holds());
+    let others = wallet.held_links().filter(|link| link.app != *app);
     let mut known = others.filter_map(|link| link.unionid.as_ref());
     known.any(|known| known != unionid)
 }

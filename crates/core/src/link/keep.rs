@@ -5,12 +5,13 @@
 //! how the link stands by then.
 
 use crate::changes::Changes;
-use crate::command::{Outcome, Rejection};
+use crate::command::Outcome;
 use crate::control::{Act, Deed};
 use crate::execute::{Decision, Moment};
 use crate::facts::{Facts, Wallet};
 use crate::id::{AppId, UserId};
 use crate::link::{BY_PERSON, Link, LinkAct, RefreshNews, Sharing, Standing, Wait};
+use crate::rejection::Rejection;
 use crate::time::{DAY_MS, Timestamp, stepped};
 
 /// Waits after refreshes that came to nothing because WeChat was busy, in milliseconds.

@@ -1,11 +1,13 @@
 //! Stops, reviews, acts by hand, several attempts and several merchants.
 
-use lingqian_core::command::{Command, Manual, Outcome, Rejection};
+use lingqian_core::command::{Command, Manual, Outcome};
+
 use lingqian_core::control::{Act, Actor, STOP_WAIT_MS, Scope, StopCause};
 use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Queue, RESEND_WINDOW_MS, State};
 use lingqian_core::reconcile::Direction;
+use lingqian_core::rejection::Rejection;
 use lingqian_core::risk::Reason;
 use lingqian_core::transfer::{Cure, Finding, Origin};
 

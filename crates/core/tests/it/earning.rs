@@ -1,9 +1,11 @@
 //! One event, one credit: duplicates, conflicts and prices; what cools off and what is owed.
 
-use lingqian_core::command::{Command, Outcome, Rejection};
+use lingqian_core::command::{Command, Outcome};
+
 use lingqian_core::earning::{Case, EarningEvent, Kind, KindDay, Known, Purse, Terms, decide};
 use lingqian_core::id::{KindCode, KindNo, Source, UserNo};
 use lingqian_core::money::{BALANCE_MAX, Micros};
+use lingqian_core::rejection::Rejection;
 
 use crate::world::{DAY_MS, NOON, World, event, kind, user};
 

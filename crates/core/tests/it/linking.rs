@@ -1,9 +1,10 @@
 //! Whose wallet it is: a state is used once, in time, by one user.
 
 use lingqian_core::Keys;
-use lingqian_core::command::{Command, Outcome, Rejection};
+use lingqian_core::command::{Command, Outcome};
 use lingqian_core::id::{AppId, MchId, MerchantNo, UserNo};
 use lingqian_core::link::{Identity, LINK_STATE_LIFE_MS, Page, StateDigest};
+use lingqian_core::rejection::Rejection;
 use lingqian_core::transfer::Merchant;
 
 use crate::world::{Answer, NOON, World, identity, merchant, openid, user};

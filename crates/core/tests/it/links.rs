@@ -1,12 +1,14 @@
 //! Links after they were made: several apps, how each stands, and what of it a payout sees.
 
-use lingqian_core::command::{Command, Manual, Outcome, Rejection};
+use lingqian_core::command::{Command, Manual, Outcome};
+
 use lingqian_core::control::{Act, Actor};
 use lingqian_core::id::{AppId, MchId, MerchantNo};
 use lingqian_core::link::{
     Identity, Link, LinkAct, LinkCommand, RefreshNews, SharedWallet, Sharing, Standing, Wait,
 };
 use lingqian_core::payout::State;
+use lingqian_core::rejection::Rejection;
 use lingqian_core::transfer::{Cure, Finding, Merchant, Origin};
 use lingqian_core::user::Sealed;
 

@@ -1,11 +1,13 @@
 //! Books against bill, in both directions: every line matched, explained or an open break, and
 //! every paid payout on the bill or an open break.
 
-use lingqian_core::command::{Command, Outcome, Rejection};
+use lingqian_core::command::{Command, Outcome};
+
 use lingqian_core::id::{MchId, MerchantNo, OutBillNo};
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::reconcile::{Bill, BillLine, Direction, Match};
+use lingqian_core::rejection::Rejection;
 use lingqian_core::transfer::{Finding, Origin};
 
 use crate::world::{DAY_MS, NOON, World, line, mchid, merchant, po};

@@ -1,7 +1,9 @@
 //! Money is set aside once per request, and never more than there is.
 
-use lingqian_core::command::{Command, Outcome, Rejection};
+use lingqian_core::command::{Command, Outcome};
+
 use lingqian_core::money::Fen;
+use lingqian_core::rejection::Rejection;
 use lingqian_core::withdrawal::{Wanted, Withdrawal};
 
 use crate::world::{Answer, DAY_MS, NOON, World, key, po, request};

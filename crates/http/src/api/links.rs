@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use lingqian_core::command::Command;
 use lingqian_core::id::{AppId, UserId, UserNo};
-use lingqian_core::link::{Link, LinkAct, LinkCommand, Standing};
+use lingqian_core::link::{LinkAct, LinkCommand, Standing};
 use lingqian_engine::link::{LinkFault, by_code};
 use lingqian_io::links::{LinkFilter, LinkRow, Links as _};
 use lingqian_io::{Browse as _, Clock as _, Ports};
@@ -17,35 +17,18 @@ use crate::api::acts::{Body, act};
 use crate::auth::Caller;
 use crate::link::nobody;
 use crate::request::{self, Query, id};
-use crate::wire::rfc3339;
+use crate::wire::link;
 use crate::{Doors, Problem};
 
 /// The longest code.
 const CODE_MAX: usize = 512;
-
-/// A link as it is shown.
-pub(crate) fn shown(link: &Link) -> Value {
-    json!({
-        "app": link.app.as_str(),
-        "standing": link.standing.name(),
-        "reason": link.reason,
-        "since": rfc3339(link.changed_at),
-        "linked_at": rfc3339(link.linked_at),
-        "scope": link.scope,
-        "known_across_apps": link.unionid.is_some(),
-        "sharing": link.sharing.name(),
-        "cools_until": link.cools_until.map(rfc3339),
-        "refresh_at": link.refresh_at.map(rfc3339),
-        "version": link.version,
-    })
-}
 
 /// All links of a user.
 async fn of_user<P: Ports>(doors: &Doors<P>, user: &UserId) -> Result<Json<Value>, Problem> {
     let today = doors.ports.clock().business().business_date();
     let wallet = doors.ports.store().user(user, today).await?;
     let wallet = wallet.ok_or_else(|| Problem::not_found("user"))?;
-    let links: Vec<Value> = wallet.links.values().map(shown).collect();
+    let links: Vec<Value> = wallet.links.values().map(link::shown).collect();
     Ok(Json(json!({
         "user": user.as_str(),
         "linked": wallet.is_linked(),
@@ -199,7 +182,7 @@ pub(crate) async fn list<P: Ports>(
     let next = rows.last().filter(|_| has_more);
     let next = next.map(|row| format!("{}/{}", row.link.user.0, row.link.app));
     let row = |row: &LinkRow| {
-        let mut link = shown(&row.link);
+        let mut link = link::shown(&row.link);
         link["user"] = json!(row.user.as_str());
         link
     };

@@ -13,10 +13,10 @@ use lingqian_io::{Browse as _, Clock as _, Fault, Ports, Sealer as _};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::{acts, links};
+use crate::api::acts;
 use crate::auth::Caller;
 use crate::request::{self, Query, id};
-use crate::wire::rfc3339;
+use crate::wire::{link, rfc3339};
 use crate::{Doors, Problem};
 
 /// The purpose that real names are sealed for.
@@ -85,7 +85,7 @@ async fn shown<P: Ports>(doors: &Doors<P>, user: &UserId) -> Result<Json<Value>,
         "named": wallet.user.name.is_some(),
         "linked": wallet.is_linked(),
         "linked_at": wallet.newest_link().map(|link| rfc3339(link.linked_at)),
-        "links": wallet.links.values().map(links::shown).collect::<Vec<_>>(),
+        "links": wallet.links.values().map(link::shown).collect::<Vec<_>>(),
         "currency": "CNY",
         "available_micros": wallet.available.0,
         "held_micros": wallet.held.0,

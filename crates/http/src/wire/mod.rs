@@ -3,6 +3,7 @@
 pub mod control;
 pub mod event;
 pub mod lines;
+pub mod link;
 pub(crate) mod result;
 pub mod webhook;
 

@@ -23,7 +23,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::NEEDS_A_PERSON;
 use crate::bench::Place;
 use crate::bench::figures::{micros_each, per_second};
 use crate::bench::ledger::check::Verdict;
@@ -91,11 +90,7 @@ pub(super) async fn run(options: &SandboxOptions, json: bool) -> anyhow::Result<
     sheet.section("check").put("transfers_paid", accepted);
     verdict.put(&mut sheet);
     show(json, &sheet, |out| sheet.tell(out))?;
-    Ok(if verdict.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(NEEDS_A_PERSON)
-    })
+    Ok(verdict.exit_code())
 }
 
 fn figures(

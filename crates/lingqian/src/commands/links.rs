@@ -7,31 +7,20 @@ use lingqian_core::id::{AppId, UserId};
 use lingqian_core::link::{Link as CoreLink, LinkAct, Standing};
 use lingqian_io::links::{LinkFilter, LinkRow, Links as _};
 use lingqian_io::{Browse as _, Clock as _, Ports as _};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::{Link, Links, OnLink};
 use crate::door::Door;
 use crate::home::Home;
-use crate::output::{beijing, rfc3339, show};
+use crate::output::{beijing, show};
 use crate::store::Purpose;
 use crate::wire::Wire;
 
 /// A link as JSON.
 fn value(user: &UserId, link: &CoreLink) -> Value {
-    json!({
-        "user": user.as_str(),
-        "app": link.app.as_str(),
-        "standing": link.standing.name(),
-        "reason": link.reason,
-        "since": rfc3339(link.changed_at),
-        "linked_at": rfc3339(link.linked_at),
-        "scope": link.scope,
-        "known_across_apps": link.unionid.is_some(),
-        "sharing": link.sharing.name(),
-        "cools_until": link.cools_until.map(rfc3339),
-        "refresh_at": link.refresh_at.map(rfc3339),
-        "version": link.version,
-    })
+    let mut value = lingqian_http::wire::link::shown(link);
+    value["user"] = user.as_str().into();
+    value
 }
 
 /// A link in one line.

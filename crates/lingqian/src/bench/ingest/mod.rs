@@ -14,7 +14,6 @@ use anyhow::Context as _;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use crate::NEEDS_A_PERSON;
 use crate::bench::Place;
 use crate::bench::figures::{Latencies, micros_each, per_second};
 use crate::bench::ingest::body::{Sender, Sums};
@@ -97,11 +96,7 @@ pub(super) async fn run(
     }
     verdict.put(&mut sheet);
     show(json, &sheet, |out| sheet.tell(out))?;
-    Ok(if verdict.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(NEEDS_A_PERSON)
-    })
+    Ok(verdict.exit_code())
 }
 
 fn describe(sheet: &mut Sheet, options: &IngestOptions, (users, connections): (u32, u32)) {

@@ -2,12 +2,14 @@
 //! knows.
 
 use std::collections::BTreeSet;
+use std::process::ExitCode;
 
 use lingqian_core::Keys;
 use lingqian_core::money::Micros;
 use lingqian_io::store::Summary;
 use lingqian_io::{Clock as _, Store};
 
+use crate::NEEDS_A_PERSON;
 use crate::bench::ledger::model::Balance;
 use crate::bench::ledger::plan::{Plan, Tally};
 use crate::bench::load::user_id;
@@ -29,6 +31,15 @@ impl Verdict {
     /// Whether all is well.
     pub(crate) fn is_good(&self) -> bool {
         self.wrong.is_empty()
+    }
+
+    /// What the bench ends with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        if self.is_good() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(NEEDS_A_PERSON)
+        }
     }
 
     /// Compares one thing.

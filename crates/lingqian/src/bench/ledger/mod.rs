@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use lingqian_io::store::{Browse as _, Store};
 
-use crate::NEEDS_A_PERSON;
 use crate::bench::Place;
 use crate::bench::ledger::check::Verdict;
 use crate::bench::ledger::drive::Driver;
@@ -69,11 +68,7 @@ pub(super) async fn run(
         books(&mut sheet, options, (&load, store)).await?
     };
     show(json, &sheet, |out| sheet.tell(out))?;
-    Ok(if verdict.is_good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(NEEDS_A_PERSON)
-    })
+    Ok(verdict.exit_code())
 }
 
 /// The bench alone, over a store that keeps nothing.
