@@ -81,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 49] = [
+pub const ROUTES: [Route; 52] = [
     route(
         "POST",
         "/v1/users",
@@ -113,6 +113,29 @@ pub const ROUTES: [Route; 49] = [
     )
     .answers(200, "Statement")
     .with(&["limit", "cursor"]),
+    route(
+        "GET",
+        "/v1/users/{id}/messages",
+        Some("users:read"),
+        "List what a user was told, the newest first",
+    )
+    .answers(200, "Messages")
+    .with(&["limit", "cursor"]),
+    route(
+        "POST",
+        "/v1/users/{id}/messages/read",
+        Some("users:write"),
+        "Note that a user read the messages up to a number",
+    )
+    .takes("MessagesRead")
+    .answers(200, "MessagesAreRead"),
+    route(
+        "GET",
+        "/v1/users/{id}/stream",
+        Some("users:read"),
+        "Tell a user's balance and payouts as they change (text/event-stream)",
+    )
+    .with(&["Last-Event-ID"]),
     route(
         "POST",
         "/v1/users/{id}/link",

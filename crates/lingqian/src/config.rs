@@ -1,6 +1,7 @@
 //! `lingqian.toml`: read once at the start, one struct per concern, every field with a default
 //! that is safe.
 
+pub(crate) mod alerts;
 pub(crate) mod bills;
 pub(crate) mod brokers;
 pub(crate) mod links;
@@ -57,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) bills: Bills,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
+    /// What operators are told.
+    pub(crate) alerts: alerts::Alerts,
     /// Brokers that events come from.
     pub(crate) sources: Vec<SourceEntry>,
     /// Brokers that the feed goes to.
@@ -93,6 +96,7 @@ impl Default for Config {
             float: Float::default(),
             bills: Bills::default(),
             webhooks: Webhooks::default(),
+            alerts: alerts::Alerts::default(),
             sources: Vec::new(),
             sinks: Vec::new(),
             kinds: vec![
@@ -372,6 +376,7 @@ impl Config {
              \"monthly 1 10:00\"",
             self.sweep.schedule
         );
+        self.alerts.check()?;
         brokers::check(&self.sources, &self.sinks)?;
         self.kinds.iter().try_for_each(Kind::check)
     }

@@ -46,6 +46,7 @@ impl Platform {
             format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
         })?;
         let url = public_url(&config, listener.local_addr()?);
+        let herald = config.alerts.herald(home)?;
         let wire = Wire::assemble(home, config, &url, Purpose::Write).await?;
         wire.follow_sandbox_clock().await;
         let desk = wire.open_desk();
@@ -67,7 +68,7 @@ impl Platform {
         });
         // Commands beside this process find it there.
         write_whole(&home.address(), url.as_bytes())?;
-        passes::spawn(&wire, &desk);
+        passes::spawn(&wire, &desk, herald);
         let brokers = Brokers::spawn(home, &wire, &desk)?;
         Ok(Platform {
             wire,

@@ -5,6 +5,8 @@ pub(crate) mod books;
 pub(crate) mod events;
 pub(crate) mod letters;
 pub(crate) mod links;
+pub(crate) mod live;
+pub(crate) mod messages;
 pub(crate) mod payouts;
 pub(crate) mod stream;
 pub(crate) mod users;

@@ -4,6 +4,7 @@ pub mod control;
 pub mod event;
 pub mod lines;
 pub mod link;
+pub(crate) mod message;
 pub(crate) mod result;
 pub mod webhook;
 

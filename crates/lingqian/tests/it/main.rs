@@ -2,6 +2,7 @@
 //! `kill -9` at any moment.
 
 mod acts;
+mod alerts;
 mod bench;
 mod bills;
 mod books;
