@@ -13,6 +13,7 @@ pub mod wire;
 
 pub use api::letters::{LetterReader, whole_event};
 pub use api::live::Lives;
+pub use api::trial::Trials;
 pub use auth::{Minted, mint};
 pub use problem::Problem;
 pub use routes::{ROUTES, Route, SCOPES};
@@ -44,6 +45,8 @@ pub struct Settings {
     pub overlaps_max: usize,
     /// Streams of users.
     pub lives: Lives,
+    /// Who sends trials to endpoints.
+    pub trials: Trials,
     /// What the passes saw last.
     pub board: Arc<Board>,
     /// How dead letters are read when they are given again.
@@ -61,6 +64,7 @@ impl Settings {
             line_max: 65_536,
             overlaps_max: 64,
             lives: Lives::default(),
+            trials: Trials::default(),
             board: Arc::default(),
             letters: LetterReader::default(),
         }
@@ -233,4 +237,5 @@ fn told<P: Ports>() -> Router<Doors<P>> {
             get(api::webhooks::deliveries::<P>),
         )
         .route("/v1/webhooks/{id}/replay", post(api::webhooks::replay::<P>))
+        .route("/v1/webhooks/{id}/test", post(api::trial::send::<P>))
 }

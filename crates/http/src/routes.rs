@@ -81,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 52] = [
+pub const ROUTES: [Route; 53] = [
     route(
         "POST",
         "/v1/users",
@@ -433,6 +433,13 @@ pub const ROUTES: [Route; 52] = [
     )
     .takes("WebhookRotation")
     .answers(200, "WebhookWithSecret"),
+    route(
+        "POST",
+        "/v1/webhooks/{id}/test",
+        Some("webhooks:write"),
+        "Send an endpoint a signed sample now, and tell what came of it",
+    )
+    .answers(200, "WebhookTested"),
     route(
         "GET",
         "/v1/webhooks/{id}/deliveries",

@@ -6,6 +6,7 @@ pub(crate) mod bills;
 pub(crate) mod brokers;
 pub(crate) mod links;
 pub(crate) mod merchants;
+pub(crate) mod messages;
 mod rules;
 
 use std::net::SocketAddr;
@@ -58,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) bills: Bills,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
+    /// What users are told by messages of WeChat's.
+    pub(crate) messages: Vec<messages::MessageEntry>,
     /// What operators are told.
     pub(crate) alerts: alerts::Alerts,
     /// Brokers that events come from.
@@ -96,6 +99,7 @@ impl Default for Config {
             float: Float::default(),
             bills: Bills::default(),
             webhooks: Webhooks::default(),
+            messages: Vec::new(),
             alerts: alerts::Alerts::default(),
             sources: Vec::new(),
             sinks: Vec::new(),
@@ -377,6 +381,8 @@ impl Config {
             self.sweep.schedule
         );
         self.alerts.check()?;
+        let messages = &self.messages;
+        messages.iter().try_for_each(|one| one.check())?;
         brokers::check(&self.sources, &self.sinks)?;
         self.kinds.iter().try_for_each(Kind::check)
     }

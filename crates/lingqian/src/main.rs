@@ -14,6 +14,7 @@ mod export;
 mod feed;
 mod folder;
 mod home;
+mod messenger;
 mod output;
 mod passes;
 mod platform;

@@ -78,7 +78,7 @@ async fn forever(name: &'static str, wire: Wire, desk: Desk) {
             "dispatch" => dispatch::dispatch(&wire, &desk, &limits).await,
             "poll" => poll::poll(&wire, &desk, &limits).await,
             "expire" => expire::expire(&wire, &desk, &limits).await,
-            "notify" => notify::notify(&wire, wire.courier(), &limits).await,
+            "notify" => notify::notify(&wire, &wire.courier(), &limits).await,
             _ => poll::cancel(&wire, &desk, &limits).await,
         };
         match done {

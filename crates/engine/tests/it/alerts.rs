@@ -274,7 +274,7 @@ async fn payouts_without_an_end_letters_and_breaks_of_the_books_are_seen() {
         found.iter().map(|condition| condition.kind).collect()
     };
     assert_eq!(kinds().await, [], "it was sent just now");
-    world.clock.advance_ms(rules.stuck_ms);
+    world.clock.advance_ms(rules.stuck_ms + 1);
     assert_eq!(kinds().await, [Kind::PayoutStuck]);
     world.clock.advance_ms(4 * 24 * HOUR_MS);
     let old = kinds().await;

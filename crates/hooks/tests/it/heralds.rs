@@ -311,7 +311,7 @@ async fn mail_arrives_encrypted_with_its_login_and_its_words() {
             lines.contains("Message-ID: <al_1@lingqian.invalid>"),
             "{lines}"
         );
-        assert!(lines.contains("Subject: =?utf-8?b?"), "{lines}");
+        assert!(lines.contains("Subject: [Lingqian =?utf-8?b?"), "{lines}");
         if safety != mailbox::Safety::Clear {
             let clear = server.clear.lock().expect("no panic").join("\n");
             assert!(!clear.contains("AUTH"), "in clear text: {clear}");

@@ -9,6 +9,7 @@ pub(crate) mod live;
 pub(crate) mod messages;
 pub(crate) mod payouts;
 pub(crate) mod stream;
+pub(crate) mod trial;
 pub(crate) mod users;
 pub(crate) mod webhooks;
 pub(crate) mod withdrawals;

@@ -44,11 +44,16 @@ pub(crate) fn events() -> Vec<&'static str> {
     WORDS.iter().map(|(event, ..)| *event).collect()
 }
 
+/// What an event is called to users, in Chinese and in English.
+#[must_use]
+pub fn title(event: &str) -> (&str, &str) {
+    let words = WORDS.iter().find(|(known, ..)| *known == event);
+    words.map_or((event, event), |(_, zh, en)| (*zh, *en))
+}
+
 /// A message: the notice as the feed has it, what it is called, and whether it was read.
 pub(crate) fn shown(told: &Told, read_to: i64) -> String {
-    let event = told.notice.event.name();
-    let words = WORDS.iter().find(|(known, ..)| *known == event);
-    let (zh, en) = words.map_or((event, event), |(_, zh, en)| (*zh, *en));
+    let (zh, en) = title(told.notice.event.name());
     let whole = message(told);
     let rest = whole.strip_prefix('{').unwrap_or(&whole);
     let read = told.number <= read_to;

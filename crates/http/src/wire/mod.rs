@@ -8,6 +8,8 @@ pub(crate) mod message;
 pub(crate) mod result;
 pub mod webhook;
 
+pub use message::title;
+
 use lingqian_core::time::Timestamp;
 
 /// A moment in RFC 3339, in UTC.

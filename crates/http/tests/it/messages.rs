@@ -52,10 +52,11 @@ async fn the_inbox_tells_what_a_user_should_know_and_keeps_what_was_read() {
     assert_eq!(first["title"]["zh"], "提现已到账");
     assert_eq!(first["data"]["amount_fen"], 100);
     let linked = inbox["data"][1]["number"].as_i64().expect("a number");
-    let read = |to: i64| {
-        world
-            .post("/v1/users/u1/messages/read", &json!({ "to": to }))
-            .await_json()
+    let read = async |to: i64| {
+        let body = json!({ "to": to });
+        let answer = world.post("/v1/users/u1/messages/read", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
     };
     assert_eq!(
         read(linked).await,
@@ -71,19 +72,6 @@ async fn the_inbox_tells_what_a_user_should_know_and_keeps_what_was_read() {
     assert_eq!(kinds(&rest.json()), [("user.linked", true)]);
     let other = world.get("/v1/users/u2/messages").await.json();
     assert_eq!(other["unread"], 1, "another user's are another's");
-}
-
-/// An answer's JSON, later.
-trait AwaitJson {
-    async fn await_json(self) -> Value;
-}
-
-impl<F: Future<Output = crate::world::Answer>> AwaitJson for F {
-    async fn await_json(self) -> Value {
-        let answer = self.await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        answer.json()
-    }
 }
 
 #[tokio::test]

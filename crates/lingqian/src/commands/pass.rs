@@ -70,7 +70,7 @@ async fn until_nothing_is_due(
             PassName::Poll => poll::poll(wire, desk, &limits).await?,
             PassName::Cancel => poll::cancel(wire, desk, &limits).await?,
             PassName::Expire => expire::expire(wire, desk, &limits).await?,
-            PassName::Notify => notify::notify(wire, wire.courier(), &limits).await?,
+            PassName::Notify => notify::notify(wire, &wire.courier(), &limits).await?,
             PassName::Links => links::links(wire, desk, &limits).await?,
             PassName::Sweep | PassName::Reconcile | PassName::Audit | PassName::Alert => {
                 Progress::default()
