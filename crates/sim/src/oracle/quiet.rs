@@ -52,13 +52,11 @@ impl Oracle {
             return;
         }
         let no = wallet.user.no;
-        if let Some(cools) = self.cools(no, today) {
-            let stored = wallet.purse(today).cooling.0;
-            self.check(stored == cools, "cooling_is_kept", || {
-                let user = &wallet.user.id;
-                format!("{cools} micro-yuan of {user} cool off, {stored} are stored")
-            });
-        }
+        let (cools, cooling) = (self.cools(no, today), wallet.purse(today).cooling.0);
+        self.check(cooling == cools, "cooling_is_kept", || {
+            let user = &wallet.user.id;
+            format!("{cools} micro-yuan of {user} cool off, {cooling} are stored")
+        });
         let sum = |account| self.accounts.get(&account).copied().unwrap_or(0);
         let sums = (
             sum(Account::Available(no)),
