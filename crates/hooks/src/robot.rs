@@ -1,4 +1,4 @@
-//! The robots of group chats: WeCom (企业微信) and DingTalk (钉钉). Each takes a text in their sort
+//! The robots of group chats: those of WeCom and of DingTalk. Each takes a text in their sort
 //! of Markdown, at most 20 in a minute, and answers with a code of its own beside the status.
 
 use aws_lc_rs::hmac;

@@ -303,6 +303,18 @@ fn passes(seen: &Seen) -> Vec<(String, i64)> {
     all
 }
 
+/// One that was deleted is not there any more.
+fn endpoints(metrics: &Metrics, all: &[(Endpoint, Health)]) {
+    metrics.webhooks.clear();
+    for (endpoint, health) in all {
+        for (what, value) in of_endpoint(endpoint, health) {
+            let endpoint = endpoint.id.to_string();
+            let label = AtEndpoint { endpoint, what };
+            metrics.webhooks.get_or_create(&label).set(value);
+        }
+    }
+}
+
 /// How an endpoint is doing; moments in seconds of Unix time, zero where there was none.
 fn of_endpoint(endpoint: &Endpoint, health: &Health) -> [(&'static str, i64); 6] {
     let seconds = |at: Option<Timestamp>| at.map_or(0, |at| at.0 / 1_000);
@@ -395,15 +407,7 @@ pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Resp
         let stopped = metrics.stops.get_or_create(&Stopped { scope, cause });
         stopped.set(stop.since.0 / 1_000);
     }
-    // So is an endpoint that was deleted.
-    metrics.webhooks.clear();
-    for (endpoint, health) in doors.ports.store().endpoints().await? {
-        for (what, value) in of_endpoint(&endpoint, &health) {
-            let endpoint = endpoint.id.to_string();
-            let label = AtEndpoint { endpoint, what };
-            metrics.webhooks.get_or_create(&label).set(value);
-        }
-    }
+    endpoints(metrics, &doors.ports.store().endpoints().await?);
     metrics.open_breaks.set(summary.open_breaks.cast_signed());
     metrics.dead_letters.set(summary.dead_letters.cast_signed());
     let mut text = String::new();

@@ -52,7 +52,7 @@ impl Courier for Carrier {
 struct Heard {
     #[serde(rename = "type")]
     event: String,
-    timestamp: jiff::Timestamp,
+    timestamp: String,
     number: i64,
     data: Data,
 }
@@ -71,7 +71,9 @@ impl Carrier {
     async fn told(&self, app: &str, parcel: &Parcel) -> Result<Receipt, &'static str> {
         let heard: Heard = serde_json::from_str(&parcel.body).map_err(|_| "notice_unreadable")?;
         let app = AppId::parse(app).map_err(|_| "app_not_configured")?;
-        let at = Timestamp(heard.timestamp.as_millisecond());
+        let at: Result<jiff::Timestamp, _> = heard.timestamp.parse();
+        let at = at.map_err(|_| "notice_unreadable")?;
+        let at = Timestamp(at.as_millisecond());
         let mut entries = self.0.config().messages.iter();
         let entry = entries.find(|entry| entry.app == app.as_str() && entry.event == heard.event);
         let old = self.0.clock().business().since_ms(at) > AGE_MAX_MS;

@@ -186,7 +186,7 @@ impl<C: Clock> WechatMessages<C> {
         let data: Map<String, Value> = data
             .map(|(key, value)| (key.clone(), json!({ "value": value })))
             .collect();
-        json!({ "touser": message.to.as_str(), "template_id": message.template, "data": data })
+        json!({ "touser": message.to.expose(), "template_id": message.template, "data": data })
     }
 
     /// The token, unless it is the one that is void; one asks at a time.

@@ -11,6 +11,7 @@ mod copied;
 mod killed;
 mod looked_at;
 mod merchants;
+mod messages;
 mod process;
 mod quickstart;
 mod server;

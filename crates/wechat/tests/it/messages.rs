@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 use lingqian_core::id::{AppId, OpenId};
+use lingqian_core::time::Timestamp;
+use lingqian_io::Clock;
 use lingqian_io::rail::AppKind;
 use lingqian_io::twin::ManualClock;
 use lingqian_sandbox::{Sandbox, Settings};
@@ -18,6 +20,19 @@ use tempfile::TempDir;
 use crate::world::NOW;
 
 const WAIT: Duration = Duration::from_secs(10);
+
+/// A clock that the test has, too.
+struct Shared(Arc<ManualClock>);
+
+impl Clock for Shared {
+    fn business(&self) -> Timestamp {
+        self.0.business()
+    }
+
+    fn wire(&self) -> Timestamp {
+        self.0.wire()
+    }
+}
 
 struct World {
     sandbox: Sandbox,
@@ -56,8 +71,9 @@ impl World {
                 .header("content-type", "application/json")
                 .body(Full::new(Bytes::from(body.to_string()))),
         };
-        let answered = Socket::new(WAIT).call(request.expect("a request"), ANSWER_MAX);
-        let answered = answered.await.expect("an answer");
+        let socket = Socket::new(WAIT);
+        let answered = socket.call(request.expect("a request"), ANSWER_MAX).await;
+        let answered = answered.expect("an answer");
         assert_eq!(answered.status, 200, "{path}");
         serde_json::from_slice(&answered.body).unwrap_or_default()
     }
@@ -115,10 +131,15 @@ impl World {
         }
     }
 
-    fn way(&self, app: &App) -> WechatMessages<Arc<ManualClock>> {
+    fn way(&self, app: &App) -> WechatMessages<Shared> {
         let id = AppId::parse(&app.id).expect("an id");
         let app = (id, app.kind, app.secret.clone());
-        WechatMessages::new(app, &self.sandbox.url(), Arc::clone(&self.clock), WAIT)
+        WechatMessages::new(
+            app,
+            &self.sandbox.url(),
+            Shared(Arc::clone(&self.clock)),
+            WAIT,
+        )
     }
 
     async fn plan(&self, call: &str, errcodes: &[i64]) {
