@@ -174,12 +174,10 @@ pub async fn look<P: Ports>(
     endpoints(ports, &mut found).await?;
     shared(ports, &mut found).await?;
     for merchant in float.iter().flat_map(|float| &float.merchants) {
-        let (mchid, left) = (&merchant.mchid, merchant.left());
         if merchant.lasts_ms().is_some_and(|ms| ms < rules.float_ms) {
             let hours = rules.float_ms / 3_600_000;
             let words = format!("what lies at WeChat lasts for less than {hours} hours");
-            let subject = format!("merchant:{mchid}");
-            let words = left.map_or(words.clone(), |_| words);
+            let subject = format!("merchant:{}", merchant.mchid);
             found.push(Condition::new(Kind::FloatLow, subject, now, words));
         }
     }
