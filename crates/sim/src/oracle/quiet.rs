@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lingqian_core::audit::{Finding, Invariant};
 use lingqian_core::facts::Wallet;
+use lingqian_core::id::OutBillNo;
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
@@ -70,6 +71,13 @@ impl Oracle {
                 wallet.user.id
             )
         });
+    }
+
+    /// Whether the page that a lost answer took along can still be had: the same order brings it,
+    /// as long as it may go out again.
+    pub(crate) fn may_fetch_page(&self, number: OutBillNo, now: Timestamp) -> bool {
+        let first = self.first_sent.get(&number);
+        first.is_some_and(|first| now.since_ms(*first) < WINDOW_MS - CLOCKS_APART_MS)
     }
 
     /// Whether only a person can decide: nobody may send it again, and WeChat knows nothing of it.
