@@ -25,12 +25,8 @@ use crate::accounts::{Accounts, App};
 use crate::archive::Kept;
 use crate::client::Client;
 use crate::config::{Config, Mode};
-<<<<<<< HEAD
-use crate::home::Home;
-use crate::messenger::{Carrier, Ways};
-=======
 use crate::home::{Home, write_whole};
->>>>>>> main
+use crate::messenger::{Carrier, Ways};
 use crate::rail;
 use crate::store::{AnyStore, Purpose};
 use crate::vault::{Vault, takes_over};

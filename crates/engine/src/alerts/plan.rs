@@ -58,9 +58,7 @@ pub(super) fn items(
     rules: &Rules,
     now: Timestamp,
 ) -> Vec<Item> {
-    let wanted = |alert: &&Alert| {
-        target.kinds.is_empty() || target.kinds.iter().any(|kind| *kind == alert.key.kind)
-    };
+    let wanted = |alert: &&Alert| target.kinds.is_empty() || target.kinds.contains(&alert.key.kind);
     let mut items: Vec<(Kind, Item)> = Vec::new();
     for alert in board.alerts.iter().filter(wanted) {
         let tell = tell_of(board, &alert.key, &target.name);
