@@ -2,6 +2,7 @@
 //! `kill -9` at any moment.
 
 mod acts;
+mod alerts;
 mod bench;
 mod bills;
 mod books;
@@ -10,6 +11,7 @@ mod copied;
 mod killed;
 mod looked_at;
 mod merchants;
+mod messages;
 mod process;
 mod quickstart;
 mod server;
