@@ -17,7 +17,9 @@ use lingqian_core::transfer::{Claims, Evidence, Finding, Origin, TransferOrder, 
 use lingqian_core::user::Sealed;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_io::keys::KeyFault;
-use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
+use lingqian_io::rail::{
+    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Refusal,
+};
 use lingqian_io::store::LetterWish;
 use lingqian_io::twin::{ManualClock, MemoryStore, SeededDice};
 use lingqian_io::{Browse as _, Fault, IdentityProvider, Ports, Rail, Sealer, Store as _};
@@ -71,8 +73,14 @@ impl Rail for Nothing {
 }
 
 impl IdentityProvider for Nothing {
-    fn authorize_url(&self, _: &AppId, _: &str, _: &str) -> String {
+    fn authorize_url(&self, _: &AppId, _: &str, _: &str, _: LinkScope) -> String {
         String::new()
+    }
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        Vec::new()
+    }
+    async fn by_code(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
+        Err(IdentityFault::Unavailable("nothing".into()))
     }
     async fn redeem(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
