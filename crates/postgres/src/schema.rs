@@ -59,6 +59,12 @@ const MIGRATIONS: [Migration; 6] = [
         sql: include_str!("../migrations/0006_letters_and_links.sql"),
         needs: 4,
     },
+    // Who does not know of leases publishes what another one publishes, too: at least once.
+    Migration {
+        name: "0009_sink_leases",
+        sql: include_str!("../migrations/0009_sink_leases.sql"),
+        needs: 4,
+    },
 ];
 
 /// How many migrations this program knows.

@@ -50,6 +50,10 @@ const MIGRATIONS: [(&str, &str); 14] = [
     ),
     (LETTERS, include_str!("../migrations/0013_letters.sql")),
     ("0014_links", include_str!("../migrations/0014_links.sql")),
+    (
+        "0017_whole_letters",
+        include_str!("../migrations/0017_whole_letters.sql"),
+    ),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use lingqian_brokers::intake::{Intake, MESSAGES_MAX};
 use lingqian_brokers::kafka::{KafkaIn, read};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
@@ -215,8 +217,25 @@ async fn a_server_of_other_peoples_making_is_read_once_and_rebalances() {
     let servers = std::env::var(OTHER).unwrap_or_else(|_| {
         panic!("{OTHER} names no Kafka; `cargo xtask test` starts one and sets it")
     });
-    a_topic_is_credited_once_whatever_is_read_again(&servers, &name("once")).await;
-    a_rebalance_loses_and_doubles_nothing(&servers, &name("rebalance")).await;
+    let (once, rebalance) = (name("once"), name("rebalance"));
+    make_topics(&servers, &[&once, &rebalance]).await;
+    a_topic_is_credited_once_whatever_is_read_again(&servers, &once).await;
+    a_rebalance_loses_and_doubles_nothing(&servers, &rebalance).await;
+}
+
+async fn make_topics(servers: &str, topics: &[&str]) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .create()
+        .expect("an admin");
+    let topics = topics.iter();
+    let topics: Vec<NewTopic<'_>> = topics
+        .map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1)))
+        .collect();
+    let made = admin.create_topics(&topics, &AdminOptions::new()).await;
+    for one in made.expect("answered") {
+        one.expect("made");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

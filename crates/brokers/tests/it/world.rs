@@ -24,6 +24,8 @@ use lingqian_io::store::LetterWish;
 use lingqian_io::twin::{ManualClock, MemoryStore, SeededDice};
 use lingqian_io::{Browse as _, Fault, IdentityProvider, Ports, Rail, Sealer, Store as _};
 
+/// The longest message, in bytes.
+pub(crate) const BYTES_MAX: usize = 20_000;
 /// How long a story may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -147,7 +149,7 @@ pub(crate) fn reader() -> Reader {
         ..Map::default()
     };
     let plain = |_: &[u8]| unreachable!("a map is there");
-    Reader::new(plain, Some(map), vec!["1".into()], 1_000)
+    Reader::new(plain, Some(map), vec!["1".into()], BYTES_MAX)
 }
 
 impl World {
@@ -211,6 +213,12 @@ impl World {
         count
     }
 
+    /// The clock goes on.
+    pub(crate) fn pass(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).expect("not for ever");
+        self.clock.advance_ms(ms);
+    }
+
     /// How many letters there are of each code, and how often they came.
     pub(crate) async fn letters(&self) -> BTreeMap<String, (usize, u64)> {
         let wish = LetterWish {
@@ -249,7 +257,7 @@ pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
 pub(crate) fn poison() -> Vec<(String, &'static str)> {
     vec![
         ("not JSON".into(), "malformed_json"),
-        (format!("\"{}\"", "x".repeat(2_000)), "too_large"),
+        (format!("\"{}\"", "x".repeat(BYTES_MAX)), "too_large"),
         (
             message("v", "alice").replace("\"v\":1", "\"v\":9"),
             "schema_unknown",

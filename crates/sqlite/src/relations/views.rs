@@ -308,6 +308,7 @@ pub(crate) const TABLES: [(&str, &str); 19] = [
     ("dead_letters", "what could not be credited, with its code"),
     ("letter_ends", "what somebody made of dead letters"),
     ("marks", "how far sources were read and sinks were told"),
+    ("sink_leases", "which process publishes to a sink"),
     (
         "ledger",
         "totals of the books, and up to where the stored accounts hold",
