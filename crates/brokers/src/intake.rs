@@ -9,6 +9,8 @@ use lingqian_core::letter::Mark;
 use lingqian_engine::Desk;
 use lingqian_engine::ingest::{Door, ItemResult, Items, ingest};
 use lingqian_io::Ports;
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+use tokio::sync::watch;
 
 use crate::backoff::Backoff;
 use crate::figures::Figures;
@@ -18,6 +20,10 @@ use crate::mapping::Reader;
 pub const MESSAGES_MAX: usize = 8_192;
 /// At most so many bytes of them, unless one alone has more.
 pub const PARCEL_BYTES_MAX: usize = 4 * 1_048_576;
+
+/// How long what was taken may still wait for the store when we are to stop.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Messages of one place in their order.
 #[derive(Debug, Default)]
@@ -99,6 +105,14 @@ impl<P: Clone> Clone for Intake<P> {
             door: self.door.clone(),
         }
     }
+}
+
+/// Ends a while after we were told to stop: whatever is not in the books by then comes again.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+pub(crate) async fn overdue(stop: &watch::Receiver<bool>) {
+    let mut stop = stop.clone();
+    let _ = stop.wait_for(|stopped| *stopped).await;
+    tokio::time::sleep(GRACE).await;
 }
 
 impl<P: Ports> Intake<P> {

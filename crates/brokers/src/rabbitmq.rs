@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::VERSION_HEADER;
 use crate::backoff::Backoff;
-use crate::intake::{Intake, Parcel};
+use crate::intake::{Intake, Parcel, overdue};
 
 use desk::DeadLetters;
 pub use tell::{RabbitOut, RabbitPublisher};
@@ -150,7 +150,10 @@ async fn session<P: Ports>(
         };
         came.gather(intake, first?, &mut consumer)?;
         let unit = format!("{} delivery", from.queue);
-        let refused = intake.take(&unit, came.parcel, None).await;
+        let refused = tokio::select! {
+            refused = intake.take(&unit, came.parcel, None) => refused,
+            () = overdue(stop) => return Ok(()),
+        };
         let last = came.last;
         if let (Some(dead_letters), false) = (&dead_letters, refused.is_empty()) {
             let refused = refused.iter().filter_map(|one| {

@@ -1,6 +1,8 @@
 //! Brokers in and out, against real ones: RabbitMQ from `cargo xtask test`, librdkafka's own
 //! cluster inside the test, and a Kafka of other people's making.
 
+#[cfg(all(feature = "rabbitmq", feature = "kafka"))]
+mod cluster;
 #[cfg(feature = "rabbitmq")]
 mod feed;
 #[cfg(feature = "kafka")]

@@ -34,7 +34,11 @@ pub(crate) fn name(what: &str) -> String {
 }
 
 pub(crate) async fn channel() -> (Connection, Channel) {
-    let connection = Connection::connect(&broker(), ConnectionProperties::default()).await;
+    channel_to(&broker()).await
+}
+
+pub(crate) async fn channel_to(url: &str) -> (Connection, Channel) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await;
     let connection = connection.expect("connects");
     let channel = connection.create_channel().await.expect("a channel");
     (connection, channel)
@@ -201,6 +205,29 @@ async fn while_the_store_fails_no_more_is_fetched_than_the_prefetch() {
     assert_eq!(figures.seen().faults, 3, "the store failed three times");
     stop.send_replace(true);
     reading.await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_never_answers_does_not_keep_the_process_from_ending() {
+    let (world, desk, _nobody_works) = World::new().await;
+    let (queue, (_connection, channel)) = (name("stuck"), channel().await);
+    publish(&channel, &queue, "quorum", &[message("e1", "alice")]).await;
+    let intake = world.intake(&desk, "rabbitmq:app");
+    let (stop, stopped) = watch::channel(false);
+    let from = from(&queue, QueueType::Quorum);
+    let reading = tokio::spawn(read(intake.clone(), from, stopped));
+    let began = std::time::Instant::now();
+    while left(&channel, &queue).await > 0 {
+        assert!(began.elapsed().as_secs() < 20, "it is never fetched");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.send_replace(true);
+    let ended = tokio::time::timeout(Duration::from_secs(20), reading).await;
+    ended.expect("in time").expect("it ends");
+    while left(&channel, &queue).await == 0 {
+        assert!(began.elapsed().as_secs() < 40, "it is lost");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

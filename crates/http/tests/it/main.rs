@@ -13,6 +13,7 @@ mod links;
 mod numbers;
 mod openapi;
 mod overlap;
+mod overload;
 mod payouts;
 mod problems;
 mod streaming;
