@@ -19,7 +19,7 @@ pub(crate) const VARIABLE: &str = "LINGQIAN_TEST_RABBITMQ";
 pub(crate) const CLUSTER: &str = "LINGQIAN_TEST_RABBITMQ_CLUSTER";
 pub(crate) const MACHINE: &str = "LINGQIAN_TEST_RABBITMQ_MACHINE";
 /// How long a node may take to begin.
-const START_WAIT: Duration = Duration::from_secs(120);
+const START_WAIT: Duration = Duration::from_secs(300);
 
 /// A folder with nodes in it. They end when this is dropped.
 pub(crate) struct Nodes {
