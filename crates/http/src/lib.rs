@@ -112,7 +112,10 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         overlaps,
     }));
     Router::new()
-        .route("/v1/users", post(api::users::register::<P>))
+        .route(
+            "/v1/users",
+            get(api::users::list::<P>).post(api::users::register::<P>),
+        )
         .route(
             "/v1/users/{id}",
             get(api::users::show::<P>).patch(api::users::change::<P>),

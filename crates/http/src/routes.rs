@@ -81,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 49] = [
+pub const ROUTES: [Route; 50] = [
     route(
         "POST",
         "/v1/users",
@@ -90,6 +90,14 @@ pub const ROUTES: [Route; 49] = [
     )
     .takes("NewUser")
     .answers(201, "User"),
+    route(
+        "GET",
+        "/v1/users",
+        Some("users:read"),
+        "List users in the order in which they were registered",
+    )
+    .answers(200, "Users")
+    .with(&["limit", "cursor"]),
     route(
         "GET",
         "/v1/users/{id}",

@@ -106,11 +106,11 @@ async fn reconciled(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)
     Ok((progress, open == 0))
 }
 
-/// One round of the auditor over all payouts; whether all is sound.
+/// One round of the auditor over all payouts and all users; whether all is sound.
 async fn audited(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut sound) = (Progress::default(), true);
     let mut cursor = WatchCursor::default();
-    while cursor.rounds == 0 || cursor.walks == 0 {
+    while cursor.rounds == 0 || cursor.turns == 0 || cursor.walks == 0 {
         let (seen, next) = watch(wire, desk, &Limits::default(), &cursor).await?;
         progress.taken += seen.payouts;
         progress.moved += seen.users;
