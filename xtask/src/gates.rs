@@ -20,6 +20,8 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             "--workspace",
             "--all-targets",
             "--locked",
+            "--features",
+            "lingqian/rabbitmq",
             "--",
             "-D",
             "warnings",

