@@ -214,6 +214,7 @@ impl World {
     }
 
     /// The clock goes on.
+    #[cfg(feature = "rabbitmq")]
     pub(crate) fn pass(&self, time: Duration) {
         let ms = i64::try_from(time.as_millis()).expect("not for ever");
         self.clock.advance_ms(ms);
