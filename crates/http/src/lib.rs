@@ -165,10 +165,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .merge(letters::<P>())
         .route("/v1/summary", get(api::books::summary::<P>))
         .merge(told::<P>())
-        .route("/healthz", get(metrics::healthz))
-        .route("/readyz", get(metrics::readyz::<P>))
-        .route("/metrics", get(metrics::show::<P>))
-        .route("/openapi.json", get(openapi::show))
+        .merge(about::<P>())
         .method_not_allowed_fallback(problem::wrong_method)
         .fallback(problem::no_route)
         // Runs only for routes that exist, after the route is known.
@@ -182,6 +179,15 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
             metrics::observe::<P>,
         ))
         .with_state(doors)
+}
+
+/// How the platform is, and what it can be asked.
+fn about<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/healthz", get(metrics::healthz))
+        .route("/readyz", get(metrics::readyz::<P>))
+        .route("/metrics", get(metrics::show::<P>))
+        .route("/openapi.json", get(openapi::show))
 }
 
 /// What could not be credited.
