@@ -28,6 +28,7 @@ mod robot;
 mod scenes;
 mod server;
 mod settings;
+mod side;
 mod throttle;
 mod tls;
 mod transfer;

@@ -31,7 +31,8 @@ use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
 use crate::{
-    authorization, batch, bill, damage, identity, notify, oauth, old, panel, receipt, transfer,
+    authorization, batch, bill, damage, identity, notify, oauth, old, panel, receipt, side,
+    transfer,
 };
 
 /// Where authorizations are.
@@ -240,6 +241,8 @@ fn routes(world: Arc<World>) -> Router {
             post(v3),
         )
         .route("/v3/merchant/fund/balance/{account}", get(v3))
+        .route("/v3/merchant/fund/dayendbalance/{account}", get(v3))
+        .route(side::ECHO, post(side::echo))
         .route(
             "/mmpaymkttransfers/promotion/transfers",
             post(old::transfers),
@@ -435,6 +438,9 @@ fn call(
     }
     if let Some(account) = path.strip_prefix("/v3/merchant/fund/balance/") {
         return bill::balance(member, books, account);
+    }
+    if let Some(account) = path.strip_prefix("/v3/merchant/fund/dayendbalance/") {
+        return side::day_end_balance(member, books, account, query);
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
