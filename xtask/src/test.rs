@@ -5,7 +5,12 @@ use std::path::Path;
 use crate::{call, call_with, has, kafka, needs, postgres, rabbitmq};
 
 /// What is tested and not in a build by default.
-pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq,lingqian/kafka"];
+pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/sftp"];
+/// The same with brokers.
+const WITH_BROKERS: [&str; 2] = [
+    "--features",
+    "lingqian/sftp,lingqian/rabbitmq,lingqian/kafka",
+];
 
 /// Runs the documents' examples first, so that the runner's summary ends the output. A
 /// PostgreSQL server runs beside the tests, unless the environment names one already.
@@ -14,7 +19,7 @@ pub(crate) fn run(root: &Path, brokers: bool, arguments: &[String]) -> anyhow::R
     if brokers {
         needs::brokers(root)?;
     }
-    let features: &[&str] = if brokers { &FEATURES } else { &[] };
+    let features = if brokers { WITH_BROKERS } else { FEATURES };
     let server = match std::env::var(postgres::VARIABLE) {
         Ok(_) => None,
         Err(_) => Some(postgres::Server::start()?),
@@ -35,7 +40,12 @@ pub(crate) fn run(root: &Path, brokers: bool, arguments: &[String]) -> anyhow::R
     let environment: Vec<(&str, &str)> = server.into_iter().chain(broker).chain(other).collect();
     let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if !has("cargo", "nextest") && !has("cargo-nextest", "--version") {
-        let whole = [&["test", "--workspace", "--locked"], features, &extra[..]].concat();
+        let whole = [
+            &["test", "--workspace", "--locked"],
+            &features[..],
+            &extra[..],
+        ]
+        .concat();
         return call_with(root, "cargo", &whole, &environment);
     }
     let profile = if std::env::var_os("CI").is_some() {
@@ -43,11 +53,8 @@ pub(crate) fn run(root: &Path, brokers: bool, arguments: &[String]) -> anyhow::R
     } else {
         "default"
     };
-    call(
-        root,
-        "cargo",
-        &["test", "--workspace", "--locked", "--doc", "--quiet"],
-    )?;
+    let documents = ["test", "--workspace", "--locked", "--doc", "--quiet"];
+    call(root, "cargo", &[&documents[..], &features].concat())?;
     let fixed = [
         "nextest",
         "run",
@@ -59,7 +66,7 @@ pub(crate) fn run(root: &Path, brokers: bool, arguments: &[String]) -> anyhow::R
     call_with(
         root,
         "cargo",
-        &[&fixed[..], features, &extra[..]].concat(),
+        &[&fixed[..], &features, &extra[..]].concat(),
         &environment,
     )
 }

@@ -16,7 +16,7 @@ use lingqian_core::risk::Policy;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
-use crate::config::bills::Bills;
+use crate::config::bills::{Bills, KeptFiles};
 use crate::config::brokers::{SinkEntry, SourceEntry};
 use crate::config::merchants::{AppEntry, MerchantEntry};
 pub(crate) use crate::config::rules::{Kind, Limits, Sweep, some_fen};
@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) float: Float,
     /// Where bills come from.
     pub(crate) bills: Bills,
+    /// Where raw files are kept.
+    pub(crate) kept: KeptFiles,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
     /// Brokers that events come from.
@@ -92,6 +94,7 @@ impl Default for Config {
             audit: Audit::default(),
             float: Float::default(),
             bills: Bills::default(),
+            kept: KeptFiles::default(),
             webhooks: Webhooks::default(),
             sources: Vec::new(),
             sinks: Vec::new(),

@@ -139,8 +139,8 @@ impl Wire {
             public_url,
         };
         let bills = BillDesk {
-            place: config.bills.open(home),
-            archive: Some(Arc::new(Kept::new(home.kept(), sealer.clone()))),
+            place: config.bills.open(home)?,
+            archive: Some(Arc::new(Kept::new(config.kept.open(home)?, sealer.clone()))),
             spool: Some(home.below(".")),
         };
         let apps = accounts.apps.into_iter().map(|app| {

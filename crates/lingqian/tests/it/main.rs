@@ -2,12 +2,15 @@
 //! `kill -9` at any moment.
 
 mod acts;
+mod apps;
 mod bench;
 mod bills;
 mod books;
 mod commands;
 mod copied;
+mod delivered;
 mod killed;
+mod linking;
 mod looked_at;
 mod merchants;
 mod process;
