@@ -132,6 +132,16 @@ impl Posting {
     }
 }
 
+impl Posting {
+    /// How much of an earning paid a debt.
+    #[must_use]
+    pub fn repaid(&self) -> Micros {
+        let second = self.second.as_ref();
+        let second = second.filter(|entry| entry.cause() == Cause::Repay);
+        second.map_or(Micros::ZERO, Entry::amount)
+    }
+}
+
 impl From<Entry> for Posting {
     fn from(first: Entry) -> Posting {
         Posting {

@@ -102,6 +102,8 @@ pub struct Earning {
     pub reverses: Option<EventId>,
     /// From when on the money may be withdrawn, where the kind cools off.
     pub matures_on: Option<BusinessDate>,
+    /// How much of it paid a debt at once; that much never cools off.
+    pub repaid: Micros,
     /// How much later events took back of it.
     pub clawed: Micros,
 }
@@ -118,6 +120,7 @@ impl Earning {
             from: self.from,
             reverses: self.reverses.as_ref().map(EventId::as_str),
             matures_on: self.matures_on,
+            repaid: self.repaid,
             clawed: self.clawed,
         }
     }
@@ -140,8 +143,21 @@ pub struct Known<'a> {
     pub reverses: Option<&'a str>,
     /// From when on the money may be withdrawn.
     pub matures_on: Option<BusinessDate>,
+    /// How much of it paid a debt at once; that much never cools off.
+    pub repaid: Micros,
     /// How much later events took back of it.
     pub clawed: Micros,
+}
+
+impl Known<'_> {
+    /// By how much what cools off falls when so much more of it is taken back: what cools is
+    /// taken first, and what paid a debt never did cool.
+    #[must_use]
+    pub fn cools_less(&self, amount: Micros) -> Micros {
+        let brought = self.amount.minus(self.repaid);
+        let left = brought.and_then(|brought| brought.minus(self.clawed));
+        left.map_or(Micros::ZERO, |left| left.max(Micros::ZERO).min(amount))
+    }
 }
 
 /// What one user got of one kind on one business day.
@@ -266,6 +282,15 @@ pub struct Leg {
     pub amount: Micros,
     /// Why.
     pub cause: Cause,
+}
+
+impl Booking {
+    /// How much of the event paid a debt.
+    #[must_use]
+    pub fn repaid(&self) -> Micros {
+        let second = self.second.filter(|leg| leg.cause == Cause::Repay);
+        second.map_or(Micros::ZERO, |leg| leg.amount)
+    }
 }
 
 impl Leg {
@@ -493,12 +518,13 @@ fn claw_back(
         (from_balance, (owed > Micros::ZERO).then_some(owing))
     };
     let cools = original.matures_on.filter(|day| *day > now.business_date());
+    let less = Some(original.cools_less(amount)).filter(|less| *less > Micros::ZERO);
     Ok(Booking {
         amount,
         first,
         second,
         counted: None,
         matures_on: None,
-        cooling: cools.and_then(|day| Some((day, Micros::ZERO.minus(taken)?))),
+        cooling: cools.and_then(|day| Some((day, Micros::ZERO.minus(less?)?))),
     })
 }

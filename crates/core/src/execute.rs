@@ -214,6 +214,7 @@ pub(crate) fn earn(moment: &Moment<'_>, event: &EarningEvent, facts: &Facts) -> 
                 from: sender,
                 reverses: event.reverses.clone(),
                 matures_on: booking.matures_on,
+                repaid: booking.repaid(),
                 clawed: Micros::ZERO,
             };
             booked(moment, earning, &booking, original, facts.wallet(user))

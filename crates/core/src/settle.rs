@@ -212,6 +212,13 @@ fn heard(
         {
             stop = control::refilled(&facts.stops, mchid, moment.now);
         }
+        (Finding::AwaitingUser { .. } | Finding::Paid, Some(mchid)) => {
+            // The answer of the one that was tried may have been lost: what is heard of it later
+            // says the same. One that was sent before the account was empty says nothing.
+            let sent_at = payout.state.attempt().map(|attempt| attempt.last_sent_at);
+            let refilled = control::refilled(&facts.stops, mchid, moment.now);
+            stop = refilled.filter(|stop| sent_at.is_some_and(|at| at > stop.since));
+        }
         _ => {}
     }
     let news = step.state.name() != before || report.origin != Origin::Query;

@@ -132,6 +132,11 @@ impl Home {
         self.dir.join("sandbox")
     }
 
+    /// By how much the sandbox's clock was ahead when it was heard last, in milliseconds.
+    pub(crate) fn sandbox_ahead(&self) -> PathBuf {
+        self.dir.join("sandbox-ahead-ms")
+    }
+
     /// The API key that a quickstart made for its user.
     pub(crate) fn api_key(&self) -> PathBuf {
         self.dir.join("api-key")

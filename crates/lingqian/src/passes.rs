@@ -53,6 +53,7 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
         tokio::spawn(bills(wire.clone(), desk.clone())),
         tokio::spawn(floats(wire.clone())),
         tokio::spawn(certificates(wire.clone())),
+        tokio::spawn(sandbox_clock(wire.clone())),
     ];
     tasks.push(tokio::spawn(wakes(wire.clone(), desk.clone())));
     if wire.config().audit.every_seconds > 0 {
@@ -85,6 +86,10 @@ async fn forever(name: &'static str, wire: Wire, desk: Desk) {
             }
         }
     }
+}
+
+async fn sandbox_clock(wire: Wire) {
+    wire.keep_sandbox_clock().await;
 }
 
 /// Sweeps every so many minutes, or when the calendar says so.

@@ -1,5 +1,6 @@
 //! The choice of every port: the store, WeChat (real or sandbox), keys in files, the real clock.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use crate::accounts::{Accounts, App};
 use crate::archive::Kept;
 use crate::client::Client;
 use crate::config::{Config, Mode};
-use crate::home::Home;
+use crate::home::{Home, write_whole};
 use crate::rail;
 use crate::store::{AnyStore, Purpose};
 use crate::vault::{Vault, takes_over};
@@ -31,6 +32,9 @@ use crate::world::{RealClock, RealDice};
 
 /// An answer of WeChat that has not come after this is unknown.
 pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(15);
+
+/// How often it is looked whether the sandbox's clock was moved.
+const SANDBOX_CLOCK_REST: Duration = Duration::from_secs(2);
 
 type Pay = WechatMerchants<MerchantKey, EnvelopeSealer, RealClock, RealDice>;
 type Oauth = WechatApps<EnvelopeSealer, RealClock>;
@@ -54,6 +58,8 @@ struct Parts {
     courier: HttpCourier,
     /// Of the sandbox, where there is one.
     sandbox_url: Option<String>,
+    /// Keeps by how much the sandbox's clock was ahead when it was heard last.
+    sandbox_ahead: PathBuf,
 }
 
 impl Ports for Wire {
@@ -187,6 +193,7 @@ impl Wire {
                 board: Arc::default(),
                 courier,
                 sandbox_url,
+                sandbox_ahead: home.sandbox_ahead(),
             }),
         })
     }
@@ -223,24 +230,51 @@ impl Wire {
         &self.parts.merchants
     }
 
-    /// Lets the business time follow the sandbox's, where there is one that answers.
+    /// Lets the business time follow the sandbox's, where there is one that answers. While it does
+    /// not, its last word counts: days that the books have seen do not come again.
     pub(crate) async fn follow_sandbox_clock(&self) {
         let Some(url) = &self.parts.sandbox_url else {
             return;
         };
-        let clock = Client::default()
-            .get_json(&format!("{url}/_sandbox/clock"), None)
-            .await;
-        match clock {
-            Ok(clock) => {
-                self.parts
-                    .clock
-                    .run_ahead(clock["offset_ms"].as_i64().unwrap_or(0));
-            }
-            Err(_) => {
-                tracing::warn!("the sandbox at {url} does not answer; `lingqian sandbox` starts it")
+        if self.heard_sandbox_clock(url).await {
+            return;
+        }
+        let kept = std::fs::read_to_string(&self.parts.sandbox_ahead).unwrap_or_default();
+        let ahead_ms: i64 = kept.trim().parse().unwrap_or(0);
+        self.parts.clock.run_ahead(ahead_ms);
+        tracing::warn!(
+            ahead_ms,
+            "the sandbox at {url} does not answer, its clock is taken to stand where it was last; \
+             `lingqian sandbox` starts it"
+        );
+    }
+
+    /// Goes on following it, as long as the process lives.
+    pub(crate) async fn keep_sandbox_clock(&self) {
+        let Some(url) = &self.parts.sandbox_url else {
+            return;
+        };
+        loop {
+            tokio::time::sleep(SANDBOX_CLOCK_REST).await;
+            self.heard_sandbox_clock(url).await;
+        }
+    }
+
+    async fn heard_sandbox_clock(&self, url: &str) -> bool {
+        let path = format!("{url}/_sandbox/clock");
+        let Ok(clock) = Client::default().get_json(&path, None).await else {
+            return false;
+        };
+        let before = self.parts.clock.ahead_ms();
+        let ahead_ms = clock["offset_ms"].as_i64().unwrap_or(0);
+        self.parts.clock.run_ahead(ahead_ms);
+        if ahead_ms > before {
+            let kept = write_whole(&self.parts.sandbox_ahead, ahead_ms.to_string().as_bytes());
+            if let Err(error) = kept {
+                tracing::warn!(%error, "the clock of the sandbox is not kept");
             }
         }
+        true
     }
 }
 

@@ -15,15 +15,21 @@ pub(crate) struct RealClock {
 }
 
 impl RealClock {
-    /// Lets the business time run `ms` milliseconds ahead of the machine's.
+    /// Lets the business time run `ms` milliseconds ahead of the machine's, or more where it does
+    /// already: a sandbox moves its clock ahead only.
     pub(crate) fn run_ahead(&self, ms: i64) {
-        self.ahead_ms.store(ms, Ordering::SeqCst);
+        self.ahead_ms.fetch_max(ms, Ordering::SeqCst);
+    }
+
+    /// By how much the business time runs ahead of the machine's.
+    pub(crate) fn ahead_ms(&self) -> i64 {
+        self.ahead_ms.load(Ordering::SeqCst)
     }
 }
 
 impl Clock for RealClock {
     fn business(&self) -> Timestamp {
-        self.wire().after_ms(self.ahead_ms.load(Ordering::SeqCst))
+        self.wire().after_ms(self.ahead_ms())
     }
 
     fn wire(&self) -> Timestamp {

@@ -88,6 +88,7 @@ pub(crate) struct Known<'b> {
     from: Option<i64>,
     reverses: Option<Cow<'b, str>>,
     matures_on: Option<BusinessDate>,
+    repaid: Micros,
     pub(crate) clawed: Micros,
 }
 
@@ -107,6 +108,7 @@ impl<'b> Known<'b> {
             from: sender,
             reverses: view.reverses.map(Cow::Borrowed),
             matures_on: booking.matures_on,
+            repaid: booking.repaid(),
             clawed: Micros::ZERO,
         }
     }
@@ -121,6 +123,7 @@ impl<'b> Known<'b> {
             from: self.from.map(UserNo),
             reverses: self.reverses.as_deref(),
             matures_on: self.matures_on,
+            repaid: self.repaid,
             clawed: self.clawed,
         }
     }
@@ -137,6 +140,7 @@ impl From<earning::Earning> for Known<'_> {
             from: earning.from.map(|user| user.0),
             reverses: reverses.map(|event| Cow::Owned(event.as_str().to_owned())),
             matures_on: earning.matures_on,
+            repaid: earning.repaid,
             clawed: earning.clawed,
         }
     }

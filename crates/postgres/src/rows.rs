@@ -65,6 +65,7 @@ pub(crate) fn earning(row: &Row) -> Result<Earning, Fault> {
         from: get::<Option<i64>>(row, 8)?.map(UserNo),
         reverses: reverses.as_deref().map(event).transpose()?,
         matures_on: get::<Option<i32>>(row, 10)?.map(BusinessDate),
+        repaid: Micros(get(row, 12)?),
         clawed: Micros(get(row, 11)?),
     })
 }

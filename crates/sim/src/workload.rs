@@ -154,7 +154,12 @@ fn payers(dice: &mut Dice) -> Vec<Payer> {
         }
     };
     let mut payers: Vec<Payer> = (0..count).map(payer).collect();
-    let products = [RailKind::Transfer, RailKind::Batch, RailKind::Enterprise];
+    let products = [
+        RailKind::Transfer,
+        RailKind::Batch,
+        RailKind::Enterprise,
+        RailKind::RedPacket,
+    ];
     if dice.chance(350) {
         for payer in &mut payers {
             payer.product = *dice.pick(&products);

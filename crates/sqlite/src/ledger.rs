@@ -8,6 +8,7 @@ mod batch;
 mod event;
 mod load;
 mod system;
+mod taken_back;
 mod withdrawal;
 
 use std::collections::{HashMap, VecDeque};

@@ -254,6 +254,7 @@ impl Beside<'_> {
             from: found.from,
             reverses,
             matures_on: found.matures_on,
+            repaid: Micros::ZERO,
             clawed: Micros::ZERO,
         })))
     }

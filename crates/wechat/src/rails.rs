@@ -113,8 +113,9 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         self.confirmed(old, kind, order, report).await
     }
 
-    /// A refusal that would end the payout is believed only if WeChat, asked, has no record of the
-    /// number either: its answers are not signed, and codes have meant other things before.
+    /// A refusal is believed only if WeChat, asked, has no record of the number either: its answers
+    /// are not signed, and codes have meant other things before. One that ends nothing itself is
+    /// asked about, too, because the payout may run out of time meanwhile.
     async fn confirmed(
         &self,
         old: &Door,
@@ -122,7 +123,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
         order: &TransferOrder,
         report: TransferReport,
     ) -> TransferReport {
-        if !is_over(&report) {
+        if !is_refused(&report) {
             return report;
         }
         let asked = self.ask_old(old, kind, order).await;
@@ -158,16 +159,10 @@ fn numbered(line: BillLine) -> BillLine {
     }
 }
 
-/// Whether an answer would end its payout by a refusal.
+/// Whether an answer says that nothing was done.
 #[must_use]
-pub fn is_over(report: &TransferReport) -> bool {
-    matches!(
-        report.finding,
-        Finding::Refused {
-            cure: Cure::Never,
-            ..
-        }
-    )
+pub fn is_refused(report: &TransferReport) -> bool {
+    matches!(report.finding, Finding::Refused { .. })
 }
 
 /// What is believed of a refusal, after what was heard when the number was asked about.
@@ -178,12 +173,9 @@ pub fn believed(report: TransferReport, asked: TransferReport) -> TransferReport
     };
     match asked.finding {
         Finding::NotFound => report,
-        // The same order goes out again later; until then nothing is concluded.
+        // Nobody can say: it may have been done, and is asked about until somebody can.
         Finding::Unknown { .. } | Finding::Refused { .. } => TransferReport {
-            finding: Finding::Refused {
-                code: code.clone(),
-                cure: Cure::Person,
-            },
+            finding: Finding::Unknown { code: code.clone() },
             ..report
         },
         _ => asked,

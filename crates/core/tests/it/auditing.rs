@@ -337,6 +337,7 @@ fn an_earning_has_an_entry_of_its_amount_and_sort() {
         from: None,
         reverses: None,
         matures_on: None,
+        repaid: Micros::ZERO,
         clawed: Micros::ZERO,
     };
     let fits = |amount, cause| Posting::from(entry(cause)).fits(&earning(amount));

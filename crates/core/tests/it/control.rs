@@ -148,6 +148,34 @@ fn an_empty_account_stops_its_merchant_until_a_transfer_is_accepted() {
 }
 
 #[test]
+fn what_is_heard_later_of_the_one_that_was_tried_lifts_the_stop_of_an_empty_account() {
+    for (origin, finding) in [
+        (Origin::Notification, Finding::Paid),
+        (Origin::Query, Finding::AwaitingUser { package: None }),
+    ] {
+        let mut world = World::with_balance(3_000_000);
+        world.begin(3, 100);
+        world.hear(3, Origin::Answer, unknown());
+        world.now = world.now.after_ms(1);
+        world.begin(1, 100);
+        world.hear(1, Origin::Answer, refused("NOT_ENOUGH", Cure::Float));
+        world.hear(3, origin, finding.clone());
+        assert_eq!(
+            world.facts.stops.iter().count(),
+            1,
+            "it was sent while there was money"
+        );
+        world.now = world.now.after_ms(30_000);
+        world.must(Command::BeginTransfer(po(1)));
+        world.hear(1, Origin::Answer, unknown());
+        assert_eq!(world.facts.stops.iter().count(), 1, "nobody knows");
+        world.hear(1, origin, finding);
+        assert_eq!(world.facts.stops.iter().count(), 0, "there is money again");
+        world.is_sound();
+    }
+}
+
+#[test]
 fn lifting_a_persons_stop_leaves_that_of_an_empty_account() {
     let mut world = World::with_balance(1_000_000);
     world.begin(1, 100);

@@ -237,6 +237,7 @@ fn neither_a_balance_nor_a_debt_nor_a_days_sum_leaves_its_range() {
         from: None,
         reverses: None,
         matures_on: None,
+        repaid: Micros::ZERO,
         clawed: Micros::ZERO,
     });
     owing.purse.owed = almost;

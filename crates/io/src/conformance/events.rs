@@ -18,6 +18,7 @@ pub(super) async fn exercise<S: Store + Browse>(make: &impl AsyncFn() -> S) {
     caps_count_per_user_kind_and_day(make().await).await;
     money_that_cools_off_is_there_and_cannot_be_sent(make().await).await;
     a_claw_back_takes_what_is_there_and_the_rest_becomes_a_debt(make().await).await;
+    a_claw_back_lets_cool_what_other_events_brought(make().await).await;
     a_balance_never_leaves_its_range(make().await).await;
     any_history_is_what_commands_would_have_made_of_it(make).await;
 }
@@ -39,7 +40,7 @@ fn event(id: &str, no: u8, micros: i64) -> EventView<'_> {
 const USERS: [&str; 5] = ["nobody", "user-1", "user-2", "user-3", "stranger"];
 
 /// The kinds beside the plain one: capped, cooling off for two days, between users.
-fn kinds() -> Changes {
+pub(super) fn kinds() -> Changes {
     let kind = |no, code, terms| Kind {
         no: KindNo(no),
         code: KindCode::parse(code).expect("an id"),
@@ -76,7 +77,6 @@ fn kinds() -> Changes {
 
 /// Some days of events that meet each other, the same for the same seed.
 pub(super) async fn some_days<S: Store>(store: &S, seed: u64) {
-    commit(store, kinds()).await;
     let chance = Chance(SeededDice::new(seed));
     let ids: Vec<String> = (0..90).map(|number| format!("e{number}")).collect();
     let mut now = NOON;
@@ -331,6 +331,70 @@ async fn a_claw_back_takes_what_is_there_and_the_rest_becomes_a_debt<S: Store + 
     assert_eq!(earn(&store, NOON, &[cooling, undo]).await, expected);
     assert_eq!(purse(&store, 1, NOON).await, (350, 0, 0, 0));
     audit(&store, &[], "claw-backs").await;
+}
+
+/// The third user gives all away and comes into debt; what pays it cools off with its rest, and
+/// so does another earning; parts of both are taken back.
+pub(super) async fn cooling_beside_a_debt<S: Store + Browse>(store: &S) {
+    let back = |id, original, amount| EventView {
+        amount,
+        reverses: Some(original),
+        ..event(id, 3, 0)
+    };
+    let cooling = |event| EventView {
+        kind: "cooling",
+        ..event
+    };
+    let gift = EventView {
+        kind: "gift",
+        from: Some("user-3"),
+        ..event("debt-gone", 2, 100_001_000)
+    };
+    let steps = [
+        (
+            vec![
+                event("debt", 3, 1_000),
+                gift,
+                back("debt-back", "debt", None),
+            ],
+            (0, 1_000, 0),
+        ),
+        (
+            vec![
+                cooling(event("pays", 3, 1_200)),
+                cooling(event("beside", 3, 500)),
+            ],
+            (700, 0, 700),
+        ),
+        (
+            vec![
+                cooling(back("c1", "pays", Some(Micros(50)))),
+                cooling(back("c2", "beside", Some(Micros(20)))),
+            ],
+            (630, 0, 630),
+        ),
+        // Of the first one 150 cool, whatever is taken back; the rest was spent on the debt.
+        (
+            vec![cooling(back("c3", "pays", Some(Micros(300))))],
+            (330, 0, 480),
+        ),
+        (vec![cooling(back("c4", "pays", None))], (0, 520, 480)),
+        (
+            vec![cooling(back("c5", "beside", Some(Micros(80))))],
+            (0, 600, 400),
+        ),
+    ];
+    for (events, (available, owed, cools)) in steps {
+        let answers = earn(store, NOON, &events).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        assert_eq!(purse(store, 3, NOON).await, (available, 0, owed, cools));
+    }
+}
+
+async fn a_claw_back_lets_cool_what_other_events_brought<S: Store + Browse>(store: S) {
+    let store = prepared(store).await;
+    cooling_beside_a_debt(&store).await;
+    audit(&store, &[], "claw-backs of money that cools off").await;
 }
 
 async fn a_balance_never_leaves_its_range<S: Store + Browse>(store: S) {

@@ -132,6 +132,7 @@ pub(super) fn earned(event: &str, user: i64, amount: Micros) -> (Earning, Postin
         from: None,
         reverses: None,
         matures_on: None,
+        repaid: Micros::ZERO,
         clawed: Micros::ZERO,
     };
     let sides = (Account::Funding(KIND), Account::Available(UserNo(user)));

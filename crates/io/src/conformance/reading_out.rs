@@ -188,6 +188,8 @@ pub async fn full_books<S: Store + Browse>(store: S) -> S {
         ..Changes::default()
     };
     commit(&store, people).await;
+    commit(&store, events::kinds()).await;
+    events::cooling_beside_a_debt(&store).await;
     events::some_days(&store, 3).await;
     for mut payout in states::every_state() {
         payout.user = UserNo(4);

@@ -75,6 +75,7 @@ impl Gather {
         {
             posting.second = Some(entry);
             earning.amount = posting.booked();
+            earning.repaid = posting.repaid();
             return true;
         }
         if self.count >= self.limit {

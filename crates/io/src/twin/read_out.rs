@@ -160,6 +160,7 @@ impl Books {
             let booked = match (event, line) {
                 (Some(event), _) => Booked::Event(Box::new(Earning {
                     amount: entry.amount(),
+                    repaid: Micros::ZERO,
                     clawed: Micros::ZERO,
                     ..event.clone()
                 })),

@@ -227,7 +227,9 @@ impl Books {
 
     /// Appends the entries in the order of [`Changes::all_entries`].
     fn write_money(&mut self, changes: &mut Changes) {
-        for (earning, Posting { first, second }) in changes.earnings.drain(..) {
+        for (mut earning, posting) in changes.earnings.drain(..) {
+            earning.repaid = posting.repaid();
+            let Posting { first, second } = posting;
             let seq = self.append(first);
             second.map(|entry| self.append(entry));
             let key = (earning.source.clone(), earning.event_id.clone());

@@ -6,12 +6,15 @@ use anyhow::Context as _;
 use lingqian_core::command::Manual;
 use lingqian_core::control::{Scope, StopCause};
 use lingqian_core::id::{OutBillNo, PayoutId};
+use lingqian_io::{Browse as _, Ports as _};
 use serde_json::Value;
 
 use crate::cli::{PayoutAct, Resume, Stop};
 use crate::door::Door;
 use crate::home::Home;
 use crate::output::show;
+use crate::store::Purpose;
+use crate::wire::Wire;
 
 /// A payout by its name or by one of its business numbers.
 ///
@@ -89,10 +92,31 @@ pub(crate) async fn resume(home: &Home, options: &Resume, json: bool) -> anyhow:
     let scope = scope(&options.scope)?;
     let cause = StopCause::from_name(&options.cause)
         .with_context(|| format!("--cause {} is not person, float or audit", options.cause))?;
+    let before = causes(home, &scope).await?;
     let door = Door::open(home).await?;
     let told = door.stop(&scope, cause, false, &options.why).await?;
     show(json, &told, |out| {
-        writeln!(out, "{scope} is not stopped any more by {}", cause.name())
+        if before.contains(&cause) {
+            writeln!(out, "{scope} is not stopped any more by {}", cause.name())?;
+        } else {
+            writeln!(out, "{scope} was not stopped by {}", cause.name())?;
+        }
+        let others = before.iter().filter(|other| **other != cause);
+        others.into_iter().try_for_each(|other| {
+            let name = other.name();
+            writeln!(
+                out,
+                "it is still stopped by {name}; `--cause {name}` lifts that"
+            )
+        })
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why a scope is stopped.
+async fn causes(home: &Home, scope: &Scope) -> anyhow::Result<Vec<StopCause>> {
+    let wire = Wire::open_for(home, Purpose::Look).await?;
+    let stops = wire.store().stops().await?;
+    let own = stops.into_iter().filter(|stop| stop.scope == *scope);
+    Ok(own.map(|stop| stop.cause).collect())
 }

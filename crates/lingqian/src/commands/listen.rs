@@ -70,7 +70,7 @@ pub(crate) async fn listen(home: &Home, options: &Listen, json: bool) -> anyhow:
         Some(after) => after,
         None => newest(&api).await?,
     };
-    let told = tokio::spawn(super::serve::until_told());
+    let told = tokio::spawn(super::serve::Ending::new()?.told());
     while !told.is_finished() {
         let path = format!("/v1/feed?after={after}&limit={PAGE}");
         let page = api.call(Method::GET, &path, None).await?;

@@ -8,6 +8,7 @@ use lingqian_core::id::MchId;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::Limits;
 use lingqian_engine::reconcile::{Reconciled, reconcile};
+use lingqian_io::{Clock as _, Ports as _};
 use serde_json::{Value, json};
 
 use crate::NEEDS_A_PERSON;
@@ -24,6 +25,12 @@ pub(crate) async fn run(home: &Home, options: &Reconcile, json: bool) -> anyhow:
     let date = BusinessDate::parse(&options.date)
         .with_context(|| format!("--date {} is not a day as yyyy-mm-dd", options.date))?;
     let (wire, desk) = open(home).await?;
+    let today = wire.clock().business().business_date();
+    anyhow::ensure!(
+        date < today,
+        "{date} is not over: today is {today} in Beijing, and bills of a day \
+         come the next day after 10:00"
+    );
     let all = wire.merchants().iter().map(|merchant| &merchant.mchid);
     let wanted = |mchid: &&MchId| {
         let only = options.merchant.as_deref();

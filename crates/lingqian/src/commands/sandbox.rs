@@ -35,6 +35,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
         })?;
         return Ok(ExitCode::SUCCESS);
     }
+    let end = super::serve::Ending::new()?;
     let usual = Settings::default();
     let settings = Settings {
         listen: options.listen,
@@ -69,7 +70,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
             None => Ok(()),
         }
     })?;
-    crate::commands::serve::until_told().await;
+    end.told().await;
     sandbox.stop().await;
     Ok(ExitCode::SUCCESS)
 }

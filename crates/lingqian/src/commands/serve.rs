@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::Serve;
 use crate::home::Home;
@@ -14,6 +16,8 @@ use crate::platform::{Platform, owner_key};
 /// # Errors
 /// When the address or the data directory cannot be used.
 pub(crate) async fn run(home: &Home, options: &Serve, json: bool) -> anyhow::Result<ExitCode> {
+    // Whoever reads where it listens may end it from then on.
+    let end = Ending::new()?;
     let config = home.config()?;
     let listen = options.listen.unwrap_or(config.server.listen);
     let platform = Platform::start(home, config, listen).await?;
@@ -28,20 +32,35 @@ pub(crate) async fn run(home: &Home, options: &Serve, json: bool) -> anyhow::Res
             path.display()
         )
     })?;
-    until_told().await;
+    end.told().await;
     platform.brokers.end().await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for an interrupt or a termination.
-pub(crate) async fn until_told() {
-    use tokio::signal::unix::{SignalKind, signal};
+/// An interrupt or a termination, heard from the moment that this is made.
+pub(crate) struct Ending {
+    interrupt: Signal,
+    terminate: Signal,
+}
 
-    let Ok(mut term) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
+impl Ending {
+    /// Listens for it.
+    ///
+    /// # Errors
+    /// When the operating system does not let it listen.
+    pub(crate) fn new() -> anyhow::Result<Ending> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Ending {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for it.
+    pub(crate) async fn told(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

@@ -109,9 +109,12 @@ fn dot(shell: &Asked, line: &str) -> anyhow::Result<()> {
     match word {
         ".help" => quietly(write!(std::io::stdout(), "{HELP}")),
         ".tables" => {
-            let lines = shell.tables()?.into_iter();
+            let tables = shell.tables()?;
+            let wide = tables.iter().map(|(name, _)| name.len()).max();
+            let wide = wide.unwrap_or(0) + 2;
+            let lines = tables.into_iter();
             let text: String = lines
-                .map(|(name, words)| format!("{name:<16}{words}\n"))
+                .map(|(name, words)| format!("{name:<wide$}{words}\n"))
                 .collect();
             quietly(write!(std::io::stdout(), "{text}"))
         }

@@ -18,7 +18,7 @@ use lingqian_sandbox::{Robot, Sandbox, Settings};
 
 use crate::NEEDS_A_PERSON;
 use crate::cli::Quickstart;
-use crate::commands::serve::until_told;
+use crate::commands::serve::Ending;
 use crate::home::{Home, announce_sandbox, write_whole};
 use crate::output::show;
 use crate::platform::{Platform, owner_key};
@@ -79,12 +79,13 @@ pub(crate) async fn run(home: &Home, options: &Quickstart, json: bool) -> anyhow
         sandbox.stop().await;
         return Ok(verdict);
     }
-    serve_on(&platform, &sandbox, &home.api_key()).await;
+    serve_on(&platform, &sandbox, &home.api_key()).await?;
     sandbox.stop().await;
     Ok(verdict)
 }
 
-async fn serve_on(platform: &Platform, sandbox: &Sandbox, key: &Path) {
+async fn serve_on(platform: &Platform, sandbox: &Sandbox, key: &Path) -> anyhow::Result<()> {
+    let end = Ending::new()?;
     eprintln!("\nserving on; interrupt to end");
     eprintln!(
         "  API       {}/v1/summary (key in {})",
@@ -94,7 +95,8 @@ async fn serve_on(platform: &Platform, sandbox: &Sandbox, key: &Path) {
     eprintln!("  document  {}/openapi.json", platform.url);
     eprintln!("  numbers   {}/metrics", platform.url);
     eprintln!("  sandbox   {}/_sandbox/books", sandbox.url());
-    until_told().await;
+    end.told().await;
+    Ok(())
 }
 
 /// The flow itself, stage by stage.

@@ -137,6 +137,7 @@ pub(crate) fn earning(row: &Row, entry: &Entry) -> Result<Option<Earning>, Fault
         from,
         reverses: reverses.as_deref().map(event).transpose()?,
         matures_on: get::<Option<i32>>(row, place + 6)?.map(BusinessDate),
+        repaid: Micros::ZERO,
         clawed: Micros::ZERO,
     }))
 }

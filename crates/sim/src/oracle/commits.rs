@@ -48,7 +48,7 @@ impl Oracle {
         self.people(changes);
         let mut moves: Vec<(PayoutId, [u32; 3])> = Vec::new();
         for (earning, posting) in &changes.earnings {
-            self.earned(earning);
+            self.earned(earning, posting);
             for entry in posting.entries() {
                 self.entry(entry, &mut moves);
             }

@@ -289,12 +289,11 @@ pub struct Oracle {
     stops_before: BTreeSet<String>,
     approvers: BTreeMap<String, BTreeSet<String>>,
     open_breaks: BTreeMap<String, &'static str>,
-    /// Earnings that cool off, what was earned under a cap in a day, and who ever owed.
+    /// Earnings that cool off, and what was earned under a cap in a day.
     cooling: BTreeMap<String, terms::Cool>,
     /// What each earning brought, and what was taken back of it.
     brought: BTreeMap<String, (i64, i64)>,
     capped: BTreeMap<(UserNo, BusinessDate, bool), (i64, u32)>,
-    debtors: BTreeSet<UserNo>,
     routes: route::Routes,
     told: told::Told,
     /// Closed bills that do not say what was.
@@ -313,7 +312,6 @@ impl Oracle {
             cooling: BTreeMap::new(),
             brought: BTreeMap::new(),
             capped: BTreeMap::new(),
-            debtors: BTreeSet::new(),
             routes: route::Routes::new(&settings.merchants),
             told: told::Told::new(settings.hooks),
             untrue: BTreeSet::new(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use lingqian_core::audit::{Finding, Invariant};
 use lingqian_core::facts::Wallet;
+use lingqian_core::id::OutBillNo;
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
@@ -52,13 +53,11 @@ impl Oracle {
             return;
         }
         let no = wallet.user.no;
-        if let Some(cools) = self.cools(no, today) {
-            let stored = wallet.purse(today).cooling.0;
-            self.check(stored == cools, "cooling_is_kept", || {
-                let user = &wallet.user.id;
-                format!("{cools} micro-yuan of {user} cool off, {stored} are stored")
-            });
-        }
+        let (cools, cooling) = (self.cools(no, today), wallet.purse(today).cooling.0);
+        self.check(cooling == cools, "cooling_is_kept", || {
+            let user = &wallet.user.id;
+            format!("{cools} micro-yuan of {user} cool off, {cooling} are stored")
+        });
         let sum = |account| self.accounts.get(&account).copied().unwrap_or(0);
         let sums = (
             sum(Account::Available(no)),
@@ -72,6 +71,13 @@ impl Oracle {
                 wallet.user.id
             )
         });
+    }
+
+    /// Whether the page that a lost answer took along can still be had: the same order brings it,
+    /// as long as it may go out again.
+    pub(crate) fn may_fetch_page(&self, number: OutBillNo, now: Timestamp) -> bool {
+        let first = self.first_sent.get(&number);
+        first.is_some_and(|first| now.since_ms(*first) < WINDOW_MS - CLOCKS_APART_MS)
     }
 
     /// Whether only a person can decide: nobody may send it again, and WeChat knows nothing of it.

@@ -1,6 +1,7 @@
 //! What kinds promise, told once more by somebody who does not know the rules' own totals: no
 //! more than a cap in a day, and money that cools off does not leave.
 
+use lingqian_core::changes::Posting;
 use lingqian_core::earning::Earning;
 use lingqian_core::id::UserNo;
 use lingqian_core::ledger::{Account, Cause, Entry};
@@ -28,7 +29,7 @@ pub(super) struct Cool {
 
 impl Oracle {
     /// An event is booked.
-    pub(super) fn earned(&mut self, earning: &Earning) {
+    pub(super) fn earned(&mut self, earning: &Earning, posting: &Posting) {
         let (day, amount) = (earning.recorded_at.business_date(), earning.amount.0);
         if let Some(original) = &earning.reverses {
             let key = format!("{}/{original}", earning.source);
@@ -41,7 +42,7 @@ impl Oracle {
             // What has cooled off already cools no longer, whatever is taken back of it.
             let cool = self.cooling.get_mut(&key);
             if let Some(cool) = cool.filter(|cool| cool.until > day) {
-                cool.left -= amount;
+                cool.left = (cool.left - amount).max(0);
             }
             return;
         }
@@ -49,10 +50,15 @@ impl Oracle {
         self.brought.insert(key, (amount, 0));
         if earning.kind.0 == COOLING {
             let until = BusinessDate(day.0 + i32::from(COOLING_DAYS));
+            // What pays a debt is nobody's to cool any more.
+            let paid = posting
+                .entries()
+                .filter(|entry| entry.cause() == Cause::Repay);
+            let paid: i64 = paid.map(|entry| entry.amount().0).sum();
             let cool = Cool {
                 user: earning.user,
                 until,
-                left: amount,
+                left: amount - paid,
             };
             let key = format!("{}/{}", earning.source, earning.event_id);
             self.cooling.insert(key, cool);
@@ -95,36 +101,23 @@ impl Oracle {
         });
     }
 
-    /// What of a user's money cools off on a day, where that can be told: what pays a debt is
-    /// nobody's to cool any more.
-    pub(crate) fn cools(&self, user: UserNo, today: BusinessDate) -> Option<i64> {
-        if self.debtors.contains(&user) {
-            return None;
-        }
+    /// What of a user's money cools off on a day.
+    pub(crate) fn cools(&self, user: UserNo, today: BusinessDate) -> i64 {
         let own = self.cooling.values().filter(|cool| cool.user == user);
-        Some(
-            own.filter(|cool| cool.until > today)
-                .map(|cool| cool.left)
-                .sum(),
-        )
+        own.filter(|cool| cool.until > today)
+            .map(|cool| cool.left)
+            .sum()
     }
 
     /// Money moved, and balances with it.
     pub(super) fn moved(&mut self, entry: &Entry) {
-        for account in [entry.debit(), entry.credit()] {
-            if let Account::Receivable(user) = account {
-                self.debtors.insert(user);
-            }
-        }
         let Account::Available(user) = entry.debit() else {
             return;
         };
         if !matches!(entry.cause(), Cause::Hold | Cause::Transfer) || !self.sees_all {
             return;
         }
-        let Some(cools) = self.cools(user, entry.at().business_date()) else {
-            return;
-        };
+        let cools = self.cools(user, entry.at().business_date());
         let left = self.accounts.get(&entry.debit()).copied().unwrap_or(0);
         self.check(left >= cools, "cooling_is_kept", || {
             format!("{left} micro-yuan are left and {cools} still cool off")

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lingqian_core::Changes;
 use lingqian_core::control::Stop;
-use lingqian_core::id::PayoutId;
+use lingqian_core::id::{OpenId, PayoutId, UserNo};
 use lingqian_core::notice::Notice;
 use lingqian_core::payout::Payout;
 use lingqian_core::time::Timestamp;
@@ -31,6 +31,8 @@ pub(super) struct Told {
     expected: Vec<(String, String)>,
     /// Payouts by version, as they were committed.
     rows: BTreeMap<(PayoutId, u32), Payout>,
+    /// Whose wallet was linked last, and when.
+    linked: BTreeMap<UserNo, (OpenId, Timestamp)>,
     /// Stops that stand, whoever set them.
     standing: BTreeSet<String>,
 }
@@ -135,6 +137,12 @@ impl Oracle {
             }
         }
         for link in &changes.links {
+            // The same wallet linked twice within a millisecond is one fact.
+            let fact = (link.openid.clone(), link.linked_at);
+            let before = self.told.linked.insert(link.user, fact.clone());
+            if before == Some(fact) {
+                continue;
+            }
             let new = changes.users.iter().find(|user| user.no == link.user);
             let known = self.users.get(&link.user).map(|known| known.name.clone());
             let name = known.or(new.map(|user| user.id.to_string()));

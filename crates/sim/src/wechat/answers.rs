@@ -7,7 +7,7 @@ use lingqian_core::transfer::TransferOrder;
 
 use lingqian_wechat::settings::RailKind;
 
-use super::products::{accepted, of_batch, product};
+use super::batches::{accepted, of_batch, product};
 use super::{CLOSE_LAG_MS, CONFIRM_MS, Event, News, REENTRY_MS, Stand, Transfer, Wechat};
 use crate::dice::Dice;
 use crate::fault::WechatFault;

@@ -6,10 +6,11 @@
 //! by notifications, and makes a bill of each day. What a user does is decided by the user.
 
 mod answers;
+mod batches;
 mod bills;
 mod notices;
+mod old;
 mod people;
-mod products;
 pub(crate) mod rail;
 
 use std::collections::BTreeMap;
@@ -234,19 +235,24 @@ impl Wechat {
     /// A transfer goes on by itself.
     pub(crate) fn happens(&mut self, now: Timestamp, event: &Event, shown: bool) {
         match event {
-            Event::Arrive(order) if products::product(order) == RailKind::Enterprise => {
+            Event::Arrive(order) if batches::product(order) == RailKind::Enterprise => {
                 self.enterprise(now, order);
+            }
+            Event::Arrive(order) if batches::product(order) == RailKind::RedPacket => {
+                self.packet(now, order);
             }
             Event::Arrive(order) => {
                 self.create(now, order);
             }
             Event::Lock(number) => self.lock(now, *number),
+            Event::Expire(number) if self.is_packet(*number) => self.packet_expires(now, *number),
             Event::Expire(number) => {
                 if self.stands(*number).is_some_and(|stand| !stand.is_final()) {
                     self.end(now, *number, Stand::Fail, Some("OVERDUE_CLOSE"));
                 }
             }
             Event::Confirm(number) => {
+                let shown = shown || self.is_packet(*number);
                 self.person_confirms(now, *number, shown);
             }
             Event::Pay(number) => {
@@ -263,6 +269,11 @@ impl Wechat {
             }
             Event::Deliver(_) => {}
         }
+    }
+
+    fn is_packet(&self, number: OutBillNo) -> bool {
+        let known = self.transfers.get(&number);
+        known.is_some_and(|known| batches::product(&known.order) == RailKind::RedPacket)
     }
 
     /// Where a number stands.

@@ -14,7 +14,7 @@ use lingqian_wechat::transfer::{Answer, Call, report, silent};
 
 use super::Event;
 use super::answers::{Reply, error};
-use super::products::{no_cancel, product};
+use super::batches::{no_cancel, product};
 use crate::dice::Dice;
 use crate::fault::{NoticeFault, WechatFault};
 use crate::scene::{Scene, Shared, give_way};
@@ -223,7 +223,7 @@ impl Rail for SimRail {
         let number = order.number;
         self.call(number, Call::Create, |shared, skewed| {
             match product(order) {
-                RailKind::Enterprise => shared.pays(order),
+                RailKind::Enterprise | RailKind::RedPacket => shared.pays(order),
                 RailKind::Batch => {
                     let heard = shared.sent(order, skewed);
                     heard.report(number, Call::Create, |answer| {
@@ -244,8 +244,8 @@ impl Rail for SimRail {
         let number = order.number;
         self.call(number, Call::Query, |shared, skewed| {
             let product = shared.product_of(&order.mchid);
-            if product == RailKind::Enterprise {
-                return shared.asked_old(number);
+            if matches!(product, RailKind::Enterprise | RailKind::RedPacket) {
+                return shared.asked_old(order);
             }
             let heard = shared.asked(&order.mchid, number, skewed);
             heard.report(number, Call::Query, |answer| match product {

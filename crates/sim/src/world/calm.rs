@@ -20,6 +20,8 @@ const SPANS: [(i64, usize); 4] = [(1_000, 8), (30_000, 20), (600_000, 18), (3_60
 const TO_THE_BILL_MS: i64 = 36 * 3_600_000;
 /// Days in which bills must have proved what is left.
 const PROOF_DAYS: u32 = 9;
+/// So much is taken in a round, however little a pass takes.
+const WORK_MIN: u32 = 8;
 /// A page that is not shown within this is a broken promise, if WeChat still waits so long.
 const PROMISE_MS: i64 = 6 * 3_600_000;
 
@@ -115,6 +117,7 @@ impl<S: Store + Browse + Clone> World<S> {
                 transfer.stand == Stand::WaitUserConfirm
                     && now.since_ms(transfer.since) < PROMISE_MS
                     && shared.wechat.is_willing(**number)
+                    && (shared.is_shown(**number) || shared.oracle.may_fetch_page(**number, now))
             })
             .map(|(number, _)| *number)
             .collect();
@@ -188,8 +191,12 @@ impl<S: Store + Browse + Clone> World<S> {
         self.operate();
         self.retry(None);
         self.run(None, usize::MAX);
-        self.act(&Action::Work, None);
-        self.run(None, usize::MAX);
+        // Who took as much as a pass may take goes on at once.
+        let claims = self.settings.limits.claim_max.clamp(1, WORK_MIN);
+        for _ in 0..WORK_MIN.div_ceil(claims) {
+            self.act(&Action::Work, None);
+            self.run(None, usize::MAX);
+        }
     }
 
     fn rests(&self) -> bool {

@@ -44,10 +44,8 @@ impl<S: Store + Browse + Clone> World<S> {
         let parts_max = if self.settings.split { PARTS_MAX } else { 1 };
         for (was, is) in before.iter().zip(&after) {
             let mut shared = self.scene.lock();
-            let Some(cools) = shared.oracle.cools(was.user.no, today) else {
-                continue;
-            };
-            let mut left = (was.available.0 - cools).max(0) / 10_000;
+            let cools = shared.oracle.cools(was.user.no, today);
+            let mut left = (was.available.0 - cools - was.owed.0).max(0) / 10_000;
             let approved = shared.oracle.approved_on(was.user.no, today);
             let day = policy.user_day_amount_max.0 - approved;
             let (mut wanted, mut parts) = (0, 0);

@@ -28,6 +28,7 @@ pub(crate) struct Found {
     /// The id of the event that it takes back.
     pub(crate) reverses: Option<String>,
     pub(crate) matures_on: Option<BusinessDate>,
+    pub(crate) repaid: Micros,
     pub(crate) clawed: Micros,
 }
 
@@ -42,6 +43,7 @@ impl Found {
             from: self.from,
             reverses: self.reverses.as_deref(),
             matures_on: self.matures_on,
+            repaid: self.repaid,
             clawed: self.clawed,
         }
     }
@@ -118,21 +120,35 @@ impl Ledger {
                 Ok(id.text())
             })?;
             found.reverses = Some(id);
-            if found.seq < self.last {
-                let owing = self.with_line(connection, found.seq + 1, |next| {
-                    let owes = next.record.cause == Cause::Owe;
-                    Ok(if owes {
-                        next.record.amount
-                    } else {
-                        Micros::ZERO
-                    })
-                })?;
-                let sum = found.amount.plus(owing);
-                found.amount = sum.ok_or_else(|| damaged(found.seq))?;
-            }
+            let sum = found
+                .amount
+                .plus(self.follows(connection, found.seq, Cause::Owe)?);
+            found.amount = sum.ok_or_else(|| damaged(found.seq))?;
+        } else if found.matures_on.is_some() {
+            found.repaid = self.follows(connection, found.seq, Cause::Repay)?;
         }
         found.clawed = self.clawed(connection, found.seq)?;
         Ok(found)
+    }
+
+    /// What the entry moves that follows from an event's own one, where one does.
+    pub(crate) fn follows(
+        &self,
+        connection: &Connection,
+        seq: u64,
+        cause: Cause,
+    ) -> Result<Micros, Fault> {
+        if seq >= self.last {
+            return Ok(Micros::ZERO);
+        }
+        self.with_line(connection, seq + 1, |next| {
+            let follows = next.record.cause == cause;
+            Ok(if follows {
+                next.record.amount
+            } else {
+                Micros::ZERO
+            })
+        })
     }
 
     /// How much of an event was taken back.
@@ -232,6 +248,7 @@ pub(crate) fn found(line: &Line<'_>) -> Result<(Found, Option<u64>), Fault> {
         from,
         reverses: None,
         matures_on: record.matures_on.filter(|_| line.names.reverses.is_none()),
+        repaid: Micros::ZERO,
         clawed: Micros::ZERO,
     };
     Ok((found, line.names.reverses))

@@ -7,6 +7,7 @@ use lingqian_core::ledger::{Account, Cause};
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
+use super::taken_back::{Fresh, TakenBack};
 use super::{Ledger, Prints, Rows, State, System, Totals, kind_of, users};
 use crate::accounts::Accounts;
 use crate::codec::{damaged, fault, get};
@@ -85,11 +86,14 @@ impl Ledger {
             broken: false,
         };
         let from = state.replay_from.min(state.sealed_to) + 1;
+        let mut taken_back = TakenBack::default();
         walk(connection, from, |page, _| {
             for line in page.lines() {
                 let line = line?;
                 if line.seq > state.replay_from {
-                    ledger.replay(connection, &line)?;
+                    let fresh = ledger.replay(connection, &line)?;
+                    ledger.replay_terms(&line, fresh);
+                    taken_back.note(&line, fresh);
                 }
                 if line.seq > state.sealed_to {
                     ledger.replay_id(&line)?;
@@ -97,10 +101,12 @@ impl Ledger {
             }
             Ok(())
         })?;
+        taken_back.replay(connection, &mut ledger)?;
         Ok(ledger)
     }
 
-    fn replay(&mut self, connection: &Connection, line: &Line<'_>) -> Result<(), Fault> {
+    /// Moves the money of an entry; tells the users whose accounts did not hold it yet.
+    fn replay(&mut self, connection: &Connection, line: &Line<'_>) -> Result<Fresh, Fault> {
         let record = &line.record;
         self.accounts.see(record.at.business_date());
         let (mut fresh, mut touched) = ([None; 2], 0);
@@ -119,8 +125,7 @@ impl Ledger {
                 self.replay_balance(user, account, amount, line.seq)?;
             }
         }
-        self.replay_terms(line, fresh);
-        Ok(())
+        Ok(fresh)
     }
 
     fn replay_balance(
@@ -143,7 +148,7 @@ impl Ledger {
     }
 
     /// What counted towards a day, and what cools off.
-    fn replay_terms(&mut self, line: &Line<'_>, fresh: [Option<UserNo>; 2]) {
+    fn replay_terms(&mut self, line: &Line<'_>, fresh: Fresh) {
         let record = &line.record;
         let day = record.at.business_date();
         if record.counted
@@ -161,9 +166,7 @@ impl Ledger {
         };
         let (user, change) = match (record.cause, record.debit, record.credit) {
             (Cause::Earn | Cause::Transfer, _, Account::Available(user)) => (user, record.amount.0),
-            (Cause::Repay | Cause::ClawBack, Account::Available(user), _) => {
-                (user, -record.amount.0)
-            }
+            (Cause::Repay, Account::Available(user), _) => (user, -record.amount.0),
             _ => return,
         };
         if fresh.contains(&Some(user)) {

@@ -176,6 +176,7 @@ fn earning(key: &(lingqian_core::id::Source, EventId), found: Found) -> Result<E
         from: found.from,
         reverses: reverses.transpose().map_err(lost)?,
         matures_on: found.matures_on,
+        repaid: found.repaid,
         clawed: found.clawed,
     })
 }

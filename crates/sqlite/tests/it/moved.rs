@@ -29,6 +29,18 @@ async fn wallets<S: Browse>(store: &S) -> Vec<Wallet> {
 }
 
 #[tokio::test]
+async fn what_cools_off_and_counts_is_the_same_after_the_file_was_opened_again() {
+    let expected = wallets(&full_books(MemoryStore::default()).await).await;
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("books.db");
+    let earned = full_books(SqliteStore::open(&path).expect("it opens")).await;
+    assert_eq!(wallets(&earned).await, expected);
+    drop(earned);
+    let again = SqliteStore::open(&path).expect("it opens");
+    assert_eq!(wallets(&again).await, expected);
+}
+
+#[tokio::test]
 async fn what_no_entry_tells_is_there_after_the_file_was_opened_again() {
     let from = full_books(MemoryStore::default()).await;
     let expected = wallets(&from).await;
