@@ -25,6 +25,7 @@ pub mod probe;
 mod provision;
 mod receipt;
 mod robot;
+mod said;
 mod scenes;
 mod server;
 mod settings;
