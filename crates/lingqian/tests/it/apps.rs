@@ -8,6 +8,12 @@ use crate::process::{independent_audit, json as said, until};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_payout_goes_by_the_app_that_is_still_linked_and_to_the_person_that_app_knows() {
     let world = World::start(100_000, "", "").await;
+    // Without a unionid nobody can tell that it is the same person, so a second app's wallet would
+    // cool off for a day.
+    let config = world.data.join("lingqian.toml");
+    let text = std::fs::read_to_string(&config).expect("a configuration");
+    let text = format!("{text}\n[links]\nrelink_cooling_hours = 0\n");
+    std::fs::write(&config, text).expect("written");
     let platform = world.serve();
     let [first, second] = world.accounts.each_ref().map(|account| &account["appid"]);
     // The same event comes twice and is credited once; the second page adds a link.

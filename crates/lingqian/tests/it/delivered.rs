@@ -93,7 +93,7 @@ fn a_bill_comes_from_an_ftp_server_once_it_is_whole_and_right() {
     assert!(words.contains("has not made the bill"), "{words}");
     let words = with("wrong").expect_err("refused");
     assert!(
-        words.contains("source_login_refused: ") && !words.contains("78"),
+        words.contains("source_login_refused: ") && !words.contains("pw-78"),
         "{words}"
     );
     let good = home.bill();
@@ -118,7 +118,7 @@ fn a_bill_comes_from_an_ftp_server_once_it_is_whole_and_right() {
         }
         let words = with("password").expect_err("not a bill");
         assert!(words.contains(code), "{code}: {words}");
-        assert!(!words.contains("77"), "{words}");
+        assert!(!words.contains("pw-77"), "{words}");
     }
     let _ = fs::remove_file(home.file(".sha1"));
     fs::write(home.file(""), &good).expect("written");
