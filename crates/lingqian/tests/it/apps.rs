@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::merchants::{World, in_states};
 use crate::process::{independent_audit, json as said, until};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_payout_goes_by_the_app_that_is_still_linked_and_to_the_person_that_app_knows() {
+/// Two merchants, the second of which is bound to an app of its own as well.
+async fn started() -> World {
     let world = World::start(100_000, "", "").await;
     // Without a unionid nobody can tell that it is the same person, so a second app's wallet would
     // cool off for a day.
@@ -14,6 +14,12 @@ async fn a_payout_goes_by_the_app_that_is_still_linked_and_to_the_person_that_ap
     let text = std::fs::read_to_string(&config).expect("a configuration");
     let text = format!("{text}\n[links]\nrelink_cooling_hours = 0\n");
     std::fs::write(&config, text).expect("written");
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payout_goes_by_the_app_that_is_still_linked_and_to_the_person_that_app_knows() {
+    let world = started().await;
     let platform = world.serve();
     let [first, second] = world.accounts.each_ref().map(|account| &account["appid"]);
     // The same event comes twice and is credited once; the second page adds a link.
