@@ -1,8 +1,10 @@
 //! What needs a person: reviews, payouts in doubt for longer than their number may be sent again,
 //! breaks between bills and books, and what the engine stopped by itself.
 
+use std::collections::BTreeMap;
+
 use lingqian_core::control::StopCause;
-use lingqian_core::id::PayoutId;
+use lingqian_core::id::{PayoutId, UserId};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::State;
 use lingqian_core::time::Timestamp;
@@ -193,38 +195,55 @@ async fn shared<P: Ports>(ports: &P, cases: &mut Vec<Case>) -> Result<(), Fault>
     }
 }
 
-/// Payouts that were passed, have waited for a while, and whose users no merchant can reach. Of a
-/// long line only the newest are looked at, so that it costs little.
+/// Payouts that were passed, have waited for a while, and whose users no merchant can reach. Each
+/// user is looked at once, however many payouts wait.
 async fn unpayable<P: Ports>(
     ports: &P,
     now: Timestamp,
     cases: &mut Vec<Case>,
 ) -> Result<(), Fault> {
-    let filter = PayoutFilter {
-        state: Some("approved".to_owned()),
-        before: Some(PayoutId::new(now.after_ms(-WAITED_MS), 0)),
-        limit: ROWS_EACH,
-        ..PayoutFilter::default()
-    };
-    let waiting = ports.store().payouts(filter).await?;
     let merchants = ports.store().merchants().await?;
-    for row in waiting {
-        let wallet = ports.store().user(&row.user, now.business_date()).await?;
-        if wallet.is_some_and(|wallet| wallet.is_payable(&merchants)) {
-            continue;
+    let mut payable: BTreeMap<UserId, bool> = BTreeMap::new();
+    let mut before = Some(PayoutId::new(now.after_ms(-WAITED_MS), 0));
+    while before.is_some() {
+        let filter = PayoutFilter {
+            state: Some("approved".to_owned()),
+            before,
+            limit: ROWS_EACH,
+            ..PayoutFilter::default()
+        };
+        let waiting = ports.store().payouts(filter).await?;
+        let more = waiting.len() >= ROWS_EACH as usize;
+        before = waiting.last().map(|row| row.payout.id).filter(|_| more);
+        for row in waiting {
+            let reached = match payable.get(&row.user) {
+                Some(known) => *known,
+                None => {
+                    let wallet = ports.store().user(&row.user, now.business_date()).await?;
+                    let reached = wallet.is_some_and(|wallet| wallet.is_payable(&merchants));
+                    payable.insert(row.user.clone(), reached);
+                    reached
+                }
+            };
+            if !reached {
+                cases.push(unreached(&row));
+            }
         }
-        cases.push(Case {
-            kind: Kind::NoPayingApp,
-            subject: row.payout.id.to_string(),
-            since: row.payout.created_at,
-            amount: Some(row.payout.amount),
-            words: format!(
-                "no merchant pays under an app that {} is linked with",
-                row.user
-            ),
-        });
     }
     Ok(())
+}
+
+fn unreached(row: &PayoutRow) -> Case {
+    Case {
+        kind: Kind::NoPayingApp,
+        subject: row.payout.id.to_string(),
+        since: row.payout.created_at,
+        amount: Some(row.payout.amount),
+        words: format!(
+            "no merchant pays under an app that {} is linked with",
+            row.user
+        ),
+    }
 }
 
 fn in_doubt(row: &PayoutRow, now: Timestamp) -> Option<Case> {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod ages;
+pub mod alerts;
 pub mod assess;
 pub mod board;
 pub mod calendar;

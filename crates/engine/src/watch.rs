@@ -1,8 +1,9 @@
 //! The auditor that never sleeps: a few payouts and their users at a time, over live books, at a
 //! cost that is known. What it finds wrong stops every payout until a person has looked.
 //!
-//! It walks from the newest payout to the oldest and begins anew. A user with too many entries
-//! for one look is walked through over several. `lingqian audit` reads all of the books at once;
+//! It walks from the newest payout to the oldest with the users whose payouts they are, and beside
+//! that over all users by their numbers, and begins anew. A user with too many entries for one look
+//! is walked through over several. `lingqian audit` reads all of the books at once;
 //! this one sees a mistake soon after it was made.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use lingqian_core::command::Command;
 use lingqian_core::control::{Act, Actor, Scope, StopCause};
 use lingqian_core::id::{PayoutId, UserId, UserNo};
 use lingqian_core::ledger::Entry;
+use lingqian_core::money::Micros;
 use lingqian_io::store::{PayoutFilter, Summary};
 use lingqian_io::{Browse, Clock, Fault, Ports};
 
@@ -25,9 +27,13 @@ const LONG_MAX: usize = 1_000;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WatchCursor {
     before: Option<PayoutId>,
+    /// Up to which user everybody was looked at, payouts or none; nobody yet where there is none.
+    after: Option<UserNo>,
     long: Long,
     /// How many rounds over all payouts were finished.
     pub rounds: u64,
+    /// How many rounds over all users were finished.
+    pub turns: u64,
     /// How often everybody was walked through who was found to have many entries.
     pub walks: u64,
 }
@@ -150,6 +156,18 @@ pub async fn watch<P: Ports>(
         }
         users.insert(row.user, ());
     }
+    let all = store.sweepable(
+        Micros::ZERO,
+        cursor.after.unwrap_or(UserNo(0)),
+        limits.watch_max,
+    );
+    let all = all.await?;
+    next.after = match all.last() {
+        Some((last, _)) if all.len() >= limits.watch_max as usize => Some(*last),
+        _ => None,
+    };
+    next.turns += u64::from(next.after.is_none());
+    users.extend(all.into_iter().map(|(_, user)| (user, ())));
     for user in users.keys() {
         look_at(ports, limits, user, (&mut seen, &mut next.long)).await?;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Request, Uri};
+use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -55,18 +55,25 @@ impl Reach {
     }
 }
 
-/// Sends messages over HTTP.
+/// Posts bodies to where they may go.
 #[derive(Clone, Debug)]
-pub struct HttpCourier {
+pub(crate) struct Post {
     client: Client<HttpsConnector<HttpConnector<Guard>>, Full<Bytes>>,
     reach: Reach,
     timeout: Duration,
 }
 
-impl HttpCourier {
-    /// A courier whose messages must be answered within `timeout`.
-    #[must_use]
-    pub fn new(reach: Reach, timeout: Duration) -> HttpCourier {
+/// What was answered.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// No more than the beginning of what came.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Post {
+    /// Answers must come within `timeout`.
+    pub(crate) fn new(reach: Reach, timeout: Duration) -> Post {
         let mut http = HttpConnector::new_with_resolver(Guard { reach });
         http.enforce_http(false);
         http.set_connect_timeout(Some(timeout.min(CONNECT_WAIT)));
@@ -87,45 +94,81 @@ impl HttpCourier {
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(8)
             .build(connector);
-        HttpCourier {
+        Post {
             client,
             reach,
             timeout,
         }
     }
 
+    /// Posts a body of JSON with headers.
+    ///
     /// # Errors
     /// A word for why it was not sent or not answered.
-    async fn exchange(&self, parcel: Parcel) -> Result<Receipt, &'static str> {
-        let uri: Uri = parcel.url.parse().map_err(|_| "address_malformed")?;
+    pub(crate) async fn post(
+        &self,
+        url: &str,
+        headers: impl IntoIterator<Item = (&'static str, String)>,
+        body: String,
+    ) -> Result<Answer, &'static str> {
+        let uri: Uri = url.parse().map_err(|_| "address_malformed")?;
         if let Some(word) = self.reach.refuses(&uri) {
             return Err(word);
         }
-        let signed = sign::headers(&parcel).ok_or("key_unusable")?;
         let mut request = Request::post(uri)
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("Lingqian/", env!("CARGO_PKG_VERSION")));
-        for (name, value) in signed {
+        for (name, value) in headers {
             request = request.header(name, value);
         }
-        let request = request.body(Full::new(Bytes::from(parcel.body)));
+        let request = request.body(Full::new(Bytes::from(body)));
         let request = request.map_err(|_| "address_malformed")?;
         let answer = tokio::time::timeout(self.timeout, self.client.request(request)).await;
         let answer = answer
             .map_err(|_| "timeout")?
             .map_err(|error| word(&error))?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        // What is said beside the status is not asked for; a short one leaves the connection
-        // usable, and that of a longer one is closed.
-        let _ = tokio::time::timeout(BODY_WAIT, drained(answer.into_body())).await;
-        if status.is_success() {
-            return Ok(Receipt::Taken);
-        }
-        Ok(Receipt::NotTaken {
-            code: format!("http_{}", status.as_u16()),
-            retry_after_ms: retry_after_ms(&headers, parcel.at.0),
-            gone: status.as_u16() == 410,
+        let mut body = Vec::new();
+        // A short one leaves the connection usable, and that of a longer one is closed.
+        let _ = tokio::time::timeout(BODY_WAIT, drained(answer.into_body(), &mut body)).await;
+        Ok(Answer {
+            status,
+            headers,
+            body,
         })
+    }
+}
+
+/// Sends messages over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpCourier(Post);
+
+impl HttpCourier {
+    /// A courier whose messages must be answered within `timeout`.
+    #[must_use]
+    pub fn new(reach: Reach, timeout: Duration) -> HttpCourier {
+        HttpCourier(Post::new(reach, timeout))
+    }
+
+    /// # Errors
+    /// A word for why it was not sent or not answered.
+    async fn exchange(&self, parcel: Parcel) -> Result<Receipt, &'static str> {
+        let signed = sign::headers(&parcel).ok_or("key_unusable")?;
+        let answer = self.0.post(&parcel.url, signed, parcel.body).await?;
+        Ok(receipt(&answer, parcel.at.0))
+    }
+}
+
+/// What a status means; what is said beside it is not asked for.
+pub(crate) fn receipt(answer: &Answer, now_ms: i64) -> Receipt {
+    let status = answer.status;
+    if status.is_success() {
+        return Receipt::Taken;
+    }
+    Receipt::NotTaken {
+        code: format!("http_{}", status.as_u16()),
+        retry_after_ms: retry_after_ms(&answer.headers, now_ms),
+        gone: status.as_u16() == 410,
     }
 }
 
@@ -147,14 +190,19 @@ fn word(error: &Error) -> &'static str {
     }
 }
 
-async fn drained<B>(mut body: B)
+async fn drained<B>(mut body: B, kept: &mut Vec<u8>)
 where
     B: http_body_util::BodyExt<Data = Bytes> + Unpin,
 {
     let mut read = 0;
     while read <= ANSWER_MAX {
         match body.frame().await {
-            Some(Ok(frame)) => read += frame.data_ref().map_or(0, Bytes::len),
+            Some(Ok(frame)) => {
+                let data = frame.data_ref().map(Bytes::as_ref).unwrap_or_default();
+                read += data.len();
+                let room = ANSWER_MAX.saturating_sub(kept.len());
+                kept.extend(data.iter().take(room));
+            }
             Some(Err(_)) | None => return,
         }
     }

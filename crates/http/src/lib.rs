@@ -12,6 +12,8 @@ mod routes;
 pub mod wire;
 
 pub use api::letters::{LetterReader, whole_event};
+pub use api::live::Lives;
+pub use api::trial::Trials;
 pub use auth::{Minted, mint};
 pub use problem::Problem;
 pub use routes::{ROUTES, Route, SCOPES};
@@ -41,6 +43,10 @@ pub struct Settings {
     /// Batches of all streams that may be under way beside the first of each, so that many
     /// streams do not hold as much memory as a few fast ones.
     pub overlaps_max: usize,
+    /// Streams of users.
+    pub lives: Lives,
+    /// Who sends trials to endpoints.
+    pub trials: Trials,
     /// What the passes saw last.
     pub board: Arc<Board>,
     /// How dead letters are read when they are given again.
@@ -57,6 +63,8 @@ impl Settings {
             body_max: 1_048_576,
             line_max: 65_536,
             overlaps_max: 64,
+            lives: Lives::default(),
+            trials: Trials::default(),
             board: Arc::default(),
             letters: LetterReader::default(),
         }
@@ -96,12 +104,15 @@ struct Shared<P> {
     in_flight: Arc<Mutex<BTreeSet<IdempotencyKey>>>,
     /// Places for batches of streams beside the first of each.
     overlaps: Arc<Semaphore>,
+    /// Places for streams of users.
+    lives: Arc<Semaphore>,
 }
 
 /// All doors of a platform.
 pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
     let body_max = settings.body_max;
     let overlaps = Arc::new(Semaphore::new(settings.overlaps_max));
+    let lives = Arc::new(Semaphore::new(settings.lives.open_max));
     let doors = Doors(Arc::new(Shared {
         ports,
         desk,
@@ -110,9 +121,13 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         metrics: metrics::Metrics::new(),
         in_flight: Arc::default(),
         overlaps,
+        lives,
     }));
     Router::new()
-        .route("/v1/users", post(api::users::register::<P>))
+        .route(
+            "/v1/users",
+            get(api::users::list::<P>).post(api::users::register::<P>),
+        )
         .route(
             "/v1/users/{id}",
             get(api::users::show::<P>).patch(api::users::change::<P>),
@@ -203,6 +218,12 @@ fn linking<P: Ports>() -> Router<Doors<P>> {
 fn told<P: Ports>() -> Router<Doors<P>> {
     Router::new()
         .route("/v1/feed", get(api::webhooks::feed::<P>))
+        .route("/v1/users/{id}/messages", get(api::messages::list::<P>))
+        .route(
+            "/v1/users/{id}/messages/read",
+            post(api::messages::read::<P>),
+        )
+        .route("/v1/users/{id}/stream", get(api::live::stream::<P>))
         .route(
             "/v1/webhooks",
             get(api::webhooks::list::<P>).post(api::webhooks::create::<P>),
@@ -219,4 +240,5 @@ fn told<P: Ports>() -> Router<Doors<P>> {
             get(api::webhooks::deliveries::<P>),
         )
         .route("/v1/webhooks/{id}/replay", post(api::webhooks::replay::<P>))
+        .route("/v1/webhooks/{id}/test", post(api::trial::send::<P>))
 }

@@ -7,10 +7,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use lingqian_core::endpoint::Endpoint;
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
+use lingqian_core::time::Timestamp;
 use lingqian_engine::board::Seen;
-use lingqian_io::{Browse as _, Dice as _, Ports};
+use lingqian_io::outbox::Health;
+use lingqian_io::{Browse as _, Dice as _, Outbox as _, Ports};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -44,6 +47,13 @@ struct Named {
 struct Stopped {
     scope: String,
     cause: &'static str,
+}
+
+/// A number of an endpoint of webhooks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AtEndpoint {
+    endpoint: String,
+    what: &'static str,
 }
 
 /// A number of a source or a sink.
@@ -82,6 +92,7 @@ pub(crate) struct Metrics {
     dead_letters: Gauge,
     passes: Family<Named, Gauge>,
     brokers: Family<AtBroker, Gauge>,
+    webhooks: Family<AtEndpoint, Gauge>,
 }
 
 impl Metrics {
@@ -101,6 +112,7 @@ impl Metrics {
             dead_letters: Gauge::default(),
             passes: Family::default(),
             brokers: Family::default(),
+            webhooks: Family::default(),
         };
         let Metrics {
             registry,
@@ -166,6 +178,9 @@ impl Metrics {
         let help = "What sources read and sinks published since the start, and how they stand";
         self.registry
             .register("brokers", help, self.brokers.clone());
+        let help = "How endpoints of webhooks are doing";
+        self.registry
+            .register("webhooks", help, self.webhooks.clone());
     }
 
     /// Events came in.
@@ -288,6 +303,31 @@ fn passes(seen: &Seen) -> Vec<(String, i64)> {
     all
 }
 
+/// One that was deleted is not there any more.
+fn endpoints(metrics: &Metrics, all: &[(Endpoint, Health)]) {
+    metrics.webhooks.clear();
+    for (endpoint, health) in all {
+        for (what, value) in of_endpoint(endpoint, health) {
+            let endpoint = endpoint.id.to_string();
+            let label = AtEndpoint { endpoint, what };
+            metrics.webhooks.get_or_create(&label).set(value);
+        }
+    }
+}
+
+/// How an endpoint is doing; moments in seconds of Unix time, zero where there was none.
+fn of_endpoint(endpoint: &Endpoint, health: &Health) -> [(&'static str, i64); 6] {
+    let seconds = |at: Option<Timestamp>| at.map_or(0, |at| at.0 / 1_000);
+    [
+        ("on", i64::from(endpoint.off.is_none())),
+        ("pending", health.pending.cast_signed()),
+        ("given_up", health.given_up.cast_signed()),
+        ("failures", i64::from(health.failures)),
+        ("delivered_at_seconds", seconds(health.delivered_at)),
+        ("failed_at_seconds", seconds(health.failed_at)),
+    ]
+}
+
 /// The process lives.
 pub(crate) async fn healthz() -> &'static str {
     "ok\n"
@@ -367,6 +407,7 @@ pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Resp
         let stopped = metrics.stops.get_or_create(&Stopped { scope, cause });
         stopped.set(stop.since.0 / 1_000);
     }
+    endpoints(metrics, &doors.ports.store().endpoints().await?);
     metrics.open_breaks.set(summary.open_breaks.cast_signed());
     metrics.dead_letters.set(summary.dead_letters.cast_signed());
     let mut text = String::new();

@@ -100,7 +100,7 @@ fn parameters(route: &Route) -> Vec<Value> {
         } else {
             "string"
         };
-        json!({ "name": name, "in": place, "required": header, "schema": { "type": kind } })
+        json!({ "name": name, "in": place, "required": *name == "Idempotency-Key", "schema": { "type": kind } })
     });
     in_path.chain(others).collect()
 }

@@ -81,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 49] = [
+pub const ROUTES: [Route; 54] = [
     route(
         "POST",
         "/v1/users",
@@ -90,6 +90,14 @@ pub const ROUTES: [Route; 49] = [
     )
     .takes("NewUser")
     .answers(201, "User"),
+    route(
+        "GET",
+        "/v1/users",
+        Some("users:read"),
+        "List users in the order in which they were registered",
+    )
+    .answers(200, "Users")
+    .with(&["limit", "cursor"]),
     route(
         "GET",
         "/v1/users/{id}",
@@ -113,6 +121,29 @@ pub const ROUTES: [Route; 49] = [
     )
     .answers(200, "Statement")
     .with(&["limit", "cursor"]),
+    route(
+        "GET",
+        "/v1/users/{id}/messages",
+        Some("users:read"),
+        "List what a user was told, the newest first",
+    )
+    .answers(200, "Messages")
+    .with(&["limit", "cursor"]),
+    route(
+        "POST",
+        "/v1/users/{id}/messages/read",
+        Some("users:write"),
+        "Note that a user read the messages up to a number",
+    )
+    .takes("MessagesRead")
+    .answers(200, "MessagesAreRead"),
+    route(
+        "GET",
+        "/v1/users/{id}/stream",
+        Some("users:read"),
+        "Tell a user's balance and payouts as they change (text/event-stream)",
+    )
+    .with(&["Last-Event-ID"]),
     route(
         "POST",
         "/v1/users/{id}/link",
@@ -410,6 +441,13 @@ pub const ROUTES: [Route; 49] = [
     )
     .takes("WebhookRotation")
     .answers(200, "WebhookWithSecret"),
+    route(
+        "POST",
+        "/v1/webhooks/{id}/test",
+        Some("webhooks:write"),
+        "Send an endpoint a signed sample now, and tell what came of it",
+    )
+    .answers(200, "WebhookTested"),
     route(
         "GET",
         "/v1/webhooks/{id}/deliveries",

@@ -8,12 +8,14 @@
 //! how a store numbers its facts' basis, nor in which order it lists what has no order. What it
 //! cannot show is that an answer survives a crash; each durable store shows that by itself.
 
+mod alerts;
 mod auditing;
 mod commits;
 mod control;
 mod events;
 mod flow;
 mod given;
+mod inbox;
 mod letters;
 mod links;
 mod look;
@@ -25,7 +27,7 @@ mod states;
 mod withdrawals;
 mod work;
 
-use crate::{Browse, Store};
+use crate::{Alerts, Browse, Store};
 
 pub use flow::whole_flow;
 pub use reading_out::{full_books, reading_out};
@@ -35,7 +37,7 @@ pub use reading_out::{full_books, reading_out};
 ///
 /// # Panics
 /// When a promise is broken.
-pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
+pub async fn exercise<S: Store + Browse + Alerts>(make: impl AsyncFn() -> S) {
     commits::exercise(&make).await;
     events::exercise(&make).await;
     withdrawals::exercise(&make).await;
@@ -48,6 +50,8 @@ pub async fn exercise<S: Store + Browse>(make: impl AsyncFn() -> S) {
     look::exercise(&make).await;
     auditing::exercise(&make).await;
     outbox::exercise(&make).await;
+    inbox::exercise(&make).await;
     letters::exercise(&make).await;
+    alerts::exercise(&make).await;
     whole_flow(&make().await).await;
 }

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod alerts;
 pub mod columns;
 pub mod conformance;
 pub mod courier;
 pub mod fault;
 pub mod files;
+pub mod inbox;
 pub mod keys;
 pub mod links;
 pub mod outbox;
@@ -16,7 +18,9 @@ pub mod text;
 pub mod twin;
 pub mod world;
 
+pub use alerts::Alerts;
 pub use fault::Fault;
+pub use inbox::Inbox;
 pub use keys::{Sealer, Signer};
 pub use lingqian_core::user::Sealed;
 pub use links::Links;

@@ -22,7 +22,7 @@ use lingqian_core::{
     Changes, Command, EventBatch, EventView, Facts, Keys, Moment, Outcome, Rejection, execute,
 };
 
-use crate::{Fault, Links, Outbox};
+use crate::{Fault, Inbox, Links, Outbox};
 
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -363,7 +363,7 @@ pub struct Standing {
 
 /// What people and passes look at. Nothing here decides about money. Whoever shows the books also
 /// tells what happened to them.
-pub trait Browse: Outbox + Links {
+pub trait Browse: Outbox + Links + Inbox {
     /// One user with links and balances; `day` says which day's totals come along.
     ///
     /// # Errors

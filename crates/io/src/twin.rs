@@ -7,9 +7,11 @@
 //!
 //! What is absent: nothing here is durable, and nothing is fast for more books than a test has.
 
+mod alerts;
 mod audit;
 mod books;
 mod courier;
+mod inbox;
 mod links;
 mod look;
 mod outbox;
@@ -46,6 +48,7 @@ use crate::store::{
 };
 use books::Books;
 
+pub use alerts::TwinHerald;
 pub use courier::TwinCourier;
 pub use spoil::Spoil;
 pub use world::{ManualClock, SeededDice};

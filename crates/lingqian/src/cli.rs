@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod alerts;
 mod kept;
 mod letters;
 mod links;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
+pub(crate) use alerts::Alerts;
 pub(crate) use kept::{BillSource, Kept, Receipt};
 pub(crate) use letters::Letters;
 pub(crate) use links::{Authorizations, Link, Links, OfUser, OnLink};
@@ -90,6 +92,9 @@ pub(crate) enum Command {
     Payout(PayoutAct),
     /// List what needs a person, with what can be done about it.
     Cases,
+    /// List what operators are told of, or send them a trial.
+    #[command(subcommand)]
+    Alerts(Alerts),
     /// Stop payouts: all of them, a merchant's, or a scene's.
     Stop(Stop),
     /// Lift a stop.
@@ -414,6 +419,8 @@ pub(crate) enum PassName {
     Notify,
     /// Refresh tokens of links before they run out.
     Links,
+    /// Tell operators what needs them.
+    Alert,
     /// Audit all payouts and their users one by one, over live books.
     Audit,
 }
@@ -431,6 +438,7 @@ impl PassName {
             PassName::Reconcile => "reconcile",
             PassName::Notify => "notify",
             PassName::Links => "links",
+            PassName::Alert => "alert",
             PassName::Audit => "audit",
         }
     }

@@ -1,10 +1,12 @@
 //! `lingqian.toml`: read once at the start, one struct per concern, every field with a default
 //! that is safe.
 
+pub(crate) mod alerts;
 pub(crate) mod bills;
 pub(crate) mod brokers;
 pub(crate) mod links;
 pub(crate) mod merchants;
+pub(crate) mod messages;
 mod rules;
 
 use std::net::SocketAddr;
@@ -59,6 +61,10 @@ pub(crate) struct Config {
     pub(crate) kept: KeptFiles,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
+    /// What users are told by messages of WeChat's.
+    pub(crate) messages: Vec<messages::MessageEntry>,
+    /// What operators are told.
+    pub(crate) alerts: alerts::Alerts,
     /// Brokers that events come from.
     pub(crate) sources: Vec<SourceEntry>,
     /// Brokers that the feed goes to.
@@ -96,6 +102,8 @@ impl Default for Config {
             bills: Bills::default(),
             kept: KeptFiles::default(),
             webhooks: Webhooks::default(),
+            messages: Vec::new(),
+            alerts: alerts::Alerts::default(),
             sources: Vec::new(),
             sinks: Vec::new(),
             kinds: vec![
@@ -375,6 +383,9 @@ impl Config {
              \"monthly 1 10:00\"",
             self.sweep.schedule
         );
+        self.alerts.check()?;
+        let messages = &self.messages;
+        messages.iter().try_for_each(|one| one.check())?;
         brokers::check(&self.sources, &self.sinks)?;
         self.kinds.iter().try_for_each(Kind::check)
     }

@@ -13,7 +13,7 @@ use lingqian_core::id::{AppId, PayoutId, UserId};
 use lingqian_core::link::{LinkAct, LinkCommand};
 use lingqian_core::{Rejection, command::Manual};
 use lingqian_engine::Desk;
-use lingqian_http::{Settings, router};
+use lingqian_http::{Settings, Trials, router};
 use lingqian_io::Fault;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -180,6 +180,7 @@ impl Api {
         let url = format!("http://{}", listener.local_addr()?);
         let settings = Settings {
             letters: letter_reader(wire.config()),
+            trials: Trials::by(wire.webhooks().clone()),
             ..Settings::new(&url)
         };
         let doors = router(wire, desk, settings);

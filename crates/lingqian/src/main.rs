@@ -13,6 +13,7 @@ mod door;
 mod export;
 mod feed;
 mod home;
+mod messenger;
 mod output;
 mod passes;
 mod platform;
@@ -97,6 +98,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Payout(act) => commands::acts::payout(&existing()?, &act, json).await,
         Command::Cases => commands::cases::run(&existing()?, json).await,
+        Command::Alerts(command) => commands::alerts::run(&existing()?, &command, json).await,
         Command::Stop(options) => commands::acts::stop(&existing()?, &options, json).await,
         Command::Resume(options) => commands::acts::resume(&existing()?, &options, json).await,
         Command::Stops => commands::cases::stops(&existing()?, json).await,

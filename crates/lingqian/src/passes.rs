@@ -6,6 +6,7 @@ use std::time::Duration;
 use lingqian_core::id::MchId;
 use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
+use lingqian_engine::alerts::alert;
 use lingqian_engine::board::Way;
 use lingqian_engine::days::{self, Patience};
 use lingqian_engine::float::float;
@@ -14,6 +15,7 @@ use lingqian_engine::wake::{WakeCursor, wake};
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
 use lingqian_engine::{assess, dispatch, expire, links, notify, poll, reconcile};
+use lingqian_hooks::NetHerald;
 use lingqian_io::{Browse as _, Clock as _, Fault, Ports as _};
 use tokio::task::JoinHandle;
 
@@ -41,7 +43,7 @@ const SCHEDULE_REST: Duration = Duration::from_secs(20);
 const CERTIFICATES_REST: Duration = Duration::from_secs(30);
 
 /// Runs every pass in the background, until the process ends.
-pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
+pub(crate) fn spawn(wire: &Wire, desk: &Desk, herald: NetHerald) -> Vec<JoinHandle<()>> {
     let mut tasks = vec![
         tokio::spawn(forever("assess", wire.clone(), desk.clone())),
         tokio::spawn(forever("dispatch", wire.clone(), desk.clone())),
@@ -59,6 +61,9 @@ pub(crate) fn spawn(wire: &Wire, desk: &Desk) -> Vec<JoinHandle<()>> {
     if wire.config().audit.every_seconds > 0 {
         tasks.push(tokio::spawn(audits(wire.clone(), desk.clone())));
     }
+    if wire.config().alerts.every_seconds > 0 {
+        tasks.push(tokio::spawn(alerts(wire.clone(), herald)));
+    }
     let plan = &wire.config().sweep;
     if plan.threshold_fen > 0 && (plan.every_minutes > 0 || plan.schedule().is_some()) {
         tasks.push(tokio::spawn(sweeps(wire.clone(), desk.clone())));
@@ -74,7 +79,7 @@ async fn forever(name: &'static str, wire: Wire, desk: Desk) {
             "dispatch" => dispatch::dispatch(&wire, &desk, &limits).await,
             "poll" => poll::poll(&wire, &desk, &limits).await,
             "expire" => expire::expire(&wire, &desk, &limits).await,
-            "notify" => notify::notify(&wire, wire.courier(), &limits).await,
+            "notify" => notify::notify(&wire, &wire.courier(), &limits).await,
             _ => poll::cancel(&wire, &desk, &limits).await,
         };
         match done {
@@ -160,6 +165,20 @@ async fn audits(wire: Wire, desk: Desk) {
                 cursor = next;
             }
             Err(fault) => tracing::error!(%fault, "the auditor could not look"),
+        }
+    }
+}
+
+/// Tells operators what needs them.
+async fn alerts(wire: Wire, herald: NetHerald) {
+    let config = &wire.config().alerts;
+    let every = Duration::from_secs(config.every_seconds);
+    let rules = config.rules(wire.config().float);
+    loop {
+        tokio::time::sleep(every).await;
+        let float = wire.board().seen().float;
+        if let Err(fault) = alert(&wire, &herald, &rules, float.as_ref()).await {
+            tracing::error!(pass = "alert", %fault, "a pass failed");
         }
     }
 }

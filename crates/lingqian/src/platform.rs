@@ -9,13 +9,14 @@ use axum::serve::ListenerExt as _;
 use lingqian_core::command::Command;
 use lingqian_core::transfer::Merchant;
 use lingqian_engine::Desk;
-use lingqian_http::{Settings, mint, router};
+use lingqian_http::{Settings, Trials, mint, router};
 use lingqian_io::{Browse as _, Clock as _, Ports as _};
 use tokio::net::TcpListener;
 
 use crate::brokers::{Brokers, letter_reader};
 use crate::config::Config;
 use crate::home::{Home, write_whole};
+use crate::messenger;
 use crate::passes;
 use crate::store::Purpose;
 use crate::wire::{Wire, public_url};
@@ -46,13 +47,16 @@ impl Platform {
             format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
         })?;
         let url = public_url(&config, listener.local_addr()?);
+        let herald = config.alerts.herald(home)?;
         let wire = Wire::assemble(home, config, &url, Purpose::Write).await?;
         wire.follow_sandbox_clock().await;
         let desk = wire.open_desk();
         catalogue(&wire, &desk).await?;
+        messenger::set_up(&wire, &desk).await?;
         let settings = Settings {
             board: Arc::clone(wire.board()),
             letters: letter_reader(wire.config()),
+            trials: Trials::by(wire.webhooks().clone()),
             ..Settings::new(&url)
         };
         let doors = router(wire.clone(), desk.clone(), settings);
@@ -67,7 +71,7 @@ impl Platform {
         });
         // Commands beside this process find it there.
         write_whole(&home.address(), url.as_bytes())?;
-        passes::spawn(&wire, &desk);
+        passes::spawn(&wire, &desk, herald);
         let brokers = Brokers::spawn(home, &wire, &desk)?;
         Ok(Platform {
             wire,

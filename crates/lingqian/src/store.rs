@@ -20,6 +20,8 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
+use lingqian_io::alerts::{AlertBoard, AlertChanges, AlertLease, Alerts};
+use lingqian_io::inbox::{Inbox, InboxWish, Messages};
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
@@ -355,6 +357,34 @@ impl Links for AnyStore {
 
     async fn links(&self, filter: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
         ask!(self, store => store.links(filter))
+    }
+}
+
+impl Inbox for AnyStore {
+    async fn inbox(&self, wish: InboxWish) -> Result<Messages, Fault> {
+        ask!(self, store => store.inbox(wish))
+    }
+
+    async fn notices_of(&self, user: UserId, after: i64, limit: u32) -> Result<Vec<Told>, Fault> {
+        ask!(self, store => store.notices_of(user, after, limit))
+    }
+
+    async fn read_inbox(&self, user: UserId, to: i64) -> Result<(), Fault> {
+        ask!(self, store => store.read_inbox(user, to))
+    }
+}
+
+impl Alerts for AnyStore {
+    async fn alerts(&self) -> Result<AlertBoard, Fault> {
+        ask!(self, store => store.alerts())
+    }
+
+    async fn take_alerts(&self, lease: AlertLease) -> Result<Option<AlertBoard>, Fault> {
+        ask!(self, store => store.take_alerts(lease))
+    }
+
+    async fn keep_alerts(&self, holder: String, changes: AlertChanges) -> Result<bool, Fault> {
+        ask!(self, store => store.keep_alerts(holder, changes))
     }
 }
 

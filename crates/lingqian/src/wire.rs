@@ -14,6 +14,7 @@ use lingqian_io::Ports;
 use lingqian_keys::{EnvelopeSealer, MerchantKey};
 use lingqian_sandbox::Credentials;
 use lingqian_wechat::bill::BillDesk;
+use lingqian_wechat::message::WechatMessages;
 use lingqian_wechat::pay::Stand;
 use lingqian_wechat::settings::Rates;
 use lingqian_wechat::{
@@ -25,6 +26,7 @@ use crate::archive::Kept;
 use crate::client::Client;
 use crate::config::{Config, Mode};
 use crate::home::{Home, write_whole};
+use crate::messenger::{Carrier, Ways};
 use crate::rail;
 use crate::store::{AnyStore, Purpose};
 use crate::vault::{Vault, takes_over};
@@ -56,6 +58,7 @@ struct Parts {
     merchants: Vec<Merchant>,
     board: Arc<Board>,
     courier: HttpCourier,
+    ways: Ways,
     /// Of the sandbox, where there is one.
     sandbox_url: Option<String>,
     /// Keeps by how much the sandbox's clock was ahead when it was heard last.
@@ -149,6 +152,7 @@ impl Wire {
             archive: Some(Arc::new(Kept::new(config.kept.open(home)?, sealer.clone()))),
             spool: Some(home.below(".")),
         };
+        let ways = place.ways(&accounts.apps, &clock);
         let apps = accounts.apps.into_iter().map(|app| {
             let settings = place.app(app);
             WechatOauth::new(settings, sealer.clone(), clock.clone())
@@ -192,6 +196,7 @@ impl Wire {
                 merchants,
                 board: Arc::default(),
                 courier,
+                ways,
                 sandbox_url,
                 sandbox_ahead: home.sandbox_ahead(),
             }),
@@ -220,9 +225,19 @@ impl Wire {
         &self.parts.board
     }
 
-    /// Who carries messages to endpoints.
-    pub(crate) fn courier(&self) -> &HttpCourier {
+    /// Who carries messages to endpoints, whatever they are.
+    pub(crate) fn courier(&self) -> Carrier {
+        Carrier(self.clone())
+    }
+
+    /// Who carries webhooks.
+    pub(crate) fn webhooks(&self) -> &HttpCourier {
         &self.parts.courier
+    }
+
+    /// The ways to the users of apps.
+    pub(crate) fn ways(&self) -> &Ways {
+        &self.parts.ways
     }
 
     /// The merchants of the configuration, by their numbers in the books.
@@ -300,6 +315,20 @@ impl Place<'_> {
             secret,
             timeout: ANSWER_WAIT,
         }
+    }
+
+    /// The ways to the users of those apps that tell them something.
+    fn ways(&self, apps: &[App], clock: &RealClock) -> Ways {
+        let messages = &self.config.messages;
+        let tells = |app: &&App| messages.iter().any(|one| one.app == app.id.as_str());
+        let way = |app: &App| {
+            let id = app.id.clone();
+            let own = (id.clone(), app.kind, app.secret.clone());
+            let url = self.url(&self.config.wechat.api_url);
+            let way = WechatMessages::new(own, &url, clock.clone(), ANSWER_WAIT);
+            (id, Arc::new(way))
+        };
+        apps.iter().filter(tells).map(way).collect()
     }
 
     fn pay(&self, mchid: MchId, apiv3_key: Vec<u8>) -> PaySettings {

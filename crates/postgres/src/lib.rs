@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod address;
+mod alerts;
 mod alone;
 mod basis;
 mod bills;
@@ -14,6 +15,7 @@ mod copy;
 mod earn;
 mod events;
 mod fault;
+mod inbox;
 mod journal;
 mod lane;
 mod letters;

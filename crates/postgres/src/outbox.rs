@@ -70,7 +70,7 @@ async fn write_endpoint(session: &Session, endpoint: &Endpoint) -> Result<(), Re
 }
 
 /// A notice from its seven columns.
-fn told(row: &Row) -> Result<Told, Fault> {
+pub(crate) fn told(row: &Row) -> Result<Told, Fault> {
     let user: Option<String> = get(row, 4)?;
     let user = user.map(|user| id(&user, UserId::parse, "notices.user_id"));
     let version: Option<i64> = get(row, 5)?;

@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -57,6 +57,12 @@ const MIGRATIONS: [Migration; 6] = [
     Migration {
         name: "0006_letters_and_links",
         sql: include_str!("../migrations/0006_letters_and_links.sql"),
+        needs: 4,
+    },
+    // Who does not know of alerts tells nobody of anything.
+    Migration {
+        name: "0007_alerts_and_messages",
+        sql: include_str!("../migrations/0007_alerts_and_messages.sql"),
         needs: 4,
     },
 ];

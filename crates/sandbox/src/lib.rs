@@ -16,6 +16,7 @@ mod fields;
 mod identity;
 mod journal;
 mod kept;
+mod message;
 mod notify;
 mod oauth;
 mod old;

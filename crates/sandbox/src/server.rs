@@ -32,8 +32,8 @@ use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
 use crate::{
-    authorization, batch, bill, damage, identity, notify, oauth, old, panel, receipt, side,
-    transfer,
+    authorization, batch, bill, damage, identity, message, notify, oauth, old, panel, receipt,
+    side, transfer,
 };
 
 /// Where authorizations are.
@@ -270,6 +270,7 @@ fn routes(world: Arc<World>) -> Router {
         .route(&format!("{ELECSIGN}/out-bill-no/{{number}}"), get(v3))
         .route(RECEIPTS, get(v3).post(v3))
         .route("/v3/transferbilldownload/elecvoucherfile", get(download))
+        .merge(message::routes())
         .merge(panel::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)

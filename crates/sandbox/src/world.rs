@@ -19,6 +19,7 @@ use crate::certs::Certs;
 use crate::crypto::PrivateKey;
 use crate::faults::Faults;
 use crate::journal::Record;
+use crate::message::Messages;
 use crate::provision::{Credentials, Provision};
 use crate::receipt::Applied;
 use crate::said::Said;
@@ -127,6 +128,7 @@ pub(crate) struct World {
     throttle: Mutex<Throttle>,
     attempts: Mutex<VecDeque<Attempt>>,
     held: Mutex<Held>,
+    messages: Mutex<Messages>,
     wake: Notify,
 }
 
@@ -186,6 +188,7 @@ impl World {
             throttle: Mutex::default(),
             attempts: Mutex::default(),
             held: Mutex::default(),
+            messages: Mutex::default(),
             wake: Notify::new(),
         }
     }
@@ -231,6 +234,11 @@ impl World {
             attempts.pop_front();
         }
         attempts.push_back(attempt);
+    }
+
+    /// Messages to users; never held over a wait.
+    pub(crate) fn messages(&self) -> MutexGuard<'_, Messages> {
+        lock(&self.messages)
     }
 
     pub(crate) fn held(&self) -> MutexGuard<'_, Held> {

@@ -2,8 +2,10 @@
 //! process may die before and after everything.
 
 use lingqian_core::endpoint::{Endpoint, EndpointId};
+use lingqian_core::id::UserId;
 use lingqian_core::notice::Told;
 use lingqian_core::time::Timestamp;
+use lingqian_io::inbox::{Inbox, InboxWish, Messages};
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
 use lingqian_io::{Browse, Fault, Store};
@@ -18,6 +20,23 @@ impl<S: Store + Browse + Clone> Links for SimStore<S> {
 
     async fn links(&self, filter: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
         self.look(|store| async move { store.links(filter).await })
+            .await
+    }
+}
+
+impl<S: Store + Browse + Clone> Inbox for SimStore<S> {
+    async fn inbox(&self, wish: InboxWish) -> Result<Messages, Fault> {
+        self.look(|store| async move { store.inbox(wish).await })
+            .await
+    }
+
+    async fn notices_of(&self, user: UserId, after: i64, limit: u32) -> Result<Vec<Told>, Fault> {
+        self.look(|store| async move { store.notices_of(user, after, limit).await })
+            .await
+    }
+
+    async fn read_inbox(&self, user: UserId, to: i64) -> Result<(), Fault> {
+        self.look(|store| async move { store.read_inbox(user, to).await })
             .await
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accounts;
+mod alerts;
 mod audit;
 mod browse;
 mod checkpoint;
@@ -8,6 +9,7 @@ mod codec;
 mod commit;
 mod control;
 mod ids;
+mod inbox;
 mod ledger;
 mod letters;
 mod links;

@@ -70,7 +70,7 @@ fn write_endpoint(connection: &Connection, endpoint: &Endpoint) -> Result<(), Fa
 }
 
 /// A notice from its seven columns.
-fn told(row: &Row<'_>) -> Result<Told, Fault> {
+pub(crate) fn told(row: &Row<'_>) -> Result<Told, Fault> {
     let (event, user): (String, Option<String>) = (get(row, 2)?, get(row, 4)?);
     let user = user.map(|user| id(&user, UserId::parse, "notices.user_id"));
     let notice = Notice {

@@ -14,7 +14,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 14] = [
+const MIGRATIONS: [(&str, &str); 15] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -50,6 +50,10 @@ const MIGRATIONS: [(&str, &str); 14] = [
     ),
     (LETTERS, include_str!("../migrations/0013_letters.sql")),
     ("0014_links", include_str!("../migrations/0014_links.sql")),
+    (
+        "0015_alerts_and_messages",
+        include_str!("../migrations/0015_alerts_and_messages.sql"),
+    ),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.

@@ -9,6 +9,7 @@ pub mod cipher;
 pub mod classify;
 mod hosts;
 pub mod merchants;
+pub mod message;
 pub mod notify;
 pub mod oauth;
 pub mod pace;

@@ -1,6 +1,7 @@
 //! The flow over the in-memory store and a small WeChat that keeps its own word: what happens
 //! when the process dies at any moment, and when messages are lost.
 
+mod alerts;
 mod copy;
 mod crash;
 mod desk;

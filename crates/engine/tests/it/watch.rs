@@ -3,7 +3,7 @@
 use lingqian_core::changes::Changes;
 use lingqian_core::command::Command;
 use lingqian_core::control::{Act, Actor, Scope, StopCause};
-use lingqian_core::id::UserNo;
+use lingqian_core::id::{UserId, UserNo};
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Payout, Queue, State};
@@ -156,6 +156,42 @@ async fn a_user_with_many_entries_is_walked_through_over_several_looks() {
         };
         assert_eq!(wrong, expected);
     }
+}
+
+#[tokio::test]
+async fn who_was_never_paid_is_looked_at_too() {
+    let world = World::new().await;
+    let wrong = world
+        .live(async |desk| {
+            for user in ["bob", "carol", "dave"] {
+                let user = UserId::parse(user).expect("an id");
+                let name = None;
+                let registered = desk.submit(Command::RegisterUser { user, name }).await;
+                assert!(matches!(registered, Ok(Ok(_))), "{registered:?}");
+            }
+            let mut wrong = round(&world, &desk).await.1;
+            assert_eq!(wrong, Vec::<&str>::new());
+            // The sum of everything is as it was.
+            let last = world
+                .store
+                .user(
+                    &UserId::parse("dave").expect("an id"),
+                    world.clock.business().business_date(),
+                )
+                .await;
+            let last = last.expect("no fault").expect("a user").user.no;
+            let (from, to) = (Account::Fees, Account::Available(last));
+            world.store.spoil(&Spoil::Moved(from, to, 5));
+            let mut cursor = WatchCursor::default();
+            while cursor.turns == 0 {
+                let (seen, next) = watch(&world, &desk, &LIMITS, &cursor).await.expect("reads");
+                wrong.extend(seen.findings.iter().map(|f| f.invariant.name()));
+                cursor = next;
+            }
+            wrong
+        })
+        .await;
+    assert_eq!(wrong, ["balances_are_sums"]);
 }
 
 #[tokio::test]

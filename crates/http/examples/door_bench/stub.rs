@@ -25,6 +25,7 @@ use lingqian_core::user::{Sealed, User};
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::{Settings, mint, router as doors};
+use lingqian_io::inbox::{InboxWish, Messages};
 use lingqian_io::keys::KeyFault;
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Report, Wish};
@@ -36,7 +37,9 @@ use lingqian_io::store::{
     PayoutStory, Standing, StatementLine, Summary,
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
-use lingqian_io::{Browse, Fault, IdentityProvider, Links, Outbox, Ports, Rail, Sealer, Store};
+use lingqian_io::{
+    Browse, Fault, IdentityProvider, Inbox, Links, Outbox, Ports, Rail, Sealer, Store,
+};
 
 /// All ports; most do nothing.
 #[derive(Clone)]
@@ -129,6 +132,18 @@ impl Links for Nothing {
         absent()
     }
     async fn links(&self, _: LinkFilter) -> Result<Vec<LinkRow>, Fault> {
+        absent()
+    }
+}
+
+impl Inbox for Nothing {
+    async fn inbox(&self, _: InboxWish) -> Result<Messages, Fault> {
+        absent()
+    }
+    async fn notices_of(&self, _: UserId, _: i64, _: u32) -> Result<Vec<Told>, Fault> {
+        absent()
+    }
+    async fn read_inbox(&self, _: UserId, _: i64) -> Result<(), Fault> {
         absent()
     }
 }

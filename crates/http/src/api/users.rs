@@ -8,6 +8,7 @@ use axum::{Extension, Json};
 use lingqian_core::command::Command;
 use lingqian_core::id::{UserId, UserNo};
 use lingqian_core::ledger::Account;
+use lingqian_core::money::Micros;
 use lingqian_io::store::StatementLine;
 use lingqian_io::{Browse as _, Clock as _, Fault, Ports, Sealer as _};
 use serde::Deserialize;
@@ -62,6 +63,38 @@ pub(crate) async fn register<P: Ports>(
         })
         .await??;
     Ok((StatusCode::CREATED, shown(&doors, &user).await?))
+}
+
+/// Lists users in the order in which they were registered.
+pub(crate) async fn list<P: Ports>(
+    State(doors): State<Doors<P>>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Value>, Problem> {
+    let query = Query::parse(query.as_deref(), &["limit", "cursor"])?;
+    let limit = query.limit()?;
+    let after = UserNo(number_of(&query)?.unwrap_or(0));
+    // Nobody has less than nothing, so this is everybody.
+    let users = doors.ports.store();
+    let mut users = users.sweepable(Micros::ZERO, after, limit + 1).await?;
+    let has_more = users.len() > limit as usize;
+    users.truncate(limit as usize);
+    let next = users.last().filter(|_| has_more);
+    let next = next.map(|(no, _)| no.0.to_string());
+    let data = users.iter().map(|(_, user)| json!({ "id": user.as_str() }));
+    let data: Vec<Value> = data.collect();
+    Ok(Json(
+        json!({ "data": data, "has_more": has_more, "next_cursor": next }),
+    ))
+}
+
+/// The number that a cursor is.
+fn number_of(query: &Query) -> Result<Option<i64>, Problem> {
+    let number = |text: &str| {
+        let number = text.parse::<i64>().ok().filter(|number| *number > 0);
+        let words = "hand back next_cursor as it came";
+        number.ok_or_else(|| Problem::field("cursor", "cursor_invalid", words))
+    };
+    query.get("cursor").map(number).transpose()
 }
 
 /// Shows a user with balances.
@@ -142,19 +175,7 @@ pub(crate) async fn statement<P: Ports>(
     let user = id("/id", &user, UserId::parse)?;
     let query = Query::parse(query.as_deref(), &["limit", "cursor"])?;
     let limit = query.limit()?;
-    let before =
-        match query.get("cursor") {
-            None => None,
-            Some(text) => Some(text.parse::<i64>().ok().filter(|seq| *seq > 0).ok_or_else(
-                || {
-                    Problem::field(
-                        "cursor",
-                        "cursor_invalid",
-                        "hand back next_cursor as it came",
-                    )
-                },
-            )?),
-        };
+    let before = number_of(&query)?;
     let today = doors.ports.clock().business().business_date();
     let wallet = doors.ports.store().user(&user, today).await?;
     let no = wallet.ok_or_else(|| Problem::not_found("user"))?.user.no;

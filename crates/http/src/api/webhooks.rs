@@ -128,7 +128,10 @@ fn unsealed(fault: KeyFault) -> Problem {
     }
 }
 
-async fn known<P: Ports>(doors: &Doors<P>, name: &str) -> Result<(Endpoint, Health), Problem> {
+pub(crate) async fn known<P: Ports>(
+    doors: &Doors<P>,
+    name: &str,
+) -> Result<(Endpoint, Health), Problem> {
     let name = id("/id", name, EndpointId::parse)?;
     let all = doors.ports.store().endpoints().await?;
     let found = all.into_iter().find(|(endpoint, _)| endpoint.id == name);

@@ -4,8 +4,11 @@ pub mod control;
 pub mod event;
 pub mod lines;
 pub mod link;
+pub(crate) mod message;
 pub(crate) mod result;
 pub mod webhook;
+
+pub use message::title;
 
 use lingqian_core::time::Timestamp;
 

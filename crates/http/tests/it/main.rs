@@ -10,6 +10,7 @@ mod kinds;
 mod letters;
 mod linking;
 mod links;
+mod messages;
 mod numbers;
 mod openapi;
 mod overlap;

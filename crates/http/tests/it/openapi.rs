@@ -182,6 +182,7 @@ async fn answers_have_the_published_form() {
     world.pay(Finding::Paid).await;
     let id = world.payout("u1", "r2", 20).await;
     let paths = [
+        ("/v1/users?limit=1", "/v1/users"),
         ("/v1/users/u1", "/v1/users/{id}"),
         ("/v1/users/u1/statement?limit=1", "/v1/users/{id}/statement"),
         ("/v1/payouts", "/v1/payouts"),

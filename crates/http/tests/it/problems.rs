@@ -114,6 +114,7 @@ async fn a_store_that_fails_is_the_same_problem_on_every_route_that_looks() {
     world.user("u1").await;
     let id = format!("/v1/payouts/po_{}", "0".repeat(26));
     for path in [
+        "/v1/users",
         "/v1/users/u1",
         "/v1/users/u1/statement",
         "/v1/payouts",

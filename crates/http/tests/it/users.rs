@@ -193,6 +193,26 @@ async fn a_statement_pages_from_the_newest_to_the_oldest_entry_without_gap_or_re
 }
 
 #[tokio::test]
+async fn users_are_listed_in_the_order_in_which_they_came_without_gap_or_repeat() {
+    let world = World::new().await;
+    let names = ["zoe", "adam", "mia", "bob", "eve"];
+    for name in names {
+        world.user(name).await;
+    }
+    let (mut found, mut path) = (Vec::new(), "/v1/users?limit=2".to_owned());
+    loop {
+        let page = world.get(&path).await.json();
+        let data = page["data"].as_array().expect("a list").iter();
+        found.extend(data.map(|user| user["id"].as_str().expect("a name").to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else {
+            break;
+        };
+        path = format!("/v1/users?limit=2&cursor={cursor}");
+    }
+    assert_eq!(found, names);
+}
+
+#[tokio::test]
 async fn a_statement_tells_why_money_moved() {
     let world = World::new().await;
     world.linked("u1").await;
@@ -231,12 +251,15 @@ async fn parameters_of_a_list_are_known_or_refused() {
         ("limits=5", "parameter_unknown", "limits"),
         ("limit=5&limit=6", "parameter_repeated", "limit"),
     ];
-    for (query, code, pointer) in cases {
-        let answer = world.get(&format!("/v1/users/u1/statement?{query}")).await;
-        assert_eq!(answer.problem(), is(400, code, Some(pointer)), "{query}");
-    }
-    for query in ["limit=1", "limit=200", "", "&"] {
-        let answer = world.get(&format!("/v1/users/u1/statement?{query}")).await;
-        assert_eq!(answer.status, 200, "{query}");
+    for path in ["/v1/users", "/v1/users/u1/statement"] {
+        for (query, code, pointer) in cases {
+            let answer = world.get(&format!("{path}?{query}")).await;
+            let expected = is(400, code, Some(pointer));
+            assert_eq!(answer.problem(), expected, "{path}?{query}");
+        }
+        for query in ["limit=1", "limit=200", "", "&"] {
+            let answer = world.get(&format!("{path}?{query}")).await;
+            assert_eq!(answer.status, 200, "{path}?{query}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 use lingqian_core::transfer::Finding;
 use lingqian_engine::Limits;
 use lingqian_engine::notify::notify;
+use lingqian_http::Trials;
+use lingqian_io::courier::Receipt;
 use lingqian_io::twin::TwinCourier;
 use serde_json::{Value, json};
 
@@ -236,4 +238,47 @@ async fn what_was_delivered_is_delivered_again_on_request() {
         > 0
     {}
     assert_eq!(courier.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn a_trial_is_signed_and_told_and_health_is_in_the_numbers() {
+    let courier = TwinCourier::default();
+    let sender = courier.clone();
+    let world = World::with(move |settings| settings.trials = Trials::by(sender)).await;
+    let made = create(&world, &json!({ "url": "https://app.example/hook" })).await;
+    let id = made["id"].as_str().expect("a name").to_owned();
+    let path = format!("/v1/webhooks/{id}/test");
+    let tested = world.post(&path, &json!({})).await.json();
+    assert_eq!(tested, json!({ "id": id, "taken": true, "code": null }));
+    let sent = courier.sent();
+    assert_eq!((sent.len(), sent[0].keys.len()), (1, 1), "signed");
+    let body: Value = serde_json::from_str(&sent[0].body).expect("JSON");
+    assert_eq!(
+        (&body["type"], &body["sample"]),
+        (&json!("webhook.test"), &json!(true))
+    );
+    courier.answers([Receipt::unanswered("timeout")]);
+    let tested = world.post(&path, &json!({})).await.json();
+    assert_eq!(tested["code"], "timeout");
+    assert_eq!(
+        world
+            .post("/v1/webhooks/we_none/test", &json!({}))
+            .await
+            .status,
+        404
+    );
+    let numbers = world.get("/metrics").await.text;
+    for line in [
+        format!("lingqian_webhooks{{endpoint=\"{id}\",what=\"on\"}} 1"),
+        format!("lingqian_webhooks{{endpoint=\"{id}\",what=\"failures\"}} 0"),
+    ] {
+        assert!(numbers.contains(&line), "{line}: {numbers}");
+    }
+    world
+        .send(Ask::new("DELETE", &format!("/v1/webhooks/{id}")))
+        .await;
+    assert!(
+        !world.get("/metrics").await.text.contains(&id),
+        "it is gone"
+    );
 }

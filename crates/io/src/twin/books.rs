@@ -23,6 +23,7 @@ use lingqian_core::transfer::Merchant;
 use lingqian_core::user::{DayTotals, User};
 use lingqian_core::{Facts, Keys};
 
+use super::alerts::Told;
 use super::outbox::Outgoing;
 use crate::store::Claim;
 
@@ -76,6 +77,9 @@ pub(crate) struct Books {
     pub(crate) breaks: BTreeMap<String, Break>,
     pub(crate) bills: BTreeMap<(MerchantNo, BusinessDate), Bill>,
     pub(crate) outbox: Outgoing,
+    pub(crate) told: Told,
+    /// Up to which notice users read their messages.
+    pub(crate) read_to: BTreeMap<UserId, i64>,
 }
 
 impl Books {

@@ -67,6 +67,11 @@ pub(crate) enum Webhooks {
         #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
         overlap_seconds: i64,
     },
+    /// Send one a signed sample now and tell what came of it.
+    Test {
+        /// The endpoint.
+        id: String,
+    },
     /// List what one did not take yet.
     Deliveries {
         /// The endpoint.

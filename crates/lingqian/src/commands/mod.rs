@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod acts;
+pub(crate) mod alerts;
 pub(crate) mod audit;
 pub(crate) mod authorizations;
 pub(crate) mod cases;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use lingqian_engine::alerts::alert;
+use lingqian_engine::float::float;
 use lingqian_engine::watch::{WatchCursor, watch};
 use lingqian_engine::{Desk, Limits, Progress};
 use lingqian_engine::{assess, dispatch, expire, links, notify, poll, reconcile};
@@ -28,6 +30,7 @@ pub(crate) async fn run(home: &Home, options: &Pass, json: bool) -> anyhow::Resu
         PassName::Sweep => (swept(&wire, &desk).await?, true),
         PassName::Reconcile => reconciled(&wire, &desk).await?,
         PassName::Audit => audited(&wire, &desk).await?,
+        PassName::Alert => (alerted(home, &wire).await?, true),
         other => (until_nothing_is_due(&wire, &desk, other).await?, true),
     };
     let value = json!({
@@ -67,15 +70,36 @@ async fn until_nothing_is_due(
             PassName::Poll => poll::poll(wire, desk, &limits).await?,
             PassName::Cancel => poll::cancel(wire, desk, &limits).await?,
             PassName::Expire => expire::expire(wire, desk, &limits).await?,
-            PassName::Notify => notify::notify(wire, wire.courier(), &limits).await?,
+            PassName::Notify => notify::notify(wire, &wire.courier(), &limits).await?,
             PassName::Links => links::links(wire, desk, &limits).await?,
-            PassName::Sweep | PassName::Reconcile | PassName::Audit => Progress::default(),
+            PassName::Sweep | PassName::Reconcile | PassName::Audit | PassName::Alert => {
+                Progress::default()
+            }
         };
         if done.taken == 0 {
             return Ok(all);
         }
         all.taken += done.taken;
         all.moved += done.moved;
+    }
+}
+
+/// Tells operators what is to be told now; the money at WeChat is reckoned up for it.
+async fn alerted(home: &Home, wire: &Wire) -> anyhow::Result<Progress> {
+    let config = wire.config();
+    let (herald, rules) = (
+        config.alerts.herald(home)?,
+        config.alerts.rules(config.float),
+    );
+    let float = float(wire).await?;
+    let mut all = Progress::default();
+    loop {
+        let done = alert(wire, &herald, &rules, Some(&float)).await?;
+        all.taken += done.taken;
+        all.moved += done.moved;
+        if done.taken == 0 {
+            return Ok(all);
+        }
     }
 }
 
@@ -106,11 +130,11 @@ async fn reconciled(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)
     Ok((progress, open == 0))
 }
 
-/// One round of the auditor over all payouts; whether all is sound.
+/// One round of the auditor over all payouts and all users; whether all is sound.
 async fn audited(wire: &Wire, desk: &Desk) -> anyhow::Result<(Progress, bool)> {
     let (mut progress, mut sound) = (Progress::default(), true);
     let mut cursor = WatchCursor::default();
-    while cursor.rounds == 0 || cursor.walks == 0 {
+    while cursor.rounds == 0 || cursor.turns == 0 || cursor.walks == 0 {
         let (seen, next) = watch(wire, desk, &Limits::default(), &cursor).await?;
         progress.taken += seen.payouts;
         progress.moved += seen.users;

@@ -31,6 +31,10 @@ pub(crate) async fn run(home: &Home, command: &Webhooks, json: bool) -> anyhow::
         }
         Webhooks::Show { .. } | Webhooks::Change { .. } => line(out, &told),
         Webhooks::Delete { id } => writeln!(out, "{id} deleted"),
+        Webhooks::Test { id } => match told["code"].as_str() {
+            None => writeln!(out, "{id}: taken"),
+            Some(code) => writeln!(out, "{id}: not taken ({code})"),
+        },
         Webhooks::Deliveries { .. } => list(&told).iter().try_for_each(|one| {
             let (number, tries) = (&one["number"], &one["tries"]);
             let (state, code) = (text(one, "state"), text(one, "code"));
@@ -41,7 +45,12 @@ pub(crate) async fn run(home: &Home, command: &Webhooks, json: bool) -> anyhow::
             writeln!(out, "{} notices are delivered again", told["replayed"])
         }
     })?;
-    Ok(ExitCode::SUCCESS)
+    let failed = matches!(command, Webhooks::Test { .. }) && told["taken"] != true;
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn request(command: &Webhooks) -> (Method, String, Option<Value>) {
@@ -82,6 +91,7 @@ fn request(command: &Webhooks) -> (Method, String, Option<Value>) {
             (Method::PATCH, path(id, ""), Some(Value::Object(body)))
         }
         Webhooks::Delete { id } => (Method::DELETE, path(id, ""), None),
+        Webhooks::Test { id } => (Method::POST, path(id, "/test"), None),
         Webhooks::Rotate {
             id,
             scheme,

@@ -2,6 +2,7 @@
 //! `kill -9` at any moment.
 
 mod acts;
+mod alerts;
 mod apps;
 mod bench;
 mod bills;
@@ -13,6 +14,7 @@ mod killed;
 mod linking;
 mod looked_at;
 mod merchants;
+mod messages;
 mod process;
 mod quickstart;
 mod server;

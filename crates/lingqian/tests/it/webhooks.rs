@@ -14,14 +14,14 @@ use tempfile::TempDir;
 use crate::process::{Running, ask, json, lingqian, run};
 
 /// A request that came, and the way to answer it.
-struct Came {
+pub(crate) struct Came {
     headers: Vec<(String, String)>,
-    body: String,
+    pub(crate) body: String,
     stream: TcpStream,
 }
 
 impl Came {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let found = self
             .headers
             .iter()
@@ -29,14 +29,14 @@ impl Came {
         found.map_or("", |(_, value)| value)
     }
 
-    fn answer(mut self, head: &str) {
+    pub(crate) fn answer(mut self, head: &str) {
         let answer = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         let _ = self.stream.write_all(answer.as_bytes());
     }
 }
 
 /// Listens; what comes is handed over unanswered.
-fn receiver() -> (String, Receiver<Came>) {
+pub(crate) fn receiver() -> (String, Receiver<Came>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a socket");
     let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
     let (sender, came) = channel();
@@ -74,20 +74,20 @@ fn receiver() -> (String, Receiver<Came>) {
     (url, came)
 }
 
-fn next(came: &Receiver<Came>) -> Came {
+pub(crate) fn next(came: &Receiver<Came>) -> Came {
     came.recv_timeout(Duration::from_secs(30))
         .expect("a message")
 }
 
 /// A data directory that may send to this machine, with a sandbox whose day can be moved.
-struct World {
-    data: PathBuf,
+pub(crate) struct World {
+    pub(crate) data: PathBuf,
     sandbox: Running,
     _dir: TempDir,
 }
 
 impl World {
-    fn start(extra: &[(&str, &str)]) -> World {
+    pub(crate) fn start(extra: &[(&str, &str)]) -> World {
         let dir = tempfile::tempdir().expect("a directory");
         let data = dir.path().join("data");
         let made = run(&data, &["keys", "new", "--scope", "*"]);
@@ -111,7 +111,7 @@ impl World {
         World::start(&[("allow_private = false", "allow_private = true")])
     }
 
-    async fn advance(&self, seconds: i64) {
+    pub(crate) async fn advance(&self, seconds: i64) {
         let url = format!("{}/_sandbox/clock", self.sandbox.url);
         let headers = [("content-type", "application/json")];
         let body = format!(r#"{{"advance_seconds":{seconds}}}"#);

@@ -271,7 +271,7 @@ impl Wechat {
         }
     }
 
-    fn is_packet(&self, number: OutBillNo) -> bool {
+    pub(crate) fn is_packet(&self, number: OutBillNo) -> bool {
         let known = self.transfers.get(&number);
         known.is_some_and(|known| batches::product(&known.order) == RailKind::RedPacket)
     }

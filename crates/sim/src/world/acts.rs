@@ -196,7 +196,8 @@ impl<S: Store + Browse + Clone> World<S> {
         let number = shared.oracle.payout_named(name);
         let number = number.and_then(|payout| shared.oracle.number_of(payout));
         let Some(number) = number else { return };
-        let (now, shown) = (shared.now, shared.is_shown(number));
+        let shown = shared.is_shown(number) || shared.wechat.is_packet(number);
+        let now = shared.now;
         let confirmed = shared.wechat.person_confirms(now, number, shown);
         shared.hear();
         if !confirmed {

@@ -287,7 +287,7 @@ pub(crate) const VIEWS: [View; 21] = [
 ];
 
 /// The tables as they are stored, of which the help says where they are told.
-pub(crate) const TABLES: [(&str, &str); 19] = [
+pub(crate) const TABLES: [(&str, &str); 24] = [
     ("kinds", "kinds of earnings with prices and limits"),
     ("merchants", "the merchants that pay"),
     ("bare_references", "references that no hold bears"),
@@ -308,6 +308,14 @@ pub(crate) const TABLES: [(&str, &str); 19] = [
     ("dead_letters", "what could not be credited, with its code"),
     ("letter_ends", "what somebody made of dead letters"),
     ("marks", "how far sources were read and sinks were told"),
+    ("alerts", "what operators are told of"),
+    ("alert_tells", "who was told of what"),
+    ("alert_targets", "how those who are told have been doing"),
+    ("alert_watch", "which process is at the alerts"),
+    (
+        "message_reads",
+        "up to which notice users read their messages",
+    ),
     (
         "ledger",
         "totals of the books, and up to where the stored accounts hold",

@@ -12,6 +12,7 @@ mod documents;
 mod enterprise;
 mod manners;
 mod merchants;
+mod messages;
 mod notify;
 mod oauth;
 mod packets;

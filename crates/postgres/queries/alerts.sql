@@ -1,0 +1,1 @@
+SELECT kind, subject, since, noticed_at, ended_at, words FROM alerts ORDER BY kind, subject

@@ -1,0 +1,1 @@
+DELETE FROM alerts WHERE kind = $1 AND subject = $2

@@ -1,0 +1,1 @@
+SELECT read_to FROM message_reads WHERE user_id = $1
