@@ -26,7 +26,7 @@ pub(crate) fn run(root: &Path, events: u64) -> anyhow::Result<()> {
     let events = events.to_string();
     let bench = ["bench", "brokers", "--events", &events];
     {
-        let server = kafka::Server::start(root)?;
+        let server = kafka::Server::start(root, kafka::Kind::Noida)?;
         call(
             root,
             PROGRAM,

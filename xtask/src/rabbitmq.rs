@@ -14,8 +14,12 @@ use crate::postgres::{NOBODY, as_user, is_root, run};
 
 /// The environment variable that tells the tests where the broker is.
 pub(crate) const VARIABLE: &str = "LINGQIAN_TEST_RABBITMQ";
+/// The one that tells them where the nodes of a cluster are, and the one with the process of the
+/// first node, which they kill.
+pub(crate) const CLUSTER: &str = "LINGQIAN_TEST_RABBITMQ_CLUSTER";
+pub(crate) const MACHINE: &str = "LINGQIAN_TEST_RABBITMQ_MACHINE";
 /// How long a node may take to begin.
-const START_WAIT: Duration = Duration::from_secs(120);
+const START_WAIT: Duration = Duration::from_secs(300);
 
 /// A folder with nodes in it. They end when this is dropped.
 pub(crate) struct Nodes {
@@ -48,7 +52,8 @@ impl Nodes {
     /// Starts so many nodes; several become one cluster.
     pub(crate) fn start(count: usize) -> anyhow::Result<Nodes> {
         let programs = programs().context("RabbitMQ's server is not installed")?;
-        let dir = std::env::temp_dir().join(format!("lingqian-rabbitmq-{}", std::process::id()));
+        let name = format!("lingqian-rabbitmq-{count}-{}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir)?;
         fs::write(dir.join(".erlang.cookie"), "lingqian-tests")?;
@@ -73,15 +78,16 @@ impl Nodes {
             epmd_port,
             nodes: Vec::new(),
         };
+        // The first is there before the others, which look for it and join it.
         for number in 1..=count {
             let node = nodes.begin(&programs, number)?;
             nodes.nodes.push(node);
-        }
-        for place in 0..count {
-            nodes.wait(place)?;
+            if number == 1 {
+                nodes.wait(0)?;
+            }
         }
         for place in 1..count {
-            nodes.join(&programs, place)?;
+            nodes.wait(place)?;
         }
         Ok(nodes)
     }
@@ -105,7 +111,10 @@ impl Nodes {
         let config = self.dir.join(format!("{number}.conf"));
         let text = format!(
             "listeners.tcp.1 = 127.0.0.1:{port}\nvm_memory_high_watermark.absolute = 1GB\n\
-             disk_free_limit.absolute = 50MB\nlog.console = false\n"
+             disk_free_limit.absolute = 50MB\nlog.console = false\n{}",
+            self.nodes
+                .first()
+                .map_or(String::new(), |first| joining(&first.name)),
         );
         fs::write(&config, text)?;
         let owner = is_root().then_some(NOBODY);
@@ -150,20 +159,6 @@ impl Nodes {
         }
     }
 
-    /// Makes a node one of the first node's cluster.
-    fn join(&mut self, programs: &Path, place: usize) -> anyhow::Result<()> {
-        let (first, node) = (self.nodes[0].name.clone(), self.nodes[place].name.clone());
-        let steps: [&[&str]; 3] = [&["stop_app"], &["join_cluster", &first], &["start_app"]];
-        for step in steps {
-            let owner = is_root().then_some(NOBODY);
-            let mut control = as_user(owner, &programs.join("rabbitmqctl"));
-            let environment = self.environment(&node);
-            control.envs(environment).args(["-n", &node]).args(step);
-            run(control.current_dir(&self.dir))?;
-        }
-        self.wait(place)
-    }
-
     /// `amqp://…` of each node, with spaces between them.
     pub(crate) fn urls(&self) -> String {
         let url = |node: &Node| format!("amqp://guest:guest@127.0.0.1:{}/%2f", node.port);
@@ -178,6 +173,16 @@ impl Nodes {
     }
 }
 
+/// What a node's configuration says so that it joins the first one.
+fn joining(first: &str) -> String {
+    format!(
+        "cluster_formation.peer_discovery_backend = classic_config\n\
+         cluster_formation.classic_config.nodes.1 = {first}\n\
+         cluster_formation.randomized_startup_delay_range.min = 0\n\
+         cluster_formation.randomized_startup_delay_range.max = 1\n"
+    )
+}
+
 impl Drop for Nodes {
     fn drop(&mut self) {
         for node in &mut self.nodes {
@@ -185,7 +190,14 @@ impl Drop for Nodes {
         }
         let _ = self.epmd.kill();
         let _ = self.epmd.wait();
-        let _ = fs::remove_dir_all(&self.dir);
+        // A machine that was killed a moment ago may still write.
+        for _ in 0..50 {
+            let _ = fs::remove_dir_all(&self.dir);
+            if !self.dir.exists() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 

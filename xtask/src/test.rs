@@ -2,50 +2,84 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use crate::{call, call_with, has, kafka, needs, postgres, rabbitmq};
 
 /// What is tested and not in a build by default.
-pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/sftp"];
-/// The same with brokers.
-const WITH_BROKERS: [&str; 2] = [
+pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq,lingqian/sftp"];
+/// The same with what takes its time to build.
+const ALL_FEATURES: [&str; 2] = [
     "--features",
-    "lingqian/sftp,lingqian/rabbitmq,lingqian/kafka",
+    "lingqian/rabbitmq,lingqian/kafka,lingqian/sftp",
 ];
 
-/// Runs the documents' examples first, so that the runner's summary ends the output. A
-/// PostgreSQL server runs beside the tests, unless the environment names one already.
+/// Servers beside the tests, each unless the environment names one already. They end with this.
+#[derive(Default)]
+struct Servers {
+    postgres: Option<postgres::Server>,
+    nodes: Vec<rabbitmq::Nodes>,
+    kafka: Vec<kafka::Server>,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Servers {
+    fn start(root: &Path, brokers: bool) -> anyhow::Result<Servers> {
+        let absent = |name: &str| std::env::var_os(name).is_none();
+        let mut all = Servers::default();
+        if absent(postgres::VARIABLE) {
+            let server = postgres::Server::start()?;
+            all.environment
+                .push((postgres::VARIABLE, server.url.clone()));
+            all.postgres = Some(server);
+        }
+        if absent(rabbitmq::VARIABLE) {
+            let node = rabbitmq::Nodes::start(1)?;
+            all.environment.push((rabbitmq::VARIABLE, node.urls()));
+            all.nodes.push(node);
+        }
+        if !brokers {
+            return Ok(all);
+        }
+        if absent(rabbitmq::CLUSTER) {
+            let cluster = rabbitmq::Nodes::start(3)?;
+            // Another than the first, which clients ask first, would be too easy.
+            let machine = cluster.machine(0).context("there is no Erlang machine")?;
+            all.environment.push((rabbitmq::MACHINE, machine));
+            all.environment.push((rabbitmq::CLUSTER, cluster.urls()));
+            all.nodes.push(cluster);
+        }
+        let kinds = [
+            (kafka::VARIABLE, kafka::Kind::Noida),
+            (kafka::COOPERATIVE, kafka::Kind::Tansu),
+        ];
+        for (variable, kind) in kinds.into_iter().filter(|(name, _)| absent(name)) {
+            let server = kafka::Server::start(root, kind)?;
+            all.environment.push((variable, server.address.clone()));
+            all.kafka.push(server);
+        }
+        Ok(all)
+    }
+}
+
+/// Runs the documents' examples first, so that the runner's summary ends the output. PostgreSQL
+/// and RabbitMQ run beside the tests; with `brokers` a cluster and servers that speak Kafka do, too.
 pub(crate) fn run(root: &Path, brokers: bool, arguments: &[String]) -> anyhow::Result<()> {
-    needs::ensure(root)?;
     if brokers {
         needs::brokers(root)?;
+    } else {
+        needs::ensure(root)?;
     }
-    let features = if brokers { WITH_BROKERS } else { FEATURES };
-    let server = match std::env::var(postgres::VARIABLE) {
-        Ok(_) => None,
-        Err(_) => Some(postgres::Server::start()?),
-    };
-    let server = server
-        .as_ref()
-        .map(|server| (postgres::VARIABLE, server.url.as_str()));
-    let absent = |name: &str| brokers && std::env::var_os(name).is_none();
-    let broker = absent(rabbitmq::VARIABLE).then(|| rabbitmq::Nodes::start(1));
-    let broker = broker.transpose()?;
-    let broker = broker.as_ref().map(rabbitmq::Nodes::urls);
-    let broker = broker.as_deref().map(|urls| (rabbitmq::VARIABLE, urls));
-    let other = absent(kafka::VARIABLE).then(|| kafka::Server::start(root));
-    let other = other.transpose()?;
-    let other = other
-        .as_ref()
-        .map(|server| (kafka::VARIABLE, server.address.as_str()));
-    let environment: Vec<(&str, &str)> = server.into_iter().chain(broker).chain(other).collect();
+    let features = if brokers { ALL_FEATURES } else { FEATURES };
+    let servers = Servers::start(root, brokers)?;
+    let environment = servers.environment.iter();
+    let environment: Vec<(&str, &str)> = environment
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
     let extra: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if !has("cargo", "nextest") && !has("cargo-nextest", "--version") {
-        let whole = [
-            &["test", "--workspace", "--locked"],
-            &features[..],
-            &extra[..],
-        ]
-        .concat();
+        let whole = ["test", "--workspace", "--locked"];
+        let whole = [&whole[..], &features[..], &extra[..]].concat();
         return call_with(root, "cargo", &whole, &environment);
     }
     let profile = if std::env::var_os("CI").is_some() {
@@ -53,8 +87,8 @@ pub(crate) fn run(root: &Path, brokers: bool, arguments: &[String]) -> anyhow::R
     } else {
         "default"
     };
-    let documents = ["test", "--workspace", "--locked", "--doc", "--quiet"];
-    call(root, "cargo", &[&documents[..], &features].concat())?;
+    let examples = ["test", "--workspace", "--locked", "--doc", "--quiet"];
+    call(root, "cargo", &[&examples[..], &features[..]].concat())?;
     let fixed = [
         "nextest",
         "run",
@@ -66,7 +100,7 @@ pub(crate) fn run(root: &Path, brokers: bool, arguments: &[String]) -> anyhow::R
     call_with(
         root,
         "cargo",
-        &[&fixed[..], &features, &extra[..]].concat(),
+        &[&fixed[..], &features[..], &extra[..]].concat(),
         &environment,
     )
 }

@@ -9,6 +9,8 @@ use lingqian_core::letter::Mark;
 use lingqian_engine::Desk;
 use lingqian_engine::ingest::{Door, ItemResult, Items, ingest};
 use lingqian_io::Ports;
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+use tokio::sync::watch;
 
 use crate::backoff::Backoff;
 use crate::figures::Figures;
@@ -18,8 +20,10 @@ use crate::mapping::Reader;
 pub const MESSAGES_MAX: usize = 8_192;
 /// At most so many bytes of them, unless one alone has more.
 pub const PARCEL_BYTES_MAX: usize = 4 * 1_048_576;
-/// Of a message that is too large so much is kept as its dead letter, in bytes.
-const KEPT_MAX: usize = lingqian_engine::ingest::RAW_MAX;
+
+/// How long what was taken may still wait for the store when we are to stop.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Messages of one place in their order.
 #[derive(Debug, Default)]
@@ -53,13 +57,11 @@ impl Parcel {
         self.text.len()
     }
 
-    /// Reads a message and adds it under its place.
+    /// Reads a message and adds it under its place. Of one that is too large the beginning is
+    /// kept, up to the limit.
     pub fn push(&mut self, reader: &Reader, place: u64, version: Option<&str>, message: &[u8]) {
         let read = reader.read(version, message);
-        let kept = match &read {
-            Ok(_) => message,
-            Err(_) => message.get(..KEPT_MAX).unwrap_or(message),
-        };
+        let kept = message.get(..reader.bytes_max()).unwrap_or(message);
         let begin = self.text.len();
         self.text.extend_from_slice(kept);
         let range = begin..self.text.len();
@@ -68,6 +70,15 @@ impl Parcel {
             Err(unreadable) => self.items.push(place, range, Err(unreadable)),
         }
     }
+}
+
+/// A message that was kept as a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place in the parcel, from zero.
+    pub index: usize,
+    /// The letter's code.
+    pub code: &'static str,
 }
 
 /// The way into the books for one source.
@@ -96,10 +107,19 @@ impl<P: Clone> Clone for Intake<P> {
     }
 }
 
+/// Ends a while after we were told to stop: whatever is not in the books by then comes again.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+pub(crate) async fn overdue(stop: &watch::Receiver<bool>) {
+    let mut stop = stop.clone();
+    let _ = stop.wait_for(|stopped| *stopped).await;
+    tokio::time::sleep(GRACE).await;
+}
+
 impl<P: Ports> Intake<P> {
     /// Handles a parcel, and keeps how far the source was read with it. It answers when all of it
     /// is durable: while the store fails it tries again, and nothing more is fetched meanwhile.
-    pub async fn take(&self, unit: &str, parcel: Parcel, mark: Option<Mark>) {
+    /// Tells which messages were kept as dead letters.
+    pub async fn take(&self, unit: &str, parcel: Parcel, mark: Option<Mark>) -> Vec<Refused> {
         let Parcel { text, mut items } = parcel;
         if let Some(mark) = mark {
             items.mark(mark);
@@ -113,16 +133,19 @@ impl<P: Ports> Intake<P> {
             let done = ingest(&self.ports, &self.desk, door, &text, items.clone()).await;
             match done {
                 Ok(ingested) => {
-                    let (mut credited, mut duplicates, mut letters) = (0, 0, 0);
-                    for (_, result) in ingested.iter() {
+                    let (mut credited, mut duplicates, mut letters) = (0, 0, Vec::new());
+                    for (index, (_, result)) in ingested.iter().enumerate() {
                         match result {
                             ItemResult::Credited { .. } => credited += 1,
                             ItemResult::Duplicate => duplicates += 1,
-                            ItemResult::Rejected { .. } => letters += 1,
+                            ItemResult::Rejected { code, .. } => {
+                                letters.push(Refused { index, code });
+                            }
                         }
                     }
-                    self.figures.handled(credited, duplicates, letters);
-                    return;
+                    let kept = u64::try_from(letters.len()).unwrap_or(u64::MAX);
+                    self.figures.handled(credited, duplicates, kept);
+                    return letters;
                 }
                 Err(fault) => {
                     self.figures.failed();

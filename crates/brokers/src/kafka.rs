@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use lingqian_core::letter::Mark;
 use lingqian_io::{Browse as _, Ports};
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::backoff::Backoff;
-use crate::intake::{Intake, MESSAGES_MAX, PARCEL_BYTES_MAX, Parcel};
+use crate::intake::{Intake, MESSAGES_MAX, PARCEL_BYTES_MAX, Parcel, overdue};
 
 use crate::VERSION_HEADER;
 pub use tell::{KafkaOut, KafkaPublisher};
@@ -113,6 +113,20 @@ impl<P: Ports> Told<P> {
 }
 
 impl<P: Ports> ClientContext for Told<P> {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let door = &self.intake.door;
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => tracing::warn!(door, facility, message, "librdkafka"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!(door, facility, message, "librdkafka");
+            }
+        }
+    }
+
     fn stats(&self, statistics: Statistics) {
         let done = self.done.all();
         let mut lag = 0_i64;
@@ -202,7 +216,11 @@ pub async fn read<P: Ports>(intake: Intake<P>, from: KafkaIn, stop: watch::Recei
         };
         let Some(round) = round else { break };
         let shares = round.into_iter().map(|share| handle(&intake, &from, share));
-        for (place, next) in join_all(shares).await {
+        let handled = tokio::select! {
+            handled = join_all(shares) => handled,
+            () = overdue(&stop) => break,
+        };
+        for (place, next) in handled {
             done.set(place, next);
         }
     }

@@ -14,5 +14,9 @@ pub mod sink;
 
 /// The header in which a message says the version of its schema.
 pub const VERSION_HEADER: &str = "lingqian-schema";
+/// The header in which a message at the exchange for dead letters bears its code.
+pub const CODE_HEADER: &str = "lingqian-code";
+/// The header in which it bears the queue that it came from.
+pub const QUEUE_HEADER: &str = "lingqian-queue";
 /// The header in which a notice bears its number.
 pub const NUMBER_HEADER: &str = "lingqian-number";

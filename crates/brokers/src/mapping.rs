@@ -82,6 +82,12 @@ impl Reader {
         }
     }
 
+    /// The longest message that is read, in bytes.
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// Reads a message. `version` is what its header says of its schema.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! the broker holds whatever is not in the books, and a consumer that dies in between gets it
 //! again. The prefetch bounds what is in memory: while the store is slow nothing more comes.
 
+mod desk;
 mod tell;
 
 use std::time::Duration;
@@ -21,8 +22,9 @@ use tokio::sync::watch;
 
 use crate::VERSION_HEADER;
 use crate::backoff::Backoff;
-use crate::intake::{Intake, Parcel};
+use crate::intake::{Intake, Parcel, overdue};
 
+use desk::DeadLetters;
 pub use tell::{RabbitOut, RabbitPublisher};
 
 /// How long a broker may take to let us in.
@@ -67,6 +69,8 @@ pub struct RabbitIn {
     pub queue_type: QueueType,
     /// At most so many deliveries are with us.
     pub prefetch: u16,
+    /// The exchange that is told, too, what was kept as a dead letter.
+    pub dead_letters: Option<String>,
 }
 
 /// Reads until told to stop. A broker that is gone is looked for again, with waits that grow.
@@ -118,6 +122,7 @@ async fn session<P: Ports>(
     let connection = connect(&from.urls, turn, &intake.door).await?;
     let channel = connection.create_channel().await?;
     topology(&channel, from).await?;
+    let dead_letters = DeadLetters::open(&connection, from).await?;
     channel
         .basic_qos(from.prefetch, BasicQosOptions::default())
         .await?;
@@ -139,49 +144,80 @@ async fn session<P: Ports>(
             // The queue was deleted, or the broker took the consumer away.
             return Err(std::io::Error::other("the broker ended the consumer").into());
         };
-        let (parcel, last) = gather(intake, first?, &mut consumer)?;
-        intake
-            .take(&format!("{} delivery", from.queue), parcel, None)
-            .await;
+        let mut came = Came {
+            keeps: dead_letters.is_some(),
+            ..Came::default()
+        };
+        came.gather(intake, first?, &mut consumer)?;
+        let unit = format!("{} delivery", from.queue);
+        let refused = tokio::select! {
+            refused = intake.take(&unit, came.parcel, None) => refused,
+            () = overdue(stop) => return Ok(()),
+        };
+        let last = came.last;
+        if let (Some(dead_letters), false) = (&dead_letters, refused.is_empty()) {
+            let refused = refused.iter().filter_map(|one| {
+                let delivery = came.deliveries.get(one.index)?;
+                Some((one.code, delivery))
+            });
+            dead_letters.tell(refused).await?;
+        }
         let all = BasicAckOptions { multiple: true };
         channel.basic_ack(last, all).await?;
     }
 }
 
-/// What is here already, up to a whole parcel, and the tag of the last.
-fn gather<P: Ports>(
-    intake: &Intake<P>,
-    first: Delivery,
-    consumer: &mut Consumer,
-) -> Result<(Parcel, u64), lapin::Error> {
-    let mut parcel = Parcel::default();
-    let mut last = first.delivery_tag;
-    push(intake, &mut parcel, &first);
-    while !parcel.is_full() {
-        match consumer.next().now_or_never() {
-            Some(Some(next)) => {
-                let next = next?;
-                last = next.delivery_tag;
-                push(intake, &mut parcel, &next);
-            }
-            // Nothing is here, or the consumer has ended, which the next look will tell.
-            Some(None) | None => break,
-        }
-    }
-    Ok((parcel, last))
+/// What came and is handled together.
+#[derive(Default)]
+struct Came {
+    parcel: Parcel,
+    /// The deliveries themselves, where somebody is told of those that are refused.
+    deliveries: Vec<Delivery>,
+    keeps: bool,
+    /// The tag of the last.
+    last: u64,
 }
 
-fn push<P: Ports>(intake: &Intake<P>, parcel: &mut Parcel, delivery: &Delivery) {
-    let headers = delivery.properties.headers().as_ref();
-    let version = headers.and_then(|headers| headers.inner().get(VERSION_HEADER));
-    let version = version.and_then(|value| match value {
+impl Came {
+    /// Adds what is here already, up to a whole parcel.
+    fn gather<P: Ports>(
+        &mut self,
+        intake: &Intake<P>,
+        first: Delivery,
+        consumer: &mut Consumer,
+    ) -> Result<(), lapin::Error> {
+        self.push(intake, first);
+        while !self.parcel.is_full() {
+            match consumer.next().now_or_never() {
+                Some(Some(next)) => self.push(intake, next?),
+                // Nothing is here, or the consumer has ended, which the next look will tell.
+                Some(None) | None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn push<P: Ports>(&mut self, intake: &Intake<P>, delivery: Delivery) {
+        let headers = delivery.properties.headers().as_ref();
+        let version = headers.and_then(|headers| headers.inner().get(VERSION_HEADER));
+        let version = version.and_then(words);
+        self.last = delivery.delivery_tag;
+        let reader = &intake.reader;
+        self.parcel
+            .push(reader, self.last, version.as_deref(), &delivery.data);
+        if self.keeps {
+            self.deliveries.push(delivery);
+        }
+    }
+}
+
+fn words(value: &AMQPValue) -> Option<String> {
+    match value {
         AMQPValue::LongString(text) => Some(String::from_utf8_lossy(text.as_bytes()).into_owned()),
         AMQPValue::LongInt(number) => Some(number.to_string()),
         AMQPValue::LongLongInt(number) => Some(number.to_string()),
         _ => None,
-    });
-    let place = delivery.delivery_tag;
-    parcel.push(&intake.reader, place, version.as_deref(), &delivery.data);
+    }
 }
 
 async fn topology(channel: &Channel, from: &RabbitIn) -> Result<(), lapin::Error> {

@@ -46,7 +46,7 @@ pub struct DeadLetter {
     pub position: String,
     /// Why it was not credited.
     pub code: String,
-    /// The input as it came; cut at 4 KiB.
+    /// The input as it came, up to the limit of its door.
     pub raw: Vec<u8>,
     /// When.
     pub at: Timestamp,

@@ -17,8 +17,9 @@ use lingqian_io::{Clock, Fault, Ports};
 
 use crate::Desk;
 
-/// As much of an input as a dead letter keeps, in bytes.
-pub const RAW_MAX: usize = 4_096;
+/// Codes of inputs that are longer than their door takes. A dead letter has the whole input, but of
+/// these only the beginning, up to the door's limit.
+pub const TOO_LONG: [&str; 2] = ["line_too_long", "too_large"];
 
 /// An input that could not even be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -271,7 +272,7 @@ async fn keep<P: Ports>(
             door: door.name.to_owned(),
             position: format!("{} {}", door.unit, item.place),
             code: code.to_owned(),
-            raw: raw.get(..RAW_MAX).unwrap_or(raw).to_vec(),
+            raw: raw.to_vec(),
             at,
         }))
     };

@@ -66,6 +66,19 @@ pub struct Wish {
     pub limit: u32,
 }
 
+/// A wish to be the one process that publishes to a sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SinkLease {
+    /// The sink.
+    pub sink: String,
+    /// Who asks: a name that no other process has.
+    pub holder: String,
+    /// When.
+    pub now: Timestamp,
+    /// Nobody else gets it before this moment. Where that is not after `now`, it is given back.
+    pub until: Timestamp,
+}
+
 /// A message that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -176,6 +189,13 @@ pub trait Outbox: Send + Sync + 'static {
         &self,
         reports: Vec<Report>,
     ) -> impl Future<Output = Result<(), Fault>> + Send;
+
+    /// Leases a sink to whoever holds it already, or to anybody if nobody does or its lease has
+    /// ended. Tells whether it is the holder's now.
+    ///
+    /// # Errors
+    /// A fault; it may or may not be leased.
+    fn lease_sink(&self, lease: SinkLease) -> impl Future<Output = Result<bool, Fault>> + Send;
 
     /// Has the notices from `first` to `last` delivered to an endpoint again, as far as it wants
     /// such events and they were told before: those that wait become due. Tells how many.

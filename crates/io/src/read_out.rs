@@ -15,7 +15,7 @@ use lingqian_core::Changes;
 use crate::Fault;
 
 pub use gather::{Booked, Gather, told_after};
-pub use letters::letters;
+pub use letters::{LETTERS_MAX, letters};
 
 /// A part of the books. Whatever a part names is in one before it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -299,6 +299,8 @@ pub struct LetterRow {
     pub id: LetterId,
     /// What came, where and when it came last.
     pub letter: DeadLetter,
+    /// How many bytes came.
+    pub bytes: u64,
     /// How often it came.
     pub times: u64,
     /// What somebody made of it, last.
@@ -310,12 +312,40 @@ impl LetterRow {
     #[must_use]
     pub fn new((letter, times): (DeadLetter, u64), end: Option<LetterEnd>) -> LetterRow {
         let id = LetterId::of(&letter.code, blake3::hash(&letter.raw).as_bytes());
+        let bytes = u64::try_from(letter.raw.len()).unwrap_or(u64::MAX);
         LetterRow {
             id,
             letter,
+            bytes,
             times,
             end,
         }
+    }
+
+    /// The same without what it says.
+    #[must_use]
+    pub fn without_raw(mut self) -> LetterRow {
+        self.letter.raw.clear();
+        self
+    }
+
+    /// A letter that was read without what it says, by the digest and the length of that.
+    ///
+    /// # Errors
+    /// Whatever the digest is instead, where it is none.
+    pub fn listed(
+        (letter, times): (DeadLetter, u64),
+        (digest, bytes): (Vec<u8>, u64),
+        end: Option<LetterEnd>,
+    ) -> Result<LetterRow, Vec<u8>> {
+        let id = LetterId::of(&letter.code, &digest.try_into()?);
+        Ok(LetterRow {
+            id,
+            letter,
+            bytes,
+            times,
+            end,
+        })
     }
 
     /// What somebody made of it, unless it came again since.
@@ -445,7 +475,8 @@ pub trait Browse: Outbox + Links + Inbox {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(DeadLetter, u64)>, Fault>> + Send;
 
-    /// Dead letters with what somebody made of them, newest first.
+    /// Dead letters with what somebody made of them, newest first; without what they say
+    /// ([`LetterRow::without_raw`]), because a letter may be as long as a message.
     fn letters(
         &self,
         wish: LetterWish,

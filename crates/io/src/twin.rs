@@ -40,7 +40,7 @@ use lingqian_core::{Changes, Facts, Keys};
 
 use crate::Fault;
 use crate::links::{LinkClaim, LinkFilter, LinkRow, Links};
-use crate::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
+use crate::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, SinkLease, Wish};
 use crate::read_out::{Cursor, Piece, ReadOut};
 use crate::store::{
     Audited, Browse, Claim, Committed, LetterRow, LetterWish, PayoutFilter, PayoutRow, PayoutStory,
@@ -346,6 +346,10 @@ impl Outbox for MemoryStore {
             reports.for_each(|report| books.outbox.report(report));
         })
         .await
+    }
+
+    async fn lease_sink(&self, lease: SinkLease) -> Result<bool, Fault> {
+        self.change(|books| books.outbox.lease(lease)).await
     }
 
     async fn replay(

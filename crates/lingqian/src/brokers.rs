@@ -129,12 +129,9 @@ mod parts {
 
         /// Begins to publish to a sink.
         pub(super) fn sink(&self, sink: &SinkEntry) -> anyhow::Result<Option<JoinHandle<()>>> {
-            let to = Sink {
-                ports: self.wire.clone(),
-                desk: self.desk.clone(),
-                name: sink.name.clone(),
-                figures: self.figures(format!("sink:{}", sink.name)),
-            };
+            let figures = self.figures(format!("sink:{}", sink.name));
+            let (ports, desk) = (self.wire.clone(), self.desk.clone());
+            let to = Sink::new(ports, desk, &sink.name, figures);
             match sink.broker {
                 Broker::Rabbitmq => self.tell_rabbitmq(to, sink),
                 Broker::Kafka => self.tell_kafka(to, sink),
@@ -168,6 +165,7 @@ mod parts {
                     _ => QueueType::Quorum,
                 },
                 prefetch: source.prefetch(),
+                dead_letters: source.dead_letters.clone(),
             };
             let reading = rabbitmq::read(intake, from, self.stopped.clone());
             Ok(Some(tokio::spawn(reading)))

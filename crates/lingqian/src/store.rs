@@ -23,7 +23,7 @@ use lingqian_io::Fault;
 use lingqian_io::alerts::{AlertBoard, AlertChanges, AlertLease, Alerts};
 use lingqian_io::inbox::{Inbox, InboxWish, Messages};
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
-use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, SinkLease, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
@@ -420,6 +420,10 @@ impl Outbox for AnyStore {
 
     async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
         ask!(self, store => store.report_deliveries(reports))
+    }
+
+    async fn lease_sink(&self, lease: SinkLease) -> Result<bool, Fault> {
+        ask!(self, store => store.lease_sink(lease))
     }
 
     async fn replay(

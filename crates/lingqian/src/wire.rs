@@ -10,7 +10,7 @@ use lingqian_engine::board::Board;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_hooks::{HttpCourier, Reach};
 use lingqian_http::Settings as HttpSettings;
-use lingqian_io::Ports;
+use lingqian_io::{Ports, Store};
 use lingqian_keys::{EnvelopeSealer, MerchantKey};
 use lingqian_sandbox::Credentials;
 use lingqian_wechat::bill::BillDesk;
@@ -205,12 +205,17 @@ impl Wire {
 
     /// Opens a desk and lets it work in the background.
     pub(crate) fn open_desk(&self) -> Desk {
+        self.open_desk_over(self.parts.store.clone())
+    }
+
+    /// The same over a store that is given.
+    pub(crate) fn open_desk_over<S: Store + Clone>(&self, store: S) -> Desk {
         let settings = DeskSettings {
             policy: self.config().all_policy(),
             ..DeskSettings::default()
         };
         let clock = Arc::new(self.parts.clock.clone());
-        let (desk, work) = Desk::open(self.parts.store.clone(), clock, settings);
+        let (desk, work) = Desk::open(store, clock, settings);
         tokio::spawn(work);
         desk
     }

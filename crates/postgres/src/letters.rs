@@ -54,10 +54,19 @@ fn with_end(row: &Row) -> Result<LetterRow, Fault> {
     Ok(LetterRow::new(letter(row)?, end))
 }
 
+/// The same without what it says.
+fn listed(row: &Row) -> Result<LetterRow, Fault> {
+    let ended = get::<Option<String>>(row, 6)?.is_some();
+    let end = ended.then(|| end(row, 6)).transpose()?;
+    let content = (get(row, 11)?, number(row, 12)?);
+    let listed = LetterRow::listed(letter(row)?, content, end);
+    listed.map_err(|_| damaged("dead_letters.digest"))
+}
+
 /// Letters, newest first.
 pub(crate) async fn letters(session: &Session, wish: LetterWish) -> Result<Vec<LetterRow>, Fault> {
     let values: Values<'_> = &[&i64::from(wish.limit), &wish.all];
-    all(session, sql!("letters"), values, with_end).await
+    all(session, sql!("letters"), values, listed).await
 }
 
 /// One letter.

@@ -55,7 +55,7 @@ use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
-use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, SinkLease, Wish};
 use lingqian_io::read_out::{Cursor, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
@@ -444,6 +444,11 @@ impl Outbox for PostgresStore {
         session.begin(settle::BEGIN).await?;
         outbox::report(&session, reports).await?;
         session.commit().await.map_err(fault::fault)
+    }
+
+    async fn lease_sink(&self, lease: SinkLease) -> Result<bool, Fault> {
+        let session = self.books.writers.get().await?;
+        outbox::lease_sink(&session, &lease).await
     }
 
     async fn replay(

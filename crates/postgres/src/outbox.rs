@@ -10,7 +10,7 @@ use lingqian_core::notice::{Event, Notice, Told};
 use lingqian_core::time::Timestamp;
 use lingqian_core::user::Sealed;
 use lingqian_io::Fault;
-use lingqian_io::outbox::{Delivery, DeliveryLine, Ended, Health, Report, Wish};
+use lingqian_io::outbox::{Delivery, DeliveryLine, Ended, Health, Report, SinkLease, Wish};
 use tokio_postgres::Row;
 
 use crate::browse::all;
@@ -236,6 +236,13 @@ pub(crate) async fn claim(session: &Session, wish: Wish) -> Result<Vec<Delivery>
         })
     })
     .await
+}
+
+/// Leases a sink, unless it is somebody else's.
+pub(crate) async fn lease_sink(session: &Session, lease: &SinkLease) -> Result<bool, Fault> {
+    let values: Values<'_> = &[&lease.sink, &lease.holder, &lease.until.0, &lease.now.0];
+    let changed = session.run(sql!("lease_sink"), values).await;
+    Ok(changed.map_err(fault)? > 0)
 }
 
 /// Keeps what came of tries. Rows are taken in one order by everybody.

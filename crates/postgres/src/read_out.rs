@@ -13,7 +13,9 @@ use lingqian_core::reconcile::{BillLine, BookedLine, Direction, Match};
 use lingqian_core::time::BusinessDate;
 use lingqian_core::user::DayTotals;
 use lingqian_io::Fault;
-use lingqian_io::read_out::{Booked, Cursor, Gather, Part, Piece, letters, told_after};
+use lingqian_io::read_out::{
+    Booked, Cursor, Gather, LETTERS_MAX, Part, Piece, letters, told_after,
+};
 use tokio_postgres::Row;
 
 use crate::books::earning;
@@ -43,6 +45,7 @@ pub(crate) async fn piece(session: &Session, from: &Cursor, limit: u32) -> Resul
         Part::Reconciled => (reconciled(session).await?, None),
         Part::Deeds => deeds(session, from, limit).await?,
         Part::DeadLetters => {
+            let limit = limit.min(LETTERS_MAX);
             let values: Values<'_> = &[&from.numbers.0, &(i64::from(limit) + 1)];
             let found = all(session, sql!("letters_after"), values, browse::letter).await?;
             return Ok(letters(from, found, limit));

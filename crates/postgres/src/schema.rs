@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -63,6 +63,12 @@ const MIGRATIONS: [Migration; 7] = [
     Migration {
         name: "0007_alerts_and_messages",
         sql: include_str!("../migrations/0007_alerts_and_messages.sql"),
+        needs: 4,
+    },
+    // Who does not know of leases publishes what another one publishes, too: at least once.
+    Migration {
+        name: "0008_sink_leases",
+        sql: include_str!("../migrations/0008_sink_leases.sql"),
         needs: 4,
     },
 ];

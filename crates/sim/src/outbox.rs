@@ -7,7 +7,7 @@ use lingqian_core::notice::Told;
 use lingqian_core::time::Timestamp;
 use lingqian_io::inbox::{Inbox, InboxWish, Messages};
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
-use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, SinkLease, Wish};
 use lingqian_io::{Browse, Fault, Store};
 
 use crate::store::SimStore;
@@ -80,6 +80,11 @@ impl<S: Store + Browse + Clone> Outbox for SimStore<S> {
     async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
         self.told(&reports);
         self.look(|store| async move { store.report_deliveries(reports).await })
+            .await
+    }
+
+    async fn lease_sink(&self, lease: SinkLease) -> Result<bool, Fault> {
+        self.look(|store| async move { store.lease_sink(lease).await })
             .await
     }
 

@@ -83,10 +83,19 @@ fn with_end(row: &Row<'_>) -> Result<LetterRow, Fault> {
     Ok(LetterRow::new(letter(row)?, end))
 }
 
+/// The same without what it says.
+fn listed(row: &Row<'_>) -> Result<LetterRow, Fault> {
+    let ended = get::<Option<String>>(row, 6)?.is_some();
+    let end = ended.then(|| end(row, 6)).transpose()?;
+    let content = (get(row, 11)?, count(row, 12)?);
+    let listed = LetterRow::listed(letter(row)?, content, end);
+    listed.map_err(|_| damaged("dead_letters.digest"))
+}
+
 /// Letters, newest first.
 pub(crate) fn letters(connection: &Connection, wish: LetterWish) -> Result<Vec<LetterRow>, Fault> {
     let mut query = cached(connection, sql!("letters"))?;
-    rows(&mut query, params![wish.limit, wish.all], with_end)
+    rows(&mut query, params![wish.limit, wish.all], listed)
 }
 
 /// One letter.

@@ -52,7 +52,7 @@ use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_io::Fault;
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
-use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, Wish};
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, SinkLease, Wish};
 use lingqian_io::read_out::{Cursor, Part, Piece, ReadOut};
 use lingqian_io::store::{
     Audited, Browse, Claim, Committed, EventAnswer, LetterRow, LetterWish, PayoutFilter, PayoutRow,
@@ -472,6 +472,11 @@ impl Outbox for SqliteStore {
 
     async fn report_deliveries(&self, reports: Vec<Report>) -> Result<(), Fault> {
         self.change(move |connection| outbox::report(connection, &reports))
+            .await
+    }
+
+    async fn lease_sink(&self, lease: SinkLease) -> Result<bool, Fault> {
+        self.change(move |connection| outbox::lease_sink(connection, &lease))
             .await
     }
 

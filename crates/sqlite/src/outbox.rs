@@ -7,10 +7,10 @@ use lingqian_core::notice::{Event, Notice, Told};
 use lingqian_core::time::Timestamp;
 use lingqian_core::user::Sealed;
 use lingqian_io::Fault;
-use lingqian_io::outbox::{Delivery, DeliveryLine, Ended, Health, Report, Wish};
+use lingqian_io::outbox::{Delivery, DeliveryLine, Ended, Health, Report, SinkLease, Wish};
 use rusqlite::{Connection, Row, params};
 
-use crate::codec::{damaged, first, get, id, rows};
+use crate::codec::{damaged, fault, first, get, id, rows};
 use crate::commit::run;
 use crate::prefetch::cached;
 use crate::sql;
@@ -294,4 +294,11 @@ pub(crate) fn replay(
         made += 1;
     }
     Ok(made)
+}
+
+/// Leases a sink, unless it is somebody else's.
+pub(crate) fn lease_sink(connection: &Connection, lease: &SinkLease) -> Result<bool, Fault> {
+    let values = params![lease.sink, lease.holder, lease.until.0, lease.now.0];
+    let mut upsert = cached(connection, sql!("lease_sink"))?;
+    Ok(upsert.execute(values).map_err(fault)? > 0)
 }

@@ -14,7 +14,9 @@ use lingqian_core::reconcile::{BillLine, BookedLine, Direction, Match};
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::user::DayTotals;
 use lingqian_io::Fault;
-use lingqian_io::read_out::{Booked, Cursor, Gather, Part, Piece, letters, told_after};
+use lingqian_io::read_out::{
+    Booked, Cursor, Gather, LETTERS_MAX, Part, Piece, letters, told_after,
+};
 use rusqlite::{Connection, Row, params};
 
 use crate::browse::{self, Walk};
@@ -418,6 +420,7 @@ fn deeds(connection: &Connection, from: &Cursor, limit: u32) -> Result<Rows, Fau
 }
 
 fn dead_letters(connection: &Connection, from: &Cursor, limit: u32) -> Result<Piece, Fault> {
+    let limit = limit.min(LETTERS_MAX);
     let mut query = cached(connection, sql!("letters_after"))?;
     let values = params![from.numbers.0, i64::from(limit) + 1];
     let found = rows(&mut query, values, browse::letter)?;

@@ -14,7 +14,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 15] = [
+const MIGRATIONS: [(&str, &str); 16] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -53,6 +53,10 @@ const MIGRATIONS: [(&str, &str); 15] = [
     (
         "0015_alerts_and_messages",
         include_str!("../migrations/0015_alerts_and_messages.sql"),
+    ),
+    (
+        "0016_whole_letters",
+        include_str!("../migrations/0016_whole_letters.sql"),
     ),
 ];
 

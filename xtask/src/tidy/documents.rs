@@ -3,7 +3,9 @@
 use crate::tidy::{Complaint, File};
 
 /// Commands of this program that documents may name.
-const COMMANDS: [&str; 7] = ["tidy", "test", "sim", "system", "profile", "gates", "deny"];
+const COMMANDS: [&str; 8] = [
+    "tidy", "test", "sim", "system", "brokers", "profile", "gates", "deny",
+];
 
 /// Everything about documents.
 pub(crate) fn check(files: &[File]) -> Vec<Complaint> {

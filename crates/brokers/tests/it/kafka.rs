@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use lingqian_brokers::intake::{Intake, MESSAGES_MAX};
 use lingqian_brokers::kafka::{KafkaIn, read};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
@@ -20,6 +22,8 @@ use crate::world::{World, message, poison, until};
 
 /// The environment variable that names a server of other people's making.
 const OTHER: &str = "LINGQIAN_TEST_KAFKA";
+/// The one that names a server that knows the newer way to share partitions.
+const COOPERATIVE: &str = "LINGQIAN_TEST_KAFKA_COOPERATIVE";
 /// Partitions of every topic here.
 const PARTITIONS: i32 = 4;
 
@@ -166,7 +170,8 @@ async fn a_topic_is_credited_once_whatever_is_read_again(servers: &str, topic: &
 }
 
 /// One joins, and leaves again; all the while messages come.
-async fn a_rebalance_loses_and_doubles_nothing(servers: &str, topic: &str) {
+async fn a_rebalance_loses_and_doubles_nothing(from: &KafkaIn) {
+    let (servers, topic) = (from.brokers.as_str(), from.topics[0].as_str());
     let (world, desk) = World::working().await;
     let (first, second) = (
         world.intake(&desk, "kafka:app"),
@@ -174,9 +179,9 @@ async fn a_rebalance_loses_and_doubles_nothing(servers: &str, topic: &str) {
     );
     let all = || first.figures.seen().messages + second.figures.seen().messages;
     publish(servers, topic, &events(0, 500), None).await;
-    let one = Reading::begin(&first, from(servers, "app", topic));
+    let one = Reading::begin(&first, from.clone());
     until("the first reads", || first.figures.seen().messages >= 500).await;
-    let two = Reading::begin(&second, from(servers, "app", topic));
+    let two = Reading::begin(&second, from.clone());
     let mut sent = 500;
     while second.figures.seen().messages == 0 {
         publish(servers, topic, &events(sent, sent + 100), None).await;
@@ -207,16 +212,75 @@ async fn librdkafkas_cluster_is_read_once() {
 async fn librdkafkas_cluster_rebalances() {
     let topic = name("rebalance");
     let (_cluster, servers) = mock(&topic);
-    a_rebalance_loses_and_doubles_nothing(&servers, &topic).await;
+    a_rebalance_loses_and_doubles_nothing(&from(&servers, "app", &topic)).await;
+}
+
+fn server(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} names no Kafka; `cargo xtask test --brokers` starts one and sets it")
+    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_of_other_peoples_making_is_read_once_and_rebalances() {
-    let servers = std::env::var(OTHER).unwrap_or_else(|_| {
-        panic!("{OTHER} names no Kafka; `cargo xtask test` starts one and sets it")
+async fn a_server_of_other_peoples_making_is_read_once() {
+    let (servers, topic) = (server(OTHER), name("once"));
+    make_topics(&servers, &[&topic]).await;
+    a_topic_is_credited_once_whatever_is_read_again(&servers, &topic).await;
+}
+
+/// That server leaves members waiting for each other when they share partitions the newer way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_of_other_peoples_making_rebalances_the_older_way() {
+    let (servers, topic) = (server(OTHER), name("rebalance"));
+    make_topics(&servers, &[&topic]).await;
+    let mut from = from(&servers, "app", &topic);
+    let strategy = "partition.assignment.strategy".to_owned();
+    from.settings.insert(strategy, "range".to_owned());
+    a_rebalance_loses_and_doubles_nothing(&from).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_server_of_other_peoples_making_rebalances_by_cooperation() {
+    let (servers, topic) = (server(COOPERATIVE), name("rebalance"));
+    make_topics(&servers, &[&topic]).await;
+    a_rebalance_loses_and_doubles_nothing(&from(&servers, "app", &topic)).await;
+}
+
+/// A million deliveries of one event are one credit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_million_times_the_same_event_is_credited_once() {
+    let (servers, topic) = (server(OTHER), name("million"));
+    make_topics(&servers, &[&topic]).await;
+    let (world, desk) = World::working().await;
+    let (to, name) = (servers.clone(), topic.clone());
+    let published = tokio::task::spawn_blocking(move || {
+        let same = |_| message("same", "alice");
+        lingqian_brokers::load::stream::publish(&to, &name, 0..1_000_000, &same)
     });
-    a_topic_is_credited_once_whatever_is_read_again(&servers, &name("once")).await;
-    a_rebalance_loses_and_doubles_nothing(&servers, &name("rebalance")).await;
+    published.await.expect("it ends").expect("published");
+    let intake = world.intake(&desk, "kafka:app");
+    let reading = Reading::begin(&intake, from(&servers, "app", &topic));
+    let figures = Arc::clone(&intake.figures);
+    until("all are read", || figures.seen().messages >= 1_000_000).await;
+    reading.end().await;
+    assert_eq!(world.credited().await, 1);
+    assert_eq!(intake.figures.seen().duplicates, 999_999);
+    assert_eq!(marks(&world, "app").await, 1_000_000);
+}
+
+async fn make_topics(servers: &str, topics: &[&str]) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .create()
+        .expect("an admin");
+    let topics = topics.iter();
+    let topics: Vec<NewTopic<'_>> = topics
+        .map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1)))
+        .collect();
+    let made = admin.create_topics(&topics, &AdminOptions::new()).await;
+    for one in made.expect("answered") {
+        one.expect("made");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,15 +10,9 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use lingqian_brokers::figures::Figures;
 use lingqian_brokers::intake::{Intake, Parcel};
-use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, RabbitOut, RabbitPublisher, Topology, read};
-use lingqian_brokers::sink::{Publisher as _, Sink};
-use lingqian_core::Changes;
-use lingqian_core::notice::{Event, Notice};
-use lingqian_core::time::Timestamp;
+use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Topology, read};
 use lingqian_io::twin::FaultPoint;
-use lingqian_io::{Browse as _, Outbox as _, Store as _};
 use tokio::sync::watch;
 
 use crate::proxy::Proxy;
@@ -27,26 +21,30 @@ use crate::world::{World, message, poison, until};
 /// The environment variable that names the broker.
 const BROKER: &str = "LINGQIAN_TEST_RABBITMQ";
 
-fn broker() -> String {
+pub(crate) fn broker() -> String {
     std::env::var(BROKER).unwrap_or_else(|_| {
         panic!("{BROKER} names no RabbitMQ; `cargo xtask test` starts one and sets it")
     })
 }
 
-fn name(what: &str) -> String {
+pub(crate) fn name(what: &str) -> String {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     format!("{what}-{}-{number}", std::process::id())
 }
 
-async fn channel() -> (Connection, Channel) {
-    let connection = Connection::connect(&broker(), ConnectionProperties::default()).await;
+pub(crate) async fn channel() -> (Connection, Channel) {
+    channel_to(&broker()).await
+}
+
+pub(crate) async fn channel_to(url: &str) -> (Connection, Channel) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await;
     let connection = connection.expect("connects");
     let channel = connection.create_channel().await.expect("a channel");
     (connection, channel)
 }
 
-fn from(queue: &str, queue_type: QueueType) -> RabbitIn {
+pub(crate) fn from(queue: &str, queue_type: QueueType) -> RabbitIn {
     RabbitIn {
         urls: vec![broker()],
         queue: queue.to_owned(),
@@ -55,11 +53,12 @@ fn from(queue: &str, queue_type: QueueType) -> RabbitIn {
         topology: Topology::Declare,
         queue_type,
         prefetch: 500,
+        dead_letters: None,
     }
 }
 
 /// Messages in a queue that is made where it is not there.
-async fn publish(channel: &Channel, queue: &str, kind: &str, messages: &[String]) {
+pub(crate) async fn publish(channel: &Channel, queue: &str, kind: &str, messages: &[String]) {
     let mut arguments = FieldTable::default();
     let value = lapin::types::AMQPValue::LongString(kind.into());
     arguments.insert("x-queue-type".into(), value);
@@ -87,14 +86,14 @@ async fn publish(channel: &Channel, queue: &str, kind: &str, messages: &[String]
     }
 }
 
-fn durable() -> QueueDeclareOptions {
+pub(crate) fn durable() -> QueueDeclareOptions {
     QueueDeclareOptions {
         durable: true,
         ..QueueDeclareOptions::default()
     }
 }
 
-async fn left(channel: &Channel, queue: &str) -> u32 {
+pub(crate) async fn left(channel: &Channel, queue: &str) -> u32 {
     let passive = QueueDeclareOptions {
         passive: true,
         ..durable()
@@ -104,7 +103,7 @@ async fn left(channel: &Channel, queue: &str) -> u32 {
 }
 
 /// Reads until so many messages were handled, and stops in peace.
-async fn read_all(intake: &Intake<World>, from: RabbitIn, messages: u64) {
+pub(crate) async fn read_all(intake: &Intake<World>, from: RabbitIn, messages: u64) {
     let (stop, stopped) = watch::channel(false);
     let reading = tokio::spawn(read(intake.clone(), from, stopped));
     let figures = Arc::clone(&intake.figures);
@@ -209,6 +208,29 @@ async fn while_the_store_fails_no_more_is_fetched_than_the_prefetch() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_never_answers_does_not_keep_the_process_from_ending() {
+    let (world, desk, _nobody_works) = World::new().await;
+    let (queue, (_connection, channel)) = (name("stuck"), channel().await);
+    publish(&channel, &queue, "quorum", &[message("e1", "alice")]).await;
+    let intake = world.intake(&desk, "rabbitmq:app");
+    let (stop, stopped) = watch::channel(false);
+    let from = from(&queue, QueueType::Quorum);
+    let reading = tokio::spawn(read(intake.clone(), from, stopped));
+    let began = std::time::Instant::now();
+    while left(&channel, &queue).await > 0 {
+        assert!(began.elapsed().as_secs() < 20, "it is never fetched");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    stop.send_replace(true);
+    let ended = tokio::time::timeout(Duration::from_secs(20), reading).await;
+    ended.expect("in time").expect("it ends");
+    while left(&channel, &queue).await == 0 {
+        assert!(began.elapsed().as_secs() < 40, "it is lost");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_goes_away_is_found_again() {
     let (world, desk) = World::working().await;
     let (queue, (_connection, channel)) = (name("away"), channel().await);
@@ -270,75 +292,17 @@ async fn a_queue_that_must_be_there_and_is_not_is_not_made() {
     assert!(there.await.is_err(), "nobody made it");
 }
 
-/// So many notices in the books.
-async fn notices(world: &World, count: i64) {
-    let notices = (0..count).map(|no| Notice {
-        at: Timestamp(1_772_424_000_000 + no),
-        event: Event::from_name("payout.paid").expect("an event"),
-        subject: format!("po_{no}"),
-        user: None,
-        version: Some(1),
-        data: "{}".into(),
-    });
-    let changes = Changes {
-        notices: notices.collect(),
-        ..Changes::default()
-    };
-    let basis = world.store.prefetch(lingqian_core::Keys::default()).await;
-    let basis = basis.expect("reads").basis;
-    world.store.commit(basis, changes).await.expect("writes");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_feed_is_published_in_order_at_least_once() {
-    let (world, desk) = World::working().await;
-    notices(&world, 700).await;
-    let (exchange, queue) = (name("feed"), name("receiver"));
-    let to = RabbitOut {
-        urls: vec![broker()],
-        exchange: exchange.clone(),
-        topology: Topology::Declare,
-    };
-    let sink = Sink {
-        ports: world.clone(),
-        desk,
-        name: "app".into(),
-        figures: Arc::new(Figures::default()),
-    };
-    let mut publisher = RabbitPublisher::new(to.clone());
-    // Nobody is bound: nothing is lost, the mark stays.
-    let refused = sink.once(&mut publisher).await;
-    assert!(refused.is_err_and(|words| words.contains("no queue is bound")));
-    assert_eq!(world.marks().await.get("sink/app"), None);
-    let (_connection, channel) = channel().await;
-    let declared = channel.queue_declare(queue.as_str().into(), durable(), FieldTable::default());
+/// A queue that is made and bound to an exchange.
+pub(crate) async fn bind(channel: &Channel, queue: &str, (exchange, key): (&str, &str)) {
+    let declared = channel.queue_declare(queue.into(), durable(), FieldTable::default());
     declared.await.expect("declared");
+    let options = QueueBindOptions::default();
     let bound = channel.queue_bind(
-        queue.as_str().into(),
-        exchange.as_str().into(),
-        "payout.*".into(),
-        QueueBindOptions::default(),
+        queue.into(),
+        exchange.into(),
+        key.into(),
+        options,
         FieldTable::default(),
     );
     bound.await.expect("bound");
-    assert_eq!(sink.once(&mut publisher).await, Ok(500));
-    assert_eq!(world.marks().await["sink/app"], 500);
-    // A process that dies between the confirms and the mark publishes them again.
-    let again = world.store.notices(500, 100).await.expect("reads");
-    publisher.publish(&again).await.expect("published");
-    let mut publisher = RabbitPublisher::new(to);
-    assert_eq!(sink.once(&mut publisher).await, Ok(200));
-    assert_eq!(sink.once(&mut publisher).await, Ok(0));
-    let mut numbers = Vec::new();
-    while let Some(got) = channel
-        .basic_get(queue.as_str().into(), BasicGetOptions { no_ack: true })
-        .await
-        .expect("reads")
-    {
-        let id = got.properties.message_id().clone().expect("a number");
-        numbers.push(id.as_str().parse::<i64>().expect("a number"));
-    }
-    let expected: Vec<i64> = (1..=600).chain(501..=700).collect();
-    assert_eq!(numbers, expected);
-    assert_eq!(world.store.summary().await.expect("reads").dead_letters, 0);
 }

@@ -17,11 +17,15 @@ use lingqian_core::transfer::{Claims, Evidence, Finding, Origin, TransferOrder, 
 use lingqian_core::user::Sealed;
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_io::keys::KeyFault;
-use lingqian_io::rail::{FetchedBill, IdentityFault, Notification, Opened, Refusal};
+use lingqian_io::rail::{
+    AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Refusal,
+};
 use lingqian_io::store::LetterWish;
 use lingqian_io::twin::{ManualClock, MemoryStore, SeededDice};
 use lingqian_io::{Browse as _, Fault, IdentityProvider, Ports, Rail, Sealer, Store as _};
 
+/// The longest message, in bytes.
+pub(crate) const BYTES_MAX: usize = 20_000;
 /// How long a story may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -71,8 +75,14 @@ impl Rail for Nothing {
 }
 
 impl IdentityProvider for Nothing {
-    fn authorize_url(&self, _: &AppId, _: &str, _: &str) -> String {
+    fn authorize_url(&self, _: &AppId, _: &str, _: &str, _: LinkScope) -> String {
         String::new()
+    }
+    fn apps(&self) -> Vec<(AppId, AppKind)> {
+        Vec::new()
+    }
+    async fn by_code(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
+        Err(IdentityFault::Unavailable("nothing".into()))
     }
     async fn redeem(&self, _: &AppId, _: &str) -> Result<Identity, IdentityFault> {
         Err(IdentityFault::Unavailable("nothing".into()))
@@ -139,7 +149,7 @@ pub(crate) fn reader() -> Reader {
         ..Map::default()
     };
     let plain = |_: &[u8]| unreachable!("a map is there");
-    Reader::new(plain, Some(map), vec!["1".into()], 1_000)
+    Reader::new(plain, Some(map), vec!["1".into()], BYTES_MAX)
 }
 
 impl World {
@@ -203,6 +213,13 @@ impl World {
         count
     }
 
+    /// The clock goes on.
+    #[cfg(feature = "rabbitmq")]
+    pub(crate) fn pass(&self, time: Duration) {
+        let ms = i64::try_from(time.as_millis()).expect("not for ever");
+        self.clock.advance_ms(ms);
+    }
+
     /// How many letters there are of each code, and how often they came.
     pub(crate) async fn letters(&self) -> BTreeMap<String, (usize, u64)> {
         let wish = LetterWish {
@@ -241,7 +258,7 @@ pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
 pub(crate) fn poison() -> Vec<(String, &'static str)> {
     vec![
         ("not JSON".into(), "malformed_json"),
-        (format!("\"{}\"", "x".repeat(2_000)), "too_large"),
+        (format!("\"{}\"", "x".repeat(BYTES_MAX)), "too_large"),
         (
             message("v", "alice").replace("\"v\":1", "\"v\":9"),
             "schema_unknown",

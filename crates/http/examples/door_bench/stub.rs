@@ -28,7 +28,7 @@ use lingqian_http::{Settings, mint, router as doors};
 use lingqian_io::inbox::{InboxWish, Messages};
 use lingqian_io::keys::KeyFault;
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow};
-use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Report, Wish};
+use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Report, SinkLease, Wish};
 use lingqian_io::rail::{
     AppKind, FetchedBill, IdentityFault, LinkScope, Notification, Opened, Refusal,
 };
@@ -168,6 +168,9 @@ impl Outbox for Nothing {
         absent()
     }
     async fn report_deliveries(&self, _: Vec<Report>) -> Result<(), Fault> {
+        absent()
+    }
+    async fn lease_sink(&self, _: SinkLease) -> Result<bool, Fault> {
         absent()
     }
     async fn replay(&self, _: &EndpointId, _: (i64, i64), _: Timestamp) -> Result<u64, Fault> {

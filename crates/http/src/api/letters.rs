@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use lingqian_core::earning::EarningEvent;
 use lingqian_core::letter::LetterId;
 use lingqian_core::{EventView, Outcome};
-use lingqian_engine::ingest::{RAW_MAX, Unreadable};
+use lingqian_engine::ingest::{TOO_LONG, Unreadable};
 use lingqian_engine::letters::{self, Refusal};
 use lingqian_io::store::{LetterRow, LetterWish};
 use lingqian_io::{Browse as _, Ports};
@@ -95,7 +95,7 @@ fn line(row: &LetterRow) -> Value {
         "code": row.letter.code,
         "at": rfc3339(row.letter.at),
         "times": row.times,
-        "bytes": row.letter.raw.len(),
+        "bytes": row.bytes,
         "state": row.fate().map_or("open", |fate| fate.name()),
         "ended_at": end.map(|end| rfc3339(end.at)),
         "event": end.map(|end| end.event.as_str()).filter(|event| !event.is_empty()),
@@ -140,7 +140,7 @@ pub(crate) async fn show<P: Ports>(
     value["raw"] = json!(String::from_utf8_lossy(raw));
     let hex = || raw.iter().map(|byte| format!("{byte:02x}")).collect();
     value["raw_hex"] = json!(std::str::from_utf8(raw).err().map(|_| -> String { hex() }));
-    value["cut"] = json!(raw.len() >= RAW_MAX);
+    value["cut"] = json!(TOO_LONG.contains(&row.letter.code.as_str()));
     Ok(Json(value))
 }
 

@@ -14,6 +14,7 @@ mod messages;
 mod numbers;
 mod openapi;
 mod overlap;
+mod overload;
 mod payouts;
 mod problems;
 mod streaming;

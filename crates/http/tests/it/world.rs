@@ -228,11 +228,15 @@ impl World {
     }
 
     /// The same doors before a desk where nobody works, and where two events are a crowd.
-    pub(crate) fn before_an_idle_desk(mut self) -> World {
-        let settings = DeskSettings {
+    pub(crate) fn before_an_idle_desk(self) -> World {
+        self.before_an_idle_desk_of(DeskSettings {
             events_waiting_max: 2,
             ..DeskSettings::default()
-        };
+        })
+    }
+
+    /// The same with settings of its own.
+    pub(crate) fn before_an_idle_desk_of(mut self, settings: DeskSettings) -> World {
         let (store, clock) = (self.ports.store.clone(), Arc::clone(&self.ports.clock));
         let (desk, work) = Desk::open(store, clock, settings);
         tokio::spawn(async move {

@@ -51,11 +51,17 @@ async fn a_letter_ends_once_and_is_open_again_when_it_comes_again<S: Store + Bro
         let found = store.letters(wish).await.expect("a list");
         let found = found.into_iter();
         found
-            .map(|row| (row.letter.raw.clone(), row.times, row.fate()))
+            .map(|row| {
+                assert!(
+                    row.letter.raw.is_empty(),
+                    "a list does not say what they say"
+                );
+                (row.bytes, row.times, row.fate())
+            })
             .collect::<Vec<_>>()
     };
-    let (first, second) = (b"\xff{".to_vec(), b"x".to_vec());
-    let open = [(second.clone(), 1, None), (first.clone(), 1, None)];
+    let (first, second) = (2, 1);
+    let open = [(second, 1, None), (first, 1, None)];
     assert_eq!(list(false).await, open);
     let rows = store
         .letters(LetterWish {
@@ -65,7 +71,7 @@ async fn a_letter_ends_once_and_is_open_again_when_it_comes_again<S: Store + Bro
         .await;
     let id = rows.expect("a list").remove(0).id;
     let found = store.letter(id.clone()).await.expect("reads");
-    assert_eq!(found.map(|row| row.letter.raw), Some(second.clone()));
+    assert_eq!(found.map(|row| row.letter.raw), Some(b"x".to_vec()));
     let strange = LetterId::of("unknown_user", &[0; 32]);
     assert_eq!(store.letter(strange).await, Ok(None));
     let strange = LetterId::parse(&id.as_str().replace("unknown_user", "malformed"));
@@ -81,14 +87,11 @@ async fn a_letter_ends_once_and_is_open_again_when_it_comes_again<S: Store + Bro
     let summary = store.summary().await.expect("a summary");
     assert_eq!(summary.earned.0, 3, "nothing was booked");
     assert_eq!(list(false).await, open[1..]);
-    let all = [(second.clone(), 1, Some(Fate::Replayed)), open[1].clone()];
+    let all = [(second, 1, Some(Fate::Replayed)), open[1]];
     assert_eq!(list(true).await, all);
     // It comes again, and is open again.
     commit(&store, letter(b"x", 3)).await;
-    assert_eq!(
-        list(false).await,
-        [(second.clone(), 2, None), open[1].clone()]
-    );
+    assert_eq!(list(false).await, [(second, 2, None), open[1]]);
     commit(&store, ended(&id, 2, Fate::Discarded, "")).await;
     assert_eq!(list(false).await, open[1..]);
     let row = store.letter(id).await.expect("reads").expect("it is there");

@@ -9,7 +9,7 @@ use lingqian_core::user::Sealed;
 
 use super::given::{NOON, commit, earned, opened, refuse, user_id};
 use super::whole_flow;
-use crate::outbox::{Delivery, DeliveryLine, Ended, Health, Report, Wish};
+use crate::outbox::{Delivery, DeliveryLine, Ended, Health, Report, SinkLease, Wish};
 use crate::{Browse, Outbox, Store};
 
 pub(super) async fn exercise<S: Store + Browse>(make: &impl AsyncFn() -> S) {
@@ -19,6 +19,34 @@ pub(super) async fn exercise<S: Store + Browse>(make: &impl AsyncFn() -> S) {
     a_lane_waits_for_its_first_message(make().await).await;
     who_is_off_or_pauses_gets_nothing(make().await).await;
     what_was_told_is_told_again_on_request(make().await).await;
+    a_sink_is_one_holders_until_its_lease_ends(make().await).await;
+}
+
+async fn a_sink_is_one_holders_until_its_lease_ends<S: Outbox>(store: S) {
+    let lease = async |sink: &str, holder: &str, (now, until): (i64, i64)| {
+        let wish = SinkLease {
+            sink: sink.into(),
+            holder: holder.into(),
+            now: NOON.after_ms(now),
+            until: NOON.after_ms(until),
+        };
+        store.lease_sink(wish).await.expect("answers")
+    };
+    assert!(lease("app", "a", (0, 10)).await);
+    assert!(!lease("app", "b", (9, 30)).await, "it is a's");
+    assert!(
+        lease("lake", "b", (9, 30)).await,
+        "another sink is nobody's"
+    );
+    assert!(lease("app", "a", (9, 20)).await, "a goes on");
+    assert!(!lease("app", "b", (19, 30)).await);
+    assert!(
+        lease("app", "b", (20, 30)).await,
+        "a was not heard of again"
+    );
+    assert!(!lease("app", "a", (21, 40)).await);
+    assert!(lease("app", "b", (22, 22)).await, "b gives it back");
+    assert!(lease("app", "a", (22, 40)).await);
 }
 
 fn event(name: &str) -> Event {

@@ -5,6 +5,9 @@ use lingqian_core::command::DeadLetter;
 
 use super::{Cursor, Part, Piece};
 
+/// A piece has at most so many letters: each may be as long as a message.
+pub const LETTERS_MAX: u32 = 256;
+
 /// A piece of letters. `letters` begins with the one that the cursor tells to come next, each
 /// with how often it came, and has more than `limit` where there are more.
 #[must_use]

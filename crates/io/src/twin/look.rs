@@ -189,7 +189,7 @@ impl Books {
 
     pub(crate) fn letters(&self, wish: LetterWish) -> Vec<LetterRow> {
         let all = self.dead_letters(u32::MAX).into_iter();
-        let rows = all.map(|letter| self.letter_row(letter));
+        let rows = all.map(|letter| self.letter_row(letter).without_raw());
         let rows = rows.filter(|row| wish.all || row.fate().is_none());
         rows.take(at_most(wish.limit)).collect()
     }

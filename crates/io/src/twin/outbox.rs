@@ -6,7 +6,7 @@ use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::notice::{Notice, Told};
 use lingqian_core::time::Timestamp;
 
-use crate::outbox::{Delivery, DeliveryLine, Ended, Health, Report, Wish};
+use crate::outbox::{Delivery, DeliveryLine, Ended, Health, Report, SinkLease, Wish};
 
 /// A message that was not taken yet.
 #[derive(Clone, Debug)]
@@ -38,6 +38,7 @@ pub(crate) struct Outgoing {
     notices: Vec<Notice>,
     endpoints: BTreeMap<EndpointId, (Endpoint, Health)>,
     waiting: BTreeMap<(EndpointId, i64), Waiting>,
+    leases: BTreeMap<String, (String, Timestamp)>,
 }
 
 fn at_most(limit: u32) -> usize {
@@ -47,6 +48,15 @@ fn at_most(limit: u32) -> usize {
 impl Outgoing {
     pub(crate) fn newest(&self) -> i64 {
         i64::try_from(self.notices.len()).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn lease(&mut self, lease: SinkLease) -> bool {
+        let known = self.leases.get(&lease.sink);
+        if known.is_some_and(|(holder, until)| *holder != lease.holder && *until > lease.now) {
+            return false;
+        }
+        self.leases.insert(lease.sink, (lease.holder, lease.until));
+        true
     }
 
     pub(crate) fn write(&mut self, endpoints: Vec<Endpoint>, notices: Vec<Notice>) {

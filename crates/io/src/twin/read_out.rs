@@ -11,7 +11,7 @@ use lingqian_core::money::Micros;
 use lingqian_core::time::BusinessDate;
 
 use super::books::Books;
-use crate::read_out::{Booked, Cursor, Gather, Part, Piece, letters, told_after};
+use crate::read_out::{Booked, Cursor, Gather, LETTERS_MAX, Part, Piece, letters, told_after};
 
 /// Rows of a part, and where the next ones begin.
 type Rows = (Changes, Option<Cursor>);
@@ -257,6 +257,6 @@ impl Books {
         let mut all = self.dead_letters(u32::MAX);
         all.reverse();
         let skipped = usize::try_from(from.numbers.0).unwrap_or(0);
-        letters(from, all.into_iter().skip(skipped), limit)
+        letters(from, all.into_iter().skip(skipped), limit.min(LETTERS_MAX))
     }
 }

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::bench::Place;
 use crate::bench::options::BrokerOptions;
+use crate::bench::slow::Slow;
 use crate::home::Home;
 use crate::output::show;
 use crate::platform::open;
@@ -47,6 +48,8 @@ struct Ran {
     published: Duration,
     drained: Duration,
     booked: Duration,
+    /// The memory when reading began, in MiB.
+    before: Option<u64>,
     figures: lingqian_brokers::figures::Seen,
 }
 
@@ -59,14 +62,20 @@ pub(crate) async fn run(options: &BrokerOptions, json: bool) -> anyhow::Result<E
     let home = Home::open(&place.path)?;
     let (wire, desk) = open(&home).await?;
     register(&desk, options.users).await?;
+    let slow = Slow {
+        store: wire.store().clone(),
+        times: options.slow,
+    };
     let intake = Intake {
         ports: wire.clone(),
-        desk,
+        desk: wire.open_desk_over(slow),
         reader: Reader::new(whole_event, None, Vec::new(), BYTES_MAX),
         figures: Arc::new(Figures::default()),
         door: "bench".into(),
     };
     let ran = measure(options, &intake).await?;
+    // The audit has its own.
+    let peak = peak_mib();
     let summary = wire.store().summary().await?;
     let audited = wire.store().audit().await?;
     let lost = options.events.abs_diff(summary.earned.0);
@@ -83,7 +92,8 @@ pub(crate) async fn run(options: &BrokerOptions, json: bool) -> anyhow::Result<E
         "pauses": ran.figures.pauses,
         "lost_or_doubled": lost,
         "findings": audited.findings.len(),
-        "memory_peak_mib": peak_mib(),
+        "memory_before_mib": ran.before,
+        "memory_peak_mib": peak,
     });
     show(json, &value, |out| {
         for (name, value) in value.as_object().into_iter().flatten() {
@@ -102,7 +112,13 @@ fn rate(events: u64, took: Duration) -> u64 {
     events.saturating_mul(1_000_000) / micros
 }
 
-/// The most memory that this process ever had, in MiB, where the system tells.
+/// Has the system forget how much memory this process once had, and tells what it has, in MiB.
+fn forget_peak() -> Option<u64> {
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    peak_mib()
+}
+
+/// The most memory that this process had since, in MiB, where the system tells.
 fn peak_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -165,11 +181,13 @@ async fn rabbitmq(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Res
             _ => QueueType::Quorum,
         },
         prefetch: 16_384,
+        dead_letters: None,
     };
     let (stop, stopped) = watch::channel(false);
     let began = Instant::now();
     // Under a kill, messages come while they are read; otherwise all of them wait.
     let publishing = load::rabbit::publish(urls, (&queue, kind), 0..options.events, &make);
+    let mut before = forget_peak();
     let (published, reading, since) = if let Some(process) = options.kill {
         let reading = tokio::spawn(read(intake.clone(), from, stopped));
         let (published, killed) = tokio::join!(publishing, kill(process, options, intake));
@@ -179,6 +197,7 @@ async fn rabbitmq(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Res
     } else {
         publishing.await?;
         let published = began.elapsed();
+        before = forget_peak();
         let since = Instant::now();
         (
             published,
@@ -198,6 +217,7 @@ async fn rabbitmq(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Res
         published,
         drained,
         booked,
+        before,
         figures: intake.figures.seen(),
     })
 }
@@ -242,6 +262,7 @@ async fn kafka(
         settings: std::collections::BTreeMap::new(),
     };
     let (stop, stopped) = watch::channel(false);
+    let before = forget_peak();
     let reading = tokio::spawn(read(intake.clone(), from, stopped));
     while intake.figures.seen().messages == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -257,6 +278,7 @@ async fn kafka(
         published,
         drained,
         booked: Duration::from_secs_f64(whole),
+        before,
         figures: intake.figures.seen(),
     })
 }

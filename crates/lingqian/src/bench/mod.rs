@@ -17,6 +17,8 @@ pub(crate) mod options;
 mod sandbox;
 mod server;
 mod sheet;
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+mod slow;
 mod zipf;
 
 use std::process::ExitCode;

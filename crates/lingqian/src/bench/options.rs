@@ -51,6 +51,10 @@ pub(crate) struct BrokerOptions {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) users: u64,
+    /// Overload the books: they take so many times as long as they would.
+    #[arg(long, value_name = "TIMES", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) slow: u32,
     /// Kill this process when a third of the events is in the books: a node of the cluster.
     #[cfg(feature = "rabbitmq")]
     #[arg(long, value_name = "PID", requires = "rabbitmq")]

@@ -74,6 +74,13 @@ pub(crate) struct SourceEntry {
     /// RabbitMQ: the most deliveries that are with us.
     #[serde(default)]
     pub(crate) prefetch: Option<u16>,
+    /// RabbitMQ: the exchange that is told what was kept as a dead letter.
+    #[serde(default)]
+    #[cfg_attr(
+        not(feature = "rabbitmq"),
+        expect(dead_code, reason = "a feature reads it")
+    )]
+    pub(crate) dead_letters: Option<String>,
     /// Kafka: `HOST:PORT`, several with commas.
     #[serde(default)]
     pub(crate) servers: String,

@@ -127,7 +127,8 @@ fn a_trial_says_who_takes_it_and_a_secret_that_is_not_there_is_named() {
     assert!(!done.status.success());
     let said: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     assert_eq!(said[0]["code"], "http_503", "{said}");
-    let nobody = run(&world.data, &["alerts", "test", "--target", "nobody"]);
+    let mut nobody = lingqian(&world.data, &["alerts", "test", "--target", "nobody"]);
+    let nobody = nobody.env(URL, &url).output().expect("it runs");
     let words = String::from_utf8_lossy(&nobody.stderr).into_owned();
     assert!(words.contains("nobody"), "{words}");
 }

@@ -98,7 +98,7 @@ impl Wechat {
     /// Why it is refused, by WeChat's word.
     fn what_is_said(&self, number: OutBillNo) -> &'static str {
         const WORDS: [&str; 4] = ["PARAM_ERROR", "NOTENOUGH", "MONEY_LIMIT", "NO_AUTH"];
-        *Dice::of(self.seed ^ 11, &number.to_string()).pick(&WORDS)
+        Dice::of(self.seed ^ 11, &number.to_string()).pick::<&str>(&WORDS)
     }
 
     /// A red packet arrives; what its answer says is said by its caller.

@@ -287,7 +287,7 @@ pub(crate) const VIEWS: [View; 21] = [
 ];
 
 /// The tables as they are stored, of which the help says where they are told.
-pub(crate) const TABLES: [(&str, &str); 24] = [
+pub(crate) const TABLES: [(&str, &str); 25] = [
     ("kinds", "kinds of earnings with prices and limits"),
     ("merchants", "the merchants that pay"),
     ("bare_references", "references that no hold bears"),
@@ -316,6 +316,7 @@ pub(crate) const TABLES: [(&str, &str); 24] = [
         "message_reads",
         "up to which notice users read their messages",
     ),
+    ("sink_leases", "which process publishes to a sink"),
     (
         "ledger",
         "totals of the books, and up to where the stored accounts hold",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lingqian_core::Keys;
 use lingqian_core::earning::Credited;
-use lingqian_io::store::{Committed, EventAnswer, LetterWish};
+use lingqian_io::store::{Committed, EventAnswer, LetterRow, LetterWish};
 use lingqian_io::{Browse, Fault, Store};
 use lingqian_sqlite::{Options, Reading, SqliteStore};
 use rusqlite::Connection;
@@ -159,10 +159,14 @@ async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie
     let books = Connection::open(&path).expect("opens");
     books
         .execute_batch(
-            "DROP INDEX dead_letters_by_digest; ALTER TABLE dead_letters DROP COLUMN digest; \
-             DROP TABLE letter_ends; DROP TABLE marks; DROP TABLE alert_tells; \
-             DROP TABLE alerts; DROP TABLE alert_targets; DROP TABLE alert_watch; \
-             DROP TABLE message_reads; DROP INDEX notices_by_user; \
+            "CREATE TABLE older (code TEXT NOT NULL, raw BLOB NOT NULL, door TEXT NOT NULL, \
+               position TEXT NOT NULL, at INTEGER NOT NULL, times INTEGER NOT NULL, \
+               PRIMARY KEY (code, raw)) STRICT; \
+             INSERT INTO older SELECT code, raw, door, position, at, times FROM dead_letters; \
+             DROP TABLE dead_letters; ALTER TABLE older RENAME TO dead_letters; \
+             DROP TABLE sink_leases; DROP TABLE letter_ends; DROP TABLE marks; \
+             DROP TABLE alert_tells; DROP TABLE alerts; DROP TABLE alert_targets; \
+             DROP TABLE alert_watch; DROP TABLE message_reads; DROP INDEX notices_by_user; \
              DROP TABLE state_totals; DROP TRIGGER payouts_join_their_state; \
              DROP TRIGGER payouts_change_their_state; DROP TABLE id_filters; \
              DELETE FROM migrations WHERE number >= 10; PRAGMA user_version = 9",
@@ -178,7 +182,8 @@ async fn totals_of_states_are_filled_for_older_books_and_found_out_when_they_lie
     let letters = store.letters(wish).await.expect("reads");
     assert!(!letters.is_empty());
     for row in letters {
-        assert_eq!(store.letter(row.id.clone()).await, Ok(Some(row)));
+        let found = store.letter(row.id.clone()).await.expect("reads");
+        assert_eq!(found.map(LetterRow::without_raw), Some(row));
     }
     assert_eq!(store.audit().await.expect("reads").findings, []);
     drop(store);
