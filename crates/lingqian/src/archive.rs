@@ -144,9 +144,10 @@ impl Kept {
             return Ok(sha256);
         }
         fs::create_dir_all(&dir)?;
-        let part = path.with_extension(format!("part-{}", std::process::id()));
+        // Processes of several machines may share the folder, so no process's number is enough.
+        let part = path.with_extension(format!("part-{:016x}", fastrand::u64(..)));
         let mut options = fs::OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let options = options.write(true).create_new(true).mode(0o600);
         let mut out = BufWriter::new(options.open(&part)?);
         self.write(&head, file, &mut out).await?;
         out.into_inner()

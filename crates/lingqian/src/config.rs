@@ -18,7 +18,7 @@ use lingqian_core::risk::Policy;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
-use crate::config::bills::Bills;
+use crate::config::bills::{Bills, KeptFiles};
 use crate::config::brokers::{SinkEntry, SourceEntry};
 use crate::config::merchants::{AppEntry, MerchantEntry};
 pub(crate) use crate::config::rules::{Kind, Limits, Sweep, some_fen};
@@ -57,6 +57,8 @@ pub(crate) struct Config {
     pub(crate) float: Float,
     /// Where bills come from.
     pub(crate) bills: Bills,
+    /// Where raw files are kept.
+    pub(crate) kept: KeptFiles,
     /// Messages to endpoints.
     pub(crate) webhooks: Webhooks,
     /// What users are told by messages of WeChat's.
@@ -98,6 +100,7 @@ impl Default for Config {
             audit: Audit::default(),
             float: Float::default(),
             bills: Bills::default(),
+            kept: KeptFiles::default(),
             webhooks: Webhooks::default(),
             messages: Vec::new(),
             alerts: alerts::Alerts::default(),

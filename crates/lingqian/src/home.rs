@@ -112,11 +112,6 @@ impl Home {
         database_in(&self.dir)
     }
 
-    /// Raw files as they came.
-    pub(crate) fn kept(&self) -> PathBuf {
-        self.dir.join("kept")
-    }
-
     /// The keys that seal fields at rest.
     pub(crate) fn keyring(&self) -> PathBuf {
         self.dir.join("keyring.json")

@@ -12,7 +12,6 @@ mod config;
 mod door;
 mod export;
 mod feed;
-mod folder;
 mod home;
 mod messenger;
 mod output;

@@ -8,7 +8,7 @@ use lingqian_core::time::BusinessDate;
 use lingqian_engine::ages::ages;
 use lingqian_engine::alerts::alert;
 use lingqian_engine::board::Way;
-use lingqian_engine::days;
+use lingqian_engine::days::{self, Patience};
 use lingqian_engine::float::float;
 use lingqian_engine::sweep::{Plan, SweepCursor, sweep};
 use lingqian_engine::wake::{WakeCursor, wake};
@@ -236,16 +236,28 @@ async fn floats(wire: Wire) {
 async fn bills(wire: Wire, desk: Desk) {
     // The next look goes on after the last day of this one, so that none holds up the others.
     let mut after: BTreeMap<MchId, BusinessDate> = BTreeMap::new();
+    let mut patience = Patience::default();
+    let hasty = wire.config().bills.is_delivered();
     loop {
         for (mchid, date) in due_bills(&wire, &after).await.unwrap_or_default() {
             after.insert(mchid.clone(), date);
+            let now = wire.clock().business();
+            if !patience.is_over(&mchid, date, now) {
+                continue;
+            }
             match reconcile::reconcile(&wire, &desk, &Limits::default(), &mchid, date).await {
-                Ok(found) if found.open > 0 => {
+                Ok(found) if !found.ready => patience.not_yet(&mchid, date, now, hasty),
+                Ok(found) => {
+                    patience.done(&mchid, date);
                     let open = found.open;
-                    tracing::error!(%mchid, %date, open, "open breaks: a person must look");
+                    if open > 0 {
+                        tracing::error!(%mchid, %date, open, "open breaks: a person must look");
+                    }
                 }
-                Ok(_) => {}
-                Err(fault) => tracing::error!(%mchid, %date, %fault, "a bill was not reconciled"),
+                Err(fault) => {
+                    patience.failed(&mchid, date, now);
+                    tracing::error!(%mchid, %date, %fault, "a bill was not reconciled");
+                }
             }
         }
         tokio::time::sleep(BILL_REST).await;

@@ -148,8 +148,8 @@ impl Wire {
             public_url,
         };
         let bills = BillDesk {
-            place: config.bills.open(home),
-            archive: Some(Arc::new(Kept::new(home.kept(), sealer.clone()))),
+            place: config.bills.open(home)?,
+            archive: Some(Arc::new(Kept::new(config.kept.open(home)?, sealer.clone()))),
             spool: Some(home.below(".")),
         };
         let ways = place.ways(&accounts.apps, &clock);

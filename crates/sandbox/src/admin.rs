@@ -18,6 +18,7 @@ use crate::journal::Record;
 use crate::kept::{Id, Outcome, Transfer};
 use crate::old::{PacketStatus, Status};
 use crate::robot::ask_user;
+use crate::said::Said;
 use crate::settings::Robot;
 use crate::world::World;
 use crate::{notify, old, transfer};
@@ -371,6 +372,9 @@ pub(crate) async fn set_robot(State(world): Shared, Json(robot): Json<Robot>) ->
     if u32::from(robot.confirm_per_mille) + u32::from(robot.refuse_per_mille) > 1_000 {
         return bad("confirm_per_mille and refuse_per_mille add up to more than 1000");
     }
+    if !kept(&world, |said| said.robot = Some(robot)) {
+        return not_kept();
+    }
     world.set_robot(robot);
     let waiting: Vec<Id> = world
         .books()
@@ -389,9 +393,30 @@ pub(crate) async fn faults(State(world): Shared) -> Json<Value> {
 }
 
 /// Changes what will go wrong; replaces what was set before.
-pub(crate) async fn set_faults(State(world): Shared, Json(faults): Json<Faults>) -> Json<Value> {
+pub(crate) async fn set_faults(State(world): Shared, Json(faults): Json<Faults>) -> Response {
+    if !kept(&world, |said| said.faults = Some(faults.clone())) {
+        return not_kept();
+    }
     *world.faults() = faults.clone();
-    Json(json!(faults))
+    Json(json!(faults)).into_response()
+}
+
+/// Writes down what is said, before it counts; whether that went well.
+fn kept(world: &World, say: impl FnOnce(&mut Said)) -> bool {
+    let mut said = world.said();
+    let mut next = said.clone();
+    say(&mut next);
+    if let Err(error) = next.keep() {
+        tracing::error!(%error, "what was said is not kept");
+        return false;
+    }
+    *said = next;
+    true
+}
+
+fn not_kept() -> Response {
+    let words = json!({ "error": "it could not be written down; nothing changed" });
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(words)).into_response()
 }
 
 /// Whose transfer, and who does something about it.

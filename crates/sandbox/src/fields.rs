@@ -99,6 +99,16 @@ pub(crate) fn sealed_for_the_named(
     let Some(sealed) = sealed.filter_map(|one| one["user_name"].as_str()).next() else {
         return Ok(());
     };
+    opened_by_named(member, headers, "user_name", sealed).map(|_| ())
+}
+
+/// A field that was sealed for the key of WeChat's that the header names.
+pub(crate) fn opened_by_named(
+    member: &Member,
+    headers: &HeaderMap,
+    field: &str,
+    sealed: &str,
+) -> Result<String, Refused> {
     let named = headers.get("wechatpay-serial");
     let named = named.and_then(|value| value.to_str().ok());
     let named = named
@@ -112,10 +122,7 @@ pub(crate) fn sealed_for_the_named(
     } else {
         member.certs().decrypt_by(named, sealed)
     };
-    match opened {
-        Some(_) => Ok(()),
-        None => Err(Refused::field("user_name", "敏感字段解密失败")),
-    }
+    opened.ok_or_else(|| Refused::field(field, "敏感字段解密失败"))
 }
 
 /// A merchant may pay under the apps that it is bound to.

@@ -202,6 +202,27 @@ impl Message {
         forged
     }
 
+    /// What a try of the keys announces.
+    pub(crate) fn of_echo(mchid: &str, url: String, resource: Value) -> Message {
+        Message {
+            mchid: mchid.to_owned(),
+            number: "echo".to_owned(),
+            url,
+            event: "SECURITY_ECHO.SUCCESS",
+            summary: "商户签名验签/加解密测试成功",
+            at: wire_now(),
+            resource,
+        }
+    }
+
+    /// What kind of thing it is about.
+    fn original_type(&self) -> &'static str {
+        match self.event {
+            "SECURITY_ECHO.SUCCESS" => "security",
+            _ => "mch_payment",
+        }
+    }
+
     /// What is told of it to whoever tests.
     pub(crate) fn told(&self) -> Value {
         json!({
@@ -298,7 +319,8 @@ fn of_transfer(books: &Books, id: &Id) -> Option<Message> {
 
 fn envelope(member: &Member, message: &Message, id: u64) -> Value {
     let key = &member.credentials().apiv3_key;
-    let (nonce, ciphertext) = seal(key, "mch_payment", message.resource.to_string().as_bytes());
+    let about = message.original_type();
+    let (nonce, ciphertext) = seal(key, about, message.resource.to_string().as_bytes());
     json!({
         "id": format!("EV-{id:026}"),
         "create_time": rfc3339(message.at),
@@ -307,8 +329,8 @@ fn envelope(member: &Member, message: &Message, id: u64) -> Value {
         "summary": message.summary,
         "resource": {
             "algorithm": "AEAD_AES_256_GCM",
-            "original_type": "mch_payment",
-            "associated_data": "mch_payment",
+            "original_type": about,
+            "associated_data": about,
             "nonce": nonce,
             "ciphertext": ciphertext,
         },

@@ -284,6 +284,14 @@ pub(crate) async fn bill(State(world): Shared, Query(day): Query<Day>) -> Respon
     });
     match file {
         Ok(file) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], file).into_response(),
-        Err(refused) => bad(&format!("{}: {}", refused.code, refused.message)),
+        Err(refused) => {
+            let why = match refused.code.as_ref() {
+                "NO_STATEMENT_EXIST" => "nothing moved that day, and WeChat makes no bill of it",
+                "STATEMENT_CREATING" => "it is made from nine in the morning of the next day",
+                "INVALID_REQUEST" => "bills are of days that are over, of the last three months",
+                _ => "there is none",
+            };
+            bad(&format!("{}: {why} ({})", refused.code, refused.message))
+        }
     }
 }

@@ -27,12 +27,13 @@ use crate::journal::Journal;
 use crate::kept::Id;
 use crate::provision::{Credentials, Provision};
 use crate::robot::{ask_user, finish_cancel};
+use crate::said::Said;
 use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
 use crate::{
     authorization, batch, bill, damage, identity, message, notify, oauth, old, panel, receipt,
-    transfer,
+    side, transfer,
 };
 
 /// Where authorizations are.
@@ -89,9 +90,18 @@ impl Sandbox {
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
         let addr = listener.local_addr()?;
         let url = format!("http://{addr}");
-        let scripted = Faults::of_file(settings.faults.as_deref())?;
+        let said = Said::load(&settings.data)?;
+        // A file that is named now counts more than what was said to an earlier sandbox.
+        let scripted = match (&settings.faults, &said.faults) {
+            (None, Some(faults)) => faults.clone(),
+            (file, _) => Faults::of_file(file.as_deref())?,
+        };
         let world = Arc::new(World::new(settings, url, (first, members), books));
         *world.faults() = scripted;
+        if let Some(robot) = said.robot {
+            world.set_robot(robot);
+        }
+        *world.said() = said;
         pass(&world, &mut world.books());
         let waiting: Vec<Id> = world
             .books()
@@ -241,6 +251,8 @@ fn routes(world: Arc<World>) -> Router {
             post(v3),
         )
         .route("/v3/merchant/fund/balance/{account}", get(v3))
+        .route("/v3/merchant/fund/dayendbalance/{account}", get(v3))
+        .route(side::ECHO, post(side::echo))
         .route(
             "/mmpaymkttransfers/promotion/transfers",
             post(old::transfers),
@@ -437,6 +449,9 @@ fn call(
     }
     if let Some(account) = path.strip_prefix("/v3/merchant/fund/balance/") {
         return bill::balance(member, books, account);
+    }
+    if let Some(account) = path.strip_prefix("/v3/merchant/fund/dayendbalance/") {
+        return side::day_end_balance(member, books, account, query);
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {

@@ -22,6 +22,7 @@ use crate::journal::Record;
 use crate::message::Messages;
 use crate::provision::{Credentials, Provision};
 use crate::receipt::Applied;
+use crate::said::Said;
 use crate::settings::{Robot, Settings};
 use crate::throttle::Throttle;
 use crate::{authorization, batch, old, transfer};
@@ -121,6 +122,7 @@ pub(crate) struct World {
     books: Mutex<Books>,
     faults: Mutex<Faults>,
     robot: Mutex<Robot>,
+    said: Mutex<Said>,
     under_way: Mutex<BTreeSet<u64>>,
     receipts: Mutex<Applied>,
     throttle: Mutex<Throttle>,
@@ -174,6 +176,7 @@ impl World {
                 .pool_max_idle_per_host(32)
                 .build(connector()),
             robot: Mutex::new(settings.robot),
+            said: Mutex::default(),
             settings,
             url,
             first,
@@ -206,6 +209,10 @@ impl World {
 
     pub(crate) fn robot(&self) -> Robot {
         *lock(&self.robot)
+    }
+
+    pub(crate) fn said(&self) -> MutexGuard<'_, Said> {
+        lock(&self.said)
     }
 
     pub(crate) fn set_robot(&self, robot: Robot) {

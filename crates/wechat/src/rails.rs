@@ -22,8 +22,8 @@ use crate::v2::{enterprise, fund_flow, red_packet};
 const RAIL_ABSENT: &str = "rail_absent";
 
 /// Bills are to come by the old API, which is not configured.
-const NO_DOOR: &str = "bills.source is wechat-v2, and merchant.rail has no product of the v2 API: add \
-                       one to the list, so that its key and certificate are read";
+const NO_DOOR: &str = "bills.source is wechat-v2, and this merchant's v2 key and certificate are not \
+                       here: the v2 API wants both";
 
 /// A rail on which nothing can be taken back.
 const NO_CANCEL: &str = "cancel_not_possible";
@@ -262,9 +262,8 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
             }
             (true, None) => return Err(Fault::Broken(NO_DOOR.into())),
         };
-        if let (FetchedBill::Ready(bill), true) =
-            (&mut fetched, self.kinds.contains(&RailKind::RedPacket))
-        {
+        // Whatever pays today: packets of the day may be on it, and what comes back of them later.
+        if let FetchedBill::Ready(bill) = &mut fetched {
             let lines = std::mem::replace(&mut bill.lines, Box::new(std::iter::empty()));
             bill.lines = Box::new(lines.map(|line| line.map(numbered)));
         }

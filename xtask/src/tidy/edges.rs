@@ -5,7 +5,7 @@ use toml::Table;
 use crate::tidy::{Complaint, File};
 
 /// Each crate with the crates below it that it may use.
-const EDGES: [(&str, &[&str]); 16] = [
+const EDGES: [(&str, &[&str]); 17] = [
     ("core", &[]),
     ("io", &["core"]),
     ("engine", &["core", "io"]),
@@ -15,6 +15,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("wechat", &["core", "io"]),
     ("hooks", &["core", "io"]),
     ("keys", &["io"]),
+    ("pickup", &["io"]),
     ("brokers", &["core", "io", "engine"]),
     ("http", &["core", "io", "engine"]),
     ("sandbox", &[]),
@@ -24,8 +25,8 @@ const EDGES: [(&str, &[&str]); 16] = [
     (
         "lingqian",
         &[
-            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "brokers",
-            "http", "sandbox", "sim",
+            "core", "io", "engine", "sqlite", "postgres", "wechat", "hooks", "keys", "pickup",
+            "brokers", "http", "sandbox", "sim",
         ],
     ),
 ];

@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 /// Where bills come from.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct BillSource {
-    /// Take bills from here instead of where the configuration says: `wechat`, `wechat-v2`, or a
-    /// folder in which somebody puts them.
+    /// Take bills from here instead of where the configuration says: `wechat`, `wechat-v2`, or
+    /// where somebody puts them: a folder, `sftp://USER@HOST/FOLDER`, `ftps://…` or `ftp://…`.
     #[arg(long = "bill-source", value_name = "SOURCE")]
     #[arg(env = "LINGQIAN_BILL_SOURCE", hide_env_values = true)]
     pub(crate) source: Option<String>,

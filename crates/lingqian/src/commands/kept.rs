@@ -23,7 +23,7 @@ pub(crate) async fn run(home: &Home, command: &cli::Kept, json: bool) -> anyhow:
     let config = home.config()?;
     let accounts = Accounts::load(home, &config)?;
     let sealer = Vault::open(home, &config, &accounts)?.sealer(home)?;
-    let kept = Kept::new(home.kept(), sealer);
+    let kept = Kept::new(config.kept.open(home)?, sealer);
     match command {
         cli::Kept::List => list(&kept, json),
         cli::Kept::Get { name, out } => get(&kept, name, out, json).await,

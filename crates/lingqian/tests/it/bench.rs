@@ -278,3 +278,21 @@ fn a_bench_does_not_touch_a_directory_that_holds_something() {
         assert!(said.contains("is not empty"), "{said}");
     }
 }
+
+#[test]
+fn a_bench_of_the_sandbox_pays_and_announces_every_transfer() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let own = dir.path().join("sandbox");
+    let own = own.to_str().expect("a plain path");
+    let what = ["--transfers", "300", "--connections", "7", "--dir", own];
+    let report = json(dir.path(), &[&["bench", "sandbox"], &what[..]].concat());
+    is_good(&report, "check");
+    assert_eq!(number(&report, "check", "transfers_paid"), 300.0);
+    for (section, name) in [
+        ("signing", "bound_transfers_per_second_and_core"),
+        ("sandbox", "transfers_per_second"),
+        ("sandbox", "processor_us_per_transfer"),
+    ] {
+        assert!(number(&report, section, name) > 0.0, "{report:#}");
+    }
+}

@@ -8,19 +8,19 @@ use serde_json::Value;
 
 use crate::process::{json, lingqian, run};
 
-const DATE: &str = "2026-03-02";
+pub(crate) const DATE: &str = "2026-03-02";
 const HEADER: &str = "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,备注,业务凭证号";
 const TOTALS: &str = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额";
 
 /// Books with the sandbox's merchant, and a folder in which bills are delivered.
-struct Home {
+pub(crate) struct Home {
     dir: tempfile::TempDir,
-    data: PathBuf,
+    pub(crate) data: PathBuf,
     mchid: String,
 }
 
 impl Home {
-    fn new() -> Home {
+    pub(crate) fn new() -> Home {
         let dir = tempfile::tempdir().expect("a directory");
         let data = dir.path().join("data");
         assert!(run(&data, &["keys", "list"]).status.success());
@@ -40,16 +40,16 @@ impl Home {
         home
     }
 
-    fn folder(&self) -> String {
+    pub(crate) fn folder(&self) -> String {
         self.dir.path().join("drop").display().to_string()
     }
 
-    fn file(&self, end: &str) -> PathBuf {
+    pub(crate) fn file(&self, end: &str) -> PathBuf {
         let name = format!("fundflow-{}-{DATE}-BASIC.csv{end}", self.mchid);
         self.dir.path().join("drop").join(name)
     }
 
-    fn bill(&self) -> String {
+    pub(crate) fn bill(&self) -> String {
         let lines = [
             HEADER.to_owned(),
             format!(
@@ -63,7 +63,7 @@ impl Home {
         format!("\u{feff}{}\r\n", lines.join("\r\n"))
     }
 
-    fn reconcile(&self, source: &str) -> Result<Value, String> {
+    pub(crate) fn reconcile(&self, source: &str) -> Result<Value, String> {
         let arguments = [
             "reconcile",
             "--date",
@@ -91,7 +91,7 @@ impl Home {
     }
 }
 
-fn told(mut command: Command) -> Result<Value, String> {
+pub(crate) fn told(mut command: Command) -> Result<Value, String> {
     let output = command.output().expect("the executable runs");
     match serde_json::from_slice(&output.stdout) {
         Ok(value) => Ok(value),
@@ -260,9 +260,61 @@ fn the_bench_reads_what_it_made_in_little_memory() {
 #[test]
 fn what_is_no_source_is_refused_and_not_repeated() {
     let home = Home::new();
-    for source in ["sftp://lq:s3cr3t@bank.test/out", "gopher://s3cr3t", ""] {
+    for (source, code) in [
+        ("sftp://lq:s3cr3t@bank.test/out", "source_secret"),
+        ("gopher://s3cr3t", "source_unreadable"),
+        ("", "source_unreadable"),
+        ("ftp://lq@bank.test/out", "source_login_missing"),
+        #[cfg(not(feature = "sftp"))]
+        ("sftp://lq@bank.test/out", "source_not_built"),
+        #[cfg(feature = "sftp")]
+        ("sftp://lq@bank.test/out", "source_login_missing"),
+    ] {
         let words = home.reconcile(source).expect_err("refused");
-        assert!(words.contains("source_unreadable"), "{source}: {words}");
+        assert!(words.contains(code), "{source}: {words}");
         assert!(!words.contains("s3cr3t"), "{words}");
     }
+}
+
+#[test]
+fn what_one_process_keeps_in_a_shared_folder_another_finds() {
+    let home = Home::new();
+    let (shared, other) = (
+        home.dir.path().join("shared"),
+        home.dir.path().join("other"),
+    );
+    let config = home.data.join("lingqian.toml");
+    let text = fs::read_to_string(&config).expect("a configuration");
+    let folder = format!("[kept]\n# shared\nfolder = \"{}\"\n", shared.display());
+    let text = text.replacen("[kept]\n", &folder, 1);
+    let text = text.replacen("\nfolder = \"\"\n", "\n", 1);
+    fs::write(&config, text).expect("written");
+    fs::write(home.file(""), home.bill()).expect("written");
+    let words = home
+        .reconcile(&home.folder())
+        .expect_err("it is not mounted");
+    assert!(words.contains("kept_folder_missing"), "{words}");
+    fs::create_dir(&shared).expect("mounted");
+    // Another process with the same keyring, over books of its own here.
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([&home.data, &other])
+        .status();
+    assert!(copied.expect("cp").success());
+    home.reconcile(&home.folder()).expect("booked");
+    assert!(
+        !home.data.join("kept").exists(),
+        "it is kept in the shared folder"
+    );
+    let kept = json(&other, &["kept", "list"]);
+    let name = kept[0]["name"].as_str().expect("a kept file");
+    let out = home.dir.path().join("out");
+    json(
+        &other,
+        &["kept", "get", name, "--out", &out.display().to_string()],
+    );
+    assert_eq!(fs::read(&out).expect("a file"), home.bill().into_bytes());
+    assert_eq!(json(&other, &["kept", "verify"])["files"], 1);
+    let left = fs::read_dir(shared.join("bills").join(&home.mchid)).expect("a folder");
+    assert_eq!(left.count(), 1, "no part of a file is left");
 }

@@ -3,12 +3,15 @@
 
 mod acts;
 mod alerts;
+mod apps;
 mod bench;
 mod bills;
 mod books;
 mod commands;
 mod copied;
+mod delivered;
 mod killed;
+mod linking;
 mod looked_at;
 mod merchants;
 mod messages;

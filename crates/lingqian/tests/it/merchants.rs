@@ -17,11 +17,11 @@ const DAY_S: i64 = 86_400;
 
 /// A data directory for two merchants beside a sandbox of two: both are bound to the first app, and
 /// the second one to its own app, too.
-struct World {
-    data: PathBuf,
+pub(crate) struct World {
+    pub(crate) data: PathBuf,
     sandbox: Running,
     /// `credentials.json` of each.
-    accounts: [Value; 2],
+    pub(crate) accounts: [Value; 2],
     _dir: TempDir,
 }
 
@@ -38,7 +38,7 @@ fn robot(confirm: u16) -> Value {
 
 impl World {
     /// `second_fen` is what the second merchant's account begins with.
-    async fn start(second_fen: i64, first_more: &str, second_more: &str) -> World {
+    pub(crate) async fn start(second_fen: i64, first_more: &str, second_more: &str) -> World {
         let dir = tempfile::tempdir().expect("a directory");
         let data = dir.path().join("data");
         std::fs::create_dir(&data).expect("made");
@@ -70,7 +70,7 @@ impl World {
         read(&Path::new(out).join("credentials.json"))
     }
 
-    fn mchid(&self, no: usize) -> &str {
+    pub(crate) fn mchid(&self, no: usize) -> &str {
         self.accounts[no - 1]["mchid"].as_str().expect("text")
     }
 
@@ -83,18 +83,18 @@ impl World {
         answer
     }
 
-    async fn see(&self, path: &str) -> Value {
+    pub(crate) async fn see(&self, path: &str) -> Value {
         let url = format!("{}/_sandbox/{path}", self.sandbox.url);
         ask("GET", &url, &[], "").await.expect("it answers").1
     }
 
     /// What the merchant paid, by WeChat's own books.
-    async fn paid_fen(&self, no: usize) -> i64 {
+    pub(crate) async fn paid_fen(&self, no: usize) -> i64 {
         let books = self.see(&format!("books?mchid={}", self.mchid(no))).await;
         books["paid_fen"].as_i64().expect("a sum")
     }
 
-    fn serve(&self) -> Platform {
+    pub(crate) fn serve(&self) -> Platform {
         let server = Running::start(&self.data, &["serve", "--listen", "127.0.0.1:0"]);
         let key = std::fs::read_to_string(self.data.join("api-key")).expect("a key");
         Platform {
@@ -115,20 +115,20 @@ fn read(path: &Path) -> Value {
 }
 
 /// How many payouts are in one of these states.
-fn in_states(summary: &Value, states: &[&str]) -> u64 {
+pub(crate) fn in_states(summary: &Value, states: &[&str]) -> u64 {
     let lines = summary["payouts"].as_array().expect("a list").iter();
     let wanted = lines.filter(|line| states.iter().any(|state| line["state"] == *state));
     wanted.filter_map(|line| line["count"].as_u64()).sum()
 }
 
 /// The platform as its app calls it.
-struct Platform {
-    server: Running,
+pub(crate) struct Platform {
+    pub(crate) server: Running,
     key: String,
 }
 
 impl Platform {
-    async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let url = format!("{}{path}", self.server.url);
         let bearer = format!("Bearer {}", self.key);
         let headers = [
@@ -151,7 +151,7 @@ impl Platform {
 
     /// A user who linked by this app's page (the first one's where none is named) and earned so
     /// much.
-    async fn user(&self, name: &str, app: Option<&Value>, fen: i64) {
+    pub(crate) async fn user(&self, name: &str, app: Option<&Value>, fen: i64) {
         let user = json!({ "id": name });
         assert!(self.call("POST", "/v1/users", &user).await.0 < 300);
         let app = app.and_then(Value::as_str);
@@ -173,14 +173,14 @@ impl Platform {
         assert!(self.call("POST", "/v1/events", &event).await.0 < 300);
     }
 
-    async fn withdraw(&self, user: &str, fen: i64) {
+    pub(crate) async fn withdraw(&self, user: &str, fen: i64) {
         let wanted = json!({ "user": user, "amount_fen": fen, "reference": format!("r-{user}") });
         let (status, held) = self.call("POST", "/v1/withdrawals", &wanted).await;
         assert!(status < 300, "{held}");
     }
 
     /// Until so many payouts are paid.
-    async fn paid(&self, count: u64) {
+    pub(crate) async fn paid(&self, count: u64) {
         until("payouts are paid", async || {
             let (_, summary) = self.call("GET", "/v1/summary", &Value::Null).await;
             (in_states(&summary, &["paid"]) < count).then(|| summary["payouts"].to_string())

@@ -11,5 +11,6 @@ mod oauth;
 mod others;
 mod panel;
 mod script;
+mod side;
 mod transfer;
 mod wire;

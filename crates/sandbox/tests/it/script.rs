@@ -279,3 +279,66 @@ async fn bills_come_damaged() {
     let answer = world.ask("GET", &path, "").await.expect("answers");
     assert_eq!(answer.error(), (400, "STATEMENT_CREATING".into()));
 }
+
+#[tokio::test]
+async fn robot_and_faults_hold_after_a_restart_until_something_else_is_said() {
+    let world = World::new().await;
+    let robot = json!({
+        "confirm_per_mille": 7, "refuse_per_mille": 5, "delay_ms": 1, "seed": 3,
+    });
+    world.admin("POST", "robot", &robot).await;
+    faults(&world, json!({ "per_mille": { "error_before": 1_000 } })).await;
+    assert_eq!(sent(&world, "R1").await, (500, "SYSTEM_ERROR".into()));
+    let again = async |world: World, file: Option<std::path::PathBuf>| {
+        let World { dir, sandbox, .. } = world;
+        sandbox.stop().await;
+        let settings = Settings {
+            data: dir.path().to_owned(),
+            faults: file,
+            ..Settings::default()
+        };
+        World::open(dir, settings).await
+    };
+    let world = again(world, None).await;
+    assert_eq!(world.admin("GET", "robot", &Value::Null).await, robot);
+    assert_eq!(sent(&world, "R2").await, (500, "SYSTEM_ERROR".into()));
+    // A file that is named counts more.
+    let file = world.dir.path().join("none.json");
+    std::fs::write(&file, "{}").expect("written");
+    let world = again(world, Some(file)).await;
+    assert_eq!(sent(&world, "R3").await, (200, String::new()));
+    faults(&world, json!({})).await;
+    let world = again(world, None).await;
+    assert_eq!(sent(&world, "R4").await, (200, String::new()));
+    let data = world.dir.path().to_owned();
+    std::fs::write(data.join("said.json"), "not JSON").expect("written");
+    let settings = Settings {
+        data,
+        ..Settings::default()
+    };
+    let error = lingqian_sandbox::Sandbox::start(settings).await;
+    let words = format!("{:#}", error.expect_err("it does not start"));
+    assert!(words.contains("said.json"), "{words}");
+}
+
+#[tokio::test]
+async fn a_bill_that_is_not_there_says_why_on_the_page_too() {
+    let world = World::new().await;
+    let now = jiff::Timestamp::now();
+    let today = jiff::tz::Offset::constant(8).to_datetime(now).date();
+    for (day, code) in [
+        (today, "INVALID_REQUEST"),
+        (today - jiff::Span::new().days(3), "NO_STATEMENT_EXIST"),
+    ] {
+        let url = format!("{}/_sandbox/bill?date={day}", world.url);
+        let answer = crate::client::call("GET", &url, &[], "")
+            .await
+            .expect("answers");
+        let words = answer.json()["error"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        assert_eq!(answer.status, 400, "{words}");
+        assert!(words.starts_with(code), "{day}: {words}");
+    }
+}

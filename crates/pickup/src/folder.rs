@@ -1,4 +1,4 @@
-//! A folder of this machine, or one that is mounted, in which somebody puts files for us.
+//! A folder of this machine.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
@@ -9,13 +9,14 @@ use lingqian_io::files::{Shelf, Taken, Waiting};
 
 /// A folder.
 #[derive(Clone, Debug)]
-pub(crate) struct Folder {
+pub struct Folder {
     dir: PathBuf,
 }
 
 impl Folder {
     /// The folder of that path.
-    pub(crate) fn new(dir: PathBuf) -> Folder {
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Folder {
         Folder { dir }
     }
 
@@ -51,7 +52,7 @@ impl Folder {
 }
 
 /// What is said of a file that is larger than a bill may be.
-fn too_large(name: &str) -> Fault {
+pub(crate) fn too_large(name: &str) -> Fault {
     Fault::Broken(format!(
         "source_file_too_large: {name} is larger than such a file may be"
     ))
