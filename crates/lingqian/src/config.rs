@@ -351,7 +351,7 @@ impl Config {
 
     /// Reads the text. What is wrong is told with its line and without the line's words, which may
     /// be a secret in the wrong place.
-    fn parse(text: &str) -> anyhow::Result<Config> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Config> {
         toml::from_str(text).map_err(|error| {
             let begin = error.span().map_or(0, |span| span.start);
             let before = text.get(..begin).unwrap_or_default();

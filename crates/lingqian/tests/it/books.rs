@@ -258,7 +258,7 @@ fn a_conversation_in_sql_answers_in_tables_and_goes_on_after_a_refusal() {
     );
     assert_eq!(output.status.code(), Some(1), "a refusal is told");
     for words in [
-        "entries         every movement of money",
+        "entries           every movement of money",
         "available_micros INTEGER",
         "one  two\n---  ---\n  1  a;b\n(1 row)\n",
         "last\n----\n   2\n(1 row)\n",

@@ -109,11 +109,14 @@ async fn links_are_listed_shown_and_ended_and_no_openid_is_printed() {
             vec!["link", "unlink", "nobody", "--reason", "x"],
             "unknown_user",
         ),
-        (vec!["link", "unlink", gone, "--reason", "x"], "link"),
     ] {
         let words = refused(&world.data, &arguments);
         assert!(words.contains(word), "{arguments:?}: {words}");
     }
+    // Doing it again changes nothing.
+    let before = world.link(gone);
+    world.act("unlink", gone);
+    assert_eq!(world.link(gone), before);
     let sound = run(&world.data, &["audit"]);
     assert!(sound.status.success(), "{sound:?}");
 }
