@@ -1,6 +1,7 @@
 # Money that cools off pays a debt first, and only the rest cools. When that earning is taken back, as
 # much goes out of what cools as it had there; what another one brought stays until its day. (What was
 # taken back once let all of its amount go, and money of others with it.)
+world careful
 user alice
 user bob
 earn e1 alice 3.00
