@@ -83,7 +83,7 @@ pub(crate) async fn run(options: &BrokerOptions, json: bool) -> anyhow::Result<E
         "broker": ran.broker,
         "events": options.events,
         "published_per_second": rate(options.events, ran.published),
-        "broker_alone_per_second": rate(options.events, ran.drained),
+        "broker_alone_per_second": (!ran.drained.is_zero()).then(|| rate(options.events, ran.drained)),
         "booked_per_second": rate(options.events, ran.booked),
         "credited": summary.earned.0,
         "redelivered": ran.figures.duplicates,

@@ -194,8 +194,12 @@ impl<S: Store + Browse + Clone> World<S> {
         // Who took as much as a pass may take goes on at once.
         let claims = self.settings.limits.claim_max.clamp(1, WORK_MIN);
         for _ in 0..WORK_MIN.div_ceil(claims) {
+            let before = self.scene.lock().oracle.commits;
             self.act(&Action::Work, None);
             self.run(None, usize::MAX);
+            if self.scene.lock().oracle.commits == before {
+                break;
+            }
         }
     }
 
