@@ -5,6 +5,7 @@
 //! again. The prefetch bounds what is in memory: while the store is slow nothing more comes.
 
 mod desk;
+mod exchange;
 mod tell;
 
 use std::time::Duration;

@@ -130,9 +130,7 @@ impl Posting {
             sum.plus(entry.amount()).unwrap_or(sum)
         })
     }
-}
 
-impl Posting {
     /// How much of an earning paid a debt.
     #[must_use]
     pub fn repaid(&self) -> Micros {

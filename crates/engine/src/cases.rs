@@ -153,21 +153,33 @@ async fn of_state<P: Ports>(
     cases: &mut Vec<Case>,
     case: impl Fn(&PayoutRow) -> Option<Case> + Send,
 ) -> Result<(), Fault> {
-    let mut before: Option<PayoutId> = None;
+    let mut before = None;
     loop {
-        let filter = PayoutFilter {
-            state: Some(state.to_owned()),
-            before,
-            limit: ROWS_EACH,
-            ..PayoutFilter::default()
-        };
-        let rows = ports.store().payouts(filter).await?;
+        let (rows, next) = payouts_of(ports, state, before).await?;
         cases.extend(rows.iter().filter_map(&case));
-        if rows.len() < ROWS_EACH as usize {
-            return Ok(());
+        match next {
+            None => return Ok(()),
+            next => before = next,
         }
-        before = rows.last().map(|row| row.payout.id);
     }
+}
+
+/// A page of the payouts of a state, newest first, and where the next one begins, if there is one.
+pub(crate) async fn payouts_of<P: Ports>(
+    ports: &P,
+    state: &str,
+    before: Option<PayoutId>,
+) -> Result<(Vec<PayoutRow>, Option<PayoutId>), Fault> {
+    let filter = PayoutFilter {
+        state: Some(state.to_owned()),
+        before,
+        limit: ROWS_EACH,
+        ..PayoutFilter::default()
+    };
+    let rows = ports.store().payouts(filter).await?;
+    let more = rows.len() >= ROWS_EACH as usize;
+    let next = rows.last().map(|row| row.payout.id).filter(|_| more);
+    Ok((rows, next))
 }
 
 /// Wallets that are flagged because several users have them.
@@ -206,15 +218,8 @@ async fn unpayable<P: Ports>(
     let mut payable: BTreeMap<UserId, bool> = BTreeMap::new();
     let mut before = Some(PayoutId::new(now.after_ms(-WAITED_MS), 0));
     while before.is_some() {
-        let filter = PayoutFilter {
-            state: Some("approved".to_owned()),
-            before,
-            limit: ROWS_EACH,
-            ..PayoutFilter::default()
-        };
-        let waiting = ports.store().payouts(filter).await?;
-        let more = waiting.len() >= ROWS_EACH as usize;
-        before = waiting.last().map(|row| row.payout.id).filter(|_| more);
+        let (waiting, next) = payouts_of(ports, "approved", before).await?;
+        before = next;
         for row in waiting {
             let reached = match payable.get(&row.user) {
                 Some(known) => *known,

@@ -162,6 +162,16 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The number of a page's last row, where the cursor is that.
+    pub(crate) fn cursor(&self) -> Result<Option<i64>, Problem> {
+        let number = |text: &str| {
+            let number = text.parse::<i64>().ok().filter(|number| *number > 0);
+            let words = "hand back next_cursor as it came";
+            number.ok_or_else(|| Problem::field("cursor", "cursor_invalid", words))
+        };
+        self.get("cursor").map(number).transpose()
+    }
+
     /// The size of the page.
     pub(crate) fn limit(&self) -> Result<u32, Problem> {
         self.limit_of(PAGE_DEFAULT, PAGE_MAX)

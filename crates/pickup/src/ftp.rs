@@ -1,9 +1,7 @@
 //! An FTP server: by TLS, or in clear text where that is allowed.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lingqian_io::Fault;
 use lingqian_io::files::{Shelf, Taken, Waiting};
@@ -13,18 +11,10 @@ use rustls::{ClientConfig, RootCertStore};
 use suppaftp::tokio::{AsyncRustlsConnector, AsyncRustlsFtpStream};
 use suppaftp::types::FileType;
 use suppaftp::{FtpError, Mode, Status};
-use tokio::io::AsyncReadExt as _;
 
 use crate::access::Access;
-use crate::folder::too_large;
 use crate::place::{PlaceFault, Server};
-
-/// A server that says nothing for so long is away.
-const IDLE: Duration = Duration::from_secs(30);
-/// A file is picked up within this.
-const WHOLE: Duration = Duration::from_secs(900);
-/// So much is read at once, in bytes.
-const PIECE: usize = 256 * 1024;
+use crate::pour::{IDLE, in_time, pour};
 
 /// An FTP server.
 #[derive(Debug)]
@@ -66,12 +56,8 @@ impl Ftp {
                 "source_unproved: {:?} cannot prove who it is: {words}; no password was sent",
                 self.server
             )),
-            error => self.away(error),
+            error => self.server.away(error),
         }
-    }
-
-    fn away(&self, error: &dyn std::fmt::Display) -> Fault {
-        Fault::Retry(format!("source_away: {:?}: {error}", self.server))
     }
 
     async fn session(&self) -> Result<AsyncRustlsFtpStream, FtpError> {
@@ -96,7 +82,7 @@ impl Ftp {
         asked: impl Future<Output = Result<T, FtpError>>,
     ) -> Result<T, Answer> {
         let answered = tokio::time::timeout(IDLE, asked).await;
-        let answered = answered.map_err(|_| Answer::Fault(self.away(&"no answer")))?;
+        let answered = answered.map_err(|_| Answer::Fault(self.server.away(&"no answer")))?;
         answered.map_err(|error| match error {
             FtpError::UnexpectedResponse(answer) if answer.status == Status::FileUnavailable => {
                 Answer::Absent
@@ -108,23 +94,16 @@ impl Ftp {
     /// An answer to a question about the whole server.
     async fn must<T>(&self, asked: impl Future<Output = Result<T, FtpError>>) -> Result<T, Fault> {
         self.answer(asked).await.map_err(|answer| match answer {
-            Answer::Absent => self.away(&"the file is not there any more"),
+            Answer::Absent => self.server.away(&"the file is not there any more"),
             Answer::Fault(fault) => fault,
         })
     }
 
     /// A folder that is gone is not a file that has not come yet.
     async fn absent(&self, ftp: &mut AsyncRustlsFtpStream) -> Result<Taken, Fault> {
-        let folder = match self.server.folder.as_str() {
-            "" => ".",
-            folder => folder,
-        };
-        match self.answer(ftp.cwd(folder)).await {
+        match self.answer(ftp.cwd(self.server.own_folder())).await {
             Ok(()) => Ok(Taken::Absent),
-            Err(Answer::Absent) => Err(Fault::Broken(format!(
-                "source_folder_missing: {:?} has no such folder, or does not show it",
-                self.server
-            ))),
+            Err(Answer::Absent) => Err(self.server.no_folder()),
             Err(Answer::Fault(fault)) => Err(fault),
         }
     }
@@ -138,21 +117,7 @@ impl Ftp {
             Err(Answer::Fault(fault)) => return Err(fault),
         };
         let mut stream = self.must(ftp.retr_as_stream(&path)).await?;
-        let (mut piece, mut copied) = (vec![0; PIECE], 0_u64);
-        loop {
-            let read = tokio::time::timeout(IDLE, stream.read(&mut piece)).await;
-            let read = read.map_err(|_| self.away(&"it stopped in the middle"))?;
-            let read = read.map_err(|error| self.away(&error))?;
-            if read == 0 {
-                break;
-            }
-            copied += read as u64;
-            if copied > most {
-                return Err(too_large(name));
-            }
-            let bytes = piece.get(..read).unwrap_or_default();
-            into.write_all(bytes).map_err(|error| self.away(&error))?;
-        }
+        let copied = pour(&self.server, &mut stream, into, (name, most)).await?;
         // A connection that breaks looks like the end of a file; the server says which it was.
         self.must(stream.finish()).await?;
         let after = self.must(ftp.size(&path)).await? as u64;
@@ -180,10 +145,7 @@ impl Shelf for Ftp {
     }
 
     fn take<'a>(&'a self, name: &'a str, into: &'a mut File, most: u64) -> Waiting<'a, Taken> {
-        Box::pin(async move {
-            let copied = tokio::time::timeout(WHOLE, self.copy(name, into, most)).await;
-            copied.unwrap_or_else(|_| Err(self.away(&"it took too long")))
-        })
+        Box::pin(in_time(&self.server, self.copy(name, into, most)))
     }
 }
 

@@ -4,6 +4,7 @@ pub mod access;
 pub mod folder;
 pub mod ftp;
 pub mod place;
+mod pour;
 #[cfg(feature = "sftp")]
 pub mod sftp;
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use lingqian_io::Fault;
+
 /// Where files are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -158,6 +160,26 @@ impl Server {
             "/" => format!("/{name}"),
             folder => format!("{folder}/{name}"),
         }
+    }
+
+    /// The folder as a server is asked about it.
+    pub(crate) fn own_folder(&self) -> &str {
+        match self.folder.as_str() {
+            "" => ".",
+            folder => folder,
+        }
+    }
+
+    /// It cannot be reached, or not now.
+    pub(crate) fn away(&self, error: &dyn fmt::Display) -> Fault {
+        Fault::Retry(format!("source_away: {self:?}: {error}"))
+    }
+
+    /// A folder that is gone is not a file that has not come yet.
+    pub(crate) fn no_folder(&self) -> Fault {
+        Fault::Broken(format!(
+            "source_folder_missing: {self:?} has no such folder, or does not show it"
+        ))
     }
 
     /// Whether it is this machine.

@@ -1,10 +1,8 @@
 //! An SFTP server whose host key is known beforehand.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use lingqian_io::Fault;
 use lingqian_io::files::{Shelf, Taken, Waiting};
@@ -17,18 +15,10 @@ use russh::keys::{
 use russh_sftp::client::SftpSession;
 use russh_sftp::client::error::Error as SftpError;
 use russh_sftp::protocol::StatusCode;
-use tokio::io::AsyncReadExt as _;
 
 use crate::access::Access;
-use crate::folder::too_large;
 use crate::place::{PlaceFault, Server};
-
-/// A server that says nothing for so long is away.
-const IDLE: Duration = Duration::from_secs(30);
-/// A file is picked up within this.
-const WHOLE: Duration = Duration::from_secs(900);
-/// So much is read at once, in bytes.
-const PIECE: usize = 256 * 1024;
+use crate::pour::{IDLE, in_time, pour};
 
 /// An SFTP server.
 #[derive(Debug)]
@@ -120,16 +110,16 @@ impl Sftp {
                     self.server
                 )));
             }
-            Ok(Err(error)) => return Err(self.away(&error)),
-            Err(_) => return Err(self.away(&"no answer")),
+            Ok(Err(error)) => return Err(self.server.away(&error)),
+            Err(_) => return Err(self.server.away(&"no answer")),
         };
         self.log_in(&mut session).await?;
         let channel = session.channel_open_session().await;
-        let channel = channel.map_err(|error| self.away(&error))?;
+        let channel = channel.map_err(|error| self.server.away(&error))?;
         let asked = channel.request_subsystem(true, "sftp").await;
-        asked.map_err(|error| self.away(&error))?;
+        asked.map_err(|error| self.server.away(&error))?;
         let sftp = SftpSession::new(channel.into_stream()).await;
-        let sftp = sftp.map_err(|error| self.away(&error))?;
+        let sftp = sftp.map_err(|error| self.server.away(&error))?;
         sftp.set_timeout(IDLE.as_secs());
         Ok((session, sftp))
     }
@@ -144,7 +134,7 @@ impl Sftp {
             (None, Some(password)) => session.authenticate_password(user, password.as_str()).await,
             (None, None) => return Err(Fault::Broken(PlaceFault::NoLogin.to_string())),
         };
-        let answered = answered.map_err(|error| self.away(&error))?;
+        let answered = answered.map_err(|error| self.server.away(&error))?;
         if answered.success() {
             return Ok(());
         }
@@ -154,32 +144,21 @@ impl Sftp {
         )))
     }
 
-    fn away(&self, error: &dyn std::fmt::Display) -> Fault {
-        Fault::Retry(format!("source_away: {:?}: {error}", self.server))
-    }
-
     /// A folder that is gone is not a file that has not come yet.
     async fn absent(&self, sftp: &SftpSession) -> Result<Taken, Fault> {
-        let folder = match self.server.folder.as_str() {
-            "" => ".",
-            folder => folder,
-        };
-        match sftp.metadata(folder).await {
+        match sftp.metadata(self.server.own_folder()).await {
             Ok(_) => Ok(Taken::Absent),
             Err(SftpError::Status(status)) if status.status_code == StatusCode::NoSuchFile => {
-                Err(Fault::Broken(format!(
-                    "source_folder_missing: {:?} has no such folder, or does not show it",
-                    self.server
-                )))
+                Err(self.server.no_folder())
             }
-            Err(error) => Err(self.away(&error)),
+            Err(error) => Err(self.server.away(&error)),
         }
     }
 
     async fn copy(&self, name: &str, into: &mut File, most: u64) -> Result<Taken, Fault> {
         let (_session, sftp) = self.session().await?;
         let path = self.server.path(name);
-        let failed = |error: SftpError| self.away(&error);
+        let failed = |error: SftpError| self.server.away(&error);
         let mut file = match sftp.open(&path).await {
             Ok(file) => file,
             Err(SftpError::Status(status)) if status.status_code == StatusCode::NoSuchFile => {
@@ -188,22 +167,7 @@ impl Sftp {
             Err(error) => return Err(failed(error)),
         };
         let before = file.metadata().await.map_err(failed)?.size;
-        let (mut piece, mut copied) = (vec![0; PIECE], 0_u64);
-        loop {
-            let read = file
-                .read(&mut piece)
-                .await
-                .map_err(|error| self.away(&error))?;
-            if read == 0 {
-                break;
-            }
-            copied += read as u64;
-            if copied > most {
-                return Err(too_large(name));
-            }
-            let bytes = piece.get(..read).unwrap_or_default();
-            into.write_all(bytes).map_err(|error| self.away(&error))?;
-        }
+        let copied = pour(&self.server, &mut file, into, (name, most)).await?;
         let after = sftp.metadata(&path).await.map_err(failed)?.size;
         Ok(if before == Some(copied) && after == Some(copied) {
             Taken::Whole(copied)
@@ -219,10 +183,7 @@ impl Shelf for Sftp {
     }
 
     fn take<'a>(&'a self, name: &'a str, into: &'a mut File, most: u64) -> Waiting<'a, Taken> {
-        Box::pin(async move {
-            let copied = tokio::time::timeout(WHOLE, self.copy(name, into, most)).await;
-            copied.unwrap_or_else(|_| Err(self.away(&"it took too long")))
-        })
+        Box::pin(in_time(&self.server, self.copy(name, into, most)))
     }
 }
 

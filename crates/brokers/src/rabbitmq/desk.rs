@@ -2,11 +2,10 @@
 //! what is wrong with them, and acknowledged only after the broker has confirmed them there.
 
 use lapin::message::Delivery;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
+use lapin::types::AMQPValue;
+use lapin::{BasicProperties, Channel, Connection};
 
-use super::{RabbitIn, Topology};
+use super::{RabbitIn, exchange};
 use crate::{CODE_HEADER, QUEUE_HEADER};
 
 /// An exchange that is told.
@@ -22,25 +21,13 @@ impl DeadLetters {
         connection: &Connection,
         from: &RabbitIn,
     ) -> Result<Option<DeadLetters>, lapin::Error> {
-        let Some(exchange) = from.dead_letters.clone() else {
+        let Some(name) = from.dead_letters.clone() else {
             return Ok(None);
         };
-        let channel = connection.create_channel().await?;
-        let options = ExchangeDeclareOptions {
-            durable: true,
-            passive: from.topology == Topology::Check,
-            ..ExchangeDeclareOptions::default()
-        };
-        let name = exchange.as_str().into();
-        channel
-            .exchange_declare(name, ExchangeKind::Topic, options, FieldTable::default())
-            .await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
+        let channel = exchange::open(connection, &name, from.topology).await?;
         Ok(Some(DeadLetters {
             channel,
-            exchange,
+            exchange: name,
             queue: from.queue.clone(),
         }))
     }
@@ -51,35 +38,18 @@ impl DeadLetters {
         &self,
         refused: impl Iterator<Item = (&'static str, &'a Delivery)>,
     ) -> Result<(), lapin::Error> {
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
         let mut confirms = Vec::new();
         for (code, delivery) in refused {
             let published = self.channel.basic_publish(
                 self.exchange.as_str().into(),
                 delivery.routing_key.clone(),
-                options,
+                exchange::options(),
                 &delivery.data,
                 self.properties(code, delivery),
             );
             confirms.push(published.await?);
         }
-        for confirm in confirms {
-            match confirm.await? {
-                Confirmation::Ack(None) => {}
-                Confirmation::Ack(Some(_)) => {
-                    let words = "no queue is bound to the exchange for dead letters";
-                    return Err(std::io::Error::other(words).into());
-                }
-                Confirmation::Nack(_) | Confirmation::NotRequested => {
-                    let words = "the broker did not confirm a dead letter";
-                    return Err(std::io::Error::other(words).into());
-                }
-            }
-        }
-        Ok(())
+        exchange::confirmed(confirms, ("a dead letter", "dead letters")).await
     }
 
     /// What the message said of itself, and what is wrong with it. Its lifetime is left out, because

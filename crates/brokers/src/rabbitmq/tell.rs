@@ -1,12 +1,11 @@
 //! The feed to an exchange: persistent messages, each confirmed by the broker, in their order.
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
+use lapin::{BasicProperties, Channel, Connection};
 use lingqian_core::notice::Told;
 use lingqian_engine::notify::message;
 
-use super::{Topology, connect};
+use super::{Topology, connect, exchange};
 use crate::NUMBER_HEADER;
 use crate::sink::Publisher;
 
@@ -44,19 +43,7 @@ impl RabbitPublisher {
         if self.open.is_none() {
             self.turn += 1;
             let connection = connect(&self.to.urls, self.turn - 1, "lingqian feed").await?;
-            let channel = connection.create_channel().await?;
-            let options = ExchangeDeclareOptions {
-                durable: true,
-                passive: self.to.topology == Topology::Check,
-                ..ExchangeDeclareOptions::default()
-            };
-            let name = self.to.exchange.as_str().into();
-            channel
-                .exchange_declare(name, ExchangeKind::Topic, options, FieldTable::default())
-                .await?;
-            channel
-                .confirm_select(ConfirmSelectOptions::default())
-                .await?;
+            let channel = exchange::open(&connection, &self.to.exchange, self.to.topology).await?;
             self.open = Some((connection, channel));
         }
         let lost = || std::io::Error::other("there is no channel").into();
@@ -65,13 +52,9 @@ impl RabbitPublisher {
     }
 
     async fn all(&mut self, notices: &[Told]) -> Result<(), lapin::Error> {
-        let exchange = self.to.exchange.clone();
+        let name = self.to.exchange.clone();
         let channel = self.open().await?;
-        // A message that no queue takes comes back and is published again: the feed has no holes.
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..BasicPublishOptions::default()
-        };
+        // What comes back is published again: the feed has no holes.
         let mut confirms = Vec::with_capacity(notices.len());
         for told in notices {
             let mut headers = FieldTable::default();
@@ -84,28 +67,15 @@ impl RabbitPublisher {
             let key = told.notice.event.name();
             let body = message(told);
             let published = channel.basic_publish(
-                exchange.as_str().into(),
+                name.as_str().into(),
                 key.into(),
-                options,
+                exchange::options(),
                 body.as_bytes(),
                 properties,
             );
             confirms.push(published.await?);
         }
-        for confirm in confirms {
-            match confirm.await? {
-                Confirmation::Ack(None) => {}
-                Confirmation::Ack(Some(_)) => {
-                    let words = "no queue is bound to the exchange for a notice";
-                    return Err(std::io::Error::other(words).into());
-                }
-                Confirmation::Nack(_) | Confirmation::NotRequested => {
-                    let words = "the broker did not confirm a notice";
-                    return Err(std::io::Error::other(words).into());
-                }
-            }
-        }
-        Ok(())
+        exchange::confirmed(confirms, ("a notice", "a notice")).await
     }
 }
 

@@ -12,12 +12,14 @@ use lingqian_io::store::{LetterWish, PayoutFilter, PayoutRow, Standing};
 use lingqian_io::{Browse, Clock, Fault, Links, Outbox, Ports};
 
 use crate::alerts::Rules;
+use crate::cases::payouts_of;
 use crate::float::Float;
 
 /// So many alerts of one kind are told one by one; of the others it is told that there are more.
 const EACH_MAX: usize = 100;
-/// So many rows are read at a time, and so many times.
-const ROWS: u32 = 1_000;
+/// So many letters are looked at.
+const LETTERS: u32 = 1_000;
+/// So many pages of payouts are read.
 const PAGES_MAX: u32 = 20;
 /// A payout that was passed so long ago and is not sent is told.
 const WAITED_MS: i64 = 3_600_000;
@@ -233,18 +235,12 @@ async fn under_way<P: Ports>(
         // Younger ones cannot be stuck.
         let mut before = Some(PayoutId::new(now.after_ms(-rules.stuck_ms), 0));
         for _ in 0..PAGES_MAX {
-            let filter = PayoutFilter {
-                state: Some(state.to_owned()),
-                before,
-                limit: ROWS,
-                ..PayoutFilter::default()
-            };
-            let rows = ports.store().payouts(filter).await?;
+            let (rows, next) = payouts_of(ports, state, before).await?;
             found.extend(rows.iter().filter_map(|row| stuck(row, rules, now)));
-            if rows.len() < ROWS as usize {
+            if next.is_none() {
                 break;
             }
-            before = rows.last().map(|row| row.payout.id);
+            before = next;
         }
     }
     Ok(())
@@ -324,7 +320,7 @@ async fn bills<P: Ports>(
 async fn letters<P: Ports>(ports: &P, found: &mut Vec<Condition>) -> Result<(), Fault> {
     let wish = LetterWish {
         all: false,
-        limit: ROWS,
+        limit: LETTERS,
     };
     let mut codes: BTreeMap<String, Timestamp> = BTreeMap::new();
     for row in ports.store().letters(wish).await? {

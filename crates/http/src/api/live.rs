@@ -14,14 +14,14 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
-use lingqian_core::facts::Wallet;
 use lingqian_core::id::UserId;
 use lingqian_engine::notify::message;
 use lingqian_io::{Browse as _, Clock as _, Fault, Inbox as _, Outbox as _, Ports};
-use serde_json::json;
+use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api::messages::known;
+use crate::api::users::balances;
 use crate::{Doors, Problem};
 
 /// How streams of users are.
@@ -162,7 +162,7 @@ impl<P: Ports> Live<P> {
             self.waiting.push_back(event);
             self.after = told.number;
         }
-        let balance = wallet.map(|wallet| balance(&wallet, today));
+        let balance = wallet.map(|wallet| Value::Object(balances(&wallet, today)).to_string());
         if let Some(balance) = balance.filter(|balance| *balance != self.balance) {
             let event = Event::default().event("balance").data(&balance);
             self.waiting.push_back(event);
@@ -170,18 +170,4 @@ impl<P: Ports> Live<P> {
         }
         Ok(())
     }
-}
-
-fn balance(wallet: &Wallet, today: lingqian_core::time::BusinessDate) -> String {
-    let purse = wallet.purse(today);
-    let spendable = purse.spendable();
-    let balance = json!({
-        "available_micros": wallet.available.0,
-        "held_micros": wallet.held.0,
-        "cooling_micros": purse.cooling.0,
-        "owed_micros": purse.owed.0,
-        "spendable_micros": spendable.0,
-        "withdrawable_fen": spendable.whole_fen().0,
-    });
-    balance.to_string()
 }

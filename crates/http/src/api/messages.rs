@@ -41,14 +41,7 @@ pub(crate) async fn list<P: Ports>(
 ) -> Result<Response, Problem> {
     let query = Query::parse(query.as_deref(), &["limit", "cursor"])?;
     let limit = query.limit()?;
-    let before = match query.get("cursor") {
-        None => None,
-        Some(text) => {
-            let number = text.parse::<i64>().ok().filter(|number| *number > 0);
-            let detail = "hand back next_cursor as it came";
-            Some(number.ok_or_else(|| Problem::field("cursor", "cursor_invalid", detail))?)
-        }
-    };
+    let before = query.cursor()?;
     let user = known(&doors, &user).await?;
     let found = doors.ports.store().inbox(wish(user, before, limit + 1));
     let found = found.await?;

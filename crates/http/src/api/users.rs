@@ -6,13 +6,15 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use lingqian_core::command::Command;
+use lingqian_core::facts::Wallet;
 use lingqian_core::id::{UserId, UserNo};
 use lingqian_core::ledger::Account;
 use lingqian_core::money::Micros;
+use lingqian_core::time::BusinessDate;
 use lingqian_io::store::StatementLine;
 use lingqian_io::{Browse as _, Clock as _, Fault, Ports, Sealer as _};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::api::acts;
 use crate::auth::Caller;
@@ -72,7 +74,7 @@ pub(crate) async fn list<P: Ports>(
 ) -> Result<Json<Value>, Problem> {
     let query = Query::parse(query.as_deref(), &["limit", "cursor"])?;
     let limit = query.limit()?;
-    let after = UserNo(number_of(&query)?.unwrap_or(0));
+    let after = UserNo(query.cursor()?.unwrap_or(0));
     // Nobody has less than nothing, so this is everybody.
     let users = doors.ports.store();
     let mut users = users.sweepable(Micros::ZERO, after, limit + 1).await?;
@@ -87,16 +89,6 @@ pub(crate) async fn list<P: Ports>(
     ))
 }
 
-/// The number that a cursor is.
-fn number_of(query: &Query) -> Result<Option<i64>, Problem> {
-    let number = |text: &str| {
-        let number = text.parse::<i64>().ok().filter(|number| *number > 0);
-        let words = "hand back next_cursor as it came";
-        number.ok_or_else(|| Problem::field("cursor", "cursor_invalid", words))
-    };
-    query.get("cursor").map(number).transpose()
-}
-
 /// Shows a user with balances.
 pub(crate) async fn show<P: Ports>(
     State(doors): State<Doors<P>>,
@@ -109,9 +101,8 @@ async fn shown<P: Ports>(doors: &Doors<P>, user: &UserId) -> Result<Json<Value>,
     let today = doors.ports.clock().business().business_date();
     let wallet = doors.ports.store().user(user, today).await?;
     let wallet = wallet.ok_or_else(|| Problem::not_found("user"))?;
-    let (totals, purse) = (wallet.day(today), wallet.purse(today));
-    let spendable = purse.spendable();
-    Ok(Json(json!({
+    let totals = wallet.day(today);
+    let mut user = json!({
         "id": wallet.user.id.as_str(),
         "created_at": rfc3339(wallet.user.created_at),
         "frozen": wallet.user.frozen,
@@ -120,18 +111,34 @@ async fn shown<P: Ports>(doors: &Doors<P>, user: &UserId) -> Result<Json<Value>,
         "linked_at": wallet.newest_link().map(|link| rfc3339(link.linked_at)),
         "links": wallet.links.values().map(link::shown).collect::<Vec<_>>(),
         "currency": "CNY",
-        "available_micros": wallet.available.0,
-        "held_micros": wallet.held.0,
-        "cooling_micros": purse.cooling.0,
-        "owed_micros": purse.owed.0,
-        "spendable_micros": spendable.0,
-        "withdrawable_fen": spendable.whole_fen().0,
         "today": {
             "business_date": today.to_string(),
             "payouts": totals.count,
             "amount_fen": totals.amount.0,
         },
-    })))
+    });
+    if let Some(user) = user.as_object_mut() {
+        user.extend(balances(&wallet, today));
+    }
+    Ok(Json(user))
+}
+
+/// What a user has, in all the ways in which it is counted.
+pub(crate) fn balances(wallet: &Wallet, today: BusinessDate) -> Map<String, Value> {
+    let purse = wallet.purse(today);
+    let spendable = purse.spendable();
+    let balances = [
+        ("available_micros", wallet.available.0),
+        ("held_micros", wallet.held.0),
+        ("cooling_micros", purse.cooling.0),
+        ("owed_micros", purse.owed.0),
+        ("spendable_micros", spendable.0),
+        ("withdrawable_fen", spendable.whole_fen().0),
+    ];
+    let balances = balances.into_iter();
+    balances
+        .map(|(name, value)| (name.to_owned(), json!(value)))
+        .collect()
 }
 
 #[derive(Deserialize)]
@@ -175,7 +182,7 @@ pub(crate) async fn statement<P: Ports>(
     let user = id("/id", &user, UserId::parse)?;
     let query = Query::parse(query.as_deref(), &["limit", "cursor"])?;
     let limit = query.limit()?;
-    let before = number_of(&query)?;
+    let before = query.cursor()?;
     let today = doors.ports.clock().business().business_date();
     let wallet = doors.ports.store().user(&user, today).await?;
     let no = wallet.ok_or_else(|| Problem::not_found("user"))?.user.no;

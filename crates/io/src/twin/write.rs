@@ -227,9 +227,7 @@ impl Books {
 
     /// Appends the entries in the order of [`Changes::all_entries`].
     fn write_money(&mut self, changes: &mut Changes) {
-        for (mut earning, posting) in changes.earnings.drain(..) {
-            earning.repaid = posting.repaid();
-            let Posting { first, second } = posting;
+        for (earning, Posting { first, second }) in changes.earnings.drain(..) {
             let seq = self.append(first);
             second.map(|entry| self.append(entry));
             let key = (earning.source.clone(), earning.event_id.clone());

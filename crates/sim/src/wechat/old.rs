@@ -38,16 +38,13 @@ impl Wechat {
             }
             return refused(self.what_is_said(number));
         }
-        if let Some(known) = self.transfers.get(&number) {
-            if known.order != *order {
-                self.news.push(super::News::Differs(number));
-                return refused("FATAL_ERROR");
-            }
-            return match known.stand {
-                Stand::Success => payment(known),
-                Stand::Fail => refused("SEND_FAILED"),
-                _ => refused("SYSTEMERROR"),
-            };
+        let said = |known: &Transfer| match known.stand {
+            Stand::Success => payment(known),
+            Stand::Fail => refused("SEND_FAILED"),
+            _ => refused("SYSTEMERROR"),
+        };
+        if let Some(said) = self.again(order, said) {
+            return said;
         }
         let named = order.name.as_ref().map(|name| &name.0);
         if named.is_some_and(|name| *name != name_of(order.openid.expose())) {
@@ -75,6 +72,20 @@ impl Wechat {
         self.end(now, number, Stand::Success, None);
         let paid = self.transfers.get(&number);
         paid.map_or_else(|| refused("SYSTEMERROR"), payment)
+    }
+
+    /// What is said of a number that comes again; nothing where it is new.
+    fn again(
+        &mut self,
+        order: &TransferOrder,
+        said: impl Fn(&Transfer) -> Fields,
+    ) -> Option<Fields> {
+        let known = self.transfers.get(&order.number)?;
+        if known.order == *order {
+            return Some(said(known));
+        }
+        self.news.push(super::News::Differs(order.number));
+        Some(refused("FATAL_ERROR"))
     }
 
     /// An order of the old API is carried out although it is called refused: its codes are not
@@ -110,15 +121,12 @@ impl Wechat {
             }
             return refused(self.what_is_said(number));
         }
-        if let Some(known) = self.transfers.get(&number) {
-            if known.order != *order {
-                self.news.push(super::News::Differs(number));
-                return refused("FATAL_ERROR");
-            }
-            return match known.stand {
-                Stand::Fail => refused("SEND_FAILED"),
-                _ => sent(known),
-            };
+        let said = |known: &Transfer| match known.stand {
+            Stand::Fail => refused("SEND_FAILED"),
+            _ => sent(known),
+        };
+        if let Some(said) = self.again(order, said) {
+            return said;
         }
         if !PACKET.contains(&order.amount.0) {
             return refused("AMOUNT_LIMIT");
