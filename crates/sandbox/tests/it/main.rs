@@ -2,6 +2,8 @@
 
 mod bad;
 mod bill;
+mod browser;
+mod clicks;
 mod client;
 mod identity;
 mod journal;
