@@ -156,7 +156,8 @@ impl Browser {
         }
     }
 
-    /// Presses the mouse in the middle of what an expression finds, once that can be hit.
+    /// Presses the mouse in the middle of what an expression finds, once that can be hit and does
+    /// not move any more; again where something moved under the hand and nothing was hit.
     pub(crate) fn click(&mut self, found: &str) {
         let middle = format!(
             "(() => {{
@@ -168,8 +169,25 @@ impl Browser {
                return node.contains(document.elementFromPoint(x, y)) ? {{ x, y }} : null;
              }})()"
         );
-        self.until(&format!("{middle} !== null"));
-        let at = self.look(&middle);
+        for _ in 0..5 {
+            self.until(&format!("{middle} !== null"));
+            let at = self.look(&middle);
+            self.look(&format!(
+                "window.hit = null;
+                 addEventListener('click', (told) => {{
+                   window.hit = !!({found})?.contains(told.target);
+                   if (!window.hit) told.stopImmediatePropagation();
+                 }}, {{ capture: true, once: true }}); 0"
+            ));
+            if self.look(&middle) == at && self.press(&at) {
+                return;
+            }
+        }
+        panic!("{found} was never hit");
+    }
+
+    /// Whether the press hit what it was meant for.
+    fn press(&mut self, at: &Value) -> bool {
         let mut event = json!({ "type": "mouseMoved", "x": at["x"], "y": at["y"] });
         self.call("Input.dispatchMouseEvent", &event);
         event["button"] = json!("left");
@@ -178,6 +196,7 @@ impl Browser {
             event["type"] = json!(kind);
             self.call("Input.dispatchMouseEvent", &event);
         }
+        self.look("window.hit") == json!(true)
     }
 
     /// The same for the first button that says so, in the row that names something.

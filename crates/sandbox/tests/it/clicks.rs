@@ -83,6 +83,16 @@ impl Hands {
         self.until("merchants", two).await;
     }
 
+    async fn times(&mut self) {
+        self.browser.type_into("robot-confirm", "12");
+        self.browser.click("document.getElementById('robot-set')");
+        self.until("robot", |told| told["confirm_per_mille"] == 12)
+            .await;
+        self.browser.type_into("lag-processing", "700");
+        self.browser.click("document.getElementById('lag-set')");
+        self.until("lag", |told| told["processing_ms"] == 700).await;
+    }
+
     async fn thumbs(&mut self) {
         self.browser
             .click_in_row("orders", "CLICK3", "wrong-person");
@@ -252,6 +262,7 @@ async fn a_person_drives_the_whole_sandbox_by_its_page() {
     hands.faults().await;
     hands.notices().await;
     hands.browser.picture("english");
+    hands.times().await;
     hands.clock_and_bill().await;
     hands.browser.click("document.getElementById('tongue')");
     hands

@@ -7,6 +7,7 @@ mod clicks;
 mod client;
 mod identity;
 mod journal;
+mod lag;
 mod merchants;
 mod notices;
 mod oauth;
