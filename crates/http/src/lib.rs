@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod confirm;
 mod hook;
 mod link;
 mod metrics;
@@ -139,6 +140,9 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/v1/withdrawals", post(api::withdrawals::post::<P>))
         .route("/v1/payouts", get(api::payouts::list::<P>))
         .route("/v1/payouts/{id}", get(api::payouts::show::<P>))
+        .route("/v1/payouts/{id}/confirm-page", get(confirm::start::<P>))
+        .route("/confirm/{id}", get(confirm::page::<P>))
+        .route("/confirm/{id}/state", get(confirm::state::<P>))
         .route("/v1/payouts/{id}/receipt", get(api::payouts::receipt::<P>))
         .route("/v1/payouts/{id}/cancel", post(api::payouts::cancel::<P>))
         .route("/v1/payouts/{id}/approve", post(api::acts::approve::<P>))
