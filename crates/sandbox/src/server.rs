@@ -269,6 +269,8 @@ fn routes(world: Arc<World>) -> Router {
         .route("/v3/billdownload/file", get(download))
         .route(&format!("{ELECSIGN}/out-bill-no"), post(v3))
         .route(&format!("{ELECSIGN}/out-bill-no/{{number}}"), get(v3))
+        .route(&format!("{ELECSIGN}/transfer-bill-no"), post(v3))
+        .route(&format!("{ELECSIGN}/transfer-bill-no/{{number}}"), get(v3))
         .route(RECEIPTS, get(v3).post(v3))
         .route("/v3/transferbilldownload/elecvoucherfile", get(download))
         .merge(message::routes())

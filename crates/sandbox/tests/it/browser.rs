@@ -99,12 +99,28 @@ impl Browser {
             session: String::new(),
             answer: String::new(),
         };
-        let page = browser.call("Target.createTarget", &json!({ "url": url }));
+        let page = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let target = json!({ "targetId": page["targetId"], "flatten": true });
         let session = browser.call("Target.attachToTarget", &target);
         browser.session = session["sessionId"].as_str().expect("a session").to_owned();
         browser.call("Page.enable", &json!({}));
+        browser.go(url);
         browser
+    }
+
+    /// Says of itself what another browser does, and gives each page what it finds there.
+    pub(crate) fn pretend(&mut self, agent: &str, script: &str) {
+        let agent = json!({ "userAgent": agent });
+        self.call("Emulation.setUserAgentOverride", &agent);
+        let script = json!({ "source": script });
+        self.call("Page.addScriptToEvaluateOnNewDocument", &script);
+    }
+
+    /// Opens another page.
+    pub(crate) fn go(&mut self, url: &str) {
+        let told = self.call("Page.navigate", &json!({ "url": url }));
+        assert!(told["errorText"].is_null(), "{url}: {told}");
+        self.until("document.readyState === 'complete'");
     }
 
     fn send(&mut self, method: &str, parameters: &Value) -> u64 {
@@ -119,7 +135,7 @@ impl Browser {
     }
 
     /// One command and its answer. A dialog that opens meanwhile is answered: the page waits for it.
-    fn call(&mut self, method: &str, parameters: &Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, parameters: &Value) -> Value {
         let id = self.send(method, parameters);
         loop {
             let told = self.from.recv_timeout(PATIENCE);
@@ -199,48 +215,13 @@ impl Browser {
         self.look("window.hit") == json!(true)
     }
 
-    /// The same for the first button that says so, in the row that names something.
-    pub(crate) fn click_in_row(&mut self, table: &str, named: &str, button: &str) {
-        self.click(&format!(
-            "[...document.querySelectorAll('#{table} tr')]
-               .find((row) => [...row.cells].some((cell) => cell.textContent === '{named}'))
-               ?.querySelector('button[data-act=\"{button}\"]')"
-        ));
-    }
-
-    /// Clicks into a field and types what is to be there instead.
-    pub(crate) fn type_into(&mut self, id: &str, text: &str) {
-        self.click(&format!("document.getElementById('{id}')"));
-        let all = json!({ "type": "keyDown", "key": "a", "code": "KeyA", "modifiers": 2,
-            "windowsVirtualKeyCode": 65, "commands": ["selectAll"] });
-        self.call("Input.dispatchKeyEvent", &all);
-        self.call("Input.insertText", &json!({ "text": text }));
-        self.until(&format!(
-            "document.getElementById('{id}').value === {}",
-            json!(text)
-        ));
-    }
-
-    /// Chooses from a list by the keyboard.
-    pub(crate) fn choose(&mut self, id: &str, value: &str) {
-        self.look(&format!("document.getElementById('{id}').focus()"));
-        for letter in value.chars() {
-            let key = json!({ "type": "char", "text": letter.to_string() });
-            self.call("Input.dispatchKeyEvent", &key);
-        }
-        self.until(&format!(
-            "document.getElementById('{id}').value === {}",
-            json!(value)
-        ));
-    }
-
     /// Keeps what is shown as a picture, for whoever wants to see it.
     pub(crate) fn picture(&mut self, name: &str) {
         let whole = json!({ "format": "png", "captureBeyondViewport": true });
         let told = self.call("Page.captureScreenshot", &whole);
         let picture = STANDARD.decode(told["data"].as_str().expect("text"));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = folder.join(format!("sandbox-{name}.png"));
+        let path = folder.join(format!("{name}.png"));
         std::fs::write(path, picture.expect("base64")).expect("written");
     }
 }

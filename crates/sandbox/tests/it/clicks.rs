@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::client::{Address, World};
 
+/// Notes what goes wrong in the page's own script.
+const ERRORS: &str = "window.errors = [];
+  addEventListener('error', (told) => window.errors.push(String(told.message)));";
 const DAY_MS: i64 = 86_400_000;
 
 /// A merchant with three transfers, a fourth that was announced, and an authorization.
@@ -28,6 +31,43 @@ async fn world() -> (World, Address) {
     let applied = world.ask("POST", PATH, &apply.to_string()).await;
     assert_eq!(applied.expect("answers").status, 200);
     (world, address)
+}
+
+impl Browser {
+    /// The same for the first button that says so, in the row that names something.
+    pub(crate) fn click_in_row(&mut self, table: &str, named: &str, button: &str) {
+        self.click(&format!(
+            "[...document.querySelectorAll('#{table} tr')]
+               .find((row) => [...row.cells].some((cell) => cell.textContent === '{named}'))
+               ?.querySelector('button[data-act=\"{button}\"]')"
+        ));
+    }
+
+    /// Clicks into a field and types what is to be there instead.
+    pub(crate) fn type_into(&mut self, id: &str, text: &str) {
+        self.click(&format!("document.getElementById('{id}')"));
+        let all = json!({ "type": "keyDown", "key": "a", "code": "KeyA", "modifiers": 2,
+            "windowsVirtualKeyCode": 65, "commands": ["selectAll"] });
+        self.call("Input.dispatchKeyEvent", &all);
+        self.call("Input.insertText", &json!({ "text": text }));
+        self.until(&format!(
+            "document.getElementById('{id}').value === {}",
+            json!(text)
+        ));
+    }
+
+    /// Chooses from a list by the keyboard.
+    pub(crate) fn choose(&mut self, id: &str, value: &str) {
+        self.look(&format!("document.getElementById('{id}').focus()"));
+        for letter in value.chars() {
+            let key = json!({ "type": "char", "text": letter.to_string() });
+            self.call("Input.dispatchKeyEvent", &key);
+        }
+        self.until(&format!(
+            "document.getElementById('{id}').value === {}",
+            json!(value)
+        ));
+    }
 }
 
 /// What the page is asked to do, one after the other, and what the API says then.
@@ -250,7 +290,9 @@ fn sha1(bytes: &[u8]) -> String {
 async fn a_person_drives_the_whole_sandbox_by_its_page() {
     let (world, address) = world().await;
     let url = format!("{}/_sandbox", world.url);
-    let mut browser = Browser::open(&world.dir.path().join("browser"), &url);
+    let mut browser = Browser::open(&world.dir.path().join("browser"), "about:blank");
+    browser.pretend("a person's browser", ERRORS);
+    browser.go(&url);
     browser.until("document.body?.dataset.ready === 'yes'");
     let mut hands = Hands {
         world,
@@ -261,7 +303,7 @@ async fn a_person_drives_the_whole_sandbox_by_its_page() {
     hands.thumbs().await;
     hands.faults().await;
     hands.notices().await;
-    hands.browser.picture("english");
+    hands.browser.picture("sandbox-english");
     hands.times().await;
     hands.clock_and_bill().await;
     hands.browser.click("document.getElementById('tongue')");
@@ -271,5 +313,6 @@ async fn a_person_drives_the_whole_sandbox_by_its_page() {
     hands
         .browser
         .until("document.body.innerText.includes('CLICK1')");
-    hands.browser.picture("chinese");
+    hands.browser.picture("sandbox-chinese");
+    assert_eq!(hands.browser.look("window.errors"), json!([]));
 }
