@@ -140,9 +140,6 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/v1/withdrawals", post(api::withdrawals::post::<P>))
         .route("/v1/payouts", get(api::payouts::list::<P>))
         .route("/v1/payouts/{id}", get(api::payouts::show::<P>))
-        .route("/v1/payouts/{id}/confirm-page", get(confirm::start::<P>))
-        .route("/confirm/{id}", get(confirm::page::<P>))
-        .route("/confirm/{id}/state", get(confirm::state::<P>))
         .route("/v1/payouts/{id}/receipt", get(api::payouts::receipt::<P>))
         .route("/v1/payouts/{id}/cancel", post(api::payouts::cancel::<P>))
         .route("/v1/payouts/{id}/approve", post(api::acts::approve::<P>))
@@ -166,6 +163,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/hooks/wechat/transfer", post(hook::transfer::<P>))
         .route("/v1/bills", get(api::books::bills::<P>))
         .route("/v1/breaks", get(api::books::breaks::<P>))
+        .merge(confirming::<P>())
         .merge(letters::<P>())
         .route("/v1/summary", get(api::books::summary::<P>))
         .merge(told::<P>())
@@ -192,6 +190,14 @@ fn about<P: Ports>() -> Router<Doors<P>> {
         .route("/readyz", get(metrics::readyz::<P>))
         .route("/metrics", get(metrics::show::<P>))
         .route("/openapi.json", get(openapi::show))
+}
+
+/// Where a user confirms.
+fn confirming<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/v1/payouts/{id}/confirm-page", get(confirm::start::<P>))
+        .route("/confirm/{id}", get(confirm::page::<P>))
+        .route("/confirm/{id}/state", get(confirm::state::<P>))
 }
 
 /// What could not be credited.
