@@ -228,6 +228,14 @@ fn linking<P: Ports>() -> Router<Doors<P>> {
             "/v1/users/{id}/link/refresh",
             post(api::links::refresh::<P>),
         )
+        .route(
+            "/v1/users/{id}/link/apply-authorization",
+            post(api::links::apply_authorization::<P>),
+        )
+        .route(
+            "/v1/users/{id}/link/close-authorization",
+            post(api::links::close_authorization::<P>),
+        )
 }
 
 /// What happened, and who is to hear of it.

@@ -81,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 57] = [
+pub const ROUTES: [Route; 59] = [
     route(
         "POST",
         "/v1/users",
@@ -189,6 +189,22 @@ pub const ROUTES: [Route; 57] = [
         "/v1/users/{id}/link/refresh",
         Some("payouts:operate"),
         "Have the tokens of a link refreshed now",
+    )
+    .takes("LinkAct")
+    .answers(200, "UserLinks"),
+    route(
+        "POST",
+        "/v1/users/{id}/link/apply-authorization",
+        Some("payouts:operate"),
+        "Put on record who asks WeChat for an authorization, and why; the command of that name asks",
+    )
+    .takes("LinkAct")
+    .answers(200, "UserLinks"),
+    route(
+        "POST",
+        "/v1/users/{id}/link/close-authorization",
+        Some("payouts:operate"),
+        "Put on record who has an authorization closed, and why; the command of that name closes it",
     )
     .takes("LinkAct")
     .answers(200, "UserLinks"),

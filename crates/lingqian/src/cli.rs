@@ -19,7 +19,7 @@ use crate::store::StoreUrl;
 pub(crate) use alerts::Alerts;
 pub(crate) use kept::{BillSource, Kept, Receipt};
 pub(crate) use letters::Letters;
-pub(crate) use links::{Authorizations, Link, Links, OfUser, OnLink};
+pub(crate) use links::{Authorizations, ByHand, Link, Links, OfUser, OnLink};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
