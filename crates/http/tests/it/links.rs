@@ -180,6 +180,25 @@ async fn links_are_listed_and_ended_with_a_reason_on_record() {
         .send(Ask::post("/v1/users/u2/link/refresh").json(&fresh))
         .await;
     assert_eq!(due.status, 200, "{}", due.text);
+    for (path, status, word) in [
+        ("/v1/users/u1/link/refresh", 409, "reauthorization_needed"),
+        ("/v1/users/u2/link/allow", 409, "not_shared"),
+        ("/v1/users/nobody/link/revoke", 404, "unknown_user"),
+    ] {
+        let answer = world.send(Ask::post(path).json(&body)).await;
+        assert_eq!(
+            (answer.status, answer.json()["code"].as_str()),
+            (status, Some(word)),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_asks_for_an_authorization_or_closes_it_is_on_record() {
+    let world = World::new().await;
+    world.user("u1").await;
+    world.linked("u2").await;
     let why = json!({ "reason": "support", "app": "wx8888888888888888" });
     for what in ["apply-authorization", "close-authorization"] {
         let path = format!("/v1/users/u2/link/{what}");
@@ -193,17 +212,5 @@ async fn links_are_listed_and_ended_with_a_reason_on_record() {
         let path = format!("/v1/users/u1/link/{what}");
         let ended = world.send(Ask::post(&path).json(&why)).await;
         assert_eq!(ended.json()["code"], "not_linked", "{}", ended.text);
-    }
-    for (path, status, word) in [
-        ("/v1/users/u1/link/refresh", 409, "reauthorization_needed"),
-        ("/v1/users/u2/link/allow", 409, "not_shared"),
-        ("/v1/users/nobody/link/revoke", 404, "unknown_user"),
-    ] {
-        let answer = world.send(Ask::post(path).json(&body)).await;
-        assert_eq!(
-            (answer.status, answer.json()["code"].as_str()),
-            (status, Some(word)),
-            "{path}"
-        );
     }
 }
