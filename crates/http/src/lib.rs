@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod confirm;
 mod hook;
 mod link;
 mod metrics;
@@ -162,6 +163,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/hooks/wechat/transfer", post(hook::transfer::<P>))
         .route("/v1/bills", get(api::books::bills::<P>))
         .route("/v1/breaks", get(api::books::breaks::<P>))
+        .merge(confirming::<P>())
         .merge(letters::<P>())
         .route("/v1/summary", get(api::books::summary::<P>))
         .merge(told::<P>())
@@ -188,6 +190,14 @@ fn about<P: Ports>() -> Router<Doors<P>> {
         .route("/readyz", get(metrics::readyz::<P>))
         .route("/metrics", get(metrics::show::<P>))
         .route("/openapi.json", get(openapi::show))
+}
+
+/// Where a user confirms.
+fn confirming<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/v1/payouts/{id}/confirm-page", get(confirm::start::<P>))
+        .route("/confirm/{id}", get(confirm::page::<P>))
+        .route("/confirm/{id}/state", get(confirm::state::<P>))
 }
 
 /// What could not be credited.
@@ -217,6 +227,14 @@ fn linking<P: Ports>() -> Router<Doors<P>> {
         .route(
             "/v1/users/{id}/link/refresh",
             post(api::links::refresh::<P>),
+        )
+        .route(
+            "/v1/users/{id}/link/apply-authorization",
+            post(api::links::apply_authorization::<P>),
+        )
+        .route(
+            "/v1/users/{id}/link/close-authorization",
+            post(api::links::close_authorization::<P>),
         )
 }
 
