@@ -1,6 +1,8 @@
 //! What a source has done and how it stands, for whoever publishes numbers.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Numbers of one source or sink since the start.
 #[derive(Debug, Default)]
@@ -11,6 +13,8 @@ pub struct Figures {
     letters: AtomicU64,
     connects: AtomicU64,
     faults: AtomicU64,
+    /// Faults of the broker by their code, and the last code since it worked.
+    codes: Mutex<(BTreeMap<&'static str, u64>, Option<&'static str>)>,
     pauses: AtomicU64,
     connected: AtomicBool,
     lag: AtomicI64,
@@ -77,6 +81,7 @@ impl Figures {
     pub(crate) fn connected(&self, is: bool) {
         if is && !self.connected.swap(true, Ordering::Relaxed) {
             self.connects.fetch_add(1, Ordering::Relaxed);
+            self.codes().1 = None;
         }
         self.connected.store(is, Ordering::Relaxed);
     }
@@ -84,6 +89,26 @@ impl Figures {
     /// The broker or the store failed.
     pub(crate) fn failed(&self) {
         self.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The broker failed in this way. Tells whether it failed otherwise the last time, or worked.
+    pub(crate) fn failed_with(&self, code: &'static str) -> bool {
+        self.failed();
+        let mut codes = self.codes();
+        *codes.0.entry(code).or_default() += 1;
+        codes.1.replace(code) != Some(code)
+    }
+
+    fn codes(
+        &self,
+    ) -> std::sync::MutexGuard<'_, (BTreeMap<&'static str, u64>, Option<&'static str>)> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the broker failed in which way.
+    #[must_use]
+    pub fn faults(&self) -> BTreeMap<&'static str, u64> {
+        self.codes().0.clone()
     }
 
     /// Fetching stopped.

@@ -6,6 +6,7 @@
 
 mod desk;
 mod exchange;
+mod secure;
 mod tell;
 
 use std::time::Duration;
@@ -26,6 +27,9 @@ use crate::backoff::Backoff;
 use crate::intake::{Intake, Parcel, overdue};
 
 use desk::DeadLetters;
+use secure::Ours;
+pub(crate) use secure::code;
+pub use secure::{Identity, Tls, check};
 pub use tell::{RabbitOut, RabbitPublisher};
 
 /// How long a broker may take to let us in.
@@ -58,6 +62,8 @@ pub enum QueueType {
 pub struct RabbitIn {
     /// `amqp://USER:PASSWORD@HOST/VHOST`, and others to try after it: the nodes of a cluster.
     pub urls: Vec<String>,
+    /// For addresses that begin with `amqps`.
+    pub tls: Tls,
     /// The queue.
     pub queue: String,
     /// The exchange that it is bound to, where it is.
@@ -88,10 +94,13 @@ pub async fn read<P: Ports>(intake: Intake<P>, from: RabbitIn, stop: watch::Rece
         if intake.figures.seen().messages > before {
             backoff.worked();
         }
-        intake.figures.failed();
+        let code = code(&error);
+        let news = intake.figures.failed_with(code);
         let wait = backoff.failed(intake.ports.dice());
-        let (door, wait_ms) = (&intake.door, wait.as_millis());
-        tracing::warn!(door, %error, wait_ms, "RabbitMQ is looked for again");
+        let (door, wait_ms, tries) = (&intake.door, wait.as_millis(), backoff.tries());
+        if news || backoff.is_worth_a_line() {
+            tracing::warn!(door, code, %error, tries, wait_ms, "RabbitMQ is looked for again");
+        }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = stop.changed() => {}
@@ -100,14 +109,15 @@ pub async fn read<P: Ports>(intake: Intake<P>, from: RabbitIn, stop: watch::Rece
 }
 
 pub(crate) async fn connect(
-    urls: &[String],
+    (urls, tls): (&[String], &Tls),
     turn: usize,
     name: &str,
 ) -> Result<Connection, lapin::Error> {
     let url = urls.get(turn % urls.len().max(1));
     let url = url.map_or("amqp://127.0.0.1", String::as_str);
     let named = ConnectionProperties::default().with_connection_name(name.into());
-    let connecting = Connection::connect(url, named);
+    let runtime = lapin::runtime::default_runtime()?;
+    let connecting = Connection::connect_with_config(url, named, tls.config(), runtime);
     match tokio::time::timeout(CONNECT_WAIT, connecting).await {
         Ok(connected) => connected,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
@@ -120,7 +130,7 @@ async fn session<P: Ports>(
     (from, turn): (&RabbitIn, usize),
     stop: &mut watch::Receiver<bool>,
 ) -> Result<(), lapin::Error> {
-    let connection = connect(&from.urls, turn, &intake.door).await?;
+    let connection = connect((&from.urls, &from.tls), turn, &intake.door).await?;
     let channel = connection.create_channel().await?;
     topology(&channel, from).await?;
     let dead_letters = DeadLetters::open(&connection, from).await?;
@@ -143,7 +153,10 @@ async fn session<P: Ports>(
         }
         let Some(first) = first else {
             // The queue was deleted, or the broker took the consumer away.
-            return Err(std::io::Error::other("the broker ended the consumer").into());
+            return Err(Ours::error(
+                "consumer_ended",
+                "the broker ended the consumer",
+            ));
         };
         let mut came = Came {
             keeps: dead_letters.is_some(),

@@ -13,5 +13,7 @@ mod letters;
 mod proxy;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
+#[cfg(feature = "rabbitmq-tls")]
+mod tls;
 #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
 mod world;

@@ -11,7 +11,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use lingqian_brokers::intake::{Intake, Parcel};
-use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Topology, read};
+use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Tls, Topology, read};
 use lingqian_io::twin::FaultPoint;
 use tokio::sync::watch;
 
@@ -47,6 +47,7 @@ pub(crate) async fn channel_to(url: &str) -> (Connection, Channel) {
 pub(crate) fn from(queue: &str, queue_type: QueueType) -> RabbitIn {
     RabbitIn {
         urls: vec![broker()],
+        tls: Tls::default(),
         queue: queue.to_owned(),
         exchange: None,
         routing_key: String::new(),

@@ -157,7 +157,7 @@ async fn measure(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Resu
 
 #[cfg(feature = "rabbitmq")]
 async fn rabbitmq(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Result<Ran> {
-    use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Topology, read};
+    use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Tls, Topology, read};
 
     let (users, urls) = (options.users, &options.rabbitmq);
     let make = move |number| message(number, users);
@@ -172,6 +172,7 @@ async fn rabbitmq(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Res
     };
     let from = RabbitIn {
         urls: urls.clone(),
+        tls: Tls::default(),
         queue: queue.clone(),
         exchange: None,
         routing_key: String::new(),

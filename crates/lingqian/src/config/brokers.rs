@@ -1,8 +1,10 @@
 //! `[[sources]]` and `[[sinks]]`: brokers that events come from and the feed goes to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lingqian_brokers::mapping::{BYTES_MAX, Map};
+use lingqian_brokers::sink::LEASE;
 use serde::Deserialize;
 
 use crate::config::merchants::Source as Place;
@@ -37,6 +39,89 @@ impl Broker {
     }
 }
 
+/// `[sources.tls]` and `[sinks.tls]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsEntry {
+    /// Authorities in PEM that are believed instead of the system's.
+    pub(crate) authority: Option<Place>,
+    /// Our certificate, in PEM, with those above it.
+    pub(crate) certificate: Option<Place>,
+    /// Its key, in PEM.
+    pub(crate) key: Option<Place>,
+    /// Or both in one file after PKCS#12.
+    pub(crate) pkcs12: Option<Place>,
+    /// What that is closed with.
+    pub(crate) password: Option<Place>,
+}
+
+impl TlsEntry {
+    fn check(&self, name: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.certificate.is_some() == self.key.is_some(),
+            "{name:?}: tls needs both certificate and key, or neither"
+        );
+        anyhow::ensure!(
+            self.pkcs12.is_none() || self.certificate.is_none(),
+            "{name:?}: tls has either certificate and key, or pkcs12"
+        );
+        anyhow::ensure!(
+            self.pkcs12.is_some() == self.password.is_some(),
+            "{name:?}: tls needs both pkcs12 and password, or neither"
+        );
+        anyhow::ensure!(
+            !matches!(self.pkcs12, Some(Place::Env(_))),
+            "{name:?}: tls.pkcs12 is a file"
+        );
+        anyhow::ensure!(
+            cfg!(feature = "rabbitmq-tls"),
+            "{name:?}: tls needs a program that was built with `--features rabbitmq-tls`"
+        );
+        Ok(())
+    }
+}
+
+/// What is only for RabbitMQ: Kafka's is in `settings`.
+fn tls(name: &str, broker: Broker, tls: &Option<TlsEntry>) -> anyhow::Result<()> {
+    let Some(tls) = tls else { return Ok(()) };
+    anyhow::ensure!(
+        broker == Broker::Rabbitmq,
+        "{name:?}: tls is for RabbitMQ; Kafka has settings such as \"security.protocol\""
+    );
+    tls.check(name)
+}
+
+/// Settings of librdkafka in whose value there is a secret: it may not stand in the file.
+fn is_secret(name: &str) -> bool {
+    let parts = [
+        "password",
+        "secret",
+        "key.pem",
+        "sasl.jaas",
+        "certificate.pem.key",
+    ];
+    parts.iter().any(|part| name.contains(part))
+}
+
+/// Secrets are elsewhere, and TLS is in the build where it is asked for.
+fn settings(name: &str, settings: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    for (setting, value) in settings {
+        let elsewhere = value.starts_with("env:") || value.starts_with("file:");
+        anyhow::ensure!(
+            elsewhere || !is_secret(setting),
+            "{name:?}: {setting} is a secret; name where it is: \"env:NAME\" or \"file:NAME\""
+        );
+        let secured = |word: &str| value.to_ascii_lowercase().contains(word);
+        let needs = (setting == "security.protocol" && secured("ssl"))
+            || (setting.starts_with("sasl.mechanism") && secured("scram"));
+        anyhow::ensure!(
+            !needs || cfg!(feature = "kafka-tls"),
+            "{name:?}: {setting} needs a program that was built with `--features kafka-tls`"
+        );
+    }
+    Ok(())
+}
+
 /// One of `[[sources]]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +133,9 @@ pub(crate) struct SourceEntry {
     /// RabbitMQ: where the address is, and those to try after it.
     #[serde(default)]
     pub(crate) urls: Vec<Place>,
+    /// RabbitMQ: what TLS needs besides addresses that begin with `amqps`.
+    #[serde(default)]
+    pub(crate) tls: Option<TlsEntry>,
     /// RabbitMQ: the queue.
     #[serde(default)]
     pub(crate) queue: String,
@@ -92,10 +180,6 @@ pub(crate) struct SourceEntry {
     pub(crate) group: String,
     /// Kafka: settings of librdkafka. A value `file:NAME` or `env:NAME` is read from there.
     #[serde(default)]
-    #[cfg_attr(
-        not(feature = "kafka"),
-        expect(dead_code, reason = "a feature reads it")
-    )]
     pub(crate) settings: BTreeMap<String, String>,
     /// Versions of the schema that are read; any where there is none.
     #[serde(default)]
@@ -149,6 +233,8 @@ impl SourceEntry {
                 );
             }
         }
+        tls(name, self.broker, &self.tls)?;
+        settings(name, &self.settings)?;
         one_of(name, "topology", &self.topology, ["declare", "check"])?;
         one_of(name, "queue_type", &self.queue_type, ["quorum", "classic"])?;
         anyhow::ensure!(
@@ -170,6 +256,9 @@ pub(crate) struct SinkEntry {
     /// RabbitMQ: where the address is, and those to try after it.
     #[serde(default)]
     pub(crate) urls: Vec<Place>,
+    /// RabbitMQ: what TLS needs besides addresses that begin with `amqps`.
+    #[serde(default)]
+    pub(crate) tls: Option<TlsEntry>,
     /// RabbitMQ: the exchange, of the kind `topic`.
     #[serde(default)]
     pub(crate) exchange: String,
@@ -179,19 +268,23 @@ pub(crate) struct SinkEntry {
     /// Kafka: `HOST:PORT`, several with commas.
     #[serde(default)]
     pub(crate) servers: String,
+    /// How long nobody publishes after the process died that did, in seconds.
+    #[serde(default)]
+    pub(crate) lease_seconds: Option<u64>,
     /// Kafka: the topic.
     #[serde(default)]
     pub(crate) topic: String,
     /// Kafka: settings of librdkafka. A value `file:NAME` or `env:NAME` is read from there.
     #[serde(default)]
-    #[cfg_attr(
-        not(feature = "kafka"),
-        expect(dead_code, reason = "a feature reads it")
-    )]
     pub(crate) settings: BTreeMap<String, String>,
 }
 
 impl SinkEntry {
+    /// How long a process may publish without being heard of.
+    pub(crate) fn lease(&self) -> Duration {
+        self.lease_seconds.map_or(LEASE, Duration::from_secs)
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         let name = &self.name;
         named(name)?;
@@ -204,6 +297,13 @@ impl SinkEntry {
             whole,
             "the sink {name:?} needs urls and exchange (RabbitMQ), or servers and topic (Kafka)"
         );
+        anyhow::ensure!(
+            self.lease_seconds
+                .is_none_or(|seconds| (2..=3_600).contains(&seconds)),
+            "the sink {name:?}: lease_seconds must be from 2 to 3600"
+        );
+        tls(name, self.broker, &self.tls)?;
+        settings(name, &self.settings)?;
         one_of(name, "topology", &self.topology, ["declare", "check"])
     }
 }

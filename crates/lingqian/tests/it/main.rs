@@ -19,6 +19,8 @@ mod process;
 mod quickstart;
 mod server;
 mod shared;
+#[cfg(feature = "rabbitmq")]
+mod sinks;
 mod stories;
 mod system;
 mod tokens;
