@@ -119,6 +119,11 @@ pub(crate) async fn connect(
     let runtime = lapin::runtime::default_runtime()?;
     let connecting = Connection::connect_with_config(url, named, tls.config(), runtime);
     match tokio::time::timeout(CONNECT_WAIT, connecting).await {
+        // As a door for TLS does with who speaks in clear.
+        Ok(Err(error)) if code(&error) == "connection_lost" => {
+            let words = format!("the peer hung up before it greeted: {error}");
+            Err(Ours::error("no_greeting", words))
+        }
         Ok(connected) => connected,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }

@@ -151,7 +151,7 @@ async fn whatever_cannot_work_has_a_code_and_changes_nothing() {
         (
             format!("amqp://{guest}{tls_port}/%2f"),
             Tls::default(),
-            "not_amqp",
+            "no_greeting",
         ),
         (
             format!("amqps://{guest}{clear_host}"),
