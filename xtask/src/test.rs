@@ -62,6 +62,14 @@ impl Servers {
             all.environment.push((variable, server.address.clone()));
             all.kafka.push(server);
         }
+        if absent(kafka::SECURED) {
+            let server = kafka::Server::start_secured(root)?;
+            let authority = server.authority();
+            all.environment.push((kafka::AUTHORITY, authority));
+            let address = server.address.clone();
+            all.environment.push((kafka::SECURED, address));
+            all.kafka.push(server);
+        }
         Ok(all)
     }
 }

@@ -16,6 +16,7 @@ pub struct Figures {
     /// Faults of the broker by their code, and the last code since it worked.
     codes: Mutex<(BTreeMap<&'static str, u64>, Option<&'static str>)>,
     pauses: AtomicU64,
+    lost: AtomicU64,
     connected: AtomicBool,
     lag: AtomicI64,
 }
@@ -37,6 +38,8 @@ pub struct Seen {
     pub faults: u64,
     /// Times that fetching stopped because the store was slower.
     pub pauses: u64,
+    /// Messages that the broker threw away before they were read.
+    pub lost: u64,
     /// Whether there is a connection.
     pub connected: bool,
     /// Messages that are at the broker and not handled, where the broker tells.
@@ -56,6 +59,7 @@ impl Seen {
             ("connects", count(self.connects)),
             ("faults", count(self.faults)),
             ("pauses", count(self.pauses)),
+            ("lost", count(self.lost)),
             ("connected", i64::from(self.connected)),
             ("lag", self.lag),
         ]
@@ -117,6 +121,12 @@ impl Figures {
         self.pauses.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The broker threw messages away before they were read.
+    #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+    pub(crate) fn lost(&self, messages: u64) {
+        self.lost.fetch_add(messages, Ordering::Relaxed);
+    }
+
     /// So many messages are at the broker and not handled.
     #[cfg(feature = "kafka")]
     pub(crate) fn lags(&self, messages: i64) {
@@ -135,6 +145,7 @@ impl Figures {
             connects: read(&self.connects),
             faults: read(&self.faults),
             pauses: read(&self.pauses),
+            lost: read(&self.lost),
             connected: self.connected.load(Ordering::Relaxed),
             lag: self.lag.load(Ordering::Relaxed),
         }

@@ -6,6 +6,7 @@
 //! for people who look at lags there. So neither a rebalance nor a restored backup loses an
 //! event, and none is credited twice because events have names.
 
+mod hole;
 mod tell;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// Messages are handed on when so much time has passed since the first of them.
 const LINGER: Duration = Duration::from_millis(5);
 
+/// How long the store may be behind before the partitions are paused: that throws away what was
+/// fetched, so a moment is waited for first.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Topics that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KafkaIn {
@@ -58,24 +63,51 @@ fn mark_name(source: &str, topic: &str, partition: i32) -> String {
 
 type Place = (String, i32);
 
-/// Up to which offset each partition's messages are durable.
+type Offsets = BTreeMap<Place, i64>;
+
+/// How far each partition is.
 #[derive(Debug, Default)]
-struct Done(Mutex<BTreeMap<Place, i64>>);
+struct Done {
+    /// Up to which offset its messages are durable.
+    durable: Mutex<Offsets>,
+    /// Which offset comes next, where that is known: after its mark, or after what was fetched.
+    fetched: Mutex<Offsets>,
+}
+
+fn lock(offsets: &Mutex<Offsets>) -> std::sync::MutexGuard<'_, Offsets> {
+    offsets.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Done {
+    /// A partition is ours, and is read from its mark if it has one.
+    fn begin(&self, place: Place, mark: Option<i64>) {
+        let mut fetched = lock(&self.fetched);
+        match mark {
+            Some(mark) => fetched.insert(place.clone(), mark),
+            None => fetched.remove(&place),
+        };
+        self.set(place, mark.unwrap_or(0));
+    }
+
     fn set(&self, place: Place, next: i64) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(place, next);
+        lock(&self.durable).insert(place, next);
     }
 
     fn forget(&self, place: &Place) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(place);
+        lock(&self.durable).remove(place);
+        lock(&self.fetched).remove(place);
     }
 
-    fn all(&self) -> BTreeMap<Place, i64> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.clone()
+    fn all(&self) -> Offsets {
+        lock(&self.durable).clone()
+    }
+
+    fn expected(&self, place: &Place) -> Option<i64> {
+        lock(&self.fetched).get(place).copied()
+    }
+
+    fn fetched(&self, place: &Place, next: i64) {
+        lock(&self.fetched).insert(place.clone(), next);
     }
 }
 
@@ -148,7 +180,10 @@ impl<P: Ports> ClientContext for Told<P> {
         ) {
             self.intake.figures.connected(false);
         }
-        tracing::warn!(door, %error, reason, "Kafka");
+        let code = code(&error);
+        if self.intake.figures.failed_with(code) {
+            tracing::warn!(door, code, %error, reason, "Kafka");
+        }
     }
 }
 
@@ -166,7 +201,7 @@ impl<P: Ports> ConsumerContext for Told<P> {
                     if let Err(error) = element.set_offset(offset) {
                         tracing::error!(%error, topic, partition, "no offset can be set");
                     }
-                    self.done.set((topic, partition), mark.unwrap_or(0));
+                    self.done.begin((topic, partition), mark);
                 }
                 self.intake.figures.connected(true);
             }
@@ -178,6 +213,26 @@ impl<P: Ports> ConsumerContext for Told<P> {
             }
             Rebalance::Error(error) => tracing::warn!(%error, "a rebalance failed"),
         }
+    }
+}
+
+/// What went wrong, as a stable code.
+fn code(error: &KafkaError) -> &'static str {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(Code::AllBrokersDown) => "brokers_down",
+        Some(Code::Authentication | Code::SaslAuthenticationFailed) => "login_refused",
+        Some(Code::SSL) => "tls_failed",
+        Some(Code::Resolve) => "host_unknown",
+        Some(Code::BrokerTransportFailure) => "connection_lost",
+        Some(Code::OperationTimedOut | Code::RequestTimedOut) => "timeout",
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed,
+        ) => "access_refused",
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => "not_found",
+        _ => "broker_error",
     }
 }
 
@@ -257,7 +312,9 @@ struct Poller<P> {
 /// What gathers for the next round.
 #[derive(Default)]
 struct Gathered {
-    shares: BTreeMap<Place, (Parcel, i64)>,
+    shares: Vec<Share>,
+    /// The one that the last message went to: messages of a partition come together.
+    at: usize,
     messages: usize,
     bytes: usize,
     since: Option<Instant>,
@@ -273,16 +330,33 @@ impl Gathered {
         self.is_full() || self.since.is_some_and(waited)
     }
 
-    fn take(&mut self) -> Round {
+    fn take(&mut self, done: &Done) -> Round {
         let whole = std::mem::take(self);
-        let shares = whole.shares.into_iter();
-        shares
-            .map(|(place, (parcel, next))| Share {
-                place,
-                parcel,
-                next,
-            })
-            .collect()
+        for share in &whole.shares {
+            done.fetched(&share.place, share.next);
+        }
+        whole.shares
+    }
+
+    /// What gathers of a partition; of one that nothing was added of, `begin` says how far it is.
+    fn share(
+        &mut self,
+        (topic, partition): (&str, i32),
+        begin: impl Fn(&Place) -> i64,
+    ) -> Option<&mut Share> {
+        let is = |share: &Share| share.place.1 == partition && share.place.0 == topic;
+        if !self.shares.get(self.at).is_some_and(is) {
+            self.at = self.shares.iter().position(is).unwrap_or_else(|| {
+                let place = (topic.to_owned(), partition);
+                self.shares.push(Share {
+                    next: begin(&place),
+                    place,
+                    parcel: Parcel::default(),
+                });
+                self.shares.len() - 1
+            });
+        }
+        self.shares.get_mut(self.at)
     }
 }
 
@@ -309,6 +383,7 @@ impl<P: Ports> Poller<P> {
             done,
             consumer,
             gathered: Gathered::default(),
+            full_since: None,
             paused: None,
             committed: BTreeMap::new(),
         };
@@ -324,6 +399,7 @@ struct Loop<P: Ports> {
     done: Arc<Done>,
     consumer: BaseConsumer<Told<P>>,
     gathered: Gathered,
+    full_since: Option<Instant>,
     paused: Option<TopicPartitionList>,
     committed: BTreeMap<Place, i64>,
 }
@@ -332,10 +408,17 @@ impl<P: Ports> Loop<P> {
     fn turn(&mut self, rounds: &mpsc::Sender<Round>) {
         if self.gathered.is_due(Instant::now()) {
             if let Ok(permit) = rounds.try_reserve() {
-                permit.send(self.gathered.take());
+                permit.send(self.gathered.take(&self.done));
+                self.full_since = None;
                 self.resume();
                 self.tell_broker(CommitMode::Async);
             } else if self.gathered.is_full() {
+                let now = Instant::now();
+                let since = *self.full_since.get_or_insert(now);
+                if now.saturating_duration_since(since) < PATIENCE {
+                    std::thread::sleep(Duration::from_millis(1));
+                    return;
+                }
                 self.pause();
             }
         }
@@ -346,11 +429,15 @@ impl<P: Ports> Loop<P> {
         };
         match self.consumer.poll(wait) {
             None => {}
-            Some(Ok(message)) => push(&self.intake, &mut self.gathered, &message),
+            Some(Ok(message)) => {
+                let (to, done) = (&mut self.gathered, &*self.done);
+                push(&self.intake, (&self.consumer, done), to, &message);
+            }
             Some(Err(error)) => {
-                self.intake.figures.failed();
-                let door = &self.intake.door;
-                tracing::warn!(door, %error, "Kafka is looked for again");
+                let (door, code) = (&self.intake.door, code(&error));
+                if self.intake.figures.failed_with(code) {
+                    tracing::warn!(door, code, %error, "Kafka is looked for again");
+                }
             }
         }
     }
@@ -397,22 +484,39 @@ impl<P: Ports> Loop<P> {
     }
 }
 
-fn push<P: Ports>(intake: &Intake<P>, gathered: &mut Gathered, message: &BorrowedMessage<'_>) {
+fn push<P: Ports>(
+    intake: &Intake<P>,
+    (consumer, done): (&BaseConsumer<Told<P>>, &Done),
+    gathered: &mut Gathered,
+    message: &BorrowedMessage<'_>,
+) {
     let headers = message.headers();
     let version = headers.and_then(|headers| {
         let mut all = headers.iter();
         let own = all.find(|header| header.key == VERSION_HEADER);
         own.and_then(|header| std::str::from_utf8(header.value?).ok())
     });
-    let place = (message.topic().to_owned(), message.partition());
-    let (parcel, next) = gathered.shares.entry(place).or_default();
-    let before = parcel.bytes();
-    let offset = message.offset();
+    let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+    // Of a partition that was never read the first message is where it begins.
+    let begin = |place: &Place| done.expected(place).unwrap_or(offset);
+    let Some(share) = gathered.share((topic, partition), begin) else {
+        return;
+    };
+    let before = share.parcel.bytes();
+    if offset != share.next {
+        let jump = hole::Jump {
+            place: &share.place,
+            from: share.next,
+            to: offset,
+        };
+        jump.look(intake, consumer, &mut share.parcel);
+    }
     let payload = message.payload().unwrap_or_default();
-    parcel.push(&intake.reader, offset.cast_unsigned(), version, payload);
-    *next = offset.saturating_add(1);
+    let place = offset.cast_unsigned();
+    share.parcel.push(&intake.reader, place, version, payload);
+    share.next = offset.saturating_add(1);
+    gathered.bytes += share.parcel.bytes() - before;
     gathered.messages += 1;
-    gathered.bytes += parcel.bytes() - before;
     gathered.since.get_or_insert_with(Instant::now);
 }
 
@@ -425,6 +529,8 @@ fn config(from: &KafkaIn) -> ClientConfig {
         ("queued.max.messages.kbytes", "16384"),
         ("queued.min.messages", "20000"),
         ("fetch.wait.max.ms", "100"),
+        // A second, unless it is said otherwise, during which nothing comes.
+        ("fetch.queue.backoff.ms", "10"),
     ];
     for (name, value) in defaults {
         config.set(name, value);

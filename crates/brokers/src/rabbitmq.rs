@@ -7,6 +7,7 @@
 mod desk;
 mod exchange;
 mod secure;
+mod stream;
 mod tell;
 
 use std::time::Duration;
@@ -24,7 +25,7 @@ use tokio::sync::watch;
 
 use crate::VERSION_HEADER;
 use crate::backoff::Backoff;
-use crate::intake::{Intake, Parcel, overdue};
+use crate::intake::{Intake, Parcel, Refused, overdue};
 
 use desk::DeadLetters;
 use secure::Ours;
@@ -32,6 +33,9 @@ pub(crate) use secure::code;
 pub use secure::{Identity, Tls, check};
 pub use tell::{RabbitOut, RabbitPublisher};
 
+/// Deliveries are handed on when so much time has passed since the first of them, or as soon as a
+/// whole parcel is there: a commit for each few messages would take the processor from the broker.
+const LINGER: Duration = Duration::from_millis(10);
 /// How long a broker may take to let us in.
 const CONNECT_WAIT: Duration = Duration::from_secs(20);
 
@@ -55,11 +59,17 @@ pub enum QueueType {
     Quorum,
     /// On one node.
     Classic,
+    /// For whoever reads it again: nothing is taken out, and how far we are is a mark in our books.
+    Stream,
 }
 
 /// A queue that is read.
+///
+/// Of a stream the first message that was kept is the first one that is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RabbitIn {
+    /// The name of the source, which the mark of a stream bears.
+    pub name: String,
     /// `amqp://USER:PASSWORD@HOST/VHOST`, and others to try after it: the nodes of a cluster.
     pub urls: Vec<String>,
     /// For addresses that begin with `amqps`.
@@ -142,9 +152,16 @@ async fn session<P: Ports>(
     channel
         .basic_qos(from.prefetch, BasicQosOptions::default())
         .await?;
-    let none = (BasicConsumeOptions::default(), FieldTable::default());
+    let mut stream = match from.queue_type {
+        QueueType::Stream => Some(stream::Stream::open(intake, from).await?),
+        QueueType::Quorum | QueueType::Classic => None,
+    };
+    let arguments = stream
+        .as_ref()
+        .map_or_else(FieldTable::default, stream::Stream::arguments);
+    let (queue, options) = (from.queue.as_str().into(), BasicConsumeOptions::default());
     let mut consumer = channel
-        .basic_consume(from.queue.as_str().into(), "".into(), none.0, none.1)
+        .basic_consume(queue, "".into(), options, arguments)
         .await?;
     intake.figures.connected(true);
     loop {
@@ -165,18 +182,25 @@ async fn session<P: Ports>(
         };
         let mut came = Came {
             keeps: dead_letters.is_some(),
+            stream: stream.take(),
             ..Came::default()
         };
-        came.gather(intake, first?, &mut consumer)?;
-        let unit = format!("{} delivery", from.queue);
-        let refused = tokio::select! {
-            refused = intake.take(&unit, came.parcel, None) => refused,
-            () = overdue(stop) => return Ok(()),
-        };
+        came.gather(intake, first?, &mut consumer).await?;
+        stream = came.stream.take();
+        let unit = stream.as_ref().map_or("delivery", |_| "offset");
+        let unit = format!("{} {unit}", from.queue);
+        let mark = stream.as_ref().map(stream::Stream::mark);
+        if !came.parcel.is_empty() {
+            tokio::select! {
+                refused = intake.take(&unit, came.parcel, mark) => came.refused = refused,
+                () = overdue(stop) => return Ok(()),
+            }
+        }
+        let refused = came.refused;
         let last = came.last;
         if let (Some(dead_letters), false) = (&dead_letters, refused.is_empty()) {
             let refused = refused.iter().filter_map(|one| {
-                let delivery = came.deliveries.get(one.index)?;
+                let delivery = came.deliveries.get(one.index)?.as_ref()?;
                 Some((one.code, delivery))
             });
             dead_letters.tell(refused).await?;
@@ -191,27 +215,38 @@ async fn session<P: Ports>(
 struct Came {
     parcel: Parcel,
     /// The deliveries themselves, where somebody is told of those that are refused.
-    deliveries: Vec<Delivery>,
+    deliveries: Vec<Option<Delivery>>,
     keeps: bool,
+    /// Which of them were kept as dead letters.
+    refused: Vec<Refused>,
     /// The tag of the last.
     last: u64,
+    /// How far a stream was read.
+    stream: Option<stream::Stream>,
 }
 
 impl Came {
-    /// Adds what is here already, up to a whole parcel.
-    fn gather<P: Ports>(
+    /// Adds what is here already or comes at once, up to a whole parcel.
+    async fn gather<P: Ports>(
         &mut self,
         intake: &Intake<P>,
         first: Delivery,
         consumer: &mut Consumer,
     ) -> Result<(), lapin::Error> {
         self.push(intake, first);
+        let due = tokio::time::Instant::now() + LINGER;
         while !self.parcel.is_full() {
-            match consumer.next().now_or_never() {
-                Some(Some(next)) => self.push(intake, next?),
-                // Nothing is here, or the consumer has ended, which the next look will tell.
-                Some(None) | None => break,
-            }
+            let next = match consumer.next().now_or_never() {
+                Some(next) => next,
+                // Nothing is here.
+                None => match tokio::time::timeout_at(due, consumer.next()).await {
+                    Ok(next) => next,
+                    Err(_) => break,
+                },
+            };
+            // The consumer has ended, which the next look will tell.
+            let Some(next) = next else { break };
+            self.push(intake, next?);
         }
         Ok(())
     }
@@ -221,11 +256,23 @@ impl Came {
         let version = headers.and_then(|headers| headers.inner().get(VERSION_HEADER));
         let version = version.and_then(words);
         self.last = delivery.delivery_tag;
+        let mut place = self.last;
+        if let Some(stream) = &mut self.stream {
+            match stream.place(intake, &delivery, &mut self.parcel) {
+                Some(offset) => place = offset,
+                // It was read before.
+                None => return,
+            }
+            if self.keeps {
+                // What stands for a hole is no delivery: both are counted alike.
+                self.deliveries.resize_with(self.parcel.len(), || None);
+            }
+        }
         let reader = &intake.reader;
         self.parcel
-            .push(reader, self.last, version.as_deref(), &delivery.data);
+            .push(reader, place, version.as_deref(), &delivery.data);
         if self.keeps {
-            self.deliveries.push(delivery);
+            self.deliveries.push(Some(delivery));
         }
     }
 }
@@ -252,6 +299,7 @@ async fn topology(channel: &Channel, from: &RabbitIn) -> Result<(), lapin::Error
             let kind = match from.queue_type {
                 QueueType::Quorum => "quorum",
                 QueueType::Classic => "classic",
+                QueueType::Stream => "stream",
             };
             arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
         }

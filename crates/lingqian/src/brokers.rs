@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lingqian_brokers::mapping::Reader;
 use lingqian_engine::Desk;
-use lingqian_http::{LetterReader, whole_event};
+use lingqian_http::{LetterReader, each_event, whole_event};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -18,7 +18,7 @@ use crate::wire::Wire;
 /// How messages of a source are read.
 fn reader(source: &SourceEntry) -> Reader {
     let (map, schemas) = (source.map.clone(), source.schemas.clone());
-    Reader::new(whole_event, map, schemas, source.bytes_max())
+    Reader::new(each_event, map, schemas, source.bytes_max())
 }
 
 /// Letters are read as their doors read: those of a source by its map.
@@ -162,6 +162,7 @@ mod parts {
             use rabbitmq::{QueueType, RabbitIn};
 
             let from = RabbitIn {
+                name: source.name.clone(),
                 urls: self.urls(&source.urls)?,
                 tls: self.tls(&source.tls)?,
                 queue: source.queue.clone(),
@@ -170,6 +171,7 @@ mod parts {
                 topology: topology(&source.topology),
                 queue_type: match source.queue_type.as_deref() {
                     Some("classic") => QueueType::Classic,
+                    Some("stream") => QueueType::Stream,
                     _ => QueueType::Quorum,
                 },
                 prefetch: source.prefetch(),

@@ -54,6 +54,10 @@ impl KafkaPublisher {
     }
 }
 
+fn failed(error: KafkaError) -> Failed {
+    Failed::new(super::code(&error), error)
+}
+
 impl Publisher for KafkaPublisher {
     async fn publish(&mut self, notices: &[Told]) -> Result<(), Failed> {
         let mut sent = Vec::with_capacity(notices.len());
@@ -74,7 +78,7 @@ impl Publisher for KafkaPublisher {
                 // The queue is full: what is in it goes first.
                 Err((_, record)) => {
                     let sent = self.producer.send(record, ROOM_WAIT).await;
-                    sent.map_err(|(error, _)| Failed::of(error))?;
+                    sent.map_err(|(error, _)| failed(error))?;
                     continue;
                 }
             };
@@ -82,7 +86,7 @@ impl Publisher for KafkaPublisher {
         }
         for delivery in sent {
             let confirmed = delivery.await.map_err(Failed::of)?;
-            confirmed.map_err(|(error, _)| Failed::of(error))?;
+            confirmed.map_err(|(error, _)| failed(error))?;
         }
         Ok(())
     }

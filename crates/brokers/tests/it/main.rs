@@ -7,6 +7,8 @@ mod cluster;
 mod feed;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "kafka-tls")]
+mod kafka_tls;
 #[cfg(feature = "rabbitmq")]
 mod letters;
 #[cfg(feature = "rabbitmq")]

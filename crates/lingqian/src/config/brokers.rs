@@ -156,7 +156,7 @@ pub(crate) struct SourceEntry {
     /// RabbitMQ: `declare` or `check`.
     #[serde(default)]
     pub(crate) topology: Option<String>,
-    /// RabbitMQ: `quorum` or `classic`.
+    /// RabbitMQ: `quorum`, `classic` or `stream`.
     #[serde(default)]
     pub(crate) queue_type: Option<String>,
     /// RabbitMQ: the most deliveries that are with us.
@@ -235,8 +235,13 @@ impl SourceEntry {
         }
         tls(name, self.broker, &self.tls)?;
         settings(name, &self.settings)?;
-        one_of(name, "topology", &self.topology, ["declare", "check"])?;
-        one_of(name, "queue_type", &self.queue_type, ["quorum", "classic"])?;
+        one_of(name, "topology", &self.topology, &["declare", "check"])?;
+        one_of(
+            name,
+            "queue_type",
+            &self.queue_type,
+            &["quorum", "classic", "stream"],
+        )?;
         anyhow::ensure!(
             (1..=16 * 1_048_576).contains(&self.bytes_max()),
             "the source {name:?}: bytes_max must be from 1 to 16 MiB"
@@ -304,7 +309,7 @@ impl SinkEntry {
         );
         tls(name, self.broker, &self.tls)?;
         settings(name, &self.settings)?;
-        one_of(name, "topology", &self.topology, ["declare", "check"])
+        one_of(name, "topology", &self.topology, &["declare", "check"])
     }
 }
 
@@ -342,12 +347,12 @@ fn built(name: &str, broker: Broker) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn one_of(name: &str, what: &str, value: &Option<String>, all: [&str; 2]) -> anyhow::Result<()> {
+fn one_of(name: &str, what: &str, value: &Option<String>, all: &[&str]) -> anyhow::Result<()> {
     let known = |value: &String| all.contains(&value.as_str());
-    let [first, second] = all;
     anyhow::ensure!(
         value.as_ref().is_none_or(known),
-        "{name:?}: {what} must be {first:?} or {second:?}"
+        "{name:?}: {what} must be one of {}",
+        all.join(", ")
     );
     Ok(())
 }

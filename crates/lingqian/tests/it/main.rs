@@ -13,6 +13,7 @@ mod delivered;
 mod killed;
 mod linking;
 mod looked_at;
+mod mails;
 mod merchants;
 mod messages;
 mod process;
