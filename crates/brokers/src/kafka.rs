@@ -7,11 +7,12 @@
 //! event, and none is credited twice because events have names.
 
 mod hole;
+mod progress;
 mod tell;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -26,17 +27,15 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use crate::backoff::Backoff;
-use crate::intake::{Intake, MESSAGES_MAX, PARCEL_BYTES_MAX, Parcel, overdue};
-
 use crate::VERSION_HEADER;
+use crate::backoff::Backoff;
+use crate::intake::{Intake, overdue};
+
+use progress::{Done, Gathered, Place, Round, Share};
 pub use tell::{KafkaOut, KafkaPublisher};
 
 /// How long a poll waits for a message.
 const POLL: Duration = Duration::from_millis(50);
-/// Messages are handed on when so much time has passed since the first of them.
-const LINGER: Duration = Duration::from_millis(5);
-
 /// How long the store may be behind before the partitions are paused: that throws away what was
 /// fetched, so a moment is waited for first.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -59,56 +58,6 @@ pub struct KafkaIn {
 /// The name of the mark of a partition.
 fn mark_name(source: &str, topic: &str, partition: i32) -> String {
     format!("kafka/{source}/{topic}/{partition}")
-}
-
-type Place = (String, i32);
-
-type Offsets = BTreeMap<Place, i64>;
-
-/// How far each partition is.
-#[derive(Debug, Default)]
-struct Done {
-    /// Up to which offset its messages are durable.
-    durable: Mutex<Offsets>,
-    /// Which offset comes next, where that is known: after its mark, or after what was fetched.
-    fetched: Mutex<Offsets>,
-}
-
-fn lock(offsets: &Mutex<Offsets>) -> std::sync::MutexGuard<'_, Offsets> {
-    offsets.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Done {
-    /// A partition is ours, and is read from its mark if it has one.
-    fn begin(&self, place: Place, mark: Option<i64>) {
-        let mut fetched = lock(&self.fetched);
-        match mark {
-            Some(mark) => fetched.insert(place.clone(), mark),
-            None => fetched.remove(&place),
-        };
-        self.set(place, mark.unwrap_or(0));
-    }
-
-    fn set(&self, place: Place, next: i64) {
-        lock(&self.durable).insert(place, next);
-    }
-
-    fn forget(&self, place: &Place) {
-        lock(&self.durable).remove(place);
-        lock(&self.fetched).remove(place);
-    }
-
-    fn all(&self) -> Offsets {
-        lock(&self.durable).clone()
-    }
-
-    fn expected(&self, place: &Place) -> Option<i64> {
-        lock(&self.fetched).get(place).copied()
-    }
-
-    fn fetched(&self, place: &Place, next: i64) {
-        lock(&self.fetched).insert(place.clone(), next);
-    }
 }
 
 /// What librdkafka tells us on its polling thread.
@@ -236,16 +185,6 @@ fn code(error: &KafkaError) -> &'static str {
     }
 }
 
-/// Messages of one partition, and the offset after the last.
-struct Share {
-    place: Place,
-    parcel: Parcel,
-    next: i64,
-}
-
-/// Messages of all partitions that are handled side by side.
-type Round = Vec<Share>;
-
 /// Reads until told to stop.
 pub async fn read<P: Ports>(intake: Intake<P>, from: KafkaIn, stop: watch::Receiver<bool>) {
     let done = Arc::new(Done::default());
@@ -291,6 +230,7 @@ async fn handle<P: Ports>(intake: &Intake<P>, from: &KafkaIn, share: Share) -> (
         place,
         parcel,
         next,
+        expected: _,
     } = share;
     let mark = Mark {
         name: mark_name(&from.name, &place.0, place.1),
@@ -307,57 +247,6 @@ struct Poller<P> {
     told: Told<P>,
     from: KafkaIn,
     rounds: mpsc::Sender<Round>,
-}
-
-/// What gathers for the next round.
-#[derive(Default)]
-struct Gathered {
-    shares: Vec<Share>,
-    /// The one that the last message went to: messages of a partition come together.
-    at: usize,
-    messages: usize,
-    bytes: usize,
-    since: Option<Instant>,
-}
-
-impl Gathered {
-    fn is_full(&self) -> bool {
-        self.messages >= MESSAGES_MAX || self.bytes >= PARCEL_BYTES_MAX
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        let waited = |since| now.saturating_duration_since(since) >= LINGER;
-        self.is_full() || self.since.is_some_and(waited)
-    }
-
-    fn take(&mut self, done: &Done) -> Round {
-        let whole = std::mem::take(self);
-        for share in &whole.shares {
-            done.fetched(&share.place, share.next);
-        }
-        whole.shares
-    }
-
-    /// What gathers of a partition; of one that nothing was added of, `begin` says how far it is.
-    fn share(
-        &mut self,
-        (topic, partition): (&str, i32),
-        begin: impl Fn(&Place) -> i64,
-    ) -> Option<&mut Share> {
-        let is = |share: &Share| share.place.1 == partition && share.place.0 == topic;
-        if !self.shares.get(self.at).is_some_and(is) {
-            self.at = self.shares.iter().position(is).unwrap_or_else(|| {
-                let place = (topic.to_owned(), partition);
-                self.shares.push(Share {
-                    next: begin(&place),
-                    place,
-                    parcel: Parcel::default(),
-                });
-                self.shares.len() - 1
-            });
-        }
-        self.shares.get_mut(self.at)
-    }
 }
 
 impl<P: Ports> Poller<P> {
@@ -497,16 +386,14 @@ fn push<P: Ports>(
         own.and_then(|header| std::str::from_utf8(header.value?).ok())
     });
     let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
-    // Of a partition that was never read the first message is where it begins.
-    let begin = |place: &Place| done.expected(place).unwrap_or(offset);
-    let Some(share) = gathered.share((topic, partition), begin) else {
+    let Some(share) = gathered.share((topic, partition), done) else {
         return;
     };
     let before = share.parcel.bytes();
-    if offset != share.next {
+    if let Some(expected) = share.expected.filter(|expected| *expected != offset) {
         let jump = hole::Jump {
             place: &share.place,
-            from: share.next,
+            from: expected,
             to: offset,
         };
         jump.look(intake, consumer, &mut share.parcel);
@@ -515,16 +402,15 @@ fn push<P: Ports>(
     let place = offset.cast_unsigned();
     share.parcel.push(&intake.reader, place, version, payload);
     share.next = offset.saturating_add(1);
-    gathered.bytes += share.parcel.bytes() - before;
-    gathered.messages += 1;
-    gathered.since.get_or_insert_with(Instant::now);
+    share.expected = Some(share.next);
+    let bytes = share.parcel.bytes() - before;
+    gathered.count(bytes);
 }
 
 fn config(from: &KafkaIn) -> ClientConfig {
     let mut config = ClientConfig::new();
     let defaults = [
         ("partition.assignment.strategy", "cooperative-sticky"),
-        ("auto.offset.reset", "earliest"),
         ("statistics.interval.ms", "5000"),
         ("queued.max.messages.kbytes", "16384"),
         ("queued.min.messages", "20000"),
@@ -541,6 +427,8 @@ fn config(from: &KafkaIn) -> ClientConfig {
     config
         .set("bootstrap.servers", &from.brokers)
         .set("group.id", &from.group)
+        // What is gone is looked for at the beginning of what is left.
+        .set("auto.offset.reset", "earliest")
         // The books say how far we are.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false");
