@@ -27,7 +27,7 @@ use lingqian_io::{Browse as _, Fault, IdentityProvider, Ports, Rail, Sealer, Sto
 /// The longest message, in bytes.
 pub(crate) const BYTES_MAX: usize = 20_000;
 /// How long a story may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 #[derive(Clone)]
 pub(crate) struct World {
