@@ -44,6 +44,10 @@ impl Broker {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TlsEntry {
     /// Authorities in PEM that are believed instead of the system's.
+    #[cfg_attr(
+        not(feature = "rabbitmq"),
+        expect(dead_code, reason = "a feature reads it")
+    )]
     pub(crate) authority: Option<Place>,
     /// Our certificate, in PEM, with those above it.
     pub(crate) certificate: Option<Place>,
@@ -372,6 +376,22 @@ mod tests {
     fn a_source_that_could_never_be_read_is_named() {
         let words = |more: &str| format!("{:#}", source(more).expect_err(more));
         assert!(words("broker = \"nats\"").contains("unknown variant"));
+        if cfg!(feature = "kafka") {
+            let kafka = "broker = \"kafka\"\nservers = \"h:1\"\ntopics = [\"t\"]\ngroup = \"g\"\n";
+            assert!(source(kafka).is_ok());
+            let with = |more: &str| format!("{kafka}[sources.settings]\n{more}");
+            let named = "\"sasl.password\" = \"env:P\"\n\"ssl.ca.pem\" = \"file:ca.pem\"";
+            assert!(source(&with(named)).is_ok());
+            for secret in ["sasl.password", "ssl.key.password", "ssl.key.pem"] {
+                let words = words(&with(&format!("\"{secret}\" = \"geheim\"")));
+                assert!(
+                    words.contains(secret) && !words.contains("geheim"),
+                    "{words}"
+                );
+            }
+            let tls = "[sources.tls]\nauthority = \"file:ca.pem\"";
+            assert!(words(&format!("{kafka}{tls}")).contains("tls is for RabbitMQ"));
+        }
         if cfg!(feature = "rabbitmq") {
             let rabbit = "broker = \"rabbitmq\"\nqueue = \"q\"\nurls = [\"env:AMQP\"]\n";
             assert!(source(rabbit).is_ok());
@@ -380,6 +400,13 @@ mod tests {
             assert!(!kept.contains("geheim"), "{kept}");
             assert!(words(&format!("{rabbit}prefetch = 0")).contains("prefetch"));
             assert!(words(&format!("{rabbit}topology = \"x\"")).contains("topology"));
+            let tls = |more: &str| format!("{rabbit}[sources.tls]\n{more}");
+            let lone = "certificate = \"file:c.pem\"";
+            assert!(words(&tls(lone)).contains("both certificate and key"));
+            let lone = "pkcs12 = \"file:c.p12\"";
+            assert!(words(&tls(lone)).contains("both pkcs12 and password"));
+            let whole = source(&tls("authority = \"file:ca.pem\""));
+            assert_eq!(whole.is_ok(), cfg!(feature = "rabbitmq-tls"));
         } else {
             let words = words("broker = \"rabbitmq\"");
             assert!(words.contains("--features rabbitmq"), "{words}");

@@ -37,7 +37,7 @@ impl World {
         let data = dir.path().join("data");
         let server = Server::start();
         let exchange = format!("feed-{}", std::process::id());
-        let receiver = Receiver::bind(&[broker.clone()], &exchange).await;
+        let receiver = Receiver::bind(std::slice::from_ref(&broker), &exchange).await;
         let receiver = receiver.expect("a queue that hears of everything");
         let made = lingqian(&data, &["keys", "list"])
             .output()
