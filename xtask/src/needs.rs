@@ -69,6 +69,13 @@ const SERVERS: [Library; 4] = [
 ];
 /// OpenSSH's server, which is not where programs are looked for.
 const SSHD: &str = "/usr/sbin/sshd";
+/// Browsers that tests drive a page with; any of them will do.
+const BROWSERS: [&str; 4] = [
+    "/usr/bin/chromium-headless-shell",
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+];
 /// What builds librdkafka.
 const BUILD: [(&str, &str, &str); 2] = [("make", "--version", "make"), ("g++", "--version", "g++")];
 /// What it builds its TLS with: OpenSSL's headers.
@@ -85,6 +92,9 @@ pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     }
     if !Path::new(SSHD).exists() {
         missing.push("openssh-server");
+    }
+    if !BROWSERS.iter().any(|path| Path::new(path).exists()) {
+        missing.push("chromium-headless-shell");
     }
     if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
         missing.push("rabbitmq-server");

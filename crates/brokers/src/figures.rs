@@ -122,7 +122,7 @@ impl Figures {
     }
 
     /// The broker threw messages away before they were read.
-    #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+    #[cfg(feature = "kafka")]
     pub(crate) fn lost(&self, messages: u64) {
         self.lost.fetch_add(messages, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lingqian_core::letter::Mark;
 use lingqian_engine::Desk;
-#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+#[cfg(feature = "kafka")]
 use lingqian_engine::ingest::Unreadable;
 use lingqian_engine::ingest::{Door, ItemResult, Items, ingest};
 use lingqian_io::Ports;
@@ -72,7 +72,7 @@ impl Parcel {
 
     /// Adds what is no message: why there is a hole, and in words for people where. It becomes a
     /// dead letter.
-    #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+    #[cfg(feature = "kafka")]
     pub(crate) fn push_hole(&mut self, place: u64, why: Unreadable, text: &str) {
         let begin = self.text.len();
         self.text.extend_from_slice(text.as_bytes());

@@ -200,7 +200,7 @@ async fn session<P: Ports>(
         let last = came.last;
         if let (Some(dead_letters), false) = (&dead_letters, refused.is_empty()) {
             let refused = refused.iter().filter_map(|one| {
-                let delivery = came.deliveries.get(one.index)?.as_ref()?;
+                let delivery = came.deliveries.get(one.index)?;
                 Some((one.code, delivery))
             });
             dead_letters.tell(refused).await?;
@@ -215,7 +215,7 @@ async fn session<P: Ports>(
 struct Came {
     parcel: Parcel,
     /// The deliveries themselves, where somebody is told of those that are refused.
-    deliveries: Vec<Option<Delivery>>,
+    deliveries: Vec<Delivery>,
     keeps: bool,
     /// Which of them were kept as dead letters.
     refused: Vec<Refused>,
@@ -258,21 +258,17 @@ impl Came {
         self.last = delivery.delivery_tag;
         let mut place = self.last;
         if let Some(stream) = &mut self.stream {
-            match stream.place(intake, &delivery, &mut self.parcel) {
+            match stream.place(&delivery) {
                 Some(offset) => place = offset,
                 // It was read before.
                 None => return,
-            }
-            if self.keeps {
-                // What stands for a hole is no delivery: both are counted alike.
-                self.deliveries.resize_with(self.parcel.len(), || None);
             }
         }
         let reader = &intake.reader;
         self.parcel
             .push(reader, place, version.as_deref(), &delivery.data);
         if self.keeps {
-            self.deliveries.push(Some(delivery));
+            self.deliveries.push(delivery);
         }
     }
 }

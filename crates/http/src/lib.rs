@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod confirm;
 mod hook;
 mod link;
 mod metrics;
@@ -165,6 +166,7 @@ where
         .route("/hooks/wechat/transfer", post(hook::transfer::<P>))
         .route("/v1/bills", get(api::books::bills::<P>))
         .route("/v1/breaks", get(api::books::breaks::<P>))
+        .merge(confirming::<P>())
         .merge(letters::<P>())
         .route("/v1/summary", get(api::books::summary::<P>))
         .merge(told::<P>())
@@ -196,6 +198,14 @@ where
         .route("/openapi.json", get(openapi::show))
 }
 
+/// Where a user confirms.
+fn confirming<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/v1/payouts/{id}/confirm-page", get(confirm::start::<P>))
+        .route("/confirm/{id}", get(confirm::page::<P>))
+        .route("/confirm/{id}/state", get(confirm::state::<P>))
+}
+
 /// What could not be credited.
 fn letters<P: Ports>() -> Router<Doors<P>> {
     Router::new()
@@ -223,6 +233,14 @@ fn linking<P: Ports>() -> Router<Doors<P>> {
         .route(
             "/v1/users/{id}/link/refresh",
             post(api::links::refresh::<P>),
+        )
+        .route(
+            "/v1/users/{id}/link/apply-authorization",
+            post(api::links::apply_authorization::<P>),
+        )
+        .route(
+            "/v1/users/{id}/link/close-authorization",
+            post(api::links::close_authorization::<P>),
         )
 }
 

@@ -1,14 +1,14 @@
 //! A stream of RabbitMQ's: read from where our books say, which is kept in the commit of what was
-//! read, as Kafka's offsets are. What the broker threw away before is no silent jump.
+//! read, as Kafka's offsets are. Offsets have holes of their own, where the broker keeps notes between
+//! segments, and it does not tell over this protocol what it threw away: a hole says nothing.
 
 use lapin::message::Delivery;
 use lapin::types::{AMQPValue, FieldTable};
 use lingqian_core::letter::Mark;
-use lingqian_engine::ingest::Unreadable;
 use lingqian_io::{Browse as _, Ports};
 
 use super::{Ours, RabbitIn};
-use crate::intake::{Intake, Parcel};
+use crate::intake::Intake;
 
 /// The argument, and the header, in which an offset is.
 const OFFSET: &str = "x-stream-offset";
@@ -16,7 +16,6 @@ const OFFSET: &str = "x-stream-offset";
 /// How far a stream was read.
 pub(super) struct Stream {
     mark: String,
-    queue: String,
     /// Which offset comes next, where that is known.
     next: Option<i64>,
 }
@@ -33,7 +32,6 @@ impl Stream {
         let known = marks.into_iter().find(|known| known.name == mark);
         Ok(Stream {
             mark,
-            queue: from.queue.clone(),
             next: known.map(|known| known.position),
         })
     }
@@ -58,40 +56,16 @@ impl Stream {
     }
 
     /// The offset of a delivery, unless it was read before: the broker begins with a whole chunk.
-    /// Of what is gone before it a dead letter is added.
-    pub(super) fn place<P: Ports>(
-        &mut self,
-        intake: &Intake<P>,
-        delivery: &Delivery,
-        parcel: &mut Parcel,
-    ) -> Option<u64> {
+    pub(super) fn place(&mut self, delivery: &Delivery) -> Option<u64> {
         let headers = delivery.properties.headers().as_ref();
         let offset = headers.and_then(|headers| headers.inner().get(OFFSET));
         let Some(AMQPValue::LongLongInt(offset)) = offset.cloned() else {
             return Some(delivery.delivery_tag);
         };
-        let expected = self.next.unwrap_or(offset);
-        if offset < expected {
+        if self.next.is_some_and(|next| offset < next) {
             return None;
-        }
-        if offset > expected {
-            self.gone(intake, (expected, offset), parcel);
         }
         self.next = Some(offset.saturating_add(1));
         Some(offset.cast_unsigned())
-    }
-
-    fn gone<P: Ports>(&self, intake: &Intake<P>, (from, to): (i64, i64), parcel: &mut Parcel) {
-        let (door, queue) = (&intake.door, &self.queue);
-        tracing::error!(door, queue, from, to, "messages of a stream are gone");
-        intake.figures.lost(to.abs_diff(from));
-        let text = serde_json::json!({ "stream": queue, "from": from, "to": to });
-        let why = "the broker kept them for too short a time";
-        let unreadable = Unreadable {
-            code: "messages_gone",
-            field: None,
-            detail: format!("{queue}: from {from} to before {to}: {why}"),
-        };
-        parcel.push_hole(from.cast_unsigned(), unreadable, &text.to_string());
     }
 }

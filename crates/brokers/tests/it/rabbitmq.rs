@@ -312,58 +312,6 @@ async fn a_stream_is_read_from_its_mark() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_stream_threw_away_before_it_was_read_is_no_silent_jump() {
-    let (world, desk) = World::working().await;
-    let (queue, (_connection, channel)) = (name("short-stream"), channel().await);
-    let number = lapin::types::AMQPValue::LongLongInt;
-    let mut arguments = FieldTable::default();
-    let kind = lapin::types::AMQPValue::LongString("stream".into());
-    arguments.insert("x-queue-type".into(), kind);
-    arguments.insert("x-max-length-bytes".into(), number(200_000));
-    arguments.insert("x-stream-max-segment-size-bytes".into(), number(100_000));
-    let declared = channel.queue_declare(queue.as_str().into(), durable(), arguments);
-    declared.await.expect("declared");
-    let there = RabbitIn {
-        topology: Topology::Check,
-        ..from(&queue, QueueType::Stream)
-    };
-    let sent = async |numbers: std::ops::Range<u32>| {
-        let more = format!("\"v\":1,\"more\":\"{}\"", "x".repeat(2_000));
-        for no in numbers {
-            let body = message(&format!("e{no}"), "alice").replace("\"v\":1", &more);
-            let (to, options) = (queue.as_str().into(), BasicPublishOptions::default());
-            let properties = BasicProperties::default();
-            let sent = channel.basic_publish("".into(), to, options, body.as_bytes(), properties);
-            sent.await.expect("published").await.expect("sent");
-        }
-    };
-    sent(0..10).await;
-    let intake = world.intake(&desk, "rabbitmq:app");
-    read_all(&intake, there.clone(), 10).await;
-    sent(10..1_000).await;
-    let confirms = channel.confirm_select(ConfirmSelectOptions::default());
-    confirms.await.expect("confirms");
-    sent(1_000..1_010).await;
-    let intake = world.intake(&desk, "rabbitmq:app");
-    let (stop, stopped) = watch::channel(false);
-    let reading = tokio::spawn(read(intake.clone(), there, stopped));
-    let figures = Arc::clone(&intake.figures);
-    until("the end is read", || {
-        figures.seen().lost + figures.seen().credited >= 1_000
-    })
-    .await;
-    stop.send_replace(true);
-    reading.await.expect("it ends");
-    let seen = figures.seen();
-    assert!(seen.lost > 100 && seen.credited >= 10, "{seen:?}");
-    assert_eq!(seen.lost + seen.credited, 1_000, "every message is told of");
-    let letters = world.letters().await;
-    assert_eq!(letters.get("messages_gone"), Some(&(1, 1)), "{letters:?}");
-    let mark = format!("rabbitmq/app/{queue}");
-    assert_eq!(world.marks().await.get(&mark), Some(&1_010));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_must_be_there_and_is_not_is_not_made() {
     let (world, desk) = World::working().await;
     let queue = name("absent");

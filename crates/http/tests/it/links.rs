@@ -180,6 +180,20 @@ async fn links_are_listed_and_ended_with_a_reason_on_record() {
         .send(Ask::post("/v1/users/u2/link/refresh").json(&fresh))
         .await;
     assert_eq!(due.status, 200, "{}", due.text);
+    let why = json!({ "reason": "support", "app": "wx8888888888888888" });
+    for what in ["apply-authorization", "close-authorization"] {
+        let path = format!("/v1/users/u2/link/{what}");
+        assert_eq!(world.send(Ask::post(&path).json(&why)).await.status, 200);
+        let deeds = world.get("/v1/deeds?subject=u2").await.json();
+        let newest = &deeds["data"][0];
+        assert_eq!(
+            (&newest["what"], &newest["reason"]),
+            (&json!(what), &json!("support"))
+        );
+        let path = format!("/v1/users/u1/link/{what}");
+        let ended = world.send(Ask::post(&path).json(&why)).await;
+        assert_eq!(ended.json()["code"], "not_linked", "{}", ended.text);
+    }
     for (path, status, word) in [
         ("/v1/users/u1/link/refresh", 409, "reauthorization_needed"),
         ("/v1/users/u2/link/allow", 409, "not_shared"),

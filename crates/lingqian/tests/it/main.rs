@@ -7,7 +7,10 @@ mod apps;
 mod bench;
 mod bills;
 mod books;
+#[path = "../../../sandbox/tests/it/browser.rs"]
+mod browser;
 mod commands;
+mod confirming;
 mod copied;
 mod delivered;
 mod killed;
