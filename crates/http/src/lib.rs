@@ -12,7 +12,7 @@ mod request;
 mod routes;
 pub mod wire;
 
-pub use api::letters::{LetterReader, whole_event};
+pub use api::letters::{LetterReader, each_event, whole_event};
 pub use api::live::Lives;
 pub use api::trial::Trials;
 pub use auth::{Minted, mint};
@@ -29,7 +29,7 @@ use axum::routing::{get, post};
 use lingqian_core::command::IdempotencyKey;
 use lingqian_engine::Desk;
 use lingqian_engine::board::Board;
-use lingqian_io::Ports;
+use lingqian_io::{Alerts, Ports};
 use tokio::sync::Semaphore;
 
 /// What the doors need to know.
@@ -110,7 +110,10 @@ struct Shared<P> {
 }
 
 /// All doors of a platform.
-pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
+pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router
+where
+    P::Store: Alerts,
+{
     let body_max = settings.body_max;
     let overlaps = Arc::new(Semaphore::new(settings.overlaps_max));
     let lives = Arc::new(Semaphore::new(settings.lives.open_max));
@@ -184,7 +187,10 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
 }
 
 /// How the platform is, and what it can be asked.
-fn about<P: Ports>() -> Router<Doors<P>> {
+fn about<P: Ports>() -> Router<Doors<P>>
+where
+    P::Store: Alerts,
+{
     Router::new()
         .route("/healthz", get(metrics::healthz))
         .route("/readyz", get(metrics::readyz::<P>))

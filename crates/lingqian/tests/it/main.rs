@@ -16,12 +16,15 @@ mod delivered;
 mod killed;
 mod linking;
 mod looked_at;
+mod mails;
 mod merchants;
 mod messages;
 mod process;
 mod quickstart;
 mod server;
 mod shared;
+#[cfg(feature = "rabbitmq")]
+mod sinks;
 mod stories;
 mod system;
 mod tokens;
