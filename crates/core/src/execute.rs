@@ -15,7 +15,9 @@ use crate::rejection::Rejection;
 use crate::risk::Policy;
 use crate::time::Timestamp;
 use crate::transfer::{Merchant, TransferReport};
-use crate::{control, endpoint, letter, link, manual, notice, order, settle, user, withdrawal};
+use crate::{
+    control, endpoint, letter, link, manual, notice, order, pack, settle, user, withdrawal,
+};
 
 /// When a decision is made, and under which limits.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,8 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
             act,
         } => control::set_stop(moment, (scope, *cause), *on, act, facts),
         Command::BeginTransfer(payout) => order::begin(moment, known(*payout, facts)?, facts),
+        Command::BeginTransfers { payouts, packs } => pack::begin(moment, payouts, packs, facts),
+        Command::ResendBatch { batch, members } => pack::again(moment, *batch, members, facts),
         Command::Rouse(payout) => order::rouse(moment, known(*payout, facts)?, facts),
         Command::CancelPayout(payout) => settle::cancel(moment, known(*payout, facts)?, facts),
         Command::ReportTransfer(report) => reported(moment, report, facts),

@@ -126,6 +126,12 @@ impl Keys {
             | Command::CheckEnded { payout, .. } => {
                 self.payouts.insert(*payout);
             }
+            Command::BeginTransfers { payouts, .. }
+            | Command::ResendBatch {
+                members: payouts, ..
+            } => {
+                self.payouts.extend(payouts);
+            }
             Command::ReportTransfer(report) => {
                 self.payouts.insert(report.number.payout());
             }

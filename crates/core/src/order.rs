@@ -72,6 +72,9 @@ fn send_again(moment: &Moment<'_>, payout: &Payout, attempt: &Attempt, facts: &F
         };
         return Ok(put_off(payout, queue, until));
     }
+    if let Some(seat) = order.seat {
+        return Ok((Changes::default(), Outcome::InBatch(seat.batch())));
+    }
     begun(moment, payout.clone(), order.clone(), None, facts)
 }
 
@@ -89,7 +92,8 @@ fn send_first(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
     begun(moment, payout, order, Some(amount), facts)
 }
 
-fn begun(
+/// A send of this order begins.
+pub(crate) fn begun(
     moment: &Moment<'_>,
     payout: Payout,
     order: TransferOrder,
@@ -152,7 +156,7 @@ pub(crate) fn rouse(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
 }
 
 /// Nothing happens to the payout but that it waits for something else or longer.
-fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Changes, Outcome) {
+pub(crate) fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Changes, Outcome) {
     let changes = Changes {
         payouts: vec![(payout.clone(), Some(Work { queue, due_at }))],
         ..Changes::default()
@@ -170,7 +174,7 @@ fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Changes, Outcom
 /// Why nothing may be sent to this user. An order that was made goes to the wallet that it names
 /// and to no other: where that was ended, or where nothing of it ever arrived and the user has
 /// another one now, it does not go at all.
-fn barred(payout: &Payout, facts: &Facts) -> Option<Reason> {
+pub(crate) fn barred(payout: &Payout, facts: &Facts) -> Option<Reason> {
     let wallet = facts.wallet(payout.user);
     let order = payout.state.attempt().map(|attempt| &attempt.order);
     let of_order = order.map(|order| {
@@ -207,5 +211,6 @@ fn first_order(
             .name
             .clone()
             .filter(|_| payout.amount >= NAME_FROM),
+        seat: None,
     }
 }

@@ -22,7 +22,7 @@ struct Migration {
     needs: i32,
 }
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         name: "0001_books",
         sql: include_str!("../migrations/0001_books.sql"),
@@ -70,6 +70,12 @@ const MIGRATIONS: [Migration; 8] = [
         name: "0008_sink_leases",
         sql: include_str!("../migrations/0008_sink_leases.sql"),
         needs: 4,
+    },
+    // Who does not know of seats would ask about a batch under the number of one in it.
+    Migration {
+        name: "0009_seats",
+        sql: include_str!("../migrations/0009_seats.sql"),
+        needs: 9,
     },
 ];
 

@@ -81,6 +81,7 @@ fn order(merchant: &Merchant, link: &Link) -> TransferOrder {
         scene_report: Vec::new(),
         remark: String::new(),
         name: None,
+        seat: None,
     }
 }
 
