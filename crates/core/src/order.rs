@@ -23,13 +23,7 @@ pub(crate) fn begin(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
     let wrong = Rejection::WrongState {
         state: payout.state.name(),
     };
-    let waits_too_long = moment.now.since_ms(payout.created_at) >= moment.policy.hold_ms;
-    // What waits for the user was accepted, and goes again only for its page.
-    let accepted = matches!(payout.state, State::AwaitingUser(..));
-    let reason = match barred(payout, facts) {
-        None if waits_too_long && !accepted => Some(Reason::HoldExpired),
-        barred => barred,
-    };
+    let reason = kept_back(moment, payout, facts);
     if !payout::sendable(&payout.state) {
         return Err(wrong);
     }
@@ -171,10 +165,21 @@ pub(crate) fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Chan
     )
 }
 
+/// Why this payout may not be sent now.
+pub(crate) fn kept_back(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Option<Reason> {
+    let waits_too_long = moment.now.since_ms(payout.created_at) >= moment.policy.hold_ms;
+    // What waits for the user was accepted, and goes again only for its page.
+    let accepted = matches!(payout.state, State::AwaitingUser(..));
+    match barred(payout, facts) {
+        None if waits_too_long && !accepted => Some(Reason::HoldExpired),
+        barred => barred,
+    }
+}
+
 /// Why nothing may be sent to this user. An order that was made goes to the wallet that it names
 /// and to no other: where that was ended, or where nothing of it ever arrived and the user has
 /// another one now, it does not go at all.
-pub(crate) fn barred(payout: &Payout, facts: &Facts) -> Option<Reason> {
+fn barred(payout: &Payout, facts: &Facts) -> Option<Reason> {
     let wallet = facts.wallet(payout.user);
     let order = payout.state.attempt().map(|attempt| &attempt.order);
     let of_order = order.map(|order| {

@@ -13,7 +13,7 @@ use crate::command::Outcome;
 use crate::execute::{Decision, Moment};
 use crate::facts::Facts;
 use crate::id::{MchId, OutBillNo, PayoutId};
-use crate::order::{barred, begin as begin_one, begun, put_off};
+use crate::order::{begin as begin_one, begun, kept_back, put_off};
 use crate::payout::{self, Attempt, Payout, Queue, State};
 use crate::rejection::Rejection;
 use crate::seat::Seat;
@@ -166,7 +166,9 @@ fn goes_again(moment: &Moment<'_>, payouts: &[&Payout], facts: &Facts) -> bool {
         State::Unknown(attempt, _) => {
             let order = &attempt.order;
             let until = facts.stops.until(&order.mchid, &order.scene, moment.now);
-            attempt.may_go_again(moment.now) && until.is_none() && barred(payout, facts).is_none()
+            attempt.may_go_again(moment.now)
+                && until.is_none()
+                && kept_back(moment, payout, facts).is_none()
         }
         _ => false,
     };

@@ -71,11 +71,12 @@ const MIGRATIONS: [Migration; 9] = [
         sql: include_str!("../migrations/0008_sink_leases.sql"),
         needs: 4,
     },
-    // Who does not know of seats would ask about a batch under the number of one in it.
+    // Who does not know of seats can neither send an order that has one nor report of it: the
+    // canonical text says it, and is not changed.
     Migration {
         name: "0009_seats",
         sql: include_str!("../migrations/0009_seats.sql"),
-        needs: 9,
+        needs: 4,
     },
 ];
 
