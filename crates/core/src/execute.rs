@@ -13,7 +13,7 @@ use crate::payout::Payout;
 use crate::reconcile::{self, Bill};
 use crate::rejection::Rejection;
 use crate::risk::Policy;
-use crate::time::Timestamp;
+use crate::time::{BusinessDate, Timestamp};
 use crate::transfer::{Merchant, TransferReport};
 use crate::{
     control, endpoint, letter, link, manual, notice, order, pack, settle, user, withdrawal,
@@ -109,11 +109,7 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
             mchid,
             payout,
             date,
-        } => {
-            let merchant = merchant(mchid, facts)?.no;
-            let payout = known(*payout, facts)?;
-            reconcile::check_ended(moment, (merchant, *date), payout, facts)
-        }
+        } => ended(moment, (mchid, *date), *payout, facts),
         Command::CloseBill { mchid, bill } => close_bill(mchid, bill, facts),
     }
 }
@@ -128,6 +124,17 @@ fn only(change: impl FnOnce(&mut Changes)) -> Decision {
 fn reported(moment: &Moment<'_>, report: &TransferReport, facts: &Facts) -> Decision {
     let payout = known(report.number.payout(), facts)?;
     settle::report(moment, payout, report, facts)
+}
+
+fn ended(
+    moment: &Moment<'_>,
+    (mchid, date): (&MchId, BusinessDate),
+    payout: PayoutId,
+    facts: &Facts,
+) -> Decision {
+    let merchant = merchant(mchid, facts)?.no;
+    let payout = known(payout, facts)?;
+    reconcile::check_ended(moment, (merchant, date), payout, facts)
 }
 
 fn close_bill(mchid: &MchId, bill: &Bill, facts: &Facts) -> Decision {

@@ -32,7 +32,7 @@ pub(crate) fn begin(
 ) -> Decision {
     let mut facts = facts.clone();
     let mut changes = Changes::default();
-    let (mut orders, mut batches) = (Vec::new(), Vec::new());
+    let (mut fresh, mut again, mut batches) = (Vec::new(), Vec::new(), Vec::new());
     for id in payouts {
         let Some(payout) = facts.payout(*id).cloned() else {
             continue;
@@ -43,18 +43,24 @@ pub(crate) fn begin(
         };
         facts.apply(&one);
         changes.append(one);
-        match outcome {
-            Outcome::Begun(order) => orders.push(*order),
-            Outcome::InBatch(batch) if !batches.contains(&batch) => batches.push(batch),
-            _ => {}
+        if let Outcome::Begun(order) = outcome {
+            // One that was made before has its seat, or none, for ever.
+            let new = payout.state == State::Approved;
+            let orders = if new { &mut fresh } else { &mut again };
+            orders.push(*order);
+        } else if let Outcome::InBatch(batch) = outcome
+            && !batches.contains(&batch)
+        {
+            batches.push(batch);
         }
     }
-    let orders = pack(orders, packs);
+    let mut orders = pack(fresh, packs);
     seat(&mut changes, &orders);
+    orders.append(&mut again);
     Ok((changes, Outcome::AllBegun { orders, batches }))
 }
 
-/// Orders that go together stand side by side, in the order in which they came, each with its seat.
+/// New orders that go together stand side by side, in the order in which they came, each with its seat.
 fn pack(orders: Vec<TransferOrder>, packs: &BTreeMap<MchId, u16>) -> Vec<TransferOrder> {
     let mut groups: Vec<Vec<TransferOrder>> = Vec::new();
     for order in orders {
@@ -162,15 +168,14 @@ fn attempt_of(payout: &Payout) -> Option<&Attempt> {
 /// Whether these payouts are all of one batch, and each may go once more.
 fn goes_again(moment: &Moment<'_>, payouts: &[&Payout], facts: &Facts) -> bool {
     let seats: Option<Vec<Seat>> = payouts.iter().map(|payout| seat_of(payout)).collect();
-    let may = |payout: &&Payout| match &payout.state {
-        State::Unknown(attempt, _) => {
-            let order = &attempt.order;
-            let until = facts.stops.until(&order.mchid, &order.scene, moment.now);
-            attempt.may_go_again(moment.now)
-                && until.is_none()
-                && kept_back(moment, payout, facts).is_none()
-        }
-        _ => false,
+    let may = |payout: &&Payout| {
+        let State::Unknown(attempt, _) = &payout.state else {
+            return false;
+        };
+        let order = &attempt.order;
+        let until = facts.stops.until(&order.mchid, &order.scene, moment.now);
+        let kept = kept_back(moment, payout, facts);
+        attempt.may_go_again(moment.now) && until.is_none() && kept.is_none()
     };
     seats.is_some_and(|seats| Seat::are_whole(&seats)) && payouts.iter().all(may)
 }

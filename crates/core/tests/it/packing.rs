@@ -111,6 +111,23 @@ fn who_may_not_go_is_not_in_it_and_nobody_joins_later() {
 }
 
 #[test]
+fn one_that_is_sent_again_joins_nobody() {
+    let mut world = world(3);
+    let (alone, _) = begin(&mut world, &[1], 10);
+    world.hear(1, Origin::Answer, refused(Cure::Later));
+    assert_eq!(
+        state(&world, 1),
+        "deferred",
+        "it went alone and goes again alone"
+    );
+    let (orders, _) = begin(&mut world, &[1, 2, 3], 10);
+    let of = |place| Seat::new(number(2), place, 2);
+    assert_eq!(seats(&orders), [of(1), of(2), None]);
+    assert_eq!(orders[2], alone[0]);
+    world.is_sound();
+}
+
+#[test]
 fn names_go_with_names_alone() {
     let mut world = world(2);
     world.must(Command::RegisterUser {

@@ -63,6 +63,12 @@ impl Oracle {
         let payout = order.number.payout();
         let name = self.name_of(payout);
         self.is_open(payout, "accepts");
+        let tries = self.payouts.get(&payout).map_or(0, |p| p.payout.tries);
+        self.check(
+            order.number.attempt() > tries,
+            "one_number_at_a_time",
+            || format!("{} was given up and is accepted", order.number),
+        );
         let alive = wechat
             .of_payout(payout)
             .filter(|other| other.order.number != order.number)

@@ -200,6 +200,13 @@ impl Wechat {
             && !self.events.values().any(|e| matches!(e, Event::Arrive(_)))
     }
 
+    /// Whether a request with this number is on the wire.
+    pub(crate) fn is_under_way(&self, number: OutBillNo) -> bool {
+        let has = |orders: &[TransferOrder]| orders.iter().any(|order| order.number == number);
+        let mut events = self.events.values();
+        events.any(|event| matches!(event, Event::Arrive(orders) if has(orders)))
+    }
+
     pub(crate) fn schedule(&mut self, at: Timestamp, event: Event) {
         self.scheduled += 1;
         self.events.insert((at, self.scheduled), event);
