@@ -31,7 +31,7 @@ expect w1 processing
 expect w2 processing
 clock +1m
 run poll
-expect w1 failed
+expect w1 paid
 expect w2 paid
-expect w3 paid
+expect w3 failed
 calm

@@ -15,24 +15,23 @@ expect w1 approved
 expect w2 approved
 wechat refuses for good
 run dispatch
-expect w1 failed
-expect w2 processing
+expect w2 failed
+expect w1 processing
 clock +1m
 run poll
-expect w2 paid
+expect w1 paid
 withdraw w3 alice 1.50
 withdraw w4 bob 1.50
 run assess
-wechat gets the request late
+wechat loses the answer
 run dispatch
-clock +11m
-run poll
+expect w3 unknown
+resend w3 by ann
 wechat throttles
 run dispatch
 expect w3 unknown
-clock +40m
-run poll
-clock +10s
+expect w4 unknown
+clock +1m
 run poll
 expect w3 paid
 expect w4 paid

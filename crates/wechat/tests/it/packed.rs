@@ -146,13 +146,15 @@ async fn a_refusal_of_many_is_believed_only_if_the_batch_is_not_there() {
     let later = refused("FREQUENCY_LIMITED", Cure::Later);
     assert_eq!(sent(&merchant, &orders).await, later);
     // Nobody can say: nothing is concluded, and the same goes out again.
-    for asked in ["query_error", "unsigned_answer"] {
-        let times = json!({ "times": { "too_fast": 1, asked: 1 } });
-        real.hands("faults", &times).await;
+    for faults in [
+        json!({ "times": { "too_fast": 1, "query_error": 1 } }),
+        json!({ "times": { "too_fast": 1 }, "errors_unsigned": true }),
+    ] {
+        real.hands("faults", &faults).await;
         let heard = sent(&merchant, &orders).await;
         assert!(
             matches!(heard.as_slice(), [Finding::Unknown { .. }]),
-            "{asked}: {heard:?}"
+            "{faults}: {heard:?}"
         );
         real.hands("faults", &json!({})).await;
     }
