@@ -160,7 +160,8 @@ impl Wechat {
         if name.any(|name| name.0 != name_of(order.openid.expose())) {
             return Some("NAME_NOT_CORRECT");
         }
-        if !fails && !(self.lively && dice.chance(30)) {
+        let unlucky = fails || (self.lively && dice.chance(30));
+        if !unlucky {
             return None;
         }
         Some(if self.lively {
