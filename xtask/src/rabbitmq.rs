@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use crate::authority;
 use crate::postgres::{NOBODY, as_user, is_root, run};
 
 /// The environment variable that tells the tests where the broker is.
@@ -18,6 +19,10 @@ pub(crate) const VARIABLE: &str = "LINGQIAN_TEST_RABBITMQ";
 /// first node, which they kill.
 pub(crate) const CLUSTER: &str = "LINGQIAN_TEST_RABBITMQ_CLUSTER";
 pub(crate) const MACHINE: &str = "LINGQIAN_TEST_RABBITMQ_MACHINE";
+/// The one that tells them where the first node speaks TLS, and the one with the folder of the
+/// authority that it believes (`authority.rs` says what is in it).
+pub(crate) const TLS: &str = "LINGQIAN_TEST_RABBITMQ_TLS";
+pub(crate) const AUTHORITY: &str = "LINGQIAN_TEST_RABBITMQ_AUTHORITY";
 /// How long a node may take to begin.
 const START_WAIT: Duration = Duration::from_secs(300);
 
@@ -32,6 +37,7 @@ pub(crate) struct Nodes {
 struct Node {
     name: String,
     port: u16,
+    tls_port: u16,
     child: Child,
 }
 
@@ -59,7 +65,9 @@ impl Nodes {
         fs::write(dir.join(".erlang.cookie"), "lingqian-tests")?;
         let only_ours = fs::Permissions::from_mode(0o400);
         fs::set_permissions(dir.join(".erlang.cookie"), only_ours)?;
-        fs::write(dir.join("plugins"), "[].\n")?;
+        // Whoever shows a certificate is the user that it names.
+        fs::write(dir.join("plugins"), "[rabbitmq_auth_mechanism_ssl].\n")?;
+        authority::make(&dir.join("authority"))?;
         let owner = is_root().then_some(NOBODY);
         if let Some(owner) = owner {
             run(Command::new("chown").args(["-R", owner]).arg(&dir))?;
@@ -107,11 +115,12 @@ impl Nodes {
 
     fn begin(&self, programs: &Path, number: usize) -> anyhow::Result<Node> {
         let name = format!("lq{number}-{}@localhost", std::process::id());
-        let port = free_port()?;
+        let (port, tls_port) = (free_port()?, free_port()?);
         let config = self.dir.join(format!("{number}.conf"));
         let text = format!(
             "listeners.tcp.1 = 127.0.0.1:{port}\nvm_memory_high_watermark.absolute = 1GB\n\
-             disk_free_limit.absolute = 50MB\nlog.console = false\n{}",
+             disk_free_limit.absolute = 50MB\nlog.console = false\n{}{}",
+            secured(tls_port, &self.dir.join("authority")),
             self.nodes
                 .first()
                 .map_or(String::new(), |first| joining(&first.name)),
@@ -131,7 +140,12 @@ impl Nodes {
             .stderr(log)
             .spawn()
             .context("RabbitMQ does not start")?;
-        Ok(Node { name, port, child })
+        Ok(Node {
+            name,
+            port,
+            tls_port,
+            child,
+        })
     }
 
     /// A node is there when it speaks AMQP.
@@ -166,11 +180,33 @@ impl Nodes {
         urls.join(" ")
     }
 
+    /// `HOST:PORT` where the first node speaks TLS, and the folder of its authority.
+    pub(crate) fn tls(&self) -> Option<(String, String)> {
+        let port = self.nodes.first()?.tls_port;
+        let folder = self.dir.join("authority").display().to_string();
+        Some((format!("localhost:{port}"), folder))
+    }
+
     /// The process of the Erlang machine of a node, by its place.
     pub(crate) fn machine(&self, place: usize) -> Option<String> {
         let shell = self.nodes.get(place)?.child.id();
         family(shell).pop()
     }
+}
+
+/// What a node's configuration says so that it speaks TLS, too.
+fn secured(port: u16, authority: &Path) -> String {
+    let file = |name: &str| authority.join(name).display().to_string();
+    format!(
+        "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {}\n\
+         ssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+         ssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = false\n\
+         ssl_cert_login_from = common_name\nauth_mechanisms.1 = PLAIN\n\
+         auth_mechanisms.2 = AMQPLAIN\nauth_mechanisms.3 = EXTERNAL\n",
+        file("ca.pem"),
+        file("server.pem"),
+        file("server.key"),
+    )
 }
 
 /// What a node's configuration says so that it joins the first one.

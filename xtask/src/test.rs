@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use crate::{call, call_with, has, kafka, needs, postgres, rabbitmq};
 
 /// What is tested and not in a build by default.
-pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq,lingqian/sftp"];
+pub(crate) const FEATURES: [&str; 2] = ["--features", "lingqian/rabbitmq-tls,lingqian/sftp"];
 /// The same with what takes its time to build.
 const ALL_FEATURES: [&str; 2] = [
     "--features",
-    "lingqian/rabbitmq,lingqian/kafka,lingqian/sftp",
+    "lingqian/rabbitmq-tls,lingqian/kafka-tls,lingqian/sftp",
 ];
 
 /// Servers beside the tests, each unless the environment names one already. They end with this.
@@ -36,6 +36,10 @@ impl Servers {
         if absent(rabbitmq::VARIABLE) {
             let node = rabbitmq::Nodes::start(1)?;
             all.environment.push((rabbitmq::VARIABLE, node.urls()));
+            if let Some((address, authority)) = node.tls() {
+                all.environment.push((rabbitmq::TLS, address));
+                all.environment.push((rabbitmq::AUTHORITY, authority));
+            }
             all.nodes.push(node);
         }
         if !brokers {
@@ -56,6 +60,14 @@ impl Servers {
         for (variable, kind) in kinds.into_iter().filter(|(name, _)| absent(name)) {
             let server = kafka::Server::start(root, kind)?;
             all.environment.push((variable, server.address.clone()));
+            all.kafka.push(server);
+        }
+        if absent(kafka::SECURED) {
+            let server = kafka::Server::start_secured(root)?;
+            let authority = server.authority();
+            all.environment.push((kafka::AUTHORITY, authority));
+            let address = server.address.clone();
+            all.environment.push((kafka::SECURED, address));
             all.kafka.push(server);
         }
         Ok(all)

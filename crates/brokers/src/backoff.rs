@@ -21,6 +21,19 @@ impl Backoff {
         self.failures = 0;
     }
 
+    /// How often it failed since it worked.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether a log should have a line of it: of the first, and then of one among ever more, so
+    /// that an hour without a broker is ten lines and not two hundred.
+    #[must_use]
+    pub fn is_worth_a_line(&self) -> bool {
+        self.failures.is_power_of_two()
+    }
+
     /// How long to wait after one more failure: between half of the wait and all of it, so that
     /// many who lost the same broker do not come back at one moment.
     pub fn failed(&mut self, dice: &impl Dice) -> Duration {
@@ -46,14 +59,18 @@ mod tests {
         let first = backoff.failed(&dice).as_millis();
         assert!((100..=200).contains(&first), "{first}");
         let (mut gone, mut tries, mut waits) = (Duration::ZERO, 0, Vec::new());
+        let mut lines = u32::from(backoff.is_worth_a_line());
         while gone < Duration::from_secs(3_600) {
             let wait = backoff.failed(&dice);
             assert!(wait <= Duration::from_secs(30));
             gone += wait;
             tries += 1;
+            lines += u32::from(backoff.is_worth_a_line());
             waits.push(wait);
         }
         assert!((120..=250).contains(&tries), "{tries}");
+        assert_eq!(backoff.tries(), tries + 1);
+        assert!((7..=9).contains(&lines), "{lines} lines in an hour");
         waits.dedup();
         assert!(waits.len() > 100, "they are spread");
         backoff.worked();

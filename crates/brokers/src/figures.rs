@@ -1,6 +1,8 @@
 //! What a source has done and how it stands, for whoever publishes numbers.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Numbers of one source or sink since the start.
 #[derive(Debug, Default)]
@@ -11,7 +13,10 @@ pub struct Figures {
     letters: AtomicU64,
     connects: AtomicU64,
     faults: AtomicU64,
+    /// Faults of the broker by their code, and the last code since it worked.
+    codes: Mutex<(BTreeMap<&'static str, u64>, Option<&'static str>)>,
     pauses: AtomicU64,
+    lost: AtomicU64,
     connected: AtomicBool,
     lag: AtomicI64,
 }
@@ -33,6 +38,8 @@ pub struct Seen {
     pub faults: u64,
     /// Times that fetching stopped because the store was slower.
     pub pauses: u64,
+    /// Messages that the broker threw away before they were read.
+    pub lost: u64,
     /// Whether there is a connection.
     pub connected: bool,
     /// Messages that are at the broker and not handled, where the broker tells.
@@ -52,6 +59,7 @@ impl Seen {
             ("connects", count(self.connects)),
             ("faults", count(self.faults)),
             ("pauses", count(self.pauses)),
+            ("lost", count(self.lost)),
             ("connected", i64::from(self.connected)),
             ("lag", self.lag),
         ]
@@ -77,6 +85,7 @@ impl Figures {
     pub(crate) fn connected(&self, is: bool) {
         if is && !self.connected.swap(true, Ordering::Relaxed) {
             self.connects.fetch_add(1, Ordering::Relaxed);
+            self.codes().1 = None;
         }
         self.connected.store(is, Ordering::Relaxed);
     }
@@ -86,10 +95,36 @@ impl Figures {
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The broker failed in this way. Tells whether it failed otherwise the last time, or worked.
+    pub(crate) fn failed_with(&self, code: &'static str) -> bool {
+        self.failed();
+        let mut codes = self.codes();
+        *codes.0.entry(code).or_default() += 1;
+        codes.1.replace(code) != Some(code)
+    }
+
+    fn codes(
+        &self,
+    ) -> std::sync::MutexGuard<'_, (BTreeMap<&'static str, u64>, Option<&'static str>)> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often the broker failed in which way.
+    #[must_use]
+    pub fn faults(&self) -> BTreeMap<&'static str, u64> {
+        self.codes().0.clone()
+    }
+
     /// Fetching stopped.
     #[cfg(feature = "kafka")]
     pub(crate) fn paused(&self) {
         self.pauses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The broker threw messages away before they were read.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn lost(&self, messages: u64) {
+        self.lost.fetch_add(messages, Ordering::Relaxed);
     }
 
     /// So many messages are at the broker and not handled.
@@ -110,6 +145,7 @@ impl Figures {
             connects: read(&self.connects),
             faults: read(&self.faults),
             pauses: read(&self.pauses),
+            lost: read(&self.lost),
             connected: self.connected.load(Ordering::Relaxed),
             lag: self.lag.load(Ordering::Relaxed),
         }

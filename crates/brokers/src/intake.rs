@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lingqian_core::EventView;
 use lingqian_core::letter::Mark;
 use lingqian_engine::Desk;
+#[cfg(feature = "kafka")]
+use lingqian_engine::ingest::Unreadable;
 use lingqian_engine::ingest::{Door, ItemResult, Items, ingest};
 use lingqian_io::Ports;
 #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
@@ -60,15 +61,22 @@ impl Parcel {
     /// Reads a message and adds it under its place. Of one that is too large the beginning is
     /// kept, up to the limit.
     pub fn push(&mut self, reader: &Reader, place: u64, version: Option<&str>, message: &[u8]) {
-        let read = reader.read(version, message);
         let kept = message.get(..reader.bytes_max()).unwrap_or(message);
         let begin = self.text.len();
         self.text.extend_from_slice(kept);
-        let range = begin..self.text.len();
-        match read {
-            Ok(event) => self.items.push(place, range, Ok(&EventView::from(&event))),
-            Err(unreadable) => self.items.push(place, range, Err(unreadable)),
-        }
+        let (items, range) = (&mut self.items, begin..self.text.len());
+        reader.each(version, message, &mut |read| {
+            items.push(place, range.clone(), read);
+        });
+    }
+
+    /// Adds what is no message: why there is a hole, and in words for people where. It becomes a
+    /// dead letter.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn push_hole(&mut self, place: u64, why: Unreadable, text: &str) {
+        let begin = self.text.len();
+        self.text.extend_from_slice(text.as_bytes());
+        self.items.push(place, begin..self.text.len(), Err(why));
     }
 }
 

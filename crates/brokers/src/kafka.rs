@@ -6,11 +6,13 @@
 //! for people who look at lags there. So neither a rebalance nor a restored backup loses an
 //! event, and none is credited twice because events have names.
 
+mod hole;
+mod progress;
 mod tell;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -25,16 +27,18 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use crate::backoff::Backoff;
-use crate::intake::{Intake, MESSAGES_MAX, PARCEL_BYTES_MAX, Parcel, overdue};
-
 use crate::VERSION_HEADER;
+use crate::backoff::Backoff;
+use crate::intake::{Intake, overdue};
+
+use progress::{Done, Gathered, Place, Round, Share};
 pub use tell::{KafkaOut, KafkaPublisher};
 
 /// How long a poll waits for a message.
 const POLL: Duration = Duration::from_millis(50);
-/// Messages are handed on when so much time has passed since the first of them.
-const LINGER: Duration = Duration::from_millis(5);
+/// How long the store may be behind before the partitions are paused: that throws away what was
+/// fetched, so a moment is waited for first.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Topics that are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,29 +58,6 @@ pub struct KafkaIn {
 /// The name of the mark of a partition.
 fn mark_name(source: &str, topic: &str, partition: i32) -> String {
     format!("kafka/{source}/{topic}/{partition}")
-}
-
-type Place = (String, i32);
-
-/// Up to which offset each partition's messages are durable.
-#[derive(Debug, Default)]
-struct Done(Mutex<BTreeMap<Place, i64>>);
-
-impl Done {
-    fn set(&self, place: Place, next: i64) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(place, next);
-    }
-
-    fn forget(&self, place: &Place) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(place);
-    }
-
-    fn all(&self) -> BTreeMap<Place, i64> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.clone()
-    }
 }
 
 /// What librdkafka tells us on its polling thread.
@@ -148,7 +129,10 @@ impl<P: Ports> ClientContext for Told<P> {
         ) {
             self.intake.figures.connected(false);
         }
-        tracing::warn!(door, %error, reason, "Kafka");
+        let code = code(&error);
+        if self.intake.figures.failed_with(code) {
+            tracing::warn!(door, code, %error, reason, "Kafka");
+        }
     }
 }
 
@@ -166,7 +150,7 @@ impl<P: Ports> ConsumerContext for Told<P> {
                     if let Err(error) = element.set_offset(offset) {
                         tracing::error!(%error, topic, partition, "no offset can be set");
                     }
-                    self.done.set((topic, partition), mark.unwrap_or(0));
+                    self.done.begin((topic, partition), mark);
                 }
                 self.intake.figures.connected(true);
             }
@@ -181,15 +165,25 @@ impl<P: Ports> ConsumerContext for Told<P> {
     }
 }
 
-/// Messages of one partition, and the offset after the last.
-struct Share {
-    place: Place,
-    parcel: Parcel,
-    next: i64,
+/// What went wrong, as a stable code.
+fn code(error: &KafkaError) -> &'static str {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(Code::AllBrokersDown) => "brokers_down",
+        Some(Code::Authentication | Code::SaslAuthenticationFailed) => "login_refused",
+        Some(Code::SSL) => "tls_failed",
+        Some(Code::Resolve) => "host_unknown",
+        Some(Code::BrokerTransportFailure) => "connection_lost",
+        Some(Code::OperationTimedOut | Code::RequestTimedOut) => "timeout",
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed,
+        ) => "access_refused",
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => "not_found",
+        _ => "broker_error",
+    }
 }
-
-/// Messages of all partitions that are handled side by side.
-type Round = Vec<Share>;
 
 /// Reads until told to stop.
 pub async fn read<P: Ports>(intake: Intake<P>, from: KafkaIn, stop: watch::Receiver<bool>) {
@@ -236,6 +230,7 @@ async fn handle<P: Ports>(intake: &Intake<P>, from: &KafkaIn, share: Share) -> (
         place,
         parcel,
         next,
+        expected: _,
     } = share;
     let mark = Mark {
         name: mark_name(&from.name, &place.0, place.1),
@@ -252,38 +247,6 @@ struct Poller<P> {
     told: Told<P>,
     from: KafkaIn,
     rounds: mpsc::Sender<Round>,
-}
-
-/// What gathers for the next round.
-#[derive(Default)]
-struct Gathered {
-    shares: BTreeMap<Place, (Parcel, i64)>,
-    messages: usize,
-    bytes: usize,
-    since: Option<Instant>,
-}
-
-impl Gathered {
-    fn is_full(&self) -> bool {
-        self.messages >= MESSAGES_MAX || self.bytes >= PARCEL_BYTES_MAX
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        let waited = |since| now.saturating_duration_since(since) >= LINGER;
-        self.is_full() || self.since.is_some_and(waited)
-    }
-
-    fn take(&mut self) -> Round {
-        let whole = std::mem::take(self);
-        let shares = whole.shares.into_iter();
-        shares
-            .map(|(place, (parcel, next))| Share {
-                place,
-                parcel,
-                next,
-            })
-            .collect()
-    }
 }
 
 impl<P: Ports> Poller<P> {
@@ -309,6 +272,7 @@ impl<P: Ports> Poller<P> {
             done,
             consumer,
             gathered: Gathered::default(),
+            full_since: None,
             paused: None,
             committed: BTreeMap::new(),
         };
@@ -324,6 +288,7 @@ struct Loop<P: Ports> {
     done: Arc<Done>,
     consumer: BaseConsumer<Told<P>>,
     gathered: Gathered,
+    full_since: Option<Instant>,
     paused: Option<TopicPartitionList>,
     committed: BTreeMap<Place, i64>,
 }
@@ -332,10 +297,17 @@ impl<P: Ports> Loop<P> {
     fn turn(&mut self, rounds: &mpsc::Sender<Round>) {
         if self.gathered.is_due(Instant::now()) {
             if let Ok(permit) = rounds.try_reserve() {
-                permit.send(self.gathered.take());
+                permit.send(self.gathered.take(&self.done));
+                self.full_since = None;
                 self.resume();
                 self.tell_broker(CommitMode::Async);
             } else if self.gathered.is_full() {
+                let now = Instant::now();
+                let since = *self.full_since.get_or_insert(now);
+                if now.saturating_duration_since(since) < PATIENCE {
+                    std::thread::sleep(Duration::from_millis(1));
+                    return;
+                }
                 self.pause();
             }
         }
@@ -346,11 +318,15 @@ impl<P: Ports> Loop<P> {
         };
         match self.consumer.poll(wait) {
             None => {}
-            Some(Ok(message)) => push(&self.intake, &mut self.gathered, &message),
+            Some(Ok(message)) => {
+                let (to, done) = (&mut self.gathered, &*self.done);
+                push(&self.intake, (&self.consumer, done), to, &message);
+            }
             Some(Err(error)) => {
-                self.intake.figures.failed();
-                let door = &self.intake.door;
-                tracing::warn!(door, %error, "Kafka is looked for again");
+                let (door, code) = (&self.intake.door, code(&error));
+                if self.intake.figures.failed_with(code) {
+                    tracing::warn!(door, code, %error, "Kafka is looked for again");
+                }
             }
         }
     }
@@ -397,34 +373,50 @@ impl<P: Ports> Loop<P> {
     }
 }
 
-fn push<P: Ports>(intake: &Intake<P>, gathered: &mut Gathered, message: &BorrowedMessage<'_>) {
+fn push<P: Ports>(
+    intake: &Intake<P>,
+    (consumer, done): (&BaseConsumer<Told<P>>, &Done),
+    gathered: &mut Gathered,
+    message: &BorrowedMessage<'_>,
+) {
     let headers = message.headers();
     let version = headers.and_then(|headers| {
         let mut all = headers.iter();
         let own = all.find(|header| header.key == VERSION_HEADER);
         own.and_then(|header| std::str::from_utf8(header.value?).ok())
     });
-    let place = (message.topic().to_owned(), message.partition());
-    let (parcel, next) = gathered.shares.entry(place).or_default();
-    let before = parcel.bytes();
-    let offset = message.offset();
+    let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+    let Some(share) = gathered.share((topic, partition), done) else {
+        return;
+    };
+    let before = share.parcel.bytes();
+    if let Some(expected) = share.expected.filter(|expected| *expected != offset) {
+        let jump = hole::Jump {
+            place: &share.place,
+            from: expected,
+            to: offset,
+        };
+        jump.look(intake, consumer, &mut share.parcel);
+    }
     let payload = message.payload().unwrap_or_default();
-    parcel.push(&intake.reader, offset.cast_unsigned(), version, payload);
-    *next = offset.saturating_add(1);
-    gathered.messages += 1;
-    gathered.bytes += parcel.bytes() - before;
-    gathered.since.get_or_insert_with(Instant::now);
+    let place = offset.cast_unsigned();
+    share.parcel.push(&intake.reader, place, version, payload);
+    share.next = offset.saturating_add(1);
+    share.expected = Some(share.next);
+    let bytes = share.parcel.bytes() - before;
+    gathered.count(bytes);
 }
 
 fn config(from: &KafkaIn) -> ClientConfig {
     let mut config = ClientConfig::new();
     let defaults = [
         ("partition.assignment.strategy", "cooperative-sticky"),
-        ("auto.offset.reset", "earliest"),
         ("statistics.interval.ms", "5000"),
         ("queued.max.messages.kbytes", "16384"),
         ("queued.min.messages", "20000"),
         ("fetch.wait.max.ms", "100"),
+        // A second, unless it is said otherwise, during which nothing comes.
+        ("fetch.queue.backoff.ms", "10"),
     ];
     for (name, value) in defaults {
         config.set(name, value);
@@ -435,6 +427,8 @@ fn config(from: &KafkaIn) -> ClientConfig {
     config
         .set("bootstrap.servers", &from.brokers)
         .set("group.id", &from.group)
+        // What is gone is looked for at the beginning of what is left.
+        .set("auto.offset.reset", "earliest")
         // The books say how far we are.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false");

@@ -14,20 +14,79 @@ pub type Make<'a> = &'a (dyn Fn(u64) -> String + Send + Sync);
 pub mod rabbit {
     use futures_util::StreamExt as _;
     use lapin::options::{
-        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-        ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+        BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicPublishOptions,
+        BasicQosOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
+        QueueDeclareOptions, QueueDeleteOptions,
     };
     use lapin::types::{AMQPValue, FieldTable};
-    use lapin::{BasicProperties, Confirmation, Connection, Error};
+    use lapin::{BasicProperties, Confirmation, Connection, Error, ExchangeKind};
 
     use super::{Instant, Make, SILENCE};
-    use crate::rabbitmq::connect;
+    use crate::rabbitmq::{Tls, connect};
+
+    /// A queue of one's own that hears of everything that is told an exchange.
+    pub struct Receiver {
+        _connection: Connection,
+        channel: lapin::Channel,
+        queue: String,
+    }
+
+    impl Receiver {
+        /// Makes the exchange, and a queue that is bound to it.
+        ///
+        /// # Errors
+        /// When the broker fails.
+        pub async fn bind(urls: &[String], exchange: &str) -> Result<Receiver, Error> {
+            let (connection, channel) = channel(urls).await?;
+            let queue = format!("{exchange}-receiver");
+            let durable = ExchangeDeclareOptions {
+                durable: true,
+                ..ExchangeDeclareOptions::default()
+            };
+            let none = FieldTable::default;
+            channel
+                .exchange_declare(exchange.into(), ExchangeKind::Topic, durable, none())
+                .await?;
+            let durable = QueueDeclareOptions {
+                durable: true,
+                ..QueueDeclareOptions::default()
+            };
+            let name = || queue.as_str().into();
+            channel.queue_declare(name(), durable, none()).await?;
+            let options = QueueBindOptions::default();
+            channel
+                .queue_bind(name(), exchange.into(), "#".into(), options, none())
+                .await?;
+            Ok(Receiver {
+                _connection: connection,
+                channel,
+                queue,
+            })
+        }
+
+        /// Takes the messages that are there; tells the numbers of their notices in their order.
+        ///
+        /// # Errors
+        /// When the broker fails, or a message bears no number.
+        pub async fn take(&self) -> Result<Vec<i64>, Error> {
+            let mut numbers = Vec::new();
+            let at_once = BasicGetOptions { no_ack: true };
+            let next = || self.channel.basic_get(self.queue.as_str().into(), at_once);
+            while let Some(got) = next().await? {
+                let id = got.properties.message_id().as_ref();
+                let number = id.and_then(|id| id.as_str().parse().ok());
+                let lacks = || std::io::Error::other("a message bears no number");
+                numbers.push(number.ok_or_else(lacks)?);
+            }
+            Ok(numbers)
+        }
+    }
 
     /// Messages that may be unconfirmed.
     const WINDOW: usize = 2_000;
 
     async fn channel(urls: &[String]) -> Result<(Connection, lapin::Channel), Error> {
-        let connection = connect(urls, 0, "lingqian load").await?;
+        let connection = connect((urls, &Tls::default()), 0, "lingqian load").await?;
         let channel = connection.create_channel().await?;
         Ok((connection, channel))
     }

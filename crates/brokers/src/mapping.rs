@@ -6,12 +6,16 @@ use lingqian_core::earning::EarningEvent;
 use lingqian_core::id::{EventId, IdFault, KindCode, Source, UserId};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::time::Timestamp;
+use lingqian_core::{EventBatch, EventView};
 use lingqian_engine::ingest::Unreadable;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How a message in our own form is read.
-pub type Plain = fn(&[u8]) -> Result<EarningEvent, Unreadable>;
+/// Takes an event that was read, or why it could not be; called once.
+pub type Take<'t> = &'t mut dyn FnMut(Result<&EventView<'_>, Unreadable>);
+
+/// How a message in our own form is read, without a copy of it.
+pub type Plain = fn(&[u8], Take<'_>);
 
 /// The longest message that can be an event, in bytes, unless the configuration says otherwise.
 pub const BYTES_MAX: usize = 65_536;
@@ -88,20 +92,32 @@ impl Reader {
         self.bytes_max
     }
 
-    /// Reads a message. `version` is what its header says of its schema.
+    /// Reads a message and hands on what is in it. `version` is what its header says of its schema.
+    pub fn each(&self, version: Option<&str>, text: &[u8], take: Take<'_>) {
+        if text.len() > self.bytes_max {
+            let detail = format!("a message may have at most {} bytes", self.bytes_max);
+            return take(Err(fault("too_large", "", detail)));
+        }
+        if let Err(unreadable) = self.check(version) {
+            return take(Err(unreadable));
+        }
+        match &self.map {
+            None => (self.plain)(text, take),
+            Some(map) => match self.mapped(map, text) {
+                Ok(event) => take(Ok(&EventView::from(&event))),
+                Err(unreadable) => take(Err(unreadable)),
+            },
+        }
+    }
+
+    /// Reads a message whole.
     ///
     /// # Errors
     /// The first thing that is wrong, with the field that is to blame.
     pub fn read(&self, version: Option<&str>, text: &[u8]) -> Result<EarningEvent, Unreadable> {
-        if text.len() > self.bytes_max {
-            let detail = format!("a message may have at most {} bytes", self.bytes_max);
-            return Err(fault("too_large", "", detail));
-        }
-        self.check(version)?;
-        match &self.map {
-            None => (self.plain)(text),
-            Some(map) => self.mapped(map, text),
-        }
+        let mut read = Err(fault("malformed", "", "nothing was read"));
+        self.each(version, text, &mut |event| read = event.and_then(whole));
+        read
     }
 
     fn check(&self, version: Option<&str>) -> Result<(), Unreadable> {
@@ -153,6 +169,16 @@ impl Reader {
             reverses: reverses.map_err(|f| id(map.reverses.as_deref().unwrap_or_default(), f))?,
         })
     }
+}
+
+/// An event whose fields are well formed.
+fn whole(view: &EventView<'_>) -> Result<EarningEvent, Unreadable> {
+    let malformed =
+        |field: &str, fault_: IdFault| fault("malformed", field, format!("{field} {fault_}"));
+    let mut batch = EventBatch::with_capacity(1);
+    let pushed = batch.push(view);
+    pushed.map_err(|(field, fault)| malformed(field, fault))?;
+    view.to_event().map_err(|fault| malformed("event", fault))
 }
 
 fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
@@ -245,7 +271,7 @@ mod tests {
                 "kinds":{"watched":"ad_view"}}"#,
         )
         .expect("a map");
-        let plain = |_: &[u8]| Err(fault("never", "", "a map is there"));
+        let plain: Plain = |_, take| take(Err(fault("never", "", "a map is there")));
         Reader::new(plain, Some(map), vec!["1".into(), "2".into()], 200)
     }
 

@@ -6,6 +6,8 @@
 
 mod desk;
 mod exchange;
+mod secure;
+mod stream;
 mod tell;
 
 use std::time::Duration;
@@ -23,11 +25,17 @@ use tokio::sync::watch;
 
 use crate::VERSION_HEADER;
 use crate::backoff::Backoff;
-use crate::intake::{Intake, Parcel, overdue};
+use crate::intake::{Intake, Parcel, Refused, overdue};
 
 use desk::DeadLetters;
+use secure::Ours;
+pub(crate) use secure::code;
+pub use secure::{Identity, Tls, check};
 pub use tell::{RabbitOut, RabbitPublisher};
 
+/// Deliveries are handed on when so much time has passed since the first of them, or as soon as a
+/// whole parcel is there: a commit for each few messages would take the processor from the broker.
+const LINGER: Duration = Duration::from_millis(10);
 /// How long a broker may take to let us in.
 const CONNECT_WAIT: Duration = Duration::from_secs(20);
 
@@ -51,13 +59,21 @@ pub enum QueueType {
     Quorum,
     /// On one node.
     Classic,
+    /// For whoever reads it again: nothing is taken out, and how far we are is a mark in our books.
+    Stream,
 }
 
 /// A queue that is read.
+///
+/// Of a stream the first message that was kept is the first one that is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RabbitIn {
+    /// The name of the source, which the mark of a stream bears.
+    pub name: String,
     /// `amqp://USER:PASSWORD@HOST/VHOST`, and others to try after it: the nodes of a cluster.
     pub urls: Vec<String>,
+    /// For addresses that begin with `amqps`.
+    pub tls: Tls,
     /// The queue.
     pub queue: String,
     /// The exchange that it is bound to, where it is.
@@ -88,10 +104,13 @@ pub async fn read<P: Ports>(intake: Intake<P>, from: RabbitIn, stop: watch::Rece
         if intake.figures.seen().messages > before {
             backoff.worked();
         }
-        intake.figures.failed();
+        let code = code(&error);
+        let news = intake.figures.failed_with(code);
         let wait = backoff.failed(intake.ports.dice());
-        let (door, wait_ms) = (&intake.door, wait.as_millis());
-        tracing::warn!(door, %error, wait_ms, "RabbitMQ is looked for again");
+        let (door, wait_ms, tries) = (&intake.door, wait.as_millis(), backoff.tries());
+        if news || backoff.is_worth_a_line() {
+            tracing::warn!(door, code, %error, tries, wait_ms, "RabbitMQ is looked for again");
+        }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = stop.changed() => {}
@@ -100,15 +119,21 @@ pub async fn read<P: Ports>(intake: Intake<P>, from: RabbitIn, stop: watch::Rece
 }
 
 pub(crate) async fn connect(
-    urls: &[String],
+    (urls, tls): (&[String], &Tls),
     turn: usize,
     name: &str,
 ) -> Result<Connection, lapin::Error> {
     let url = urls.get(turn % urls.len().max(1));
     let url = url.map_or("amqp://127.0.0.1", String::as_str);
     let named = ConnectionProperties::default().with_connection_name(name.into());
-    let connecting = Connection::connect(url, named);
+    let runtime = lapin::runtime::default_runtime()?;
+    let connecting = Connection::connect_with_config(url, named, tls.config(), runtime);
     match tokio::time::timeout(CONNECT_WAIT, connecting).await {
+        // As a door for TLS does with who speaks in clear.
+        Ok(Err(error)) if code(&error) == "connection_lost" => {
+            let words = format!("the peer hung up before it greeted: {error}");
+            Err(Ours::error("no_greeting", words))
+        }
         Ok(connected) => connected,
         Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
     }
@@ -120,16 +145,23 @@ async fn session<P: Ports>(
     (from, turn): (&RabbitIn, usize),
     stop: &mut watch::Receiver<bool>,
 ) -> Result<(), lapin::Error> {
-    let connection = connect(&from.urls, turn, &intake.door).await?;
+    let connection = connect((&from.urls, &from.tls), turn, &intake.door).await?;
     let channel = connection.create_channel().await?;
     topology(&channel, from).await?;
     let dead_letters = DeadLetters::open(&connection, from).await?;
     channel
         .basic_qos(from.prefetch, BasicQosOptions::default())
         .await?;
-    let none = (BasicConsumeOptions::default(), FieldTable::default());
+    let mut stream = match from.queue_type {
+        QueueType::Stream => Some(stream::Stream::open(intake, from).await?),
+        QueueType::Quorum | QueueType::Classic => None,
+    };
+    let arguments = stream
+        .as_ref()
+        .map_or_else(FieldTable::default, stream::Stream::arguments);
+    let (queue, options) = (from.queue.as_str().into(), BasicConsumeOptions::default());
     let mut consumer = channel
-        .basic_consume(from.queue.as_str().into(), "".into(), none.0, none.1)
+        .basic_consume(queue, "".into(), options, arguments)
         .await?;
     intake.figures.connected(true);
     loop {
@@ -143,18 +175,28 @@ async fn session<P: Ports>(
         }
         let Some(first) = first else {
             // The queue was deleted, or the broker took the consumer away.
-            return Err(std::io::Error::other("the broker ended the consumer").into());
+            return Err(Ours::error(
+                "consumer_ended",
+                "the broker ended the consumer",
+            ));
         };
         let mut came = Came {
             keeps: dead_letters.is_some(),
+            stream: stream.take(),
             ..Came::default()
         };
-        came.gather(intake, first?, &mut consumer)?;
-        let unit = format!("{} delivery", from.queue);
-        let refused = tokio::select! {
-            refused = intake.take(&unit, came.parcel, None) => refused,
-            () = overdue(stop) => return Ok(()),
-        };
+        came.gather(intake, first?, &mut consumer).await?;
+        stream = came.stream.take();
+        let unit = stream.as_ref().map_or("delivery", |_| "offset");
+        let unit = format!("{} {unit}", from.queue);
+        let mark = stream.as_ref().map(stream::Stream::mark);
+        if !came.parcel.is_empty() {
+            tokio::select! {
+                refused = intake.take(&unit, came.parcel, mark) => came.refused = refused,
+                () = overdue(stop) => return Ok(()),
+            }
+        }
+        let refused = came.refused;
         let last = came.last;
         if let (Some(dead_letters), false) = (&dead_letters, refused.is_empty()) {
             let refused = refused.iter().filter_map(|one| {
@@ -175,25 +217,36 @@ struct Came {
     /// The deliveries themselves, where somebody is told of those that are refused.
     deliveries: Vec<Delivery>,
     keeps: bool,
+    /// Which of them were kept as dead letters.
+    refused: Vec<Refused>,
     /// The tag of the last.
     last: u64,
+    /// How far a stream was read.
+    stream: Option<stream::Stream>,
 }
 
 impl Came {
-    /// Adds what is here already, up to a whole parcel.
-    fn gather<P: Ports>(
+    /// Adds what is here already or comes at once, up to a whole parcel.
+    async fn gather<P: Ports>(
         &mut self,
         intake: &Intake<P>,
         first: Delivery,
         consumer: &mut Consumer,
     ) -> Result<(), lapin::Error> {
         self.push(intake, first);
+        let due = tokio::time::Instant::now() + LINGER;
         while !self.parcel.is_full() {
-            match consumer.next().now_or_never() {
-                Some(Some(next)) => self.push(intake, next?),
-                // Nothing is here, or the consumer has ended, which the next look will tell.
-                Some(None) | None => break,
-            }
+            let next = match consumer.next().now_or_never() {
+                Some(next) => next,
+                // Nothing is here.
+                None => match tokio::time::timeout_at(due, consumer.next()).await {
+                    Ok(next) => next,
+                    Err(_) => break,
+                },
+            };
+            // The consumer has ended, which the next look will tell.
+            let Some(next) = next else { break };
+            self.push(intake, next?);
         }
         Ok(())
     }
@@ -203,9 +256,17 @@ impl Came {
         let version = headers.and_then(|headers| headers.inner().get(VERSION_HEADER));
         let version = version.and_then(words);
         self.last = delivery.delivery_tag;
+        let mut place = self.last;
+        if let Some(stream) = &mut self.stream {
+            match stream.place(&delivery) {
+                Some(offset) => place = offset,
+                // It was read before.
+                None => return,
+            }
+        }
         let reader = &intake.reader;
         self.parcel
-            .push(reader, self.last, version.as_deref(), &delivery.data);
+            .push(reader, place, version.as_deref(), &delivery.data);
         if self.keeps {
             self.deliveries.push(delivery);
         }
@@ -234,6 +295,7 @@ async fn topology(channel: &Channel, from: &RabbitIn) -> Result<(), lapin::Error
             let kind = match from.queue_type {
                 QueueType::Quorum => "quorum",
                 QueueType::Classic => "classic",
+                QueueType::Stream => "stream",
             };
             arguments.insert("x-queue-type".into(), AMQPValue::LongString(kind.into()));
         }

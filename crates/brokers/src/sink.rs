@@ -27,18 +27,41 @@ use crate::figures::Figures;
 const NOTICES_MAX: u32 = 500;
 /// How long a sink rests when there is nothing new.
 const REST: Duration = Duration::from_millis(200);
-/// How long a lease is, in milliseconds. It is asked for again when half of it is over.
-const LEASE_MS: i64 = 30_000;
+/// How long a lease is unless the configuration says otherwise. It is asked for again when half of
+/// it is over.
+pub const LEASE: Duration = Duration::from_secs(30);
 /// How long a process rests while another one publishes.
 const ELSEWHERE_REST: Duration = Duration::from_secs(2);
+
+/// Why notices were not published, or not kept as published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// A stable code.
+    pub code: &'static str,
+    /// Words for people.
+    pub words: String,
+}
+
+impl Failed {
+    /// A failure of a code.
+    pub fn new(code: &'static str, words: impl ToString) -> Failed {
+        let words = words.to_string();
+        Failed { code, words }
+    }
+
+    /// The broker failed.
+    pub fn of(words: impl ToString) -> Failed {
+        Failed::new("broker_error", words)
+    }
+}
 
 /// Where notices go.
 pub trait Publisher: Send {
     /// Publishes notices in their order and answers when the broker has confirmed all of them.
     ///
     /// # Errors
-    /// Words for people; some of the notices may have arrived.
-    fn publish(&mut self, notices: &[Told]) -> impl Future<Output = Result<(), String>> + Send;
+    /// When one was not confirmed; some of the notices may have arrived.
+    fn publish(&mut self, notices: &[Told]) -> impl Future<Output = Result<(), Failed>> + Send;
 }
 
 /// A sink: who is told, under which name, with which numbers.
@@ -50,12 +73,17 @@ pub struct Sink<P> {
     figures: Arc<Figures>,
     /// Ours among those of other processes.
     holder: String,
+    lease_ms: i64,
     /// In milliseconds of the business time.
     held_until: AtomicI64,
 }
 
-fn words(fault: Fault) -> String {
-    fault.to_string()
+fn in_ms(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn words(fault: Fault) -> Failed {
+    Failed::new("store", fault)
 }
 
 impl<P: Ports> Sink<P> {
@@ -69,7 +97,17 @@ impl<P: Ports> Sink<P> {
             name: name.to_owned(),
             figures,
             holder,
+            lease_ms: in_ms(LEASE),
             held_until: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// The same with a lease of this length: so long nobody publishes after the holder died.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Sink<P> {
+        Sink {
+            lease_ms: in_ms(lease),
+            ..self
         }
     }
 
@@ -77,8 +115,8 @@ impl<P: Ports> Sink<P> {
     /// publishes them.
     ///
     /// # Errors
-    /// Words for people; what was confirmed and not kept is published again.
-    pub async fn once(&self, to: &mut impl Publisher) -> Result<Option<usize>, String> {
+    /// When the broker or the store fails; what was confirmed and not kept is published again.
+    pub async fn once(&self, to: &mut impl Publisher) -> Result<Option<usize>, Failed> {
         if !self.hold().await? {
             return Ok(None);
         }
@@ -99,25 +137,25 @@ impl<P: Ports> Sink<P> {
         let position = last.number;
         let kept = self.desk.submit(Command::KeepMark(Mark { name, position }));
         let kept = kept.await.map_err(words)?;
-        kept.map_err(|rejection| rejection.to_string())?;
+        kept.map_err(|rejection| Failed::new("rejected", rejection))?;
         Ok(Some(notices.len()))
     }
 
     /// Whether we are the one who publishes, and for a while yet.
-    async fn hold(&self) -> Result<bool, String> {
+    async fn hold(&self) -> Result<bool, Failed> {
         let now = self.ports.clock().business();
-        let enough = now.after_ms(LEASE_MS / 2);
+        let enough = now.after_ms(self.lease_ms / 2);
         if self.held_until.load(Ordering::Relaxed) > enough.0 {
             return Ok(true);
         }
-        let until = now.after_ms(LEASE_MS);
+        let until = now.after_ms(self.lease_ms);
         let held = self.lease(now, until).await?;
         let held_until = if held { until.0 } else { i64::MIN };
         self.held_until.store(held_until, Ordering::Relaxed);
         Ok(held)
     }
 
-    async fn lease(&self, now: Timestamp, until: Timestamp) -> Result<bool, String> {
+    async fn lease(&self, now: Timestamp, until: Timestamp) -> Result<bool, Failed> {
         let lease = SinkLease {
             sink: self.name.clone(),
             holder: self.holder.clone(),
@@ -135,6 +173,7 @@ impl<P: Ports> Sink<P> {
         }
         if let Err(error) = self.lease(now, now).await {
             let sink = &self.name;
+            let error = error.words;
             tracing::warn!(sink, error, "the sink's lease was not given back");
         }
     }
@@ -158,12 +197,15 @@ impl<P: Ports> Sink<P> {
                     self.figures.connected(false);
                     ELSEWHERE_REST
                 }
-                Err(error) => {
-                    self.figures.failed();
+                Err(Failed { code, words }) => {
+                    let news = self.figures.failed_with(code);
                     self.figures.connected(false);
                     let wait = backoff.failed(self.ports.dice());
-                    let (sink, wait_ms) = (&self.name, wait.as_millis());
-                    tracing::warn!(sink, error, wait_ms, "the feed is published again");
+                    let (sink, wait_ms, tries) = (&self.name, wait.as_millis(), backoff.tries());
+                    if news || backoff.is_worth_a_line() {
+                        let error = words;
+                        tracing::warn!(sink, code, error, tries, wait_ms, "the feed is told again");
+                    }
                     wait
                 }
             };

@@ -231,7 +231,7 @@ fn word(error: &SmtpError) -> String {
     }
     let word = if error.is_timeout() {
         "timeout"
-    } else if error.is_tls() {
+    } else if error.is_tls() || is_of_tls(error) {
         "tls_failed"
     } else if error.is_client() {
         "login_unsupported"
@@ -241,6 +241,21 @@ fn word(error: &SmtpError) -> String {
         "connection_lost"
     };
     word.to_owned()
+}
+
+/// Whether TLS failed after the greeting, which comes as a failure of the connection.
+fn is_of_tls(error: &SmtpError) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let within = inner
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        if inner.is::<rustls::Error>() || within.is_some_and(|of| of.is::<rustls::Error>()) {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
 }
 
 /// A stream of which no more is read than a little.

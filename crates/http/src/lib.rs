@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod confirm;
 mod hook;
 mod link;
 mod metrics;
@@ -11,7 +12,7 @@ mod request;
 mod routes;
 pub mod wire;
 
-pub use api::letters::{LetterReader, whole_event};
+pub use api::letters::{LetterReader, each_event, whole_event};
 pub use api::live::Lives;
 pub use api::trial::Trials;
 pub use auth::{Minted, mint};
@@ -28,7 +29,7 @@ use axum::routing::{get, post};
 use lingqian_core::command::IdempotencyKey;
 use lingqian_engine::Desk;
 use lingqian_engine::board::Board;
-use lingqian_io::Ports;
+use lingqian_io::{Alerts, Ports};
 use tokio::sync::Semaphore;
 
 /// What the doors need to know.
@@ -109,7 +110,10 @@ struct Shared<P> {
 }
 
 /// All doors of a platform.
-pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
+pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router
+where
+    P::Store: Alerts,
+{
     let body_max = settings.body_max;
     let overlaps = Arc::new(Semaphore::new(settings.overlaps_max));
     let lives = Arc::new(Semaphore::new(settings.lives.open_max));
@@ -162,6 +166,7 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
         .route("/hooks/wechat/transfer", post(hook::transfer::<P>))
         .route("/v1/bills", get(api::books::bills::<P>))
         .route("/v1/breaks", get(api::books::breaks::<P>))
+        .merge(confirming::<P>())
         .merge(letters::<P>())
         .route("/v1/summary", get(api::books::summary::<P>))
         .merge(told::<P>())
@@ -182,12 +187,23 @@ pub fn router<P: Ports>(ports: P, desk: Desk, settings: Settings) -> Router {
 }
 
 /// How the platform is, and what it can be asked.
-fn about<P: Ports>() -> Router<Doors<P>> {
+fn about<P: Ports>() -> Router<Doors<P>>
+where
+    P::Store: Alerts,
+{
     Router::new()
         .route("/healthz", get(metrics::healthz))
         .route("/readyz", get(metrics::readyz::<P>))
         .route("/metrics", get(metrics::show::<P>))
         .route("/openapi.json", get(openapi::show))
+}
+
+/// Where a user confirms.
+fn confirming<P: Ports>() -> Router<Doors<P>> {
+    Router::new()
+        .route("/v1/payouts/{id}/confirm-page", get(confirm::start::<P>))
+        .route("/confirm/{id}", get(confirm::page::<P>))
+        .route("/confirm/{id}/state", get(confirm::state::<P>))
 }
 
 /// What could not be credited.
@@ -217,6 +233,14 @@ fn linking<P: Ports>() -> Router<Doors<P>> {
         .route(
             "/v1/users/{id}/link/refresh",
             post(api::links::refresh::<P>),
+        )
+        .route(
+            "/v1/users/{id}/link/apply-authorization",
+            post(api::links::apply_authorization::<P>),
+        )
+        .route(
+            "/v1/users/{id}/link/close-authorization",
+            post(api::links::close_authorization::<P>),
         )
 }
 

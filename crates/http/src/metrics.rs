@@ -1,5 +1,7 @@
 //! Whether it lives, whether it can work, and numbers for Prometheus. No number names a person.
 
+mod alerts;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
@@ -13,7 +15,7 @@ use lingqian_core::money::Fen;
 use lingqian_core::time::Timestamp;
 use lingqian_engine::board::Seen;
 use lingqian_io::outbox::Health;
-use lingqian_io::{Browse as _, Dice as _, Outbox as _, Ports};
+use lingqian_io::{Alerts, Browse as _, Dice as _, Outbox as _, Ports};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -93,6 +95,7 @@ pub(crate) struct Metrics {
     passes: Family<Named, Gauge>,
     brokers: Family<AtBroker, Gauge>,
     webhooks: Family<AtEndpoint, Gauge>,
+    alerts: alerts::Alerts,
 }
 
 impl Metrics {
@@ -113,6 +116,7 @@ impl Metrics {
             passes: Family::default(),
             brokers: Family::default(),
             webhooks: Family::default(),
+            alerts: Family::default(),
         };
         let Metrics {
             registry,
@@ -181,6 +185,8 @@ impl Metrics {
         let help = "How endpoints of webhooks are doing";
         self.registry
             .register("webhooks", help, self.webhooks.clone());
+        self.registry
+            .register("alerts", alerts::HELP, self.alerts.clone());
     }
 
     /// Events came in.
@@ -349,7 +355,10 @@ pub(crate) async fn readyz<P: Ports>(State(doors): State<Doors<P>>) -> Response 
 }
 
 /// Everything that is counted, with the books as they are now.
-pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Response, Problem> {
+pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Response, Problem>
+where
+    P::Store: Alerts,
+{
     let summary = doors.ports.store().summary().await?;
     let metrics = &doors.metrics;
     let gauge = |family: &Family<Named, Gauge>, name: &str, value: i64| {
@@ -408,6 +417,7 @@ pub(crate) async fn show<P: Ports>(State(doors): State<Doors<P>>) -> Result<Resp
         stopped.set(stop.since.0 / 1_000);
     }
     endpoints(metrics, &doors.ports.store().endpoints().await?);
+    alerts::show(&metrics.alerts, &doors.ports.store().alerts().await?);
     metrics.open_breaks.set(summary.open_breaks.cast_signed());
     metrics.dead_letters.set(summary.dead_letters.cast_signed());
     let mut text = String::new();

@@ -81,7 +81,7 @@ impl Route {
 }
 
 /// Every route, in the order in which money moves.
-pub const ROUTES: [Route; 54] = [
+pub const ROUTES: [Route; 59] = [
     route(
         "POST",
         "/v1/users",
@@ -193,6 +193,22 @@ pub const ROUTES: [Route; 54] = [
     .takes("LinkAct")
     .answers(200, "UserLinks"),
     route(
+        "POST",
+        "/v1/users/{id}/link/apply-authorization",
+        Some("payouts:operate"),
+        "Put on record who asks WeChat for an authorization, and why; the command of that name asks",
+    )
+    .takes("LinkAct")
+    .answers(200, "UserLinks"),
+    route(
+        "POST",
+        "/v1/users/{id}/link/close-authorization",
+        Some("payouts:operate"),
+        "Put on record who has an authorization closed, and why; the command of that name closes it",
+    )
+    .takes("LinkAct")
+    .answers(200, "UserLinks"),
+    route(
         "GET",
         "/v1/links",
         Some("users:read"),
@@ -239,6 +255,26 @@ pub const ROUTES: [Route; 54] = [
         "Tell a payout's story",
     )
     .answers(200, "PayoutStory"),
+    route(
+        "GET",
+        "/v1/payouts/{id}/confirm-page",
+        Some("payouts:read"),
+        "Give the address of the page on which the user confirms a payout",
+    )
+    .answers(200, "ConfirmPage"),
+    route(
+        "GET",
+        "/confirm/{id}",
+        None,
+        "The page on which a user confirms a payout",
+    ),
+    route(
+        "GET",
+        "/confirm/{id}/state",
+        None,
+        "Where the payout of such a page stands",
+    )
+    .answers(200, "ConfirmState"),
     route(
         "GET",
         "/v1/payouts/{id}/receipt",

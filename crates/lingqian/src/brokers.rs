@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lingqian_brokers::mapping::Reader;
 use lingqian_engine::Desk;
-use lingqian_http::{LetterReader, whole_event};
+use lingqian_http::{LetterReader, each_event, whole_event};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -18,7 +18,7 @@ use crate::wire::Wire;
 /// How messages of a source are read.
 fn reader(source: &SourceEntry) -> Reader {
     let (map, schemas) = (source.map.clone(), source.schemas.clone());
-    Reader::new(whole_event, map, schemas, source.bytes_max())
+    Reader::new(each_event, map, schemas, source.bytes_max())
 }
 
 /// Letters are read as their doors read: those of a source by its map.
@@ -88,6 +88,8 @@ mod parts {
     use lingqian_brokers::sink::Sink;
 
     use super::{Arc, Desk, Home, JoinHandle, Reader, SourceEntry, Wire, watch};
+    #[cfg(feature = "rabbitmq")]
+    use crate::config::brokers::TlsEntry;
     use crate::config::brokers::{Broker, SinkEntry};
 
     /// What all of them need.
@@ -131,7 +133,7 @@ mod parts {
         pub(super) fn sink(&self, sink: &SinkEntry) -> anyhow::Result<Option<JoinHandle<()>>> {
             let figures = self.figures(format!("sink:{}", sink.name));
             let (ports, desk) = (self.wire.clone(), self.desk.clone());
-            let to = Sink::new(ports, desk, &sink.name, figures);
+            let to = Sink::new(ports, desk, &sink.name, figures).with_lease(sink.lease());
             match sink.broker {
                 Broker::Rabbitmq => self.tell_rabbitmq(to, sink),
                 Broker::Kafka => self.tell_kafka(to, sink),
@@ -141,7 +143,12 @@ mod parts {
         fn figures(&self, name: String) -> Arc<Figures> {
             let figures = Arc::new(Figures::default());
             let seen = Arc::clone(&figures);
-            let read = move || seen.seen().named();
+            let read = move || {
+                let mut all = seen.seen().named();
+                let faults = seen.faults().into_iter();
+                all.extend(faults.map(|(code, count)| (code, count.cast_signed())));
+                all
+            };
             self.wire.board().watch(name, Box::new(read));
             figures
         }
@@ -155,13 +162,16 @@ mod parts {
             use rabbitmq::{QueueType, RabbitIn};
 
             let from = RabbitIn {
+                name: source.name.clone(),
                 urls: self.urls(&source.urls)?,
+                tls: self.tls(&source.tls)?,
                 queue: source.queue.clone(),
                 exchange: source.exchange.clone(),
                 routing_key: source.routing_key.clone(),
                 topology: topology(&source.topology),
                 queue_type: match source.queue_type.as_deref() {
                     Some("classic") => QueueType::Classic,
+                    Some("stream") => QueueType::Stream,
                     _ => QueueType::Quorum,
                 },
                 prefetch: source.prefetch(),
@@ -179,6 +189,7 @@ mod parts {
         ) -> anyhow::Result<Option<JoinHandle<()>>> {
             let publisher = rabbitmq::RabbitPublisher::new(rabbitmq::RabbitOut {
                 urls: self.urls(&sink.urls)?,
+                tls: self.tls(&sink.tls)?,
                 exchange: sink.exchange.clone(),
                 topology: topology(&sink.topology),
             });
@@ -187,10 +198,38 @@ mod parts {
 
         #[cfg(feature = "rabbitmq")]
         fn urls(&self, places: &[super::Place]) -> anyhow::Result<Vec<String>> {
-            places
-                .iter()
-                .map(|place| super::secret(self.home, place))
-                .collect()
+            let read = |place| {
+                let url = super::secret(self.home, place)?;
+                let checked = rabbitmq::check(&url);
+                checked.map_err(|wrong| anyhow::anyhow!("the address at {place}: {wrong}"))?;
+                Ok(url)
+            };
+            places.iter().map(read).collect()
+        }
+
+        #[cfg(feature = "rabbitmq")]
+        fn tls(&self, given: &Option<TlsEntry>) -> anyhow::Result<rabbitmq::Tls> {
+            let Some(given) = given else {
+                return Ok(rabbitmq::Tls::default());
+            };
+            let read = |place: &Option<super::Place>| {
+                let read = |place| super::secret(self.home, place);
+                place.as_ref().map(read).transpose()
+            };
+            let authority = read(&given.authority)?;
+            let pem = read(&given.certificate)?.zip(read(&given.key)?);
+            let pem = pem.map(|(certificate, key)| rabbitmq::Identity::Pem { certificate, key });
+            let identity = match (&given.pkcs12, read(&given.password)?) {
+                (Some(place), Some(password)) => Some(rabbitmq::Identity::Pkcs12 {
+                    der: super::bytes(self.home, place)?,
+                    password,
+                }),
+                _ => pem,
+            };
+            Ok(rabbitmq::Tls {
+                authority,
+                identity,
+            })
         }
 
         #[cfg(feature = "kafka")]
@@ -277,6 +316,18 @@ fn secret(home: &Home, place: &crate::config::merchants::Source) -> anyhow::Resu
         }
         Source::Token(_) => anyhow::bail!("an address or password cannot be in a token"),
     }
+}
+
+/// What is in a file that is not a text.
+#[cfg(feature = "rabbitmq")]
+fn bytes(home: &Home, place: &Place) -> anyhow::Result<Vec<u8>> {
+    use anyhow::Context as _;
+
+    let Place::File(name) = place else {
+        anyhow::bail!("{place} is not a file");
+    };
+    let path = home.below(name);
+    std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Settings of librdkafka, with those that are elsewhere.

@@ -11,13 +11,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use lingqian_sandbox::Lag;
+
 use crate::bench::options::Bench;
 use crate::export::Format;
 use crate::store::StoreUrl;
 pub(crate) use alerts::Alerts;
 pub(crate) use kept::{BillSource, Kept, Receipt};
 pub(crate) use letters::Letters;
-pub(crate) use links::{Authorizations, Link, Links, OfUser, OnLink};
+pub(crate) use links::{Authorizations, ByHand, Link, Links, OfUser, OnLink};
 pub(crate) use told::{FeedOptions, Listen, Trigger, Webhooks};
 
 /// Turns what users earn in an app into money in their WeChat Wallets, exactly once.
@@ -239,9 +241,29 @@ pub(crate) struct Sandbox {
     /// What goes wrong from the beginning: a file of JSON, as `POST /_sandbox/faults` takes it.
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+    /// How many milliseconds a transfer stays ACCEPTED, PROCESSING and TRANSFERING; by itself it
+    /// waits for its user at once and arrives at once. `POST /_sandbox/lag` changes it.
+    #[arg(long, value_name = "MS,MS,MS", value_parser = lag)]
+    pub(crate) lag: Option<Lag>,
     /// What lies in a merchant's account at first, in fen; ten million yuan where nothing is said.
     #[arg(long, value_name = "FEN")]
     pub(crate) top_up_fen: Option<i64>,
+}
+
+fn lag(text: &str) -> Result<Lag, String> {
+    let parts: Vec<Option<i64>> = text.split(',').map(|part| part.parse().ok()).collect();
+    match parts[..] {
+        [Some(accepted_ms), Some(processing_ms), Some(transfering_ms)]
+            if accepted_ms.min(processing_ms).min(transfering_ms) >= 0 =>
+        {
+            Ok(Lag {
+                accepted_ms,
+                processing_ms,
+                transfering_ms,
+            })
+        }
+        _ => Err("three numbers of milliseconds, such as 300,500,800".to_owned()),
+    }
 }
 
 /// What else the sandbox can do.

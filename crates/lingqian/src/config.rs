@@ -8,6 +8,7 @@ pub(crate) mod links;
 pub(crate) mod merchants;
 pub(crate) mod messages;
 mod rules;
+mod scenes;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -253,6 +254,8 @@ pub(crate) struct Merchant {
     pub(crate) scene: String,
     /// What the scene obliges to report: pairs of type and content.
     pub(crate) scene_report: Vec<(String, String)>,
+    /// The tax classes of income that the scene is for; empty: those that are known of it.
+    pub(crate) tax_classes: Vec<String>,
     /// What the user reads beside the amount; at most 32 characters.
     pub(crate) remark: String,
     /// What the merchant may pay in one business day; zero means without a limit of ours.
@@ -269,6 +272,7 @@ impl Default for Merchant {
                 ("活动名称".into(), "零钱任务".into()),
                 ("奖励说明".into(), "完成任务的奖励".into()),
             ],
+            tax_classes: Vec::new(),
             remark: "零钱提现".into(),
             day_quota_fen: 0,
         }
@@ -376,6 +380,7 @@ impl Config {
             "policy.user_day_max_fen must be at least policy.payout_min_fen"
         );
         self.check_merchants()?;
+        self.check_classes()?;
         self.links.check()?;
         anyhow::ensure!(
             self.sweep.threshold_fen >= 0,

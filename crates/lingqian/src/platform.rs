@@ -47,6 +47,13 @@ impl Platform {
             format!("cannot listen on {listen}; `--listen 127.0.0.1:0` takes a free port")
         })?;
         let url = public_url(&config, listener.local_addr()?);
+        if home.shared_store()?.is_some() && config.kept.folder.is_empty() {
+            tracing::warn!(
+                "kept_folder_unset: other processes may share these books, and raw bills and receipts are \
+                 kept below this one's data directory, where those on other machines do not find them; set \
+                 kept.folder to a folder that all of them see"
+            );
+        }
         let herald = config.alerts.herald(home)?;
         let wire = Wire::assemble(home, config, &url, Purpose::Write).await?;
         wire.follow_sandbox_clock().await;

@@ -5,8 +5,11 @@
 //! belong to users whose accounts are locked; the catalogue is compared again at the end of the
 //! chain; and an event that somebody else books in between under the same name breaks the
 //! uniqueness of names, and the batch is decided again.
+//!
+//! So events may be looked for while the batch before still holds the accounts. What that one books
+//! is looked for again, and so is what was refused, and of what is taken back how much is left.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lingqian_core::earning::{Booking, Case, Credited, Kind, KindDay, Leg, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
@@ -42,13 +45,18 @@ impl Batch for Asked {
         &'a self,
         books: &Books,
         session: &Session,
+        before: Option<&[EventKey]>,
     ) -> Result<(Vec<EventAnswer>, Option<Postings<'a>>), Refused> {
         let events = Events::of(&self.batch);
         let catalogue = books.catalogue(session).await?;
-        let mut desk = Desk::gather(books, session, self.now, &events, &catalogue.kinds).await?;
+        let about = (self.now, &catalogue.kinds);
+        let mut desk = Desk::gather(books, session, about, (&events, before)).await?;
         let answers: Vec<EventAnswer> = (0..events.views.len())
             .map(|place| desk.next(place))
             .collect();
+        if before.is_some() && desk.some_were_booked_meanwhile(session, &answers).await? {
+            return Err(Refused::Conflict);
+        }
         let marks = self.batch.marks_of(&answers);
         if desk.booked.is_empty() && marks.is_empty() {
             return Ok((answers, None));
@@ -81,6 +89,11 @@ pub(crate) struct Postings<'b> {
 }
 
 impl Book for Postings<'_> {
+    fn booked(&self) -> Vec<EventKey> {
+        let keys = self.booked.iter();
+        keys.map(|booked| self.events.keys[booked.place]).collect()
+    }
+
     async fn write(self, session: &Session) -> Result<Sealed, Refused> {
         let entries = self
             .booked
@@ -153,14 +166,20 @@ struct Desk<'b, 'k> {
 }
 
 impl<'b, 'k> Desk<'b, 'k> {
-    /// Locks and reads.
+    /// Locks and reads. What was booked before is looked for while others still hold the accounts;
+    /// what the call before books meanwhile is looked for again when it let go of them.
     async fn gather(
         books: &Books,
         session: &Session,
-        now: Timestamp,
-        events: &'b Events<'b>,
-        kinds: &'k HashMap<String, Kind>,
+        (now, kinds): (Timestamp, &'k HashMap<String, Kind>),
+        (events, before): (&'b Events<'b>, Option<&[EventKey]>),
     ) -> Result<Desk<'b, 'k>, Refused> {
+        // How much was taken back of an event changes while others hold its user's accounts.
+        let originals: HashSet<EventKey> = events.originals.iter().flatten().copied().collect();
+        let mut known = match before {
+            Some(_) => events.known(session, |_| true).await?,
+            None => HashMap::new(),
+        };
         let numbers = books.names.resolve(session, &events.names).await?;
         let all: BTreeSet<i64> = numbers.iter().flatten().copied().collect();
         let all: Vec<i64> = all.into_iter().collect();
@@ -171,6 +190,10 @@ impl<'b, 'k> Desk<'b, 'k> {
         if accounts.len() != all.len() {
             return Err(damaged("user_accounts, where a registered user is missing,").into());
         }
+        let late = |key: &EventKey| {
+            before.is_none_or(|before| before.binary_search(key).is_ok()) || originals.contains(key)
+        };
+        known.extend(events.known(session, late).await?);
         let purse = |number: &Option<i64>| {
             let accounts = number.and_then(|number| accounts.get(&number));
             let accounts = accounts.copied().unwrap_or_default();
@@ -186,7 +209,7 @@ impl<'b, 'k> Desk<'b, 'k> {
             numbers,
             accounts,
             purses,
-            known: events.known(session).await?,
+            known,
             kind_days: HashMap::new(),
             cooling: BTreeMap::new(),
             booked: Vec::with_capacity(events.views.len()),
@@ -194,6 +217,20 @@ impl<'b, 'k> Desk<'b, 'k> {
         };
         desk.terms(session, &all).await?;
         Ok(desk)
+    }
+
+    /// Whether somebody else booked one of those that were refused after it was looked for: then it
+    /// is to be told that it is booked, and not why it cannot be.
+    async fn some_were_booked_meanwhile(
+        &self,
+        session: &Session,
+        answers: &[EventAnswer],
+    ) -> Result<bool, Fault> {
+        let keys = self.events.keys.iter().zip(answers);
+        let refused = keys.filter(|(key, answer)| answer.is_err() && !self.known.contains_key(key));
+        let refused: HashSet<&EventKey> = refused.map(|(key, _)| key).collect();
+        let found = self.events.known(session, |key| refused.contains(key));
+        Ok(!found.await?.is_empty())
     }
 
     /// Totals of kinds and what cools off, where an event of the batch asks for it.

@@ -54,13 +54,17 @@ impl<'b> Events<'b> {
         }
     }
 
-    /// What was booked before under the names that the batch names.
+    /// What was booked before under those names of the batch that are wished.
     pub(crate) async fn known(
         &self,
         session: &Session,
+        wished: impl Fn(&EventKey) -> bool,
     ) -> Result<HashMap<EventKey, Known<'b>>, Fault> {
-        let mut keys: Vec<EventKey> = self.keys.clone();
-        keys.extend(self.originals.iter().flatten());
+        let named = self.keys.iter().chain(self.originals.iter().flatten());
+        let mut keys: Vec<EventKey> = named.copied().filter(wished).collect();
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
         // In the order of the tree, so that neighbours find their page warm.
         keys.sort_unstable();
         keys.dedup();

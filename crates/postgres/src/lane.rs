@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lingqian_io::Fault;
 use lingqian_io::store::Committed;
 
+use crate::chain::EventKey;
 use crate::commit::Refused;
 use crate::journal::Sealed;
 use crate::pool::Session;
@@ -25,16 +26,22 @@ pub(crate) trait Batch: Sync {
     where
         Self: 'a;
 
-    /// Decides, and holds the end of the chain where something is to be booked.
+    /// Decides, and holds the end of the chain where something is to be booked. With the events
+    /// that the call before books, everything else may be looked for before accounts are locked;
+    /// with nothing, whoever tries again sees under the lock what all others did.
     fn decided<'a>(
         &'a self,
         books: &Books,
         session: &Session,
+        before: Option<&[EventKey]>,
     ) -> impl Future<Output = Result<(Self::Answers, Option<Self::Book<'a>>), Refused>> + Send;
 }
 
 /// What a batch books, with the end of the chain in hand.
 pub(crate) trait Book: Send {
+    /// The events that are booked.
+    fn booked(&self) -> Vec<EventKey>;
+
     /// Writes it; the caller commits.
     fn write(self, session: &Session) -> impl Future<Output = Result<Sealed, Refused>> + Send;
 }
@@ -53,7 +60,8 @@ pub(crate) async fn settle<B: Batch>(
     for _ in 0..CONFLICTS_MAX {
         let mut session = books.writers.get().await?;
         session.begin(BEGIN).await?;
-        let decided = batch.decided(books, &session).await;
+        let before = turn.as_ref().map(Turn::booked_before);
+        let decided = batch.decided(books, &session, before).await;
         if let Some(held) = &mut turn
             && decided.is_ok()
             && !held.before_succeeded().await
@@ -71,7 +79,7 @@ pub(crate) async fn settle<B: Batch>(
             }
             Ok((answers, Some(book))) => {
                 if let Some((held, follower)) = turn.take().zip(follower.take()) {
-                    held.pass(follower);
+                    held.pass(follower, book.booked());
                 }
                 (Some(answers), book.write(&session).await)
             }

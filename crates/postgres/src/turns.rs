@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
+use crate::chain::EventKey;
+
 /// Whose turn it is, and what is still to be heard of whoever had it last.
 #[derive(Default)]
 pub(crate) struct Turns {
@@ -14,6 +16,8 @@ pub(crate) struct Turns {
 pub(crate) struct Before {
     succeeded: oneshot::Receiver<bool>,
     ended: oneshot::Receiver<()>,
+    /// The events that it books, in their order.
+    booked: Vec<EventKey>,
 }
 
 /// Tells the next call about this one. Dropped unsaid it says that the try failed.
@@ -30,7 +34,12 @@ pub(crate) fn pair() -> (Told, Before) {
         first: Some(first),
         _end: end,
     };
-    (told, Before { succeeded, ended })
+    let before = Before {
+        succeeded,
+        ended,
+        booked: Vec::new(),
+    };
+    (told, before)
 }
 
 impl Told {
@@ -56,6 +65,11 @@ impl Turns {
 }
 
 impl Turn {
+    /// The events that the call before books, in their order: they may not be there to see yet.
+    pub(crate) fn booked_before(&self) -> &[EventKey] {
+        self.last.as_ref().map_or(&[], |before| &before.booked)
+    }
+
     /// Whether nothing is to be feared of the call before: it is written.
     pub(crate) async fn before_succeeded(&mut self) -> bool {
         let Some(before) = self.last.as_mut() else {
@@ -76,8 +90,9 @@ impl Turn {
         }
     }
 
-    /// Lets the next call begin, which will hear of this one.
-    pub(crate) fn pass(mut self, this: Before) {
-        *self.last = Some(this);
+    /// Lets the next call begin, which will hear of this one and of the events that it books.
+    pub(crate) fn pass(mut self, this: Before, mut booked: Vec<EventKey>) {
+        booked.sort_unstable();
+        *self.last = Some(Before { booked, ..this });
     }
 }

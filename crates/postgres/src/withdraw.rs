@@ -25,6 +25,7 @@ use lingqian_core::{Changes, Facts, Moment, Rejection};
 use lingqian_io::Fault;
 use lingqian_io::store::WithdrawalAnswer;
 
+use crate::chain::EventKey;
 use crate::codec::{damaged, fen, get, number, text};
 use crate::commit::{Refused, lock_end};
 use crate::journal::{Accounts, End, Journal, Sealed};
@@ -48,6 +49,7 @@ impl Batch for Requests {
         &'a self,
         books: &Books,
         session: &Session,
+        _before: Option<&[EventKey]>,
     ) -> Result<(Self::Answers, Option<Holds<'a>>), Refused> {
         let mut desk = Desk::gather(books, session, self).await?;
         let answers = (0..self.all.len()).map(|place| desk.next(place)).collect();
@@ -77,6 +79,10 @@ pub(crate) struct Holds<'a> {
 }
 
 impl Book for Holds<'_> {
+    fn booked(&self) -> Vec<EventKey> {
+        Vec::new()
+    }
+
     async fn write(self, session: &Session) -> Result<Sealed, Refused> {
         let entries = i64::try_from(self.held.len()).unwrap_or(i64::MAX);
         let after = self.end.seq.saturating_add(entries);

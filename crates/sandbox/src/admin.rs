@@ -17,12 +17,14 @@ use crate::faults::Faults;
 use crate::journal::Record;
 use crate::kept::{Id, Outcome, Transfer};
 use crate::old::{PacketStatus, Status};
-use crate::robot::ask_user;
+use crate::robot::ask_all;
 use crate::said::Said;
-use crate::settings::Robot;
+use crate::settings::{Lag, Robot};
 use crate::world::World;
 use crate::{notify, old, transfer};
 
+/// The longest time in a state: a week.
+const LAG_MAX_MS: i64 = 7 * 86_400_000;
 /// The largest top-up, in fen.
 const TOP_UP_MAX: i64 = 1_000_000_000_000;
 
@@ -376,14 +378,26 @@ pub(crate) async fn set_robot(State(world): Shared, Json(robot): Json<Robot>) ->
         return not_kept();
     }
     world.set_robot(robot);
-    let waiting: Vec<Id> = world
-        .books()
-        .waiting
-        .iter()
-        .map(|(_, id)| id.clone())
-        .collect();
-    waiting.into_iter().for_each(|id| ask_user(&world, id));
+    ask_all(&world);
     Json(json!(robot)).into_response()
+}
+
+/// How long transfers take.
+pub(crate) async fn lag(State(world): Shared) -> Json<Value> {
+    Json(json!(world.books().lag))
+}
+
+/// Changes how long transfers take, also those that are under way.
+pub(crate) async fn set_lag(State(world): Shared, Json(lag): Json<Lag>) -> Response {
+    let all = [lag.accepted_ms, lag.processing_ms, lag.transfering_ms];
+    if all.iter().any(|ms| !(0..=LAG_MAX_MS).contains(ms)) {
+        return bad("accepted_ms, processing_ms and transfering_ms must be 0 to 604,800,000");
+    }
+    if !kept(&world, |said| said.lag = Some(lag)) {
+        return not_kept();
+    }
+    world.books().lag = lag;
+    Json(json!(lag)).into_response()
 }
 
 /// What will go wrong.
@@ -394,10 +408,13 @@ pub(crate) async fn faults(State(world): Shared) -> Json<Value> {
 
 /// Changes what will go wrong; replaces what was set before.
 pub(crate) async fn set_faults(State(world): Shared, Json(faults): Json<Faults>) -> Response {
+    // What strikes meanwhile waits, so that it cannot write down what was there before.
+    let mut script = world.faults();
     if !kept(&world, |said| said.faults = Some(faults.clone())) {
         return not_kept();
     }
-    *world.faults() = faults.clone();
+    *script = faults.clone();
+    drop(script);
     Json(json!(faults)).into_response()
 }
 

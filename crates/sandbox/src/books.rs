@@ -11,7 +11,7 @@ use crate::identity::{App, Voided};
 use crate::journal::{Journal, Promise, Record};
 use crate::kept::{Account, FlowLine, Id, Outcome, Transfer};
 use crate::old::{Packet, Payment};
-use crate::settings::Booking;
+use crate::settings::{Booking, Lag};
 
 /// Milliseconds that Beijing is ahead of UTC.
 const BEIJING_MS: i64 = 8 * 3_600_000;
@@ -62,6 +62,7 @@ pub(crate) struct Books {
     /// The merchant of journals of earlier versions.
     pub(crate) first: String,
     pub(crate) booking: Booking,
+    pub(crate) lag: Lag,
     pub(crate) offset_ms: i64,
     pub(crate) people: BTreeMap<String, Person>,
     /// Under which app an openid is known, and whose it is.
@@ -80,6 +81,8 @@ pub(crate) struct Books {
     pub(crate) by_bill_no: BTreeMap<Id, String>,
     /// Transfers that wait for their user, by the time of their making.
     pub(crate) waiting: BTreeSet<(i64, Id)>,
+    /// Transfers that go on by themselves.
+    pub(crate) moving: BTreeSet<Id>,
     /// Authorizations by their numbers.
     pub(crate) authorizations: BTreeMap<Id, Authorization>,
     /// Batches, and those that move on by themselves, by the time when they do.
@@ -141,6 +144,7 @@ impl Books {
                 .first()
                 .map_or_else(String::new, |(_, mchid)| mchid.clone()),
             booking,
+            lag: Lag::default(),
             offset_ms: 0,
             people: BTreeMap::new(),
             openids: BTreeMap::new(),
@@ -153,6 +157,7 @@ impl Books {
             transfers: BTreeMap::new(),
             by_bill_no: BTreeMap::new(),
             waiting: BTreeSet::new(),
+            moving: BTreeSet::new(),
             authorizations: BTreeMap::new(),
             batches: BTreeMap::new(),
             batches_due: BTreeSet::new(),
@@ -394,6 +399,7 @@ impl Books {
         transfer.mchid = self.merchant(transfer.mchid);
         let theirs = Id::new(&transfer.mchid, &transfer.transfer_bill_no);
         self.by_bill_no.insert(theirs, transfer.out_bill_no.clone());
+        self.moving.insert(transfer.id());
         self.transfers.insert(transfer.id(), transfer);
     }
 
@@ -425,13 +431,19 @@ impl Books {
         let Some(transfer) = self.transfers.get_mut(id) else {
             return;
         };
-        let locks = outcome == Outcome::WaitUserConfirm;
+        let waits = outcome == Outcome::WaitUserConfirm;
         let key = (transfer.created_at, id.clone());
-        if locks {
+        if waits {
             self.waiting.insert(key);
         } else {
             self.waiting.remove(&key);
         }
+        if outcome.moves_on() {
+            self.moving.insert(id.clone());
+        } else {
+            self.moving.remove(id);
+        }
+        let locks = waits || matches!(outcome, Outcome::Transfering { .. });
         let mut locked = 0;
         if locks && !transfer.locked {
             locked = transfer.amount;
@@ -548,11 +560,13 @@ impl Books {
         let notify = transfer.notify_url.is_some() && outcome.is_final();
         let at = self.now();
         match (&outcome, self.booking) {
-            (Outcome::WaitUserConfirm, Booking::AtLock)
-            | (Outcome::Success, Booking::AtSuccess) => {
+            (Outcome::Success, Booking::AtSuccess) => {
                 self.book((&id.mchid, false), amount, "商家转账", bill);
             }
-            (Outcome::Success, Booking::AtLock) if !was_locked => {
+            (
+                Outcome::WaitUserConfirm | Outcome::Transfering { .. } | Outcome::Success,
+                Booking::AtLock,
+            ) if !was_locked => {
                 self.book((&id.mchid, false), amount, "商家转账", bill);
             }
             (Outcome::Fail { .. } | Outcome::Cancelled, Booking::AtLock) if was_locked => {

@@ -135,6 +135,9 @@ pub(crate) struct Faults {
     /// With which codes the next calls of OAuth are refused, by path such as
     /// `sns/oauth2/refresh_token`, one after the other.
     pub(crate) errcodes: BTreeMap<String, VecDeque<i64>>,
+    /// Whether some of it happened since it was written down.
+    #[serde(skip)]
+    pub(crate) struck: bool,
 }
 
 impl Faults {
@@ -151,7 +154,9 @@ impl Faults {
 
     /// The code that the next call of this path is refused with.
     pub(crate) fn planned(&mut self, call: &str) -> Option<i64> {
-        self.errcodes.get_mut(call)?.pop_front()
+        let planned = self.errcodes.get_mut(call)?.pop_front();
+        self.struck |= planned.is_some();
+        planned
     }
 
     /// Whether it goes wrong this time, for this transfer.
@@ -160,6 +165,7 @@ impl Faults {
             return true;
         }
         if take(self.times.get_mut(&fault)) {
+            self.struck = true;
             return true;
         }
         let chance = self.per_mille.get(&fault).copied().unwrap_or(0);
@@ -169,7 +175,9 @@ impl Faults {
     /// Whether it was asked for by the number of this transfer alone.
     pub(crate) fn strikes_one(&mut self, fault: Fault, number: &str) -> bool {
         let mine = self.numbers.get_mut(number);
-        take(mine.and_then(|faults| faults.get_mut(&fault)))
+        let strikes = take(mine.and_then(|faults| faults.get_mut(&fault)));
+        self.struck |= strikes;
+        strikes
     }
 
     /// What is to be answered word for word, to a create that is accepted or that is not.
@@ -181,7 +189,9 @@ impl Faults {
         })?;
         found.times -= 1;
         let (code, message) = (found.code.clone(), found.message.clone());
-        Some(Refused::new(found.status, code, message))
+        let refused = Refused::new(found.status, code, message);
+        self.struck = true;
+        Some(refused)
     }
 
     /// What a request asks for itself, in the header `Sandbox-Fault`, for its number.

@@ -67,8 +67,14 @@ pub(crate) enum Outcome {
     Accepted,
     /// The user must confirm.
     WaitUserConfirm,
-    /// The user confirmed.
-    Transfering,
+    /// The money is being locked.
+    Processing,
+    /// The user confirmed, or nobody needs to.
+    Transfering {
+        /// Why the wallet will not take it; nothing where it will.
+        #[serde(default)]
+        fails: Option<String>,
+    },
     /// In the wallet.
     Success,
     /// Ended unpaid.
@@ -95,12 +101,21 @@ impl Outcome {
         match self {
             Outcome::Accepted => "ACCEPTED",
             Outcome::WaitUserConfirm => "WAIT_USER_CONFIRM",
-            Outcome::Transfering => "TRANSFERING",
+            Outcome::Processing => "PROCESSING",
+            Outcome::Transfering { .. } => "TRANSFERING",
             Outcome::Success => "SUCCESS",
             Outcome::Fail { .. } => "FAIL",
             Outcome::Canceling => "CANCELING",
             Outcome::Cancelled => "CANCELLED",
         }
+    }
+
+    /// Whether it goes on without anybody's doing.
+    pub(crate) fn moves_on(&self) -> bool {
+        matches!(
+            self,
+            Outcome::Accepted | Outcome::Processing | Outcome::Transfering { .. }
+        )
     }
 
     /// Whether nothing changes any more.

@@ -16,6 +16,7 @@ mod fields;
 mod identity;
 mod journal;
 mod kept;
+mod lag;
 mod message;
 mod notify;
 mod oauth;
@@ -38,5 +39,5 @@ mod world;
 
 pub use provision::Credentials;
 pub use server::Sandbox;
-pub use settings::{BatchTimes, Booking, OldLimits, Robot, Settings};
+pub use settings::{BatchTimes, Booking, Lag, OldLimits, Robot, Settings};
 pub use tls::authority;

@@ -37,6 +37,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/_sandbox/books", get(admin::summary))
         .route("/_sandbox/transfers", get(admin::transfers))
         .route("/_sandbox/transfers/{number}/{deed}", post(admin::confirm))
+        .route("/_sandbox/lag", get(admin::lag).post(admin::set_lag))
         .route("/_sandbox/robot", get(admin::robot).post(admin::set_robot))
         .route(
             "/_sandbox/faults",

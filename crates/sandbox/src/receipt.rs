@@ -27,6 +27,8 @@ pub(crate) type Applied = BTreeMap<(String, String), i64>;
 /// What was paid, as a receipt tells it.
 struct Paid {
     number: String,
+    /// WeChat's number, where a receipt is asked for by it.
+    theirs: String,
     amount: i64,
     at: i64,
 }
@@ -43,6 +45,20 @@ fn place(path: &str, query: &str) -> String {
     }
 }
 
+/// Whether WeChat's number is named and not the merchant's.
+fn by_theirs(path: &str) -> bool {
+    path.contains("/elecsign/transfer-bill-no")
+}
+
+/// The place by the merchant's number, whichever was named.
+fn own(books: &Books, mchid: &str, path: &str, place: String) -> String {
+    if !by_theirs(path) {
+        return place;
+    }
+    let number = books.by_bill_no.get(&Id::new(mchid, &place));
+    number.cloned().unwrap_or_default()
+}
+
 /// Applies for one.
 pub(crate) fn apply(
     (world, member): (&World, &Member),
@@ -53,7 +69,9 @@ pub(crate) fn apply(
     let wanted: Value = serde_json::from_slice(body)
         .map_err(|_| Refused::new(400, "PARAM_ERROR", "请求体不是合法的JSON"))?;
     let text = |name: &str| wanted[name].as_str().unwrap_or_default().to_owned();
-    let place = if path.contains("/elecsign/") {
+    let place = if by_theirs(path) {
+        text("transfer_bill_no")
+    } else if path.contains("/elecsign/") {
         text("out_bill_no")
     } else {
         let names = ["accept_type", "out_batch_no", "out_detail_no"];
@@ -64,6 +82,7 @@ pub(crate) fn apply(
     if place.is_empty() {
         return Err(Refused::new(400, "PARAM_ERROR", "缺少单号"));
     }
+    let place = own(books, member.mchid(), path, place);
     paid(books, member.mchid(), path, &place)?;
     let key = (member.mchid().to_owned(), place.clone());
     world.receipts().entry(key).or_insert_with(wire_now);
@@ -77,7 +96,8 @@ pub(crate) fn query(
     path: &str,
     query: &str,
 ) -> Result<Value, Refused> {
-    told(at, books, path, &place(path, query))
+    let place = own(books, at.1.mchid(), path, place(path, query));
+    told(at, books, path, &place)
 }
 
 fn told(
@@ -92,13 +112,14 @@ fn told(
     let paid = paid(books, member.mchid(), path, place)?;
     let of_transfer = path.contains("/elecsign/");
     let (state, making, number) = match of_transfer {
+        true if by_theirs(path) => ("state", "GENERATING", "transfer_bill_no"),
         true => ("state", "GENERATING", "out_bill_no"),
         false => ("signature_status", "ACCEPTED", "out_detail_no"),
     };
     let moment = rfc3339(applied);
     let mut answer = json!({
         state: making,
-        number: paid.number,
+        number: if by_theirs(path) { &paid.theirs } else { &paid.number },
         "create_time": moment,
         "update_time": moment,
     });
@@ -157,6 +178,7 @@ fn paid(books: &Books, mchid: &str, path: &str, place: &str) -> Result<Paid, Ref
         return match transfer.outcome {
             Outcome::Success => Ok(Paid {
                 number: transfer.out_bill_no.clone(),
+                theirs: transfer.transfer_bill_no.clone(),
                 amount: transfer.amount,
                 at: transfer.updated_at,
             }),
@@ -184,6 +206,7 @@ fn paid(books: &Books, mchid: &str, path: &str, place: &str) -> Result<Paid, Ref
             }
             Ok(Paid {
                 number: found.number.clone(),
+                theirs: String::new(),
                 amount: found.amount,
                 at: batch.updated_at,
             })
@@ -196,6 +219,7 @@ fn paid(books: &Books, mchid: &str, path: &str, place: &str) -> Result<Paid, Ref
             match payment.status {
                 old::Status::Success => Ok(Paid {
                     number: payment.number.clone(),
+                    theirs: String::new(),
                     amount: payment.amount,
                     at: payment.created_at,
                 }),

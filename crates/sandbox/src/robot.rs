@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::{Fault, lot};
+use crate::journal::Promise;
 use crate::kept::{Id, Outcome};
 use crate::world::World;
 use crate::{old, transfer};
@@ -21,11 +22,11 @@ pub(crate) fn ask_user(world: &Arc<World>, id: Id) {
     let reason = why_not(&world, &id, dice < confirm);
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(robot.delay_ms)).await;
-        let promise = {
-            let mut books = world.books();
-            // Somebody cancelled it, or it expired: there is nothing to confirm any more.
-            let _ = transfer::confirm(&mut books, &id, reason);
-            books.promise()
+        let promise = loop {
+            if let Some(promise) = confirmed(&world, &id, reason) {
+                break promise;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         };
         if let Some(promise) = promise
             && promise.kept().await.is_ok()
@@ -33,6 +34,28 @@ pub(crate) fn ask_user(world: &Arc<World>, id: Id) {
             world.wake_notifier();
         }
     });
+}
+
+/// Confirms, where there is still something to confirm; nothing while that is yet to come.
+fn confirmed(world: &World, id: &Id, reason: Option<&str>) -> Option<Option<Promise>> {
+    let mut books = world.books();
+    let state = books.transfers.get(id).map(|transfer| &transfer.outcome);
+    if matches!(state, Some(Outcome::Accepted | Outcome::Processing)) {
+        return None;
+    }
+    // Somebody cancelled it, or it expired: there is nothing to confirm any more.
+    let _ = transfer::confirm(&mut books, id, reason);
+    Some(books.promise())
+}
+
+/// Asks everybody whose money waits, or will wait, for them.
+pub(crate) fn ask_all(world: &Arc<World>) {
+    let ids: Vec<Id> = {
+        let books = world.books();
+        let waiting = books.waiting.iter().map(|(_, id)| id);
+        waiting.chain(&books.moving).cloned().collect()
+    };
+    ids.into_iter().for_each(|id| ask_user(world, id));
 }
 
 /// Why a transfer that is confirmed fails, if it does.

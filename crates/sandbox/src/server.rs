@@ -26,13 +26,13 @@ use crate::identity::Kind;
 use crate::journal::Journal;
 use crate::kept::Id;
 use crate::provision::{Credentials, Provision};
-use crate::robot::{ask_user, finish_cancel};
+use crate::robot::{ask_all, finish_cancel};
 use crate::said::Said;
 use crate::settings::Settings;
 use crate::tls::{self, Peer};
 use crate::world::{Member, World, pass};
 use crate::{
-    authorization, batch, bill, damage, identity, message, notify, oauth, old, panel, receipt,
+    authorization, batch, bill, damage, identity, lag, message, notify, oauth, old, panel, receipt,
     side, transfer,
 };
 
@@ -84,7 +84,7 @@ impl Sandbox {
                 books.top_up(mchid, settings.first_top_up_fen);
             }
         }
-        let cancelling = transfer::go_on(&mut books);
+        let cancelling = transfer::cancelling(&books);
         let listener = TcpListener::bind(settings.listen)
             .await
             .with_context(|| format!("cannot listen on {}", settings.listen))?;
@@ -101,15 +101,10 @@ impl Sandbox {
         if let Some(robot) = said.robot {
             world.set_robot(robot);
         }
+        world.books().lag = world.settings.lag.or(said.lag).unwrap_or_default();
         *world.said() = said;
         pass(&world, &mut world.books());
-        let waiting: Vec<Id> = world
-            .books()
-            .waiting
-            .iter()
-            .map(|(_, id)| id.clone())
-            .collect();
-        waiting.into_iter().for_each(|id| ask_user(&world, id));
+        ask_all(&world);
         for id in cancelling {
             finish_cancel(&world, id);
         }
@@ -217,10 +212,16 @@ async fn serve_tls(listener: tls::TlsListener, world: Arc<World>) {
     }
 }
 
-/// Time passes: what waits for a day ends.
+/// Time passes: what waits for a day ends, and what goes on by itself goes on.
 async fn tick(world: Arc<World>) {
+    const SHORT: Duration = Duration::from_millis(50);
     loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        for _ in 0..20 {
+            tokio::time::sleep(SHORT).await;
+            if lag::pass(&mut world.books()) {
+                world.wake_notifier();
+            }
+        }
         pass(&world, &mut world.books());
         world.wake_notifier();
     }
@@ -268,6 +269,8 @@ fn routes(world: Arc<World>) -> Router {
         .route("/v3/billdownload/file", get(download))
         .route(&format!("{ELECSIGN}/out-bill-no"), post(v3))
         .route(&format!("{ELECSIGN}/out-bill-no/{{number}}"), get(v3))
+        .route(&format!("{ELECSIGN}/transfer-bill-no"), post(v3))
+        .route(&format!("{ELECSIGN}/transfer-bill-no/{{number}}"), get(v3))
         .route(RECEIPTS, get(v3).post(v3))
         .route("/v3/transferbilldownload/elecvoucherfile", get(download))
         .merge(message::routes())

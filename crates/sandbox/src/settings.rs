@@ -49,6 +49,19 @@ impl Default for BatchTimes {
     }
 }
 
+/// How long a transfer stays in the states that it leaves by itself, in milliseconds of the business
+/// clock. WeChat asks for the user's confirmation at once, mostly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lag {
+    /// In `ACCEPTED`, before anything is done.
+    pub accepted_ms: i64,
+    /// In `PROCESSING`, until the money is locked.
+    pub processing_ms: i64,
+    /// In `TRANSFERING`, until the money is in the wallet.
+    pub transfering_ms: i64,
+}
+
 /// Limits of the old API's payments, which are the merchant's own settings at WeChat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OldLimits {
@@ -91,6 +104,8 @@ pub struct Settings {
     pub single_max_fen: i64,
     /// Limits of the old API's payments.
     pub old: OldLimits,
+    /// How long transfers take; where nothing is said, what was said last, or no time.
+    pub lag: Option<Lag>,
     /// How long batches take.
     pub batch: BatchTimes,
     /// A file with what goes wrong from the beginning, as `POST /_sandbox/faults` takes it.
@@ -109,6 +124,7 @@ impl Default for Settings {
             first_top_up_fen: 1_000_000_000,
             single_max_fen: 20_000,
             old: OldLimits::default(),
+            lag: None,
             batch: BatchTimes::default(),
             faults: None,
         }

@@ -11,6 +11,7 @@ use crate::fields::{
     address, bound, digits_and_letters, enough, length, missing, opened_name, parsed, person,
 };
 use crate::kept::{Id, Outcome, Transfer};
+use crate::lag;
 use crate::scenes::scene;
 use crate::world::{Member, World};
 
@@ -237,36 +238,32 @@ pub(crate) fn direct(
         authorization_info: None,
         _sponsor: direct.sponsor_mchid,
     };
-    let (transfer, refused) = checked((world, member), books, create)?;
+    let transfer = checked((world, member), books, create)?;
     let transfer = Transfer {
         authorization: Some(authorization),
         direct: true,
         ..transfer
     };
     enough(books, member.mchid(), transfer.amount)?;
-    keep(books, transfer, refused, Outcome::Success);
+    keep(books, transfer);
     Ok(books.transfers.get(&id).map(shown).unwrap_or_default())
 }
 
-/// Records a transfer that was accepted, and what becomes of it first: it fails for a reason, or
-/// goes on.
-fn keep(books: &mut Books, transfer: Transfer, refused: Option<&'static str>, goes_on: Outcome) {
+/// Records a transfer that was accepted, and lets it go as far as it goes at once.
+fn keep(books: &mut Books, transfer: Transfer) {
     let id = transfer.id();
     books.record(crate::journal::Record::Created {
         transfer: Box::new(transfer),
     });
-    let failed = refused.map(|reason| Outcome::Fail {
-        reason: reason.to_owned(),
-    });
-    books.advance(&id, failed.unwrap_or(goes_on));
+    lag::go(books, &id);
 }
 
-/// A transfer whose every rule is kept, and why it will fail, if it will.
+/// A transfer whose every rule is kept.
 fn checked(
     (world, member): (&World, &Member),
     books: &Books,
     create: Create,
-) -> Result<(Transfer, Option<&'static str>), Refused> {
+) -> Result<Transfer, Refused> {
     check_form(&create)?;
     check_scene(&create)?;
     let user_name = real_name(member, &create)?;
@@ -277,19 +274,8 @@ fn checked(
         return Err(Refused::invalid("超过单笔转账上下限，核实产品设置是否准确"));
     }
     // An openid is one app's word for a person.
-    let person = person(books, &create.appid, &create.openid)?;
-    let wrong_name = match (&user_name, &person.real_name) {
-        (Some(given), Some(real)) => given != real,
-        _ => false,
-    };
-    let refused = if wrong_name {
-        Some("NAME_NOT_CORRECT")
-    } else if person.frozen {
-        Some("ACCOUNT_FROZEN")
-    } else {
-        None
-    };
-    Ok((transfer(books, mchid, create, user_name), refused))
+    person(books, &create.appid, &create.openid)?;
+    Ok(transfer(books, mchid, create, user_name))
 }
 
 fn begin(
@@ -298,7 +284,7 @@ fn begin(
     create: Create,
     wish: Option<Wish>,
 ) -> Result<Value, Refused> {
-    let (mut transfer, refused) = checked((world, member), books, create)?;
+    let mut transfer = checked((world, member), books, create)?;
     transfer.authorization = wish.as_ref().map(|wish| wish.number().to_owned());
     let (id, mchid) = (transfer.id(), member.mchid());
     if let Some(known) = books.transfers.get(&id) {
@@ -318,7 +304,7 @@ fn begin(
         };
         wished(books, &whose, wish)?;
     }
-    keep(books, transfer, refused, Outcome::WaitUserConfirm);
+    keep(books, transfer);
     let mut told = books.transfers.get(&id).map(accepted).unwrap_or_default();
     if let Some(wish) = &wish {
         told["user_display_name"] = json!(wish.display_name());
@@ -438,11 +424,11 @@ pub(crate) fn cancel(books: &mut Books, id: &Id) -> Result<Value, Refused> {
         .get(id)
         .ok_or_else(|| Refused::invalid("单号错误，请检查"))?;
     match transfer.outcome {
-        Outcome::WaitUserConfirm | Outcome::Accepted => {
+        Outcome::Accepted | Outcome::Processing | Outcome::WaitUserConfirm => {
             books.advance(id, Outcome::Canceling);
         }
         Outcome::Canceling | Outcome::Cancelled => {}
-        Outcome::Transfering | Outcome::Success | Outcome::Fail { .. } => {
+        Outcome::Transfering { .. } | Outcome::Success | Outcome::Fail { .. } => {
             return Err(Refused::invalid("当前状态不支持撤销"));
         }
     }
@@ -467,38 +453,21 @@ pub(crate) fn confirm(books: &mut Books, id: &Id, reason: Option<&str>) -> Resul
         return Err(Refused::invalid("当前状态不支持确认收款"));
     }
     let asked = transfer.authorization.clone();
-    books.advance(id, Outcome::Transfering);
+    let fails = reason.map(str::to_owned);
+    books.advance(id, Outcome::Transfering { fails });
     if let Some(asked) = asked {
         // Who confirms the money grants the authorization that came with it.
         books.grant_authorization(&Id::new(&id.mchid, &asked));
     }
-    let failed = reason.map(|reason| Outcome::Fail {
-        reason: reason.to_owned(),
-    });
-    books.advance(id, failed.unwrap_or(Outcome::Success));
+    lag::go(books, id);
     Ok(())
 }
 
-/// Goes on with what a sandbox that was killed was about to do. Answers what is being cancelled.
-pub(crate) fn go_on(books: &mut Books) -> Vec<Id> {
-    let mut cancelling = Vec::new();
-    let open: Vec<(Id, Outcome)> = books
-        .transfers
-        .iter()
-        .map(|(id, transfer)| (id.clone(), transfer.outcome.clone()))
-        .collect();
-    for (id, outcome) in open {
-        match outcome {
-            Outcome::Accepted => books.advance(&id, Outcome::WaitUserConfirm),
-            Outcome::Transfering => books.advance(&id, Outcome::Success),
-            Outcome::Canceling => cancelling.push(id),
-            Outcome::WaitUserConfirm
-            | Outcome::Success
-            | Outcome::Fail { .. }
-            | Outcome::Cancelled => {}
-        }
-    }
-    cancelling
+/// What a sandbox that was killed was about to cancel.
+pub(crate) fn cancelling(books: &Books) -> Vec<Id> {
+    let all = books.transfers.iter();
+    let open = all.filter(|(_, transfer)| transfer.outcome == Outcome::Canceling);
+    open.map(|(id, _)| id.clone()).collect()
 }
 
 /// Ends what waits for a day; WeChat is late sometimes.

@@ -22,10 +22,10 @@ use crate::journal::Record;
 use crate::message::Messages;
 use crate::provision::{Credentials, Provision};
 use crate::receipt::Applied;
-use crate::said::Said;
+use crate::said::{Said, Script};
 use crate::settings::{Robot, Settings};
 use crate::throttle::Throttle;
-use crate::{authorization, batch, old, transfer};
+use crate::{authorization, batch, lag, old, transfer};
 
 /// One merchant with everything that WeChat has for it alone.
 #[derive(Debug)]
@@ -156,6 +156,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What is due by the business clock happens.
 pub(crate) fn pass(world: &World, books: &mut Books) {
+    lag::pass(books);
     transfer::close_due(world, books);
     authorization::pass(books);
     batch::pass(world, books);
@@ -198,8 +199,12 @@ impl World {
         lock(&self.books)
     }
 
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        lock(&self.faults)
+    /// What will go wrong; never held over a wait.
+    pub(crate) fn faults(&self) -> Script<'_> {
+        Script {
+            world: self,
+            faults: lock(&self.faults),
+        }
     }
 
     /// Receipts that were applied for; never held over a wait.

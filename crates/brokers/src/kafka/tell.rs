@@ -11,7 +11,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::NUMBER_HEADER;
-use crate::sink::Publisher;
+use crate::sink::{Failed, Publisher};
 
 /// How long the broker may take to confirm.
 const CONFIRM_MS: &str = "30000";
@@ -54,8 +54,12 @@ impl KafkaPublisher {
     }
 }
 
+fn failed(error: KafkaError) -> Failed {
+    Failed::new(super::code(&error), error)
+}
+
 impl Publisher for KafkaPublisher {
-    async fn publish(&mut self, notices: &[Told]) -> Result<(), String> {
+    async fn publish(&mut self, notices: &[Told]) -> Result<(), Failed> {
         let mut sent = Vec::with_capacity(notices.len());
         for told in notices {
             let (body, number) = (message(told), told.number.to_string());
@@ -74,15 +78,15 @@ impl Publisher for KafkaPublisher {
                 // The queue is full: what is in it goes first.
                 Err((_, record)) => {
                     let sent = self.producer.send(record, ROOM_WAIT).await;
-                    sent.map_err(|(error, _)| error.to_string())?;
+                    sent.map_err(|(error, _)| failed(error))?;
                     continue;
                 }
             };
             sent.push(queued);
         }
         for delivery in sent {
-            let confirmed = delivery.await.map_err(|error| error.to_string())?;
-            confirmed.map_err(|(error, _)| error.to_string())?;
+            let confirmed = delivery.await.map_err(Failed::of)?;
+            confirmed.map_err(|(error, _)| failed(error))?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareO
 use lapin::types::FieldTable;
 use lapin::{Channel, Confirmation, Connection, ExchangeKind, PublisherConfirm};
 
-use super::Topology;
+use super::{Ours, Topology};
 
 /// Opens the channel. The exchange is made, or only looked for.
 pub(super) async fn open(
@@ -47,14 +47,18 @@ pub(super) async fn confirmed(
     (what, kind): (&str, &str),
 ) -> Result<(), lapin::Error> {
     for confirm in confirms {
-        let words = match confirm.await? {
+        let (code, words) = match confirm.await? {
             Confirmation::Ack(None) => continue,
-            Confirmation::Ack(Some(_)) => format!("no queue is bound to the exchange for {kind}"),
-            Confirmation::Nack(_) | Confirmation::NotRequested => {
-                format!("the broker did not confirm {what}")
+            Confirmation::Ack(Some(_)) => {
+                let words = format!("no queue is bound to the exchange for {kind}");
+                ("no_queue_bound", words)
             }
+            Confirmation::Nack(_) | Confirmation::NotRequested => (
+                "not_confirmed",
+                format!("the broker did not confirm {what}"),
+            ),
         };
-        return Err(std::io::Error::other(words).into());
+        return Err(Ours::error(code, words));
     }
     Ok(())
 }

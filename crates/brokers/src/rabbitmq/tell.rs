@@ -5,15 +5,17 @@ use lapin::{BasicProperties, Channel, Connection};
 use lingqian_core::notice::Told;
 use lingqian_engine::notify::message;
 
-use super::{Topology, connect, exchange};
+use super::{Ours, Tls, Topology, code, connect, exchange};
 use crate::NUMBER_HEADER;
-use crate::sink::Publisher;
+use crate::sink::{Failed, Publisher};
 
 /// An exchange that is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RabbitOut {
     /// `amqp://USER:PASSWORD@HOST/VHOST`, and others to try after it.
     pub urls: Vec<String>,
+    /// For addresses that begin with `amqps`.
+    pub tls: Tls,
     /// The exchange, of the kind `topic`; messages bear the event's name as their key.
     pub exchange: String,
     /// Whether it is made.
@@ -42,11 +44,16 @@ impl RabbitPublisher {
     async fn open(&mut self) -> Result<&Channel, lapin::Error> {
         if self.open.is_none() {
             self.turn += 1;
-            let connection = connect(&self.to.urls, self.turn - 1, "lingqian feed").await?;
+            let connection = connect(
+                (&self.to.urls, &self.to.tls),
+                self.turn - 1,
+                "lingqian feed",
+            )
+            .await?;
             let channel = exchange::open(&connection, &self.to.exchange, self.to.topology).await?;
             self.open = Some((connection, channel));
         }
-        let lost = || std::io::Error::other("there is no channel").into();
+        let lost = || Ours::error("connection_lost", "there is no channel");
         let open = self.open.as_ref();
         open.map(|(_, channel)| channel).ok_or_else(lost)
     }
@@ -80,12 +87,12 @@ impl RabbitPublisher {
 }
 
 impl Publisher for RabbitPublisher {
-    async fn publish(&mut self, notices: &[Told]) -> Result<(), String> {
+    async fn publish(&mut self, notices: &[Told]) -> Result<(), Failed> {
         let done = self.all(notices).await;
         if done.is_err() {
             // What is in doubt is not waited for on this channel: it is published anew.
             self.open = None;
         }
-        done.map_err(|error| error.to_string())
+        done.map_err(|error| Failed::new(code(&error), error))
     }
 }

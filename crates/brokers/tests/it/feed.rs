@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::Channel;
 use lapin::options::BasicGetOptions;
 use lingqian_brokers::figures::Figures;
-use lingqian_brokers::rabbitmq::{RabbitOut, RabbitPublisher, Topology};
+use lingqian_brokers::rabbitmq::{RabbitOut, RabbitPublisher, Tls, Topology};
 use lingqian_brokers::sink::{Publisher as _, Sink};
 use lingqian_core::Changes;
 use lingqian_core::notice::{Event, Notice};
@@ -43,6 +43,7 @@ async fn the_feed_is_published_in_order_at_least_once() {
     let (exchange, queue) = (name("feed"), name("receiver"));
     let to = RabbitOut {
         urls: vec![broker()],
+        tls: Tls::default(),
         exchange: exchange.clone(),
         topology: Topology::Declare,
     };
@@ -50,7 +51,7 @@ async fn the_feed_is_published_in_order_at_least_once() {
     let mut publisher = RabbitPublisher::new(to.clone());
     // Nobody is bound: nothing is lost, the mark stays.
     let refused = sink.once(&mut publisher).await;
-    assert!(refused.is_err_and(|words| words.contains("no queue is bound")));
+    assert!(refused.is_err_and(|words| words.words.contains("no queue is bound")));
     assert_eq!(world.marks().await.get("sink/app"), None);
     let (_connection, channel) = channel().await;
     bind(&channel, &queue, (&exchange, "payout.*")).await;
@@ -89,6 +90,7 @@ async fn of_two_processes_one_publishes_and_the_other_takes_over_when_it_dies() 
     let (exchange, queue) = (name("leased"), name("leased"));
     let to = RabbitOut {
         urls: vec![broker()],
+        tls: Tls::default(),
         exchange: exchange.clone(),
         topology: Topology::Declare,
     };
@@ -137,6 +139,7 @@ async fn who_ends_in_peace_gives_its_lease_back() {
     let (world, desk) = World::working().await;
     let to = RabbitOut {
         urls: vec![broker()],
+        tls: Tls::default(),
         exchange: name("given-back"),
         topology: Topology::Declare,
     };

@@ -36,7 +36,7 @@ fn mock(topic: &str) -> (Mock, String) {
     (cluster, servers)
 }
 
-fn name(what: &str) -> String {
+pub(crate) fn name(what: &str) -> String {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     format!("{what}-{}-{number}", std::process::id())
@@ -269,10 +269,15 @@ async fn a_million_times_the_same_event_is_credited_once() {
 }
 
 async fn make_topics(servers: &str, topics: &[&str]) {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", servers)
-        .create()
-        .expect("an admin");
+    make_topics_at(
+        ClientConfig::new().set("bootstrap.servers", servers),
+        topics,
+    )
+    .await;
+}
+
+pub(crate) async fn make_topics_at(at: &ClientConfig, topics: &[&str]) {
+    let admin: AdminClient<DefaultClientContext> = at.create().expect("an admin");
     let topics = topics.iter();
     let topics: Vec<NewTopic<'_>> = topics
         .map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1)))
@@ -335,6 +340,65 @@ async fn a_slow_store_pauses_the_partitions_and_memory_is_bounded() {
     assert_eq!(world.credited().await, u64::from(many));
     until("nothing is left", || figures.seen().lag == 0).await;
     reading.end().await;
+}
+
+/// librdkafka's cluster throws the oldest away beyond 5 MiB of a partition.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_threw_away_before_it_was_read_is_no_silent_jump() {
+    let topic = name("gone");
+    let cluster = MockCluster::new(1).expect("a cluster");
+    cluster.create_topic(&topic, 1, 1).expect("a topic");
+    let servers = cluster.bootstrap_servers();
+    let (world, desk) = World::working().await;
+    publish(&servers, &topic, &events(0, 10), None).await;
+    let intake = world.intake(&desk, "kafka:app");
+    let reading = Reading::begin(&intake, from(&servers, "app", &topic));
+    let figures = Arc::clone(&intake.figures);
+    until("the first are read", || figures.seen().messages >= 10).await;
+    reading.end().await;
+    assert_eq!((marks(&world, "app").await, figures.seen().lost), (10, 0));
+    // So much that what came first is gone when we come back.
+    let filler = |no: u32| {
+        let more = format!("\"v\":1,\"more\":\"{}\"", "x".repeat(15_000));
+        message(&format!("f{no}"), "alice").replace("\"v\":1", &more)
+    };
+    for begin in (0..600).step_by(100) {
+        let some: Vec<String> = (begin..begin + 100).map(filler).collect();
+        publish(&servers, &topic, &some, None).await;
+    }
+    let intake = world.intake(&desk, "kafka:app");
+    let reading = Reading::begin(&intake, from(&servers, "app", &topic));
+    let figures = Arc::clone(&intake.figures);
+    until("the end is read", || {
+        figures.seen().lost + figures.seen().credited >= 600
+    })
+    .await;
+    reading.end().await;
+    let seen = figures.seen();
+    assert!(seen.lost > 100 && seen.credited > 100, "{seen:?}");
+    assert_eq!(seen.lost + seen.credited, 600, "every message is told of");
+    assert_eq!(world.credited().await, 10 + seen.credited);
+    assert_eq!(marks(&world, "app").await, 610);
+    let expected: BTreeMap<String, (usize, u64)> = [("messages_gone".to_owned(), (1, 1))].into();
+    assert_eq!(world.letters().await, expected);
+    let letter = world.letter("messages_gone").await;
+    let told: serde_json::Value = serde_json::from_slice(&letter).expect("JSON");
+    assert_eq!(
+        (&told["from"], &told["to"]),
+        (&10.into(), &(10 + seen.lost).into())
+    );
+    // A topic that is made anew begins at zero again, and that is said, too.
+    let (other, anew) = (MockCluster::new(1).expect("a cluster"), topic.clone());
+    other.create_topic(&anew, 1, 1).expect("a topic");
+    let servers = other.bootstrap_servers();
+    publish(&servers, &anew, &events(100, 105), None).await;
+    let intake = world.intake(&desk, "kafka:app");
+    let reading = Reading::begin(&intake, from(&servers, "app", &anew));
+    let figures = Arc::clone(&intake.figures);
+    until("all are read", || figures.seen().credited >= 5).await;
+    reading.end().await;
+    assert_eq!(world.letters().await["offsets_went_back"], (1, 1));
+    drop(cluster);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,11 +7,15 @@ mod cluster;
 mod feed;
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "kafka-tls")]
+mod kafka_tls;
 #[cfg(feature = "rabbitmq")]
 mod letters;
 #[cfg(feature = "rabbitmq")]
 mod proxy;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
+#[cfg(feature = "rabbitmq-tls")]
+mod tls;
 #[cfg(any(feature = "rabbitmq", feature = "kafka"))]
 mod world;

@@ -11,7 +11,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use lingqian_brokers::intake::{Intake, Parcel};
-use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Topology, read};
+use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Tls, Topology, read};
 use lingqian_io::twin::FaultPoint;
 use tokio::sync::watch;
 
@@ -46,7 +46,9 @@ pub(crate) async fn channel_to(url: &str) -> (Connection, Channel) {
 
 pub(crate) fn from(queue: &str, queue_type: QueueType) -> RabbitIn {
     RabbitIn {
+        name: "app".to_owned(),
         urls: vec![broker()],
+        tls: Tls::default(),
         queue: queue.to_owned(),
         exchange: None,
         routing_key: String::new(),
@@ -266,6 +268,47 @@ async fn a_broker_that_goes_away_is_found_again() {
     assert!(figures.seen().connects >= 2);
     stop.send_replace(true);
     reading.await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_read_from_its_mark() {
+    let (world, desk) = World::working().await;
+    let (queue, (_connection, channel)) = (name("stream"), channel().await);
+    let some = |begin: u32, end: u32| -> Vec<String> {
+        let numbers = begin..end;
+        numbers
+            .map(|no| message(&format!("e{no}"), "alice"))
+            .collect()
+    };
+    let mut messages = some(0, 300);
+    messages.push("not JSON".to_owned());
+    publish(&channel, &queue, "stream", &messages).await;
+    let intake = world.intake(&desk, "rabbitmq:app");
+    read_all(&intake, from(&queue, QueueType::Stream), 301).await;
+    let mark = format!("rabbitmq/app/{queue}");
+    assert_eq!(world.marks().await.get(&mark), Some(&301));
+    assert_eq!(world.credited().await, 300);
+    // Begun again, it goes on where it was; nothing was taken out of the stream.
+    publish(&channel, &queue, "stream", &some(300, 400)).await;
+    let intake = world.intake(&desk, "rabbitmq:app");
+    read_all(&intake, from(&queue, QueueType::Stream), 100).await;
+    let seen = intake.figures.seen();
+    assert_eq!(
+        (seen.credited, seen.duplicates),
+        (100, 0),
+        "nothing was read again"
+    );
+    assert_eq!(world.marks().await.get(&mark), Some(&401));
+    // Under another name it is read from the beginning, and credits nothing again.
+    let again = RabbitIn {
+        name: "again".to_owned(),
+        ..from(&queue, QueueType::Stream)
+    };
+    let intake = world.intake(&desk, "rabbitmq:again");
+    read_all(&intake, again, 401).await;
+    assert_eq!(intake.figures.seen().duplicates, 400);
+    assert_eq!(world.credited().await, 400);
+    assert_eq!(intake.figures.seen().lost, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

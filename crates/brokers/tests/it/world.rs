@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lingqian_brokers::figures::Figures;
 use lingqian_brokers::intake::Intake;
-use lingqian_brokers::mapping::{Map, Reader};
+use lingqian_brokers::mapping::{Map, Plain, Reader};
 use lingqian_core::Command;
 use lingqian_core::earning::{Kind, Terms};
 use lingqian_core::id::{AppId, KindCode, KindNo, MchId, OutBillNo, UserId};
@@ -27,7 +27,7 @@ use lingqian_io::{Browse as _, Fault, IdentityProvider, Ports, Rail, Sealer, Sto
 /// The longest message, in bytes.
 pub(crate) const BYTES_MAX: usize = 20_000;
 /// How long a story may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 #[derive(Clone)]
 pub(crate) struct World {
@@ -148,7 +148,7 @@ pub(crate) fn reader() -> Reader {
         kinds: [("watched".to_owned(), "ad_view".to_owned())].into(),
         ..Map::default()
     };
-    let plain = |_: &[u8]| unreachable!("a map is there");
+    let plain: Plain = |_, _| unreachable!("a map is there");
     Reader::new(plain, Some(map), vec!["1".into()], BYTES_MAX)
 }
 
@@ -233,6 +233,19 @@ impl World {
             *times += row.times;
         }
         all
+    }
+
+    /// What the newest letter of a code says.
+    #[cfg(feature = "kafka")]
+    pub(crate) async fn letter(&self, code: &str) -> Vec<u8> {
+        let wish = LetterWish {
+            all: true,
+            limit: u32::MAX,
+        };
+        let mut all = self.store.letters(wish).await.expect("reads").into_iter();
+        let found = all.find(|row| row.letter.code == code).expect("a letter");
+        let whole = self.store.letter(found.id).await.expect("reads");
+        whole.expect("it is there").letter.raw
     }
 
     pub(crate) async fn marks(&self) -> BTreeMap<String, i64> {

@@ -52,15 +52,22 @@ pub enum LinkAct {
     Allow,
     /// Its tokens are refreshed now.
     Refresh,
+    /// WeChat is asked for an authorization to pay without confirming. Nothing of that is in the
+    /// books but who asked and why.
+    ApplyAuthorization,
+    /// WeChat is asked to close it; the same.
+    CloseAuthorization,
 }
 
 impl LinkAct {
     /// Everything that can be done.
-    pub const ALL: [LinkAct; 4] = [
+    pub const ALL: [LinkAct; 6] = [
         LinkAct::Unlink,
         LinkAct::Revoke,
         LinkAct::Allow,
         LinkAct::Refresh,
+        LinkAct::ApplyAuthorization,
+        LinkAct::CloseAuthorization,
     ];
 
     /// The stable name.
@@ -71,6 +78,8 @@ impl LinkAct {
             LinkAct::Revoke => "revoke",
             LinkAct::Allow => "allow",
             LinkAct::Refresh => "refresh",
+            LinkAct::ApplyAuthorization => "apply-authorization",
+            LinkAct::CloseAuthorization => "close-authorization",
         }
     }
 
@@ -82,6 +91,7 @@ impl LinkAct {
             LinkAct::Revoke => "revoke-link",
             LinkAct::Allow => "allow-link",
             LinkAct::Refresh => "refresh-link",
+            LinkAct::ApplyAuthorization | LinkAct::CloseAuthorization => self.name(),
         }
     }
 }

@@ -158,6 +158,20 @@ pub(crate) fn act(
             }
             allowed
         }
+        // What became of it is asked at WeChat each time; that somebody asked is kept.
+        LinkAct::ApplyAuthorization | LinkAct::CloseAuthorization => {
+            let deeds = held
+                .iter()
+                .map(|link| deed(moment, (wallet, link), what, act));
+            let deeds: Vec<Deed> = deeds.collect();
+            let first = held.first().ok_or(Rejection::NotLinked)?;
+            let told = outcome(first, false);
+            let changes = Changes {
+                deeds,
+                ..Changes::default()
+            };
+            return Ok((changes, told));
+        }
     };
     let first = after.first().or_else(|| named.first().copied());
     let standing = first.map_or("", |link| link.standing.name());

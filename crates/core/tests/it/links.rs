@@ -480,3 +480,113 @@ fn a_snapshot_user_is_refused_by_code_as_well_and_an_app_that_pays_nobody() {
     let nobody = by_code(&mut world, "nobody", &own_app(), person("openid-x", None));
     assert_eq!(nobody, Err(Rejection::UnknownUser));
 }
+
+#[test]
+fn who_asks_for_an_authorization_or_closes_it_is_on_record_and_nothing_else_changes() {
+    let mut world = World::with_balance(0);
+    world.link("alice", 2, "openid-alice");
+    let before = link(&world, "alice", &own_app()).clone();
+    for (what, word) in [
+        (LinkAct::ApplyAuthorization, "apply-authorization"),
+        (LinkAct::CloseAuthorization, "close-authorization"),
+    ] {
+        let told = done(&mut world, "alice", Some(own_app()), what);
+        let standing = "active";
+        let moved = false;
+        assert_eq!(told, Ok(Outcome::Link { standing, moved }));
+        let deed = world.deeds.last().expect("it is on record");
+        assert_eq!((deed.what.as_str(), deed.subject.as_str()), (word, "alice"));
+        assert_eq!(deed.actor.as_str(), "cli:wang");
+        assert!(!format!("{deed:?}").contains("openid"), "{deed:?}");
+        assert_eq!(link(&world, "alice", &own_app()), &before);
+    }
+    let deeds = world.deeds.len();
+    let none = done(
+        &mut world,
+        "alice",
+        Some(mini()),
+        LinkAct::ApplyAuthorization,
+    );
+    assert_eq!(none, Err(Rejection::NotLinked));
+    assert!(done(&mut world, "alice", None, LinkAct::Unlink).is_ok());
+    let ended = done(&mut world, "alice", None, LinkAct::CloseAuthorization);
+    assert_eq!(ended, Err(Rejection::NotLinked));
+    assert_eq!(world.deeds.len(), deeds + 1, "only that it was unlinked");
+}
+
+/// A payout in doubt whose user has another wallet now: the order keeps its receiver.
+#[test]
+fn what_is_in_doubt_goes_again_to_the_wallet_of_its_order_and_to_no_other() {
+    let mut world = World::with_balance(10_000_000);
+    world.link("alice", 2, "openid-alice");
+    world.approve(1, 100);
+    let Outcome::Begun(first) = world.must(Command::BeginTransfer(po(1))) else {
+        panic!("it is sent");
+    };
+    let code = "timeout".to_owned();
+    world.hear(1, Origin::Answer, Finding::Unknown { code });
+    world.link("alice", 3, "openid-thief");
+    assert!(link(&world, "alice", &own_app()).cools_until.is_some());
+    world.now = world.now.after_ms(HOUR_MS);
+    let Outcome::Begun(again) = world.must(Command::BeginTransfer(po(1))) else {
+        panic!("it is sent again");
+    };
+    assert_eq!(again, first, "number, amount and receiver");
+    assert_eq!(again.openid, openid("openid-alice"));
+    // What is ordered later goes to the new wallet, once that has cooled off.
+    world.hear(1, Origin::Query, Finding::Paid);
+    world.approve(2, 100);
+    world.now = world.now.after_ms(DAY_MS);
+    let Outcome::Begun(later) = world.must(Command::BeginTransfer(po(2))) else {
+        panic!("it is sent");
+    };
+    assert_eq!(later.openid, openid("openid-thief"));
+    world.is_sound();
+}
+
+/// What was refused whole never arrived: it ends, rather than go to a wallet nobody asked about.
+#[test]
+fn what_never_arrived_does_not_follow_the_user_to_another_wallet() {
+    let mut world = World::with_balance(10_000_000);
+    world.link("alice", 2, "openid-alice");
+    world.begin(1, 100);
+    let (code, cure) = ("NOT_ENOUGH".to_owned(), Cure::Float);
+    world.hear(1, Origin::Answer, Finding::Refused { code, cure });
+    assert_eq!(world.payout(1).state.name(), "deferred");
+    world.link("alice", 3, "openid-thief");
+    world.now = world.now.after_ms(HOUR_MS);
+    let told = world.must(Command::BeginTransfer(po(1)));
+    assert!(!matches!(told, Outcome::Begun(_)), "{told:?}");
+    assert!(world.payout(1).state.is_final());
+    world.is_sound();
+}
+
+#[test]
+fn the_first_link_of_a_further_app_cools_off_unless_a_unionid_proves_who_it_is() {
+    for (first, further, cools) in [
+        (None, None, true),
+        (None, Some("union-alice"), true),
+        (Some("union-alice"), None, true),
+        (Some("union-alice"), Some("union-alice"), false),
+    ] {
+        let mut world = World::with_balance(0);
+        with_mini(&mut world);
+        let of_app = person("openid-bob", first);
+        assert_eq!(
+            by_code(&mut world, "bob", &own_app(), of_app),
+            Ok(Outcome::Done)
+        );
+        let of_mini = person("mini-bob", further);
+        assert_eq!(
+            by_code(&mut world, "bob", &mini(), of_mini),
+            Ok(Outcome::Done)
+        );
+        let until = link(&world, "bob", &mini()).cools_until;
+        assert_eq!(until.is_some(), cools, "{first:?} {further:?}");
+        assert_eq!(
+            link(&world, "bob", &own_app()).cools_until,
+            None,
+            "it goes on"
+        );
+    }
+}

@@ -25,6 +25,7 @@ use lingqian_core::user::{Sealed, User};
 use lingqian_core::{Changes, EventBatch, Facts, Keys};
 use lingqian_engine::{Desk, DeskSettings};
 use lingqian_http::{Settings, mint, router as doors};
+use lingqian_io::alerts::{AlertBoard, AlertChanges, AlertLease};
 use lingqian_io::inbox::{InboxWish, Messages};
 use lingqian_io::keys::KeyFault;
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow};
@@ -38,7 +39,7 @@ use lingqian_io::store::{
 };
 use lingqian_io::twin::{ManualClock, SeededDice};
 use lingqian_io::{
-    Browse, Fault, IdentityProvider, Inbox, Links, Outbox, Ports, Rail, Sealer, Store,
+    Alerts, Browse, Fault, IdentityProvider, Inbox, Links, Outbox, Ports, Rail, Sealer, Store,
 };
 
 /// All ports; most do nothing.
@@ -174,6 +175,18 @@ impl Outbox for Nothing {
         absent()
     }
     async fn replay(&self, _: &EndpointId, _: (i64, i64), _: Timestamp) -> Result<u64, Fault> {
+        absent()
+    }
+}
+
+impl Alerts for Nothing {
+    async fn alerts(&self) -> Result<AlertBoard, Fault> {
+        absent()
+    }
+    async fn take_alerts(&self, _: AlertLease) -> Result<Option<AlertBoard>, Fault> {
+        absent()
+    }
+    async fn keep_alerts(&self, _: String, _: AlertChanges) -> Result<bool, Fault> {
         absent()
     }
 }

@@ -59,6 +59,15 @@ pub fn whole_event(text: &[u8]) -> Result<EarningEvent, Unreadable> {
     checked(&event.view())
 }
 
+/// Reads an event and hands it on without a copy of it: `take` is called once. Its fields are
+/// well formed as soon as they are in a batch.
+pub fn each_event(text: &[u8], take: &mut dyn FnMut(Result<&EventView<'_>, Unreadable>)) {
+    match parse_event(text) {
+        Ok(event) => take(Ok(&event.view())),
+        Err(unreadable) => take(Err(unreadable)),
+    }
+}
+
 fn checked(view: &EventView<'_>) -> Result<EarningEvent, Unreadable> {
     let mut batch = lingqian_core::EventBatch::with_capacity(1);
     let malformed = |field: &str, fault: lingqian_core::id::IdFault| Unreadable {

@@ -123,6 +123,10 @@ link_acts! {
     allow => LinkAct::Allow;
     /// Its tokens are refreshed now.
     refresh => LinkAct::Refresh;
+    /// WeChat is asked for an authorization.
+    apply_authorization => LinkAct::ApplyAuthorization;
+    /// WeChat is asked to close an authorization.
+    close_authorization => LinkAct::CloseAuthorization;
 }
 
 /// Reads a cursor: the user's number and the app.

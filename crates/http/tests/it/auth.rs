@@ -9,8 +9,11 @@ use lingqian_io::{Clock as _, Ports as _};
 
 use crate::world::{Ask, World, is};
 
-const OPEN: [&str; 4] = [
+const OPEN: [&str; 6] = [
     "/oauth/wechat/callback",
+    // Whoever holds the sealed address of such a page.
+    "/confirm/{id}",
+    "/confirm/{id}/state",
     "/hooks/wechat/transfer",
     "/healthz",
     "/readyz",
@@ -27,7 +30,7 @@ fn locked() -> impl Iterator<Item = (&'static Route, &'static str)> {
 }
 
 #[tokio::test]
-async fn only_health_the_callback_and_the_hook_are_open() {
+async fn only_health_the_callback_the_hook_and_confirm_pages_are_open() {
     let world = World::new().await;
     let open: Vec<&str> = ROUTES
         .iter()

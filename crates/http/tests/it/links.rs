@@ -193,3 +193,24 @@ async fn links_are_listed_and_ended_with_a_reason_on_record() {
         );
     }
 }
+
+#[tokio::test]
+async fn who_asks_for_an_authorization_or_closes_it_is_on_record() {
+    let world = World::new().await;
+    world.user("u1").await;
+    world.linked("u2").await;
+    let why = json!({ "reason": "support", "app": "wx8888888888888888" });
+    for what in ["apply-authorization", "close-authorization"] {
+        let path = format!("/v1/users/u2/link/{what}");
+        assert_eq!(world.send(Ask::post(&path).json(&why)).await.status, 200);
+        let deeds = world.get("/v1/deeds?subject=u2").await.json();
+        let newest = &deeds["data"][0];
+        assert_eq!(
+            (&newest["what"], &newest["reason"]),
+            (&json!(what), &json!("support"))
+        );
+        let path = format!("/v1/users/u1/link/{what}");
+        let ended = world.send(Ask::post(&path).json(&why)).await;
+        assert_eq!(ended.json()["code"], "not_linked", "{}", ended.text);
+    }
+}

@@ -3,6 +3,7 @@
 mod acts;
 mod auth;
 mod books;
+mod confirm;
 mod details;
 mod events;
 mod hook;

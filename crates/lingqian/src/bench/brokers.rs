@@ -13,7 +13,7 @@ use lingqian_brokers::mapping::{BYTES_MAX, Reader};
 use lingqian_core::command::Command;
 use lingqian_core::id::UserId;
 use lingqian_engine::Desk;
-use lingqian_http::whole_event;
+use lingqian_http::each_event;
 use lingqian_io::{Browse as _, Ports as _, Store as _};
 use serde_json::json;
 use tokio::sync::watch;
@@ -69,7 +69,7 @@ pub(crate) async fn run(options: &BrokerOptions, json: bool) -> anyhow::Result<E
     let intake = Intake {
         ports: wire.clone(),
         desk: wire.open_desk_over(slow),
-        reader: Reader::new(whole_event, None, Vec::new(), BYTES_MAX),
+        reader: Reader::new(each_event, None, Vec::new(), BYTES_MAX),
         figures: Arc::new(Figures::default()),
         door: "bench".into(),
     };
@@ -157,7 +157,7 @@ async fn measure(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Resu
 
 #[cfg(feature = "rabbitmq")]
 async fn rabbitmq(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Result<Ran> {
-    use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Topology, read};
+    use lingqian_brokers::rabbitmq::{QueueType, RabbitIn, Tls, Topology, read};
 
     let (users, urls) = (options.users, &options.rabbitmq);
     let make = move |number| message(number, users);
@@ -171,7 +171,9 @@ async fn rabbitmq(options: &BrokerOptions, intake: &Intake<Wire>) -> anyhow::Res
         load::rabbit::drain(urls, (&alone, 16_384), options.events).await?
     };
     let from = RabbitIn {
+        name: "bench".into(),
         urls: urls.clone(),
+        tls: Tls::default(),
         queue: queue.clone(),
         exchange: None,
         routing_key: String::new(),

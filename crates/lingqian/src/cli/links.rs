@@ -63,15 +63,26 @@ pub(crate) struct OfUser {
     pub(crate) merchant: Option<String>,
 }
 
+/// Whose authorization, and who does something about it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ByHand {
+    /// Whose.
+    #[command(flatten)]
+    pub(crate) of: OfUser,
+    /// Who, and why.
+    #[command(flatten)]
+    pub(crate) why: Why,
+}
+
 /// What can be done about authorizations to be paid without confirming.
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Authorizations {
     /// Ask WeChat for one; the answer has what opens the page on which the user grants it.
-    Apply(OfUser),
+    Apply(ByHand),
     /// Ask WeChat where a user's stands.
     Query(OfUser),
     /// Close a user's; from then on each payout is confirmed again.
-    Close(OfUser),
+    Close(ByHand),
     /// Ask WeChat about every linked user's, one after the other.
     List {
         /// Of which merchant; the first of the configuration without it.

@@ -1,12 +1,12 @@
 //! `lingqian authorizations`: what users granted once so that they confirm no payout, as WeChat has
-//! it. Nothing of it is in the books: the number of an authorization follows from whose it is, and
-//! WeChat is asked each time.
+//! it. Nothing of it is in the books but who asked for it or had it closed, and why: the number of an
+//! authorization follows from whose it is, and WeChat is asked each time.
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use lingqian_core::id::{MchId, OutBillNo, PayoutId, UserId};
-use lingqian_core::link::Link;
+use lingqian_core::link::{Link, LinkAct};
 use lingqian_core::money::Fen;
 use lingqian_core::transfer::{Merchant, TransferOrder};
 use lingqian_io::links::{LinkFilter, Links as _};
@@ -14,7 +14,8 @@ use lingqian_io::{Browse as _, Clock as _, Ports as _};
 use lingqian_wechat::authorized::{Found, number};
 use serde_json::{Value, json};
 
-use crate::cli::{Authorizations, OfUser};
+use crate::cli::{Authorizations, ByHand, OfUser, Why};
+use crate::door::Door;
 use crate::home::Home;
 use crate::output::show;
 use crate::store::Purpose;
@@ -32,9 +33,9 @@ pub(crate) async fn run(
     let wire = Wire::open_for(home, Purpose::Look).await?;
     wire.follow_sandbox_clock().await;
     let found: Vec<Value> = match command {
-        Authorizations::Apply(of) => vec![apply(&wire, of).await?],
+        Authorizations::Apply(by) => vec![apply(&wire, home, by).await?],
         Authorizations::Query(of) => vec![query(&wire, of).await?],
-        Authorizations::Close(of) => vec![close(&wire, of).await?],
+        Authorizations::Close(by) => vec![close(&wire, home, by).await?],
         Authorizations::List { merchant, limit } => {
             list(&wire, merchant.as_deref(), *limit).await?
         }
@@ -131,12 +132,25 @@ async fn query(wire: &Wire, of: &OfUser) -> anyhow::Result<Value> {
     Ok(value(&user, &order, &found))
 }
 
-async fn apply(wire: &Wire, of: &OfUser) -> anyhow::Result<Value> {
-    let (user, order) = of_user(wire, of).await?;
+/// Puts on record who does it, before WeChat hears of it.
+async fn noted(
+    home: &Home,
+    (user, order): (&UserId, &TransferOrder),
+    what: LinkAct,
+    why: &Why,
+) -> anyhow::Result<()> {
+    let door = Door::open(home).await?;
+    door.link(user, Some(&order.app), what, why).await?;
+    Ok(())
+}
+
+async fn apply(wire: &Wire, home: &Home, by: &ByHand) -> anyhow::Result<Value> {
+    let (user, order) = of_user(wire, &by.of).await?;
     let found = ask(wire, &order.mchid, &order).await?;
     if found.state() == "TAKING_EFFECT" {
         return Ok(value(&user, &order, &found));
     }
+    noted(home, (&user, &order), LinkAct::ApplyAuthorization, &by.why).await?;
     let rail = wire.rail().of(&order.mchid);
     let rail = rail.context("the merchant's keys are not here any more")?;
     let applied = rail
@@ -150,8 +164,8 @@ async fn apply(wire: &Wire, of: &OfUser) -> anyhow::Result<Value> {
     Ok(value(&user, &order, &found))
 }
 
-async fn close(wire: &Wire, of: &OfUser) -> anyhow::Result<Value> {
-    let (user, order) = of_user(wire, of).await?;
+async fn close(wire: &Wire, home: &Home, by: &ByHand) -> anyhow::Result<Value> {
+    let (user, order) = of_user(wire, &by.of).await?;
     let found = ask(wire, &order.mchid, &order).await?;
     anyhow::ensure!(
         found.known.is_some(),
@@ -159,6 +173,7 @@ async fn close(wire: &Wire, of: &OfUser) -> anyhow::Result<Value> {
     );
     let rail = wire.rail().of(&order.mchid);
     let rail = rail.context("the merchant's keys are not here any more")?;
+    noted(home, (&user, &order), LinkAct::CloseAuthorization, &by.why).await?;
     let no = number(&order, found.turn);
     let closed = rail.pay().close_authorization(&no).await?;
     let found = Found {

@@ -92,10 +92,22 @@ pub(crate) async fn list(home: &Home, options: &Links, json: bool) -> anyhow::Re
 pub(crate) async fn link(home: &Home, command: &Link, json: bool) -> anyhow::Result<ExitCode> {
     match command {
         Link::Show { user } => one(home, user, json).await,
-        Link::Refresh(on) => act(home, LinkAct::Refresh, on, json).await,
-        Link::Unlink(on) => act(home, LinkAct::Unlink, on, json).await,
-        Link::Revoke(on) => act(home, LinkAct::Revoke, on, json).await,
-        Link::Allow(on) => act(home, LinkAct::Allow, on, json).await,
+        Link::Refresh(on) => {
+            let words = "its tokens are due now; the pass `links` refreshes them";
+            act(home, (LinkAct::Refresh, words), on, json).await
+        }
+        Link::Unlink(on) => {
+            let words = "the link has ended; the same wallet may come back at once";
+            act(home, (LinkAct::Unlink, words), on, json).await
+        }
+        Link::Revoke(on) => {
+            let words = "the link has ended; whatever wallet comes back cools off first";
+            act(home, (LinkAct::Revoke, words), on, json).await
+        }
+        Link::Allow(on) => {
+            let words = "the wallet may be shared";
+            act(home, (LinkAct::Allow, words), on, json).await
+        }
     }
 }
 
@@ -122,20 +134,17 @@ async fn one(home: &Home, user: &str, json: bool) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn act(home: &Home, what: LinkAct, on: &OnLink, json: bool) -> anyhow::Result<ExitCode> {
+async fn act(
+    home: &Home,
+    (what, words): (LinkAct, &str),
+    on: &OnLink,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let user = UserId::parse(&on.user);
     let user = user.with_context(|| format!("{:?} is not a user id; it", on.user))?;
     let app = app(on.app.as_deref())?;
     let door = Door::open(home).await?;
     let told = door.link(&user, app.as_ref(), what, &on.why).await?;
-    show(json, &told, |out| {
-        let words = match what {
-            LinkAct::Refresh => "its tokens are due now; the pass `links` refreshes them",
-            LinkAct::Unlink => "the link has ended; the same wallet may come back at once",
-            LinkAct::Revoke => "the link has ended; whatever wallet comes back cools off first",
-            LinkAct::Allow => "the wallet may be shared",
-        };
-        writeln!(out, "{user}: {words}")
-    })?;
+    show(json, &told, |out| writeln!(out, "{user}: {words}"))?;
     Ok(ExitCode::SUCCESS)
 }

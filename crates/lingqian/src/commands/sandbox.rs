@@ -43,6 +43,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
         data: dir.to_owned(),
         merchants: options.merchants,
         faults: options.faults.clone(),
+        lag: options.lag,
         first_top_up_fen: options.top_up_fen.unwrap_or(usual.first_top_up_fen),
         ..usual
     };

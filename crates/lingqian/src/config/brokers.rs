@@ -1,8 +1,10 @@
 //! `[[sources]]` and `[[sinks]]`: brokers that events come from and the feed goes to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lingqian_brokers::mapping::{BYTES_MAX, Map};
+use lingqian_brokers::sink::LEASE;
 use serde::Deserialize;
 
 use crate::config::merchants::Source as Place;
@@ -37,6 +39,93 @@ impl Broker {
     }
 }
 
+/// `[sources.tls]` and `[sinks.tls]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsEntry {
+    /// Authorities in PEM that are believed instead of the system's.
+    #[cfg_attr(
+        not(feature = "rabbitmq"),
+        expect(dead_code, reason = "a feature reads it")
+    )]
+    pub(crate) authority: Option<Place>,
+    /// Our certificate, in PEM, with those above it.
+    pub(crate) certificate: Option<Place>,
+    /// Its key, in PEM.
+    pub(crate) key: Option<Place>,
+    /// Or both in one file after PKCS#12.
+    pub(crate) pkcs12: Option<Place>,
+    /// What that is closed with.
+    pub(crate) password: Option<Place>,
+}
+
+impl TlsEntry {
+    fn check(&self, name: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.certificate.is_some() == self.key.is_some(),
+            "{name:?}: tls needs both certificate and key, or neither"
+        );
+        anyhow::ensure!(
+            self.pkcs12.is_none() || self.certificate.is_none(),
+            "{name:?}: tls has either certificate and key, or pkcs12"
+        );
+        anyhow::ensure!(
+            self.pkcs12.is_some() == self.password.is_some(),
+            "{name:?}: tls needs both pkcs12 and password, or neither"
+        );
+        anyhow::ensure!(
+            !matches!(self.pkcs12, Some(Place::Env(_))),
+            "{name:?}: tls.pkcs12 is a file"
+        );
+        anyhow::ensure!(
+            cfg!(feature = "rabbitmq-tls"),
+            "{name:?}: tls needs a program that was built with `--features rabbitmq-tls`"
+        );
+        Ok(())
+    }
+}
+
+/// What is only for RabbitMQ: Kafka's is in `settings`.
+fn tls(name: &str, broker: Broker, tls: &Option<TlsEntry>) -> anyhow::Result<()> {
+    let Some(tls) = tls else { return Ok(()) };
+    anyhow::ensure!(
+        broker == Broker::Rabbitmq,
+        "{name:?}: tls is for RabbitMQ; Kafka has settings such as \"security.protocol\""
+    );
+    tls.check(name)
+}
+
+/// Settings of librdkafka in whose value there is a secret: it may not stand in the file.
+fn is_secret(name: &str) -> bool {
+    let parts = [
+        "password",
+        "secret",
+        "key.pem",
+        "sasl.jaas",
+        "certificate.pem.key",
+    ];
+    parts.iter().any(|part| name.contains(part))
+}
+
+/// Secrets are elsewhere, and TLS is in the build where it is asked for.
+fn settings(name: &str, settings: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    for (setting, value) in settings {
+        let elsewhere = value.starts_with("env:") || value.starts_with("file:");
+        anyhow::ensure!(
+            elsewhere || !is_secret(setting),
+            "{name:?}: {setting} is a secret; name where it is: \"env:NAME\" or \"file:NAME\""
+        );
+        let secured = |word: &str| value.to_ascii_lowercase().contains(word);
+        let needs = (setting == "security.protocol" && secured("ssl"))
+            || (setting.starts_with("sasl.mechanism") && secured("scram"));
+        anyhow::ensure!(
+            !needs || cfg!(feature = "kafka-tls"),
+            "{name:?}: {setting} needs a program that was built with `--features kafka-tls`"
+        );
+    }
+    Ok(())
+}
+
 /// One of `[[sources]]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +137,9 @@ pub(crate) struct SourceEntry {
     /// RabbitMQ: where the address is, and those to try after it.
     #[serde(default)]
     pub(crate) urls: Vec<Place>,
+    /// RabbitMQ: what TLS needs besides addresses that begin with `amqps`.
+    #[serde(default)]
+    pub(crate) tls: Option<TlsEntry>,
     /// RabbitMQ: the queue.
     #[serde(default)]
     pub(crate) queue: String,
@@ -68,7 +160,7 @@ pub(crate) struct SourceEntry {
     /// RabbitMQ: `declare` or `check`.
     #[serde(default)]
     pub(crate) topology: Option<String>,
-    /// RabbitMQ: `quorum` or `classic`.
+    /// RabbitMQ: `quorum`, `classic` or `stream`.
     #[serde(default)]
     pub(crate) queue_type: Option<String>,
     /// RabbitMQ: the most deliveries that are with us.
@@ -92,10 +184,6 @@ pub(crate) struct SourceEntry {
     pub(crate) group: String,
     /// Kafka: settings of librdkafka. A value `file:NAME` or `env:NAME` is read from there.
     #[serde(default)]
-    #[cfg_attr(
-        not(feature = "kafka"),
-        expect(dead_code, reason = "a feature reads it")
-    )]
     pub(crate) settings: BTreeMap<String, String>,
     /// Versions of the schema that are read; any where there is none.
     #[serde(default)]
@@ -149,8 +237,15 @@ impl SourceEntry {
                 );
             }
         }
-        one_of(name, "topology", &self.topology, ["declare", "check"])?;
-        one_of(name, "queue_type", &self.queue_type, ["quorum", "classic"])?;
+        tls(name, self.broker, &self.tls)?;
+        settings(name, &self.settings)?;
+        one_of(name, "topology", &self.topology, &["declare", "check"])?;
+        one_of(
+            name,
+            "queue_type",
+            &self.queue_type,
+            &["quorum", "classic", "stream"],
+        )?;
         anyhow::ensure!(
             (1..=16 * 1_048_576).contains(&self.bytes_max()),
             "the source {name:?}: bytes_max must be from 1 to 16 MiB"
@@ -170,6 +265,9 @@ pub(crate) struct SinkEntry {
     /// RabbitMQ: where the address is, and those to try after it.
     #[serde(default)]
     pub(crate) urls: Vec<Place>,
+    /// RabbitMQ: what TLS needs besides addresses that begin with `amqps`.
+    #[serde(default)]
+    pub(crate) tls: Option<TlsEntry>,
     /// RabbitMQ: the exchange, of the kind `topic`.
     #[serde(default)]
     pub(crate) exchange: String,
@@ -179,19 +277,23 @@ pub(crate) struct SinkEntry {
     /// Kafka: `HOST:PORT`, several with commas.
     #[serde(default)]
     pub(crate) servers: String,
+    /// How long nobody publishes after the process died that did, in seconds.
+    #[serde(default)]
+    pub(crate) lease_seconds: Option<u64>,
     /// Kafka: the topic.
     #[serde(default)]
     pub(crate) topic: String,
     /// Kafka: settings of librdkafka. A value `file:NAME` or `env:NAME` is read from there.
     #[serde(default)]
-    #[cfg_attr(
-        not(feature = "kafka"),
-        expect(dead_code, reason = "a feature reads it")
-    )]
     pub(crate) settings: BTreeMap<String, String>,
 }
 
 impl SinkEntry {
+    /// How long a process may publish without being heard of.
+    pub(crate) fn lease(&self) -> Duration {
+        self.lease_seconds.map_or(LEASE, Duration::from_secs)
+    }
+
     fn check(&self) -> anyhow::Result<()> {
         let name = &self.name;
         named(name)?;
@@ -204,7 +306,14 @@ impl SinkEntry {
             whole,
             "the sink {name:?} needs urls and exchange (RabbitMQ), or servers and topic (Kafka)"
         );
-        one_of(name, "topology", &self.topology, ["declare", "check"])
+        anyhow::ensure!(
+            self.lease_seconds
+                .is_none_or(|seconds| (2..=3_600).contains(&seconds)),
+            "the sink {name:?}: lease_seconds must be from 2 to 3600"
+        );
+        tls(name, self.broker, &self.tls)?;
+        settings(name, &self.settings)?;
+        one_of(name, "topology", &self.topology, &["declare", "check"])
     }
 }
 
@@ -242,12 +351,12 @@ fn built(name: &str, broker: Broker) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn one_of(name: &str, what: &str, value: &Option<String>, all: [&str; 2]) -> anyhow::Result<()> {
+fn one_of(name: &str, what: &str, value: &Option<String>, all: &[&str]) -> anyhow::Result<()> {
     let known = |value: &String| all.contains(&value.as_str());
-    let [first, second] = all;
     anyhow::ensure!(
         value.as_ref().is_none_or(known),
-        "{name:?}: {what} must be {first:?} or {second:?}"
+        "{name:?}: {what} must be one of {}",
+        all.join(", ")
     );
     Ok(())
 }
@@ -267,6 +376,22 @@ mod tests {
     fn a_source_that_could_never_be_read_is_named() {
         let words = |more: &str| format!("{:#}", source(more).expect_err(more));
         assert!(words("broker = \"nats\"").contains("unknown variant"));
+        if cfg!(feature = "kafka") {
+            let kafka = "broker = \"kafka\"\nservers = \"h:1\"\ntopics = [\"t\"]\ngroup = \"g\"\n";
+            assert!(source(kafka).is_ok());
+            let with = |more: &str| format!("{kafka}[sources.settings]\n{more}");
+            let named = "\"sasl.password\" = \"env:P\"\n\"ssl.ca.pem\" = \"file:ca.pem\"";
+            assert!(source(&with(named)).is_ok());
+            for secret in ["sasl.password", "ssl.key.password", "ssl.key.pem"] {
+                let words = words(&with(&format!("\"{secret}\" = \"geheim\"")));
+                assert!(
+                    words.contains(secret) && !words.contains("geheim"),
+                    "{words}"
+                );
+            }
+            let tls = "[sources.tls]\nauthority = \"file:ca.pem\"";
+            assert!(words(&format!("{kafka}{tls}")).contains("tls is for RabbitMQ"));
+        }
         if cfg!(feature = "rabbitmq") {
             let rabbit = "broker = \"rabbitmq\"\nqueue = \"q\"\nurls = [\"env:AMQP\"]\n";
             assert!(source(rabbit).is_ok());
@@ -275,6 +400,13 @@ mod tests {
             assert!(!kept.contains("geheim"), "{kept}");
             assert!(words(&format!("{rabbit}prefetch = 0")).contains("prefetch"));
             assert!(words(&format!("{rabbit}topology = \"x\"")).contains("topology"));
+            let tls = |more: &str| format!("{rabbit}[sources.tls]\n{more}");
+            let lone = "certificate = \"file:c.pem\"";
+            assert!(words(&tls(lone)).contains("both certificate and key"));
+            let lone = "pkcs12 = \"file:c.p12\"";
+            assert!(words(&tls(lone)).contains("both pkcs12 and password"));
+            let whole = source(&tls("authority = \"file:ca.pem\""));
+            assert_eq!(whole.is_ok(), cfg!(feature = "rabbitmq-tls"));
         } else {
             let words = words("broker = \"rabbitmq\"");
             assert!(words.contains("--features rabbitmq"), "{words}");

@@ -100,6 +100,8 @@ pub(crate) struct MerchantEntry {
     pub(crate) scenes: Option<Vec<String>>,
     /// What the scene obliges to report.
     pub(crate) scene_report: Option<Vec<(String, String)>>,
+    /// The tax classes of income that its scene is for.
+    pub(crate) tax_classes: Option<Vec<String>>,
     /// What the user reads beside the amount.
     pub(crate) remark: Option<String>,
     /// What it may pay in one business day; left out: no limit of ours.
@@ -155,6 +157,7 @@ impl MerchantEntry {
             scene: None,
             scenes: None,
             scene_report: None,
+            tax_classes: None,
             remark: None,
             day_quota_fen: None,
             weight: None,
@@ -177,6 +180,7 @@ impl MerchantEntry {
             batch_max: self.batch_max.unwrap_or(common.batch_max),
             scene: self.scene.clone().unwrap_or(common.scene),
             scene_report: self.scene_report.clone().unwrap_or(common.scene_report),
+            tax_classes: self.tax_classes.clone().unwrap_or(common.tax_classes),
             remark: self.remark.clone().unwrap_or(common.remark),
             day_quota_fen: self.day_quota_fen.unwrap_or(common.day_quota_fen),
         }
@@ -205,6 +209,7 @@ impl MerchantEntry {
         let texts = self.texts(common);
         check_texts(&texts.remark, &texts.scene)?;
         check_batch(texts.batch_max)?;
+        texts.check_scene()?;
         let granted = self.scenes.as_deref();
         anyhow::ensure!(
             granted.is_none_or(|scenes| scenes.contains(&texts.scene)),
@@ -262,6 +267,7 @@ impl Config {
     pub(super) fn check_merchants(&self) -> anyhow::Result<()> {
         check_texts(&self.merchant.remark, &self.merchant.scene).context("merchant")?;
         check_batch(self.merchant.batch_max).context("merchant")?;
+        self.merchant.check_scene().context("merchant")?;
         anyhow::ensure!(
             self.merchant.day_quota_fen >= 0,
             "merchant.day_quota_fen must not be negative; 0 means without a limit of ours"

@@ -25,7 +25,7 @@ fn world(more: &[(&str, &str)]) -> World {
 }
 
 /// A line that cannot be credited.
-fn bad_line(data: &Path) {
+pub(crate) fn bad_line(data: &Path) {
     let file = data.join("bad.jsonl");
     std::fs::write(&file, "{\"source\":1}\n").expect("written");
     let file = file.to_str().expect("a plain path");

@@ -69,6 +69,9 @@ fn a_bench_of_the_books_books_what_it_says_and_leaves_sound_books() {
     assert_eq!(report["check"]["audit"], "all invariants hold");
     let intervals = report["over_time"]["intervals"].as_array();
     assert!(intervals.is_some_and(|rows| rows.len() >= 9), "{report:#}");
+    assert!(number(&report, "bare_pages", "entries") > 5_000.0);
+    let times = "the_books_take_times_as_much_processor";
+    assert!(number(&report, "bare_pages", times) > 0.0);
     let ledgers = &report["sqlite_by_hand"]["ledgers"];
     assert_eq!(ledgers[1]["at_once"], 1_000, "{report:#}");
     assert_eq!(ledgers[0]["entries"], ledgers[1]["entries"]);

@@ -65,20 +65,26 @@ fn an_import_that_was_killed_again_and_again_credits_every_line_once() {
     assert_eq!(audited(&data)["earnings"], LINES);
 }
 
-struct World {
+pub(crate) struct World {
     sandbox: Running,
     platform: Option<Running>,
-    data: std::path::PathBuf,
+    pub(crate) data: std::path::PathBuf,
     key: String,
     _dir: tempfile::TempDir,
 }
 
 impl World {
     async fn start() -> World {
+        World::beside(&[]).await
+    }
+
+    /// The same beside a sandbox with more options.
+    pub(crate) async fn beside(more: &[&str]) -> World {
         let dir = tempfile::tempdir().expect("a directory");
         let data = dir.path().join("data");
         assert!(run(&data, &["keys", "list"]).status.success());
-        let sandbox = Running::start(&data, &["sandbox", "--listen", "127.0.0.1:0"]);
+        let listen = ["sandbox", "--listen", "127.0.0.1:0"];
+        let sandbox = Running::start(&data, &[&listen[..], more].concat());
         let platform = Running::start(&data, &["serve", "--listen", "127.0.0.1:0"]);
         let key = std::fs::read_to_string(data.join("api-key")).expect("the key is there");
         let key = format!("Bearer {}", key.trim());
@@ -91,7 +97,7 @@ impl World {
         }
     }
 
-    fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.platform
             .as_ref()
             .map_or("", |platform| platform.url.as_str())
@@ -107,7 +113,7 @@ impl World {
         self.platform = Some(Running::start(&self.data, &["serve", "--listen", address]));
     }
 
-    async fn api(&self, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
+    pub(crate) async fn api(&self, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
         let kind = if path == "/v1/events" {
             "application/x-ndjson"
         } else {
@@ -120,7 +126,7 @@ impl World {
             .map(|(status, value, _)| (status, value))
     }
 
-    async fn withdraw(&self, key: &str, body: &str) -> Option<(u16, Value)> {
+    pub(crate) async fn withdraw(&self, key: &str, body: &str) -> Option<(u16, Value)> {
         let headers = [
             ("authorization", self.key.as_str()),
             ("content-type", "application/json"),
@@ -131,7 +137,7 @@ impl World {
         answer.map(|(status, value, _)| (status, value))
     }
 
-    async fn sandbox(&self, method: &str, path: &str, body: &str) -> Value {
+    pub(crate) async fn sandbox(&self, method: &str, path: &str, body: &str) -> Value {
         let url = format!("{}/_sandbox/{path}", self.sandbox.url);
         let headers = [("content-type", "application/json")];
         let (status, value, _) = ask(method, &url, &headers, body).await.expect("it answers");
@@ -139,7 +145,7 @@ impl World {
         value
     }
 
-    async fn linked_user(&self, user: &str) {
+    pub(crate) async fn linked_user(&self, user: &str) {
         let body = json!({ "id": user }).to_string();
         let (status, _) = self.api("POST", "/v1/users", &body).await.expect("answers");
         assert_eq!(status, 201);

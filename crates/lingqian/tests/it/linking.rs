@@ -48,7 +48,23 @@ impl World {
     }
 
     fn of(&self, what: &str, user: &str) -> Value {
-        json(&self.data, &["authorizations", what, user])[0].clone()
+        let by: &[&str] = match what {
+            "query" => &[],
+            _ => &["--reason", "a try", "--actor", "wang"],
+        };
+        let whose = ["authorizations", what, user];
+        json(&self.data, &[&whose[..], by].concat())[0].clone()
+    }
+
+    /// What is on record of a user's authorizations: what, who and why.
+    fn on_record(&self, user: &str) -> Vec<[String; 3]> {
+        let deeds = json(&self.data, &["deeds", "--subject", user]);
+        let deeds = deeds.as_array().expect("a list").iter();
+        let text = |deed: &Value, name: &str| deed[name].as_str().expect("text").to_owned();
+        let deeds = deeds.map(|deed| ["what", "actor", "reason"].map(|name| text(deed, name)));
+        deeds
+            .filter(|deed| deed[0].ends_with("authorization"))
+            .collect()
     }
 }
 
@@ -150,8 +166,15 @@ async fn an_authorization_is_asked_for_granted_listed_and_closed() {
     assert_eq!(granted[0]["user"], user);
     let closed = world.of("close", user);
     assert_eq!(closed["state"], "CLOSED", "{closed:#}");
-    let words = refused(&world.data, &["authorizations", "close", user]);
+    let again = ["authorizations", "close", user, "--reason", "again"];
+    let words = refused(&world.data, &again);
     assert!(words.contains("nothing_to_close"), "{words}");
+    let deed = |what: &str| [what, "cli:wang", "a try"].map(str::to_owned);
+    let (apply, close) = (deed("apply-authorization"), deed("close-authorization"));
+    // Newest first. What was not done is not on record, and asking twice is two acts.
+    assert_eq!(world.on_record(user), [close, apply.clone(), apply]);
+    let nameless = run(&world.data, &["authorizations", "close", user]);
+    assert_eq!(nameless.status.code(), Some(2), "a person acts: why?");
     let next = world.of("apply", user);
     assert_ne!(
         next[number], asked[number],

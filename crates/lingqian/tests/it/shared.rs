@@ -2,6 +2,7 @@
 //! are killed, and what was acknowledged is there once.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -216,6 +217,53 @@ async fn a_server_that_restarts_in_the_middle_of_commits_loses_and_doubles_nothi
     }
     done(feeders).await;
     world.check(BATCHES).await;
+}
+
+/// What a process says at its start, once that it listens.
+fn said_at_start(data: &Path, store: &str) -> String {
+    let heard = data.with_extension("log");
+    let file = std::fs::File::create(&heard).expect("a file");
+    let mut serve = lingqian(
+        data,
+        &["serve", "--store", store, "--listen", "127.0.0.1:0"],
+    );
+    let running = Running::of(serve.stdout(Stdio::piped()).stderr(file));
+    drop(running);
+    std::fs::read_to_string(heard).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_shares_books_and_no_folder_is_warned_at_the_start() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let said = said_at_start(&data, &server.url());
+    assert!(said.contains("kept_folder_unset"), "{said}");
+    let folder = dir.path().join("kept");
+    std::fs::create_dir(&folder).expect("made");
+    let path = data.join("lingqian.toml");
+    let text = std::fs::read_to_string(&path).expect("text");
+    let named = format!("folder = {:?}", folder.to_str().expect("plain"));
+    let (head, kept) = text.split_once("[kept]").expect("the setting is there");
+    let text = [head, "[kept]", &kept.replacen("folder = \"\"", &named, 1)].concat();
+    std::fs::write(&path, text).expect("written");
+    let said = said_at_start(&data, &server.url());
+    assert!(!said.contains("kept_folder_unset"), "{said}");
+    // Books that are one process's own need none.
+    let alone = lingqian(
+        &dir.path().join("alone"),
+        &["serve", "--listen", "127.0.0.1:0"],
+    )
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn();
+    let mut alone = alone.expect("it starts");
+    let mut line = String::new();
+    let stdout = alone.stdout.as_mut().expect("piped");
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("a line");
+    alone.kill().expect("it is killed");
+    let said = alone.wait_with_output().expect("it ends").stderr;
+    assert!(!String::from_utf8_lossy(&said).contains("kept_folder_unset"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

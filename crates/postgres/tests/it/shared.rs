@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lingqian_core::command::Command;
-use lingqian_core::earning::Credited;
+use lingqian_core::earning::{Credited, Kind, Terms};
 use lingqian_core::id::UserNo;
 use lingqian_core::money::Micros;
 use lingqian_core::risk::Policy;
@@ -139,6 +139,40 @@ async fn events_that_come_through_every_process_at_once_are_credited_once() {
         (audited.earnings, audited.findings),
         (EVENTS as u64, Vec::new())
     );
+}
+
+/// What is refused because another process booked it meanwhile is told to be booked: the cap that
+/// refuses it is full of itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_both_processes_are_sent_at_once_is_refused_by_neither() {
+    const USERS: i64 = 60;
+    let (first, second, _) = pair(USERS).await;
+    let capped = Kind {
+        terms: Terms {
+            user_day_count_max: Some(1),
+            ..Terms::default()
+        },
+        ..kind(None)
+    };
+    commit(
+        &first,
+        Changes {
+            kinds: vec![capped],
+            ..Changes::default()
+        },
+    )
+    .await;
+    for round in 1..=USERS {
+        let same = || batch([(format!("e{round}"), round)].into_iter());
+        let both = futures_util::future::join(first.earn(NOON, same()), second.earn(NOON, same()));
+        let (one, other) = both.await;
+        let (one, other) = (one.expect("answered"), other.expect("answered"));
+        let mut answers = [one, other].concat();
+        answers.sort_by_key(|answer| *answer == Ok(Credited::Before));
+        let expected = [Ok(Credited::Now(Micros(10))), Ok(Credited::Before)];
+        assert_eq!(answers, expected, "round {round}");
+    }
+    assert_eq!(first.audit().await.expect("audits").findings, []);
 }
 
 /// Batches that are under way together, the later ones about the earlier ones; now and then

@@ -2,9 +2,12 @@
 
 mod bad;
 mod bill;
+mod browser;
+mod clicks;
 mod client;
 mod identity;
 mod journal;
+mod lag;
 mod merchants;
 mod notices;
 mod oauth;

@@ -322,6 +322,57 @@ async fn robot_and_faults_hold_after_a_restart_until_something_else_is_said() {
 }
 
 #[tokio::test]
+async fn what_struck_does_not_strike_again_after_a_kill() {
+    let world = World::new().await;
+    let word = |times: u64| {
+        json!({ "status": 403, "code": "OWN", "message": "words",
+        "accepted": false, "times": times, "number": "K3" })
+    };
+    let script = json!({ "times": { "error_before": 2 },
+        "numbers": { "K2": { "error_after": 2 } },
+        "answers": [word(2)],
+        "errcodes": { "cgi-bin/token": [40013, 40125] } });
+    faults(&world, script).await;
+    let failed = (500, "SYSTEM_ERROR".to_owned());
+    assert_eq!(sent(&world, "K3").await, (403, "OWN".into()));
+    assert_eq!(sent(&world, "K1").await, failed);
+    faults_left(&world, 1, 2, 1).await;
+    assert_eq!(sent(&world, "K1").await, failed);
+    assert_eq!(sent(&world, "K2").await, failed);
+    let token = format!("{}/cgi-bin/token", world.url);
+    let told = crate::client::call("GET", &token, &[], "").await;
+    assert_eq!(told.expect("answers").json()["errcode"], 40013);
+    // Nobody stops it.
+    let World { dir, sandbox, .. } = world;
+    std::mem::forget(sandbox);
+    let settings = Settings {
+        data: dir.path().to_owned(),
+        ..Settings::default()
+    };
+    let world = World::open(dir, settings).await;
+    faults_left(&world, 0, 1, 1).await;
+    let token = format!("{}/cgi-bin/token", world.url);
+    let told = crate::client::call("GET", &token, &[], "").await;
+    assert_eq!(told.expect("answers").json()["errcode"], 40125);
+    assert_eq!(sent(&world, "K1").await, (200, String::new()));
+    assert_eq!(sent(&world, "K2").await, failed);
+    assert_eq!(sent(&world, "K2").await, (200, String::new()));
+    assert_eq!(sent(&world, "K3").await, (403, "OWN".into()));
+    assert_eq!(sent(&world, "K3").await, (200, String::new()));
+}
+
+/// How often each of the faults above may still strike.
+async fn faults_left(world: &World, times: u64, numbers: u64, answers: u64) {
+    let told = world.admin("GET", "faults", &Value::Null).await;
+    let left = [
+        &told["times"]["error_before"],
+        &told["numbers"]["K2"]["error_after"],
+        &told["answers"][0]["times"],
+    ];
+    assert_eq!(left, [&json!(times), &json!(numbers), &json!(answers)]);
+}
+
+#[tokio::test]
 async fn a_bill_that_is_not_there_says_why_on_the_page_too() {
     let world = World::new().await;
     let now = jiff::Timestamp::now();

@@ -132,3 +132,48 @@ async fn a_day_that_is_over_says_what_was_left_and_what_was_locked() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_receipt_is_the_same_by_either_number() {
+    let world = World::new().await;
+    let body = world.transfer("R1", 500).await;
+    let made = world.create(&body).await.expect("answers").json();
+    let theirs = made["transfer_bill_no"]
+        .as_str()
+        .expect("a number")
+        .to_owned();
+    const PATH: &str = "/v3/fund-app/mch-transfer/elecsign";
+    let apply = async |kind: &str, field: &str, number: &str| {
+        let body = json!({ field: number }).to_string();
+        let path = format!("{PATH}/{kind}");
+        world.ask("POST", &path, &body).await.expect("answers")
+    };
+    let early = apply("transfer-bill-no", "transfer_bill_no", &theirs).await;
+    assert_eq!(early.error().1, "INVALID_REQUEST", "it is not paid");
+    world
+        .admin("POST", "transfers/R1/confirm", &Value::Null)
+        .await;
+    let wrong = apply("transfer-bill-no", "transfer_bill_no", "1330").await;
+    assert_eq!(wrong.error().1, "INVALID_REQUEST", "nobody's number");
+    let told = apply("transfer-bill-no", "transfer_bill_no", &theirs)
+        .await
+        .json();
+    assert_eq!(
+        (&told["transfer_bill_no"], &told["state"]),
+        (&json!(theirs), &json!("GENERATING"))
+    );
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let ask = async |kind: &str, number: &str| {
+        let path = format!("{PATH}/{kind}/{number}");
+        world.ask("GET", &path, "").await.expect("answers").json()
+    };
+    let (by_theirs, by_ours) = (
+        ask("transfer-bill-no", &theirs).await,
+        ask("out-bill-no", "R1").await,
+    );
+    assert_eq!(
+        (&by_theirs["state"], &by_ours["out_bill_no"]),
+        (&json!("FINISHED"), &json!("R1"))
+    );
+    assert_eq!(by_theirs["hash_value"], by_ours["hash_value"]);
+}

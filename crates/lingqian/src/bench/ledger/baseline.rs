@@ -2,13 +2,13 @@
 //! that is updated. It is durable and correct; it is here to be compared with.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use lingqian_core::EventView;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde_json::{Value, json};
 
+use super::peers::Ours;
 use crate::bench::figures::{micros_each, per_second};
 use crate::bench::load::Load;
 use crate::bench::machine::Meter;
@@ -33,10 +33,9 @@ pub(crate) fn beside(
     sheet: &mut Sheet,
     load: &Load,
     (options, dir): (&LedgerOptions, &Path),
-    (entries, wall): (u64, Duration),
+    ours: Ours,
 ) -> anyhow::Result<()> {
     let mut rows = Vec::new();
-    let ours = per_second(entries, wall);
     for (together, most) in WAYS {
         let path = dir.join(format!("baseline-{together}.db"));
         let row = tokio::task::block_in_place(|| {
@@ -52,7 +51,7 @@ pub(crate) fn beside(
             "entries_per_second": rate,
             "others_percent": others,
             "processor_us": micros_each(reading.used, booked),
-            "the_books_are_times_faster": ours as f64 / rate.max(1) as f64,
+            "the_books_are_times_faster": ours.rate() as f64 / rate.max(1) as f64,
         }));
     }
     sheet

@@ -1,6 +1,7 @@
 //! `lingqian bench ledger`: decoded batches into the books, durable outcomes out, through the same
 //! trait that the engine uses and over a real file.
 
+mod bare;
 mod baseline;
 pub(crate) mod check;
 mod drive;
@@ -107,7 +108,7 @@ async fn books(
     register(sheet, &store, (load.users(), options.mix)).await?;
     let mut plan = Plan::new(load, options);
     let driver = drive(sheet, (store.clone(), target.server), options, &mut plan).await?;
-    let (answered, wall) = (driver.tally, driver.meter.read().wall);
+    let (answered, reading) = (driver.tally, driver.meter.read());
     drop(driver);
     let expected = plan.expected();
     let mut verdict = Verdict::default();
@@ -134,7 +135,12 @@ async fn books(
         reopen(sheet, &mut verdict, &target, &plan).await?;
     }
     probe(sheet, options, &place.path, "sync_probe_after")?;
-    beside(sheet, (options, load), &place.path, (entries, wall)).await?;
+    let ours = peers::Ours {
+        entries,
+        wall: reading.wall,
+        used: reading.used,
+    };
+    beside(sheet, (options, load), &place.path, ours).await?;
     sheet.section("verdict");
     verdict.put(sheet);
     Ok(verdict)
@@ -148,6 +154,7 @@ async fn beside(
     ours: peers::Ours,
 ) -> anyhow::Result<()> {
     if options.beside == Some(Beside::Baseline) {
+        bare::beside(sheet, load, (options, dir), ours)?;
         baseline::beside(sheet, load, (options, dir), ours)?;
     }
     if let Some(url) = &options.beside_postgres {

@@ -18,8 +18,23 @@ use crate::bench::machine::Meter;
 use crate::bench::mix::{Mix, Next};
 use crate::bench::options::LedgerOptions;
 
-/// How the books did: so many entries in that time.
-pub(crate) type Ours = (u64, Duration);
+/// How the books did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ours {
+    /// So many entries
+    pub(crate) entries: u64,
+    /// in that time on the wall,
+    pub(crate) wall: Duration,
+    /// with that much processor time.
+    pub(crate) used: Duration,
+}
+
+impl Ours {
+    /// Entries a second on the wall.
+    pub(crate) fn rate(self) -> u64 {
+        per_second(self.entries, self.wall)
+    }
+}
 
 /// An event with its texts.
 #[derive(Clone, Debug)]
@@ -83,6 +98,6 @@ fn row(
         "processor_us": micros_each(reading.used, booked),
         "server_processor_us": server.map(|used| micros_each(used, booked)),
         "others_percent": others,
-        "the_books_are_times_faster": per_second(ours.0, ours.1) as f64 / rate.max(1) as f64,
+        "the_books_are_times_faster": ours.rate() as f64 / rate.max(1) as f64,
     })
 }

@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::Ours;
-use crate::bench::figures::per_second;
 use crate::bench::load::Load;
 use crate::bench::options::LedgerOptions;
 use crate::bench::sheet::Sheet;
@@ -67,7 +66,7 @@ pub(crate) fn beside(
         String::from_utf8_lossy(&output.stderr)
     );
     let rate = said.transfers_per_second.unwrap_or(0);
-    let faster = per_second(ours.0, ours.1) as f64 / rate.max(1) as f64;
+    let faster = ours.rate() as f64 / rate.max(1) as f64;
     sheet
         .section("tigerbeetle_by_its_own_benchmark")
         .put("transfers", options.entries)

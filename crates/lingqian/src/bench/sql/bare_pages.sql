@@ -1,0 +1,1 @@
+SELECT body FROM pages ORDER BY first_seq
