@@ -1,9 +1,11 @@
 //! The only way in: what may be asked, what may come of it, and how it may be refused.
 
+use std::collections::BTreeMap;
+
 use crate::control::{Act, Scope, StopCause};
 use crate::earning::{EarningEvent, Kind};
 use crate::endpoint::Endpoint;
-use crate::id::{AppId, MchId, PayoutId, UserId};
+use crate::id::{AppId, MchId, OutBillNo, PayoutId, UserId};
 use crate::letter::{LetterId, Mark};
 use crate::link::{Identity, LinkCommand, Page, StateDigest};
 use crate::money::{Fen, Micros};
@@ -165,6 +167,21 @@ pub enum Command {
     },
     /// Makes the order durable, just before it is sent.
     BeginTransfer(PayoutId),
+    /// Makes many orders durable, just before they are sent; those that can go out in one request
+    /// are made a batch.
+    BeginTransfers {
+        /// Which payouts, in the order in which they go.
+        payouts: Vec<PayoutId>,
+        /// Of whose orders so many may go out in one request; of the others each goes alone.
+        packs: BTreeMap<MchId, u16>,
+    },
+    /// Sends a batch again, whole, where nothing of it is known and everybody in it may go.
+    ResendBatch {
+        /// The batch's number.
+        batch: OutBillNo,
+        /// All payouts that ever were in it.
+        members: Vec<PayoutId>,
+    },
     /// Lets a payout that a stop put off be due now, where nothing stops it any more.
     Rouse(PayoutId),
     /// Wants a payout stopped.
@@ -300,6 +317,15 @@ pub enum Outcome {
     },
     /// The order is durable and must be sent.
     Begun(Box<TransferOrder>),
+    /// These orders are durable and must be sent; those of a batch in one request.
+    AllBegun {
+        /// The orders, each batch's in the order of its places.
+        orders: Vec<TransferOrder>,
+        /// Batches of which some wait to be sent again: that is done to all of a batch at once.
+        batches: Vec<OutBillNo>,
+    },
+    /// The order is in a batch, which is sent again whole or not at all. Nothing changed.
+    InBatch(OutBillNo),
     /// The payout stands there now.
     Payout {
         /// The name of its state.

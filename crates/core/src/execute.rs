@@ -13,9 +13,11 @@ use crate::payout::Payout;
 use crate::reconcile::{self, Bill};
 use crate::rejection::Rejection;
 use crate::risk::Policy;
-use crate::time::Timestamp;
+use crate::time::{BusinessDate, Timestamp};
 use crate::transfer::{Merchant, TransferReport};
-use crate::{control, endpoint, letter, link, manual, notice, order, settle, user, withdrawal};
+use crate::{
+    control, endpoint, letter, link, manual, notice, order, pack, settle, user, withdrawal,
+};
 
 /// When a decision is made, and under which limits.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,8 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
             act,
         } => control::set_stop(moment, (scope, *cause), *on, act, facts),
         Command::BeginTransfer(payout) => order::begin(moment, known(*payout, facts)?, facts),
+        Command::BeginTransfers { payouts, packs } => pack::begin(moment, payouts, packs, facts),
+        Command::ResendBatch { batch, members } => pack::again(moment, *batch, members, facts),
         Command::Rouse(payout) => order::rouse(moment, known(*payout, facts)?, facts),
         Command::CancelPayout(payout) => settle::cancel(moment, known(*payout, facts)?, facts),
         Command::ReportTransfer(report) => reported(moment, report, facts),
@@ -105,11 +109,7 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
             mchid,
             payout,
             date,
-        } => {
-            let merchant = merchant(mchid, facts)?.no;
-            let payout = known(*payout, facts)?;
-            reconcile::check_ended(moment, (merchant, *date), payout, facts)
-        }
+        } => ended(moment, (mchid, *date), *payout, facts),
         Command::CloseBill { mchid, bill } => close_bill(mchid, bill, facts),
     }
 }
@@ -124,6 +124,17 @@ fn only(change: impl FnOnce(&mut Changes)) -> Decision {
 fn reported(moment: &Moment<'_>, report: &TransferReport, facts: &Facts) -> Decision {
     let payout = known(report.number.payout(), facts)?;
     settle::report(moment, payout, report, facts)
+}
+
+fn ended(
+    moment: &Moment<'_>,
+    (mchid, date): (&MchId, BusinessDate),
+    payout: PayoutId,
+    facts: &Facts,
+) -> Decision {
+    let merchant = merchant(mchid, facts)?.no;
+    let payout = known(payout, facts)?;
+    reconcile::check_ended(moment, (merchant, date), payout, facts)
 }
 
 fn close_bill(mchid: &MchId, bill: &Bill, facts: &Facts) -> Decision {

@@ -90,15 +90,7 @@ impl Keys {
                 self.link_states.insert(*state);
                 self.add_person(identity);
             }
-            Command::Link(command) => match command.as_ref() {
-                LinkCommand::ByCode { user, identity, .. } => {
-                    self.wallets.insert(user.clone());
-                    self.add_person(identity);
-                }
-                LinkCommand::Refreshed { user, .. } | LinkCommand::Act { user, .. } => {
-                    self.wallets.insert(user.clone());
-                }
-            },
+            Command::Link(command) => self.add_link(command),
             Command::Earn(event) | Command::ReplayLetter { event, .. } => {
                 if !self.wallets.contains(&event.user) {
                     self.wallets.insert(event.user.clone());
@@ -126,6 +118,12 @@ impl Keys {
             | Command::CheckEnded { payout, .. } => {
                 self.payouts.insert(*payout);
             }
+            Command::BeginTransfers { payouts, .. }
+            | Command::ResendBatch {
+                members: payouts, ..
+            } => {
+                self.payouts.extend(payouts);
+            }
             Command::ReportTransfer(report) => {
                 self.payouts.insert(report.number.payout());
             }
@@ -141,6 +139,18 @@ impl Keys {
 }
 
 impl Keys {
+    fn add_link(&mut self, command: &LinkCommand) {
+        match command {
+            LinkCommand::ByCode { user, identity, .. } => {
+                self.wallets.insert(user.clone());
+                self.add_person(identity);
+            }
+            LinkCommand::Refreshed { user, .. } | LinkCommand::Act { user, .. } => {
+                self.wallets.insert(user.clone());
+            }
+        }
+    }
+
     fn add_person(&mut self, identity: &Identity) {
         self.openids.insert(identity.openid.clone());
         self.openids.extend(identity.unionid.clone());

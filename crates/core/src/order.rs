@@ -23,13 +23,7 @@ pub(crate) fn begin(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
     let wrong = Rejection::WrongState {
         state: payout.state.name(),
     };
-    let waits_too_long = moment.now.since_ms(payout.created_at) >= moment.policy.hold_ms;
-    // What waits for the user was accepted, and goes again only for its page.
-    let accepted = matches!(payout.state, State::AwaitingUser(..));
-    let reason = match barred(payout, facts) {
-        None if waits_too_long && !accepted => Some(Reason::HoldExpired),
-        barred => barred,
-    };
+    let reason = kept_back(moment, payout, facts);
     if !payout::sendable(&payout.state) {
         return Err(wrong);
     }
@@ -72,6 +66,9 @@ fn send_again(moment: &Moment<'_>, payout: &Payout, attempt: &Attempt, facts: &F
         };
         return Ok(put_off(payout, queue, until));
     }
+    if let Some(seat) = order.seat {
+        return Ok((Changes::default(), Outcome::InBatch(seat.batch())));
+    }
     begun(moment, payout.clone(), order.clone(), None, facts)
 }
 
@@ -89,7 +86,8 @@ fn send_first(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Decision {
     begun(moment, payout, order, Some(amount), facts)
 }
 
-fn begun(
+/// A send of this order begins.
+pub(crate) fn begun(
     moment: &Moment<'_>,
     payout: Payout,
     order: TransferOrder,
@@ -152,7 +150,7 @@ pub(crate) fn rouse(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Deci
 }
 
 /// Nothing happens to the payout but that it waits for something else or longer.
-fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Changes, Outcome) {
+pub(crate) fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Changes, Outcome) {
     let changes = Changes {
         payouts: vec![(payout.clone(), Some(Work { queue, due_at }))],
         ..Changes::default()
@@ -165,6 +163,17 @@ fn put_off(payout: &Payout, queue: Queue, due_at: Timestamp) -> (Changes, Outcom
             moved: false,
         },
     )
+}
+
+/// Why this payout may not be sent now.
+pub(crate) fn kept_back(moment: &Moment<'_>, payout: &Payout, facts: &Facts) -> Option<Reason> {
+    let waits_too_long = moment.now.since_ms(payout.created_at) >= moment.policy.hold_ms;
+    // What waits for the user was accepted, and goes again only for its page.
+    let accepted = matches!(payout.state, State::AwaitingUser(..));
+    match barred(payout, facts) {
+        None if waits_too_long && !accepted => Some(Reason::HoldExpired),
+        barred => barred,
+    }
 }
 
 /// Why nothing may be sent to this user. An order that was made goes to the wallet that it names
@@ -207,5 +216,6 @@ fn first_order(
             .name
             .clone()
             .filter(|_| payout.amount >= NAME_FROM),
+        seat: None,
     }
 }

@@ -9,8 +9,8 @@ mod step;
 
 pub use step::{
     AGAIN_MS, ANSWER_WAIT_MS, Effect, LATER_MS, Money, NOT_FOUND_WAIT_MS, PERSON_MS,
-    RESEND_WINDOW_MS, Step, again, ask_due, assessed, begun, billed, cancelled, given_up, reported,
-    resent, reviewed, sendable, unsent,
+    RESEND_WINDOW_MS, Step, again, ask_due, assessed, begun, billed, cancelled, given_up, parted,
+    reported, resent, reviewed, sendable, unsent,
 };
 
 use crate::control::Actor;

@@ -189,6 +189,13 @@ fn heard(
     let mut payout = payout.clone();
     let mchid = payout.state.attempt().map(|a| a.order.mchid.clone());
     let (mut stop, mut ended) = (None, None);
+    if let Some(again) = payout::parted(&payout.state, report, moment.now) {
+        // None of a batch that was refused ends for another's sake.
+        ended = payout.state.attempt().cloned();
+        step = again;
+        note.event = "attempt_ended";
+        payout.tries = payout.tries.saturating_add(1);
+    }
     match (&report.finding, &mchid) {
         (Finding::Failed { cure, .. }, _)
             if payout.tries.saturating_add(1) < moment.policy.attempts_max =>

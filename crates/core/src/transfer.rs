@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::id::{AppId, MchId, OpenId, OutBillNo};
 use crate::money::Fen;
+use crate::seat::Seat;
 use crate::time::Timestamp;
 use crate::user::Sealed;
 
@@ -58,6 +59,8 @@ pub struct TransferOrder {
     pub remark: String,
     /// The real name, where WeChat is to compare it.
     pub name: Option<Sealed>,
+    /// Its place in a batch, where it goes out together with others.
+    pub seat: Option<Seat>,
 }
 
 impl Merchant {
@@ -81,6 +84,24 @@ impl Merchant {
 }
 
 impl TransferOrder {
+    /// The number of the request that it goes out in: that of its batch, or its own.
+    #[must_use]
+    pub fn batch(&self) -> OutBillNo {
+        self.seat.map_or(self.number, |seat| seat.batch())
+    }
+
+    /// Whether it can go out in one request with another, as far as what they say alike goes.
+    #[must_use]
+    pub fn goes_with(&self, other: &TransferOrder) -> bool {
+        let alike = |order: &TransferOrder| order.name.is_some();
+        self.mchid == other.mchid
+            && self.app == other.app
+            && self.scene == other.scene
+            && self.scene_report == other.scene_report
+            && self.remark == other.remark
+            && alike(self) == alike(other)
+    }
+
     /// The order as text that is equal exactly when the orders are, for the record. It names no
     /// person: neither openid nor real name is in it.
     #[must_use]
@@ -98,6 +119,9 @@ impl TransferOrder {
         for (kind, content) in &self.scene_report {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "report.{kind}={content}");
+        }
+        if let Some(seat) = self.seat {
+            let _ = writeln!(text, "seat={seat}");
         }
         text
     }

@@ -6,10 +6,11 @@ use futures_util::{StreamExt, stream};
 use lingqian_core::id::{OutBillNo, PayoutId};
 use lingqian_core::payout::Queue;
 use lingqian_core::time::Timestamp;
-use lingqian_core::transfer::TransferOrder;
+use lingqian_core::transfer::{TransferOrder, TransferReport};
 use lingqian_io::{Browse, Clock, Fault, Ports, Rail, Store};
 
-use crate::receive::report;
+use crate::dispatch::together;
+use crate::receive::report_all;
 use crate::{Desk, Limits, Progress};
 
 /// Asks about every transfer that was silent for long enough.
@@ -39,22 +40,30 @@ async fn call<P: Ports>(
     let payouts = ports.store().claim(claim).await?;
     let taken = payouts.len() as u64;
     let orders = orders(ports, &payouts).await?;
-    let moved = stream::iter(orders.into_values())
-        .map(|order| async move {
-            let answer = match queue {
-                Queue::Cancel => ports.rail().cancel(&order).await,
-                Queue::Assess | Queue::Review | Queue::Send | Queue::Ask => {
-                    ports.rail().ask(&order).await
-                }
+    let moved = stream::iter(together(orders.into_values().collect()))
+        .map(|orders| async move {
+            let answers = match (queue, orders.as_slice()) {
+                (Queue::Cancel, orders) => cancelled(ports, orders).await,
+                (_, [order]) => vec![ports.rail().ask(order).await],
+                (_, orders) => ports.rail().ask_all(orders).await,
             };
-            report(desk, answer).await
+            report_all(desk, answers).await
         })
         .buffer_unordered(limits.calls_max)
         .fold(Ok(0), |sum: Result<u64, Fault>, reported| async move {
-            Ok(sum? + u64::from(reported?.moved()))
+            Ok(sum? + reported?)
         })
         .await?;
     Ok(Progress { taken, moved })
+}
+
+/// Each is taken back by itself.
+async fn cancelled<P: Ports>(ports: &P, orders: &[TransferOrder]) -> Vec<TransferReport> {
+    let mut answers = Vec::with_capacity(orders.len());
+    for order in orders {
+        answers.push(ports.rail().cancel(order).await);
+    }
+    answers
 }
 
 /// The orders that were sent, by the numbers that WeChat knows them by. Each is read afresh: effects

@@ -1,7 +1,8 @@
 //! What WeChat says, from wherever it comes, ends in one command.
 
 use lingqian_core::command::Command;
-use lingqian_core::transfer::TransferReport;
+use lingqian_core::id::OutBillNo;
+use lingqian_core::transfer::{Origin, TransferReport};
 use lingqian_core::{Outcome, Rejection};
 use lingqian_io::rail::{Notification, Opened, Refusal};
 use lingqian_io::{Fault, Ports, Rail};
@@ -64,18 +65,31 @@ pub async fn receive<P: Ports>(
 
 /// Reports what was said about a transfer.
 pub(crate) async fn report(desk: &Desk, report: TransferReport) -> Result<Received, Fault> {
-    let number = report.number;
-    let origin = report.origin.name();
-    match desk
-        .submit(Command::ReportTransfer(Box::new(report)))
-        .await?
-    {
-        Ok(Outcome::Payout { moved: true, .. }) => Ok(Received::Moved),
-        Ok(_) => Ok(Received::Known),
+    let about = (report.number, report.origin);
+    let answer = desk.submit(Command::ReportTransfer(Box::new(report)));
+    Ok(received(about, answer.await?))
+}
+
+/// Reports what was said about all that one answer was about, in one commit, so that nobody finds
+/// one of them moved and another not. Tells how many it moved.
+pub(crate) async fn report_all(desk: &Desk, reports: Vec<TransferReport>) -> Result<u64, Fault> {
+    let about: Vec<_> = reports.iter().map(|one| (one.number, one.origin)).collect();
+    let reports = reports.into_iter().map(Box::new);
+    let commands = reports.map(Command::ReportTransfer).collect();
+    let answers = desk.submit_all(commands).await?.into_iter();
+    let answered = about.into_iter().zip(answers);
+    let moved = answered.map(|(about, answer)| received(about, answer).moved());
+    Ok(moved.map(u64::from).sum())
+}
+
+fn received((number, origin): (OutBillNo, Origin), answer: Result<Outcome, Rejection>) -> Received {
+    match answer {
+        Ok(Outcome::Payout { moved: true, .. }) => Received::Moved,
+        Ok(_) => Received::Known,
         Err(rejection) => {
-            let code = rejection.code();
+            let (origin, code) = (origin.name(), rejection.code());
             tracing::warn!(%number, origin, code, "a report was not believed");
-            Ok(Received::NotOurs)
+            Received::NotOurs
         }
     }
 }

@@ -166,6 +166,13 @@ pub fn earlier_numbers(payout: &Payout) -> Option<(String, String)> {
     (payout.tries > 0).then(|| (number(1), number(payout.tries)))
 }
 
+/// Between these two texts are the seats of a batch, and no others.
+#[must_use]
+pub fn seats_of(batch: OutBillNo) -> (String, String) {
+    // The character after the one between number and place.
+    (format!("{batch}/"), format!("{batch}0"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! WeChat as the engine sees it: transfers, notifications, bills, and whose wallet it is.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
 use lingqian_core::id::{AppId, MchId};
@@ -154,6 +155,40 @@ pub trait Rail: Send + Sync + 'static {
     /// Sends an order. It never fails: whatever happened is a report, and what is not certain
     /// is [`lingqian_core::transfer::Finding::Unknown`].
     fn send(&self, order: &TransferOrder) -> impl Future<Output = TransferReport> + Send;
+
+    /// The merchants whose new orders may go out many in one request, and how many at most.
+    fn packs(&self) -> BTreeMap<MchId, u16> {
+        BTreeMap::new()
+    }
+
+    /// Sends the orders of one batch, all of it, in one request: a report about each. Whatever is
+    /// said of the request is true of all; what is not certain is unknown of each.
+    fn send_all(
+        &self,
+        orders: &[TransferOrder],
+    ) -> impl Future<Output = Vec<TransferReport>> + Send {
+        async move {
+            let mut reports = Vec::with_capacity(orders.len());
+            for order in orders {
+                reports.push(self.send(order).await);
+            }
+            reports
+        }
+    }
+
+    /// Asks what became of orders of one batch, in as few calls as that takes: a report about each.
+    fn ask_all(
+        &self,
+        orders: &[TransferOrder],
+    ) -> impl Future<Output = Vec<TransferReport>> + Send {
+        async move {
+            let mut reports = Vec::with_capacity(orders.len());
+            for order in orders {
+                reports.push(self.ask(order).await);
+            }
+            reports
+        }
+    }
 
     /// Asks what became of an order, over the product and under the app that it was made for.
     fn ask(&self, order: &TransferOrder) -> impl Future<Output = TransferReport> + Send;

@@ -8,7 +8,7 @@ use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::earning::Credited;
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{KindCode, MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::id::{KindCode, MerchantNo, OutBillNo, PayoutId, UserId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::letter::{Fate, LetterEnd, LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
@@ -424,6 +424,10 @@ pub trait Browse: Outbox + Links + Inbox {
         &self,
         id: PayoutId,
     ) -> impl Future<Output = Result<Option<PayoutStory>, Fault>> + Send;
+
+    /// The payouts of a batch, in the order of their places in it, whatever became of them since.
+    fn seated(&self, batch: OutBillNo)
+    -> impl Future<Output = Result<Vec<PayoutId>, Fault>> + Send;
 
     /// Users whose available balance is at least `threshold`, by rising number after `after`.
     fn sweepable(

@@ -29,7 +29,7 @@ use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::id::{MerchantNo, OutBillNo, PayoutId, UserId, UserNo};
 use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told;
@@ -235,6 +235,10 @@ impl Browse for MemoryStore {
 
     async fn payout(&self, id: PayoutId) -> Result<Option<PayoutStory>, Fault> {
         self.look(|books| books.story(id)).await
+    }
+
+    async fn seated(&self, batch: OutBillNo) -> Result<Vec<PayoutId>, Fault> {
+        self.look(|books| books.seated(batch)).await
     }
 
     async fn sweepable(

@@ -42,6 +42,8 @@ pub(crate) struct Account {
     pub(crate) trust: Trust,
     /// Its rails, and what the old API wants where one of them needs it.
     pub(crate) rails: RailList,
+    /// How many of its payouts go out in one batch at most.
+    pub(crate) batch_max: u16,
     pub(crate) old: Option<OldAccount>,
 }
 
@@ -190,6 +192,7 @@ impl Reader<'_> {
             apiv3_key: self.apiv3_key(entry, file.as_ref())?,
             trust: self.trust(entry, file.as_ref(), dir.as_deref())?,
             rails: entry.texts(&self.config.merchant).rail,
+            batch_max: entry.texts(&self.config.merchant).batch_max,
             old: self.old(entry, file.as_ref(), dir.as_deref())?,
         };
         Ok((account, app))

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lingqian_core::risk::Policy;
+use lingqian_wechat::batch::ITEMS_MAX;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
@@ -247,6 +248,8 @@ impl Default for TokenPlace {
 pub(crate) struct Merchant {
     /// The rail of new payouts, or a list that begins with it and goes on with earlier ones.
     pub(crate) rail: RailList,
+    /// How many payouts go out in one batch at most, where the rail is `batch`; 1: each alone.
+    pub(crate) batch_max: u16,
     /// The scene that WeChat granted.
     pub(crate) scene: String,
     /// What the scene obliges to report: pairs of type and content.
@@ -263,6 +266,7 @@ impl Default for Merchant {
     fn default() -> Self {
         Merchant {
             rail: RailList::default(),
+            batch_max: ITEMS_MAX,
             scene: "1000".into(),
             scene_report: vec![
                 ("活动名称".into(), "零钱任务".into()),

@@ -9,7 +9,7 @@ use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::id::{MerchantNo, OutBillNo, PayoutId, UserId, UserNo};
 use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told;
@@ -278,6 +278,10 @@ impl Browse for AnyStore {
 
     async fn payout(&self, id: PayoutId) -> Result<Option<PayoutStory>, Fault> {
         ask!(self, store => store.payout(id))
+    }
+
+    async fn seated(&self, batch: OutBillNo) -> Result<Vec<PayoutId>, Fault> {
+        ask!(self, store => store.seated(batch))
     }
 
     async fn sweepable(

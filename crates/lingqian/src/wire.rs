@@ -174,7 +174,8 @@ impl Wire {
             };
             let pay = WechatPay::new(settings, Arc::new(account.trust), stand);
             let pay = pay.with_bills(bills.clone());
-            let mut rail = rail::rails(pay, &account.rails, account.old, door)?;
+            let rail = rail::rails(pay, &account.rails, account.old, door)?;
+            let mut rail = rail.packing(account.batch_max);
             if let Some((key, from)) = &account.next {
                 rail = rail.followed_by(vault.key(home, key)?, takes_over(from.as_deref())?);
             }

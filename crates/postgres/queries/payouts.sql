@@ -1,7 +1,7 @@
 SELECT p.payout, p.user_no, p.merchant_no, p.amount_fen, p.reference, p.asked, p.created_at,
   p.updated_at, p.version, p.counted_on, p.billed_fen, p.state, p.code, p.package, p.paid_at,
   a.number, a.mchid, a.app, a.openid, a.amount_fen, a.scene, a.scene_report, a.remark, a.name,
-  a.sends, a.asks, a.doubt, a.first_sent_at, a.last_sent_at, a.bill_no, u.user_id,
+  a.sends, a.asks, a.doubt, a.first_sent_at, a.last_sent_at, a.bill_no, a.seat, u.user_id,
   p.tries, p.approvals
 FROM payouts p JOIN users u USING (user_no) LEFT JOIN attempts a
     ON a.number = 'LQ' || substr(p.payout, 4) || lpad((p.tries + 1)::text, 2, '0')

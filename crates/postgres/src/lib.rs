@@ -43,7 +43,7 @@ use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::id::{MerchantNo, OutBillNo, PayoutId, UserId, UserNo};
 use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told;
@@ -293,6 +293,12 @@ impl Browse for PostgresStore {
         let session = self.look().await?;
         let story = browse::story(&session, id).await?;
         Self::seen(session, story).await
+    }
+
+    async fn seated(&self, batch: OutBillNo) -> Result<Vec<PayoutId>, Fault> {
+        let session = self.look().await?;
+        let seated = payouts::seated(&session, batch).await?;
+        Self::seen(session, seated).await
     }
 
     async fn sweepable(

@@ -1,12 +1,15 @@
 //! Payouts as rows: the state's name, and its data in columns that the schema ties to it.
 
-use lingqian_core::id::{AppId, MchId, MerchantNo, OpenId, OutBillNo, Reference, UserId, UserNo};
+use lingqian_core::id::{
+    AppId, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference, UserId, UserNo,
+};
 use lingqian_core::payout::{Asked, Attempt, Payout, State};
+use lingqian_core::seat::Seat;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::TransferOrder;
 use lingqian_core::user::Sealed;
 use lingqian_io::Fault;
-use lingqian_io::columns::{StateData, earlier_numbers};
+use lingqian_io::columns::{StateData, earlier_numbers, seats_of};
 use lingqian_io::store::PayoutRow;
 use lingqian_io::text::report_text;
 use tokio_postgres::Row;
@@ -17,15 +20,15 @@ use crate::commit::{Refused, unless};
 use crate::pool::Session;
 use crate::sql;
 
-/// Columns of the payout queries: 15 of the payout, 15 of its attempt, its user's name, how many
+/// Columns of the payout queries: 15 of the payout, 16 of its attempt, its user's name, how many
 /// attempts ended, and who approved it.
-pub(crate) const COLUMNS: usize = 33;
+pub(crate) const COLUMNS: usize = 34;
 
 /// A payout with its user's name.
 pub(crate) fn row(row: &Row) -> Result<PayoutRow, Fault> {
     Ok(PayoutRow {
         payout: payout(row)?,
-        user: id(text(row, 30)?, UserId::parse, "users.user_id")?,
+        user: id(text(row, 31)?, UserId::parse, "users.user_id")?,
     })
 }
 
@@ -42,7 +45,7 @@ fn payout(row: &Row) -> Result<Payout, Fault> {
         version: number(row, 8)?,
         counted_on: get::<Option<i32>>(row, 9)?.map(BusinessDate),
         billed: fen(row, 10)?,
-        tries: number(row, 31)?,
+        tries: number(row, 32)?,
         state: state(row)?,
     })
 }
@@ -52,16 +55,17 @@ fn state(row: &Row) -> Result<State, Fault> {
         code: get(row, 12)?,
         package: get(row, 13)?,
         paid_at: moment_maybe(row, 14)?,
-        approvals: get(row, 32)?,
+        approvals: get(row, 33)?,
     };
     data.state(text(row, 11)?, attempt(row, 15)?)
 }
 
-/// An attempt from its fifteen columns, beginning at `at`.
+/// An attempt from its sixteen columns, beginning at `at`.
 fn attempt(row: &Row, at: usize) -> Result<Option<Attempt>, Fault> {
     let Some(number_text) = get::<Option<String>>(row, at)? else {
         return Ok(None);
     };
+    let seat: Option<String> = get(row, at + 15)?;
     let order = TransferOrder {
         number: id(&number_text, OutBillNo::parse, "attempts.number")?,
         mchid: id(text(row, at + 1)?, MchId::parse, "attempts.mchid")?,
@@ -72,6 +76,9 @@ fn attempt(row: &Row, at: usize) -> Result<Option<Attempt>, Fault> {
         scene_report: report(text(row, at + 6)?)?,
         remark: get(row, at + 7)?,
         name: get::<Option<Vec<u8>>>(row, at + 8)?.map(Sealed),
+        seat: seat
+            .map(|seat| id(&seat, Seat::parse, "attempts.seat"))
+            .transpose()?,
     };
     Ok(Some(Attempt {
         order,
@@ -92,6 +99,13 @@ pub(crate) async fn earlier(session: &Session, payout: &Payout) -> Result<Vec<At
     let read = |row: &Row| attempt(row, 0);
     let found = all(session, sql!("attempts_of"), &[&first, &last], read).await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// The payouts of a batch, in the order of their places.
+pub(crate) async fn seated(session: &Session, batch: OutBillNo) -> Result<Vec<PayoutId>, Fault> {
+    let (first, last) = seats_of(batch);
+    let read = |row: &Row| payout_id(text(row, 0)?);
+    all(session, sql!("seated"), &[&first, &last], read).await
 }
 
 /// Writes payouts and their attempts, each in one statement. Of several versions of one the
@@ -200,6 +214,10 @@ async fn upsert_attempts(session: &Session, begun: &[&Attempt]) -> Result<(), Re
         .collect();
     let doubts: Vec<bool> = begun.iter().map(|attempt| attempt.doubt).collect();
     let bills: Vec<Option<&str>> = begun.iter().map(|a| a.bill_no.as_deref()).collect();
+    let seats: Vec<Option<String>> = begun
+        .iter()
+        .map(|attempt| attempt.order.seat.map(|seat| seat.to_string()))
+        .collect();
     session
         .run(
             sql!("upsert_attempts"),
@@ -221,6 +239,7 @@ async fn upsert_attempts(session: &Session, begun: &[&Attempt]) -> Result<(), Re
                 &each(|attempt| attempt.first_sent_at.0),
                 &each(|attempt| attempt.last_sent_at.0),
                 &bills,
+                &seats,
             ],
         )
         .await?;

@@ -20,8 +20,11 @@ pub struct Flow {
 
 const MONEY: &str = "user alice\nearn e1 alice 10.00";
 
+const PACKED: &str = "world product1=2 packs1=10\nuser alice\nuser bob\n\
+                      earn e1 alice 10.00\nearn e2 bob 5.00";
+
 /// Every flow.
-pub const FLOWS: [Flow; 15] = [
+pub const FLOWS: [Flow; 18] = [
     Flow {
         name: "a withdrawal is paid",
         before: MONEY,
@@ -102,6 +105,25 @@ pub const FLOWS: [Flow; 15] = [
         name: "balances are swept",
         before: "user alice\nuser bob\nearn e1 alice 10.00\nearn e2 bob 5.00",
         flow: "run sweep\nrun assess\nrun dispatch",
+    },
+    Flow {
+        name: "a batch of many is paid",
+        before: PACKED,
+        flow: "withdraw w1 alice 3.00\nwithdraw w2 bob 2.00\nrun assess\nrun dispatch\n\
+               clock +31s\nrun poll\nclock +20m\nrun poll",
+    },
+    Flow {
+        name: "a batch of many is lost and goes again",
+        before: PACKED,
+        flow: "withdraw w1 alice 3.00\nwithdraw w2 bob 2.00\nrun assess\n\
+               wechat loses the request\nrun dispatch\nclock +15m\nrun poll\nrun dispatch\n\
+               clock +1m\nrun poll",
+    },
+    Flow {
+        name: "a batch of many is refused",
+        before: PACKED,
+        flow: "withdraw w1 alice 3.00\nwithdraw w2 bob 2.00\nrun assess\n\
+               wechat refuses for good\nrun dispatch\nrun dispatch\nclock +1m\nrun poll",
     },
     Flow {
         name: "a day is reconciled",

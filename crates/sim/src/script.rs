@@ -86,6 +86,7 @@ fn header(settings: &Settings) -> String {
                 weight,
                 quota,
                 product,
+                packs,
             } = merchant;
             let quota = quota.map_or(-1, |quota| quota.0);
             let place = RailKind::ALL.iter().position(|kind| kind == product);
@@ -93,6 +94,9 @@ fn header(settings: &Settings) -> String {
             say(format!(
                 "weight{no}={weight} quota{no}={quota} product{no}={place}"
             ));
+            if *packs != 1 {
+                say(format!("packs{no}={packs}"));
+            }
         }
     }
     if settings.float2 != usual.float2 {
@@ -175,6 +179,9 @@ fn read_header(text: &str) -> Result<Settings, String> {
             "product1" | "product2" => {
                 let known = RailKind::ALL.get(usize::try_from(number).unwrap_or(0));
                 payer(&mut settings, name).product = known.copied().unwrap_or_default();
+            }
+            "packs1" | "packs2" => {
+                payer(&mut settings, name).packs = u16::try_from(number).unwrap_or(1);
             }
             "name-from" => settings.policy.name_required_from = Fen(number),
             "page" => settings.limits.page_max = count,

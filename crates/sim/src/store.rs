@@ -7,7 +7,7 @@
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::id::{MerchantNo, OutBillNo, PayoutId, UserId, UserNo};
 use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::reconcile::{Bill, Break};
@@ -285,6 +285,11 @@ impl<S: Store + Browse + Clone> Browse for SimStore<S> {
 
     async fn payout(&self, id: PayoutId) -> Result<Option<PayoutStory>, Fault> {
         self.look(|store| async move { store.payout(id).await })
+            .await
+    }
+
+    async fn seated(&self, batch: OutBillNo) -> Result<Vec<PayoutId>, Fault> {
+        self.look(|store| async move { store.seated(batch).await })
             .await
     }
 

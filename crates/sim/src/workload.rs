@@ -151,6 +151,7 @@ fn payers(dice: &mut Dice) -> Vec<Payer> {
             weight,
             quota,
             product: RailKind::Transfer,
+            packs: 1,
         }
     };
     let mut payers: Vec<Payer> = (0..count).map(payer).collect();
@@ -163,6 +164,9 @@ fn payers(dice: &mut Dice) -> Vec<Payer> {
     if dice.chance(350) {
         for payer in &mut payers {
             payer.product = *dice.pick(&products);
+            if payer.product == RailKind::Batch {
+                payer.packs = *dice.pick(&[1, 2, 5, 1_000]);
+            }
         }
     }
     payers

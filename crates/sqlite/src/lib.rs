@@ -40,7 +40,7 @@ use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
 use lingqian_core::endpoint::{Endpoint, EndpointId};
 use lingqian_core::facts::Wallet;
-use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::id::{MerchantNo, OutBillNo, PayoutId, UserId, UserNo};
 use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::notice::Told as Notice;
@@ -335,6 +335,11 @@ impl Browse for SqliteStore {
 
     async fn payout(&self, id: PayoutId) -> Result<Option<PayoutStory>, Fault> {
         self.read(move |connection| browse::story(connection, id))
+            .await
+    }
+
+    async fn seated(&self, batch: OutBillNo) -> Result<Vec<PayoutId>, Fault> {
+        self.read(move |connection| payouts::seated(connection, batch))
             .await
     }
 

@@ -1,14 +1,17 @@
 //! Payouts as rows: the state's name, and its data in columns that the schema ties to it.
 
 use lingqian_core::changes::Work;
-use lingqian_core::id::{AppId, MchId, MerchantNo, OpenId, OutBillNo, Reference, UserId, UserNo};
+use lingqian_core::id::{
+    AppId, MchId, MerchantNo, OpenId, OutBillNo, PayoutId, Reference, UserId, UserNo,
+};
 use lingqian_core::payout::{Asked, Attempt, Payout, State};
+use lingqian_core::seat::Seat;
 use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::TransferOrder;
 use lingqian_core::user::Sealed;
 use lingqian_core::withdrawal::{Held, Withdrawal};
 use lingqian_io::Fault;
-use lingqian_io::columns::{StateData, earlier_numbers};
+use lingqian_io::columns::{StateData, earlier_numbers, seats_of};
 use lingqian_io::store::PayoutRow;
 use lingqian_io::text::report_text;
 use rusqlite::{Connection, Row, params};
@@ -17,13 +20,13 @@ use crate::codec::{damaged, day, fault, fen, get, id, payout_id, report, rows};
 use crate::prefetch::cached;
 use crate::sql;
 
-/// Columns of the payout queries: 15 of the payout, 15 of its attempt, its user's name, how many
+/// Columns of the payout queries: 15 of the payout, 16 of its attempt, its user's name, how many
 /// attempts ended, and who approved it.
-pub(crate) const COLUMNS: usize = 33;
+pub(crate) const COLUMNS: usize = 34;
 
 /// A payout with its user's name.
 pub(crate) fn row(row: &Row<'_>) -> Result<PayoutRow, Fault> {
-    let user: String = get(row, 30)?;
+    let user: String = get(row, 31)?;
     Ok(PayoutRow {
         payout: payout(row)?,
         user: id(&user, UserId::parse, "users.user_id")?,
@@ -47,7 +50,7 @@ fn payout(row: &Row<'_>) -> Result<Payout, Fault> {
         version: get(row, 8)?,
         counted_on: counted_on.map(day).transpose()?,
         billed: fen(row, 10)?,
-        tries: get(row, 31)?,
+        tries: get(row, 32)?,
         state: state(row)?,
     })
 }
@@ -58,17 +61,18 @@ fn state(row: &Row<'_>) -> Result<State, Fault> {
         code: get(row, 12)?,
         package: get(row, 13)?,
         paid_at: get::<Option<i64>>(row, 14)?.map(Timestamp),
-        approvals: get(row, 32)?,
+        approvals: get(row, 33)?,
     };
     data.state(&name, attempt(row, 15)?)
 }
 
-/// An attempt from its fifteen columns, beginning at `at`.
+/// An attempt from its sixteen columns, beginning at `at`.
 fn attempt(row: &Row<'_>, at: usize) -> Result<Option<Attempt>, Fault> {
     let Some(number) = get::<Option<String>>(row, at)? else {
         return Ok(None);
     };
     let text = |index: usize| get::<String>(row, at + index);
+    let seat: Option<String> = get(row, at + 15)?;
     let order = TransferOrder {
         number: id(&number, OutBillNo::parse, "attempts.number")?,
         mchid: id(&text(1)?, MchId::parse, "attempts.mchid")?,
@@ -79,6 +83,9 @@ fn attempt(row: &Row<'_>, at: usize) -> Result<Option<Attempt>, Fault> {
         scene_report: report(&text(6)?)?,
         remark: text(7)?,
         name: get::<Option<Vec<u8>>>(row, at + 8)?.map(Sealed),
+        seat: seat
+            .map(|seat| id(&seat, Seat::parse, "attempts.seat"))
+            .transpose()?,
     };
     Ok(Some(Attempt {
         order,
@@ -189,6 +196,15 @@ pub(crate) fn earlier(connection: &Connection, payout: &Payout) -> Result<Vec<At
     Ok(found.into_iter().flatten().collect())
 }
 
+/// The payouts of a batch, in the order of their places.
+pub(crate) fn seated(connection: &Connection, batch: OutBillNo) -> Result<Vec<PayoutId>, Fault> {
+    let (first, last) = seats_of(batch);
+    let mut query = cached(connection, sql!("seated"))?;
+    rows(&mut query, [&first, &last], |row| {
+        payout_id(&get::<String>(row, 0)?)
+    })
+}
+
 /// Writes an attempt.
 pub(crate) fn write_attempt(connection: &Connection, attempt: &Attempt) -> Result<(), Fault> {
     let order = &attempt.order;
@@ -213,6 +229,7 @@ pub(crate) fn write_attempt(connection: &Connection, attempt: &Attempt) -> Resul
                 attempt.first_sent_at.0,
                 attempt.last_sent_at.0,
                 attempt.bill_no,
+                order.seat.map(|seat| seat.to_string()),
             ])
         })
         .map(|_| ())

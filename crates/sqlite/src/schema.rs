@@ -14,7 +14,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 16] = [
+const MIGRATIONS: [(&str, &str); 17] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -58,6 +58,7 @@ const MIGRATIONS: [(&str, &str); 16] = [
         "0016_whole_letters",
         include_str!("../migrations/0016_whole_letters.sql"),
     ),
+    ("0017_seats", include_str!("../migrations/0017_seats.sql")),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.

@@ -1,9 +1,13 @@
-//! The batch transfer of 2021: `/v3/transfer/batches`. One payout is one batch with one item, and
-//! both have the payout's number: it is durable before the first byte goes out, whatever became of
-//! a batch is what became of its payout, and a line of the bill that names either of the two names
-//! the payout. (Many payouts in one batch would need a second durable number, and WeChat does not
-//! say which of the two its bills name.)
+//! The batch transfer of 2021: `/v3/transfer/batches`. Many payouts go out in one request, each an
+//! item under its own number, and the batch has the number of the first: all of that is durable
+//! before the first byte goes out. One that goes alone is a batch of one item, and both have its
+//! number.
+//!
+//! What is said of a batch is said of each of its items as far as nothing came of it: that it was
+//! accepted, is under way, was refused, or is not known. What became of an item is asked about the
+//! item.
 
+use futures_util::{StreamExt, stream};
 use lingqian_core::id::{OpenId, OutBillNo};
 use lingqian_core::money::Fen;
 use lingqian_core::transfer::TransferReport;
@@ -27,8 +31,8 @@ struct Create<'a> {
     batch_name: &'a str,
     batch_remark: &'a str,
     total_amount: i64,
-    total_num: u32,
-    transfer_detail_list: [Item<'a>; 1],
+    total_num: usize,
+    transfer_detail_list: Vec<Item<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer_scene_id: Option<&'a str>,
     notify_url: &'a str,
@@ -39,29 +43,40 @@ struct Item<'a> {
     out_detail_no: String,
     transfer_amount: i64,
     transfer_remark: &'a str,
-    openid: &'a str,
+    openid: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     user_name: Option<String>,
 }
 
-/// The body of a create. `name` is already sealed for WeChat.
+/// The largest batch.
+pub const ITEMS_MAX: u16 = 1_000;
+/// Items of one batch that are asked about at a time.
+const ASKED_AT_ONCE: usize = 8;
+
+/// The body of a create: all orders of a batch in their places, each with its name already sealed
+/// for WeChat. They say alike what the batch says; nothing where there is none.
 #[must_use]
-pub fn create_body(order: &TransferOrder, name: Option<String>, notify_url: &str) -> Vec<u8> {
+pub fn create_body(orders: &[(&TransferOrder, Option<String>)], notify_url: &str) -> Vec<u8> {
+    let Some((first, _)) = orders.first() else {
+        return Vec::new();
+    };
+    let item = |(order, name): &(&'_ TransferOrder, Option<String>)| Item {
+        out_detail_no: order.number.to_string(),
+        transfer_amount: order.amount.0,
+        transfer_remark: &first.remark,
+        openid: String::from(order.openid.expose()),
+        user_name: name.clone(),
+    };
+    let amounts = orders.iter().map(|(order, _)| order.amount.0);
     let create = Create {
-        appid: order.app.as_str(),
-        out_batch_no: order.number.to_string(),
-        batch_name: &order.remark,
-        batch_remark: &order.remark,
-        total_amount: order.amount.0,
-        total_num: 1,
-        transfer_detail_list: [Item {
-            out_detail_no: order.number.to_string(),
-            transfer_amount: order.amount.0,
-            transfer_remark: &order.remark,
-            openid: order.openid.expose(),
-            user_name: name,
-        }],
-        transfer_scene_id: RailKind::scene_id(&order.scene),
+        appid: first.app.as_str(),
+        out_batch_no: first.batch().to_string(),
+        batch_name: &first.remark,
+        batch_remark: &first.remark,
+        total_amount: amounts.fold(0, i64::saturating_add),
+        total_num: orders.len(),
+        transfer_detail_list: orders.iter().map(item).collect(),
+        transfer_scene_id: RailKind::scene_id(&first.scene),
         notify_url,
     };
     serde_json::to_vec(&create).unwrap_or_default()
@@ -69,14 +84,15 @@ pub fn create_body(order: &TransferOrder, name: Option<String>, notify_url: &str
 
 /// Where a batch is asked about.
 #[must_use]
-pub fn query_path(number: OutBillNo) -> String {
-    format!("{CREATE_PATH}/out-batch-no/{number}?need_query_detail=false")
+pub fn query_path(batch: OutBillNo) -> String {
+    format!("{CREATE_PATH}/out-batch-no/{batch}?need_query_detail=false")
 }
 
-/// Where its item is asked about.
+/// Where an item is asked about.
 #[must_use]
-pub fn item_path(number: OutBillNo) -> String {
-    format!("{CREATE_PATH}/out-batch-no/{number}/details/out-detail-no/{number}")
+pub fn item_path(order: &TransferOrder) -> String {
+    let (batch, number) = (order.batch(), order.number);
+    format!("{CREATE_PATH}/out-batch-no/{batch}/details/out-detail-no/{number}")
 }
 
 #[derive(Deserialize)]
@@ -141,50 +157,106 @@ fn read<T: for<'a> Deserialize<'a>>(call: Call, answer: &Answer) -> Result<T, Fi
     }
 }
 
-/// What the answer to a create reports: at most that it was accepted. What became of it is asked.
+/// What the answer to a create reports of each order: at most that it was accepted. What became of
+/// it is asked.
 #[must_use]
-pub fn created(number: OutBillNo, answer: &Answer) -> TransferReport {
-    let evidence = answer.evidence();
-    let accepted = match read::<Accepted>(Call::Create, answer) {
-        Ok(accepted) => accepted,
-        Err(finding) => return silent(number, Origin::Answer, finding, evidence),
+pub fn created(orders: &[TransferOrder], answer: &Answer) -> Vec<TransferReport> {
+    let batch = orders.first().map(TransferOrder::batch);
+    let (finding, at) = match read::<Accepted>(Call::Create, answer) {
+        Err(finding @ Finding::Refused { .. }) => match answer.doubt {
+            // Whoever wrote that, it is no reason to give up the number that all of them have.
+            Some(doubt) if orders.len() > 1 => (unknown(doubt), None),
+            _ => (finding, None),
+        },
+        Err(finding) => (finding, None),
+        Ok(accepted) => {
+            let at = accepted.create_time.as_deref().and_then(moment);
+            let own = batch.is_some_and(|batch| accepted.out_batch_no == batch.to_string());
+            let finding = if !own {
+                unknown("number_mismatch")
+            } else if STATES.contains(&accepted.batch_status.as_str()) {
+                Finding::Processing
+            } else {
+                unknown("state_unknown")
+            };
+            (finding, at)
+        }
     };
-    let finding = if accepted.out_batch_no != number.to_string() {
-        unknown("number_mismatch")
-    } else if STATES.contains(&accepted.batch_status.as_str()) {
-        Finding::Processing
-    } else {
-        unknown("state_unknown")
+    let report = |order: &TransferOrder| TransferReport {
+        at,
+        ..silent(
+            order.number,
+            Origin::Answer,
+            finding.clone(),
+            answer.evidence(),
+        )
     };
-    TransferReport {
-        at: accepted.create_time.as_deref().and_then(moment),
-        ..silent(number, Origin::Answer, finding, evidence)
+    orders.iter().map(report).collect()
+}
+
+/// What is believed of a refusal of many, after the batch was asked about: the next numbers are
+/// made only if WeChat has no record of this one and signs that.
+#[must_use]
+pub fn believed(reports: Vec<TransferReport>, asked: &Answer) -> Vec<TransferReport> {
+    let absent = match read::<Asked>(Call::Query, asked) {
+        Err(Finding::NotFound) => asked.doubt.is_none(),
+        _ => false,
+    };
+    if absent {
+        return reports;
     }
+    let doubted = |report: TransferReport| TransferReport {
+        finding: unknown(report.finding.code().unwrap_or("refused")),
+        ..report
+    };
+    reports.into_iter().map(doubted).collect()
 }
 
 /// What WeChat calls where a batch stands.
 const STATES: [&str; 5] = ["WAIT_PAY", "ACCEPTED", "PROCESSING", "FINISHED", "CLOSED"];
 
-/// What the answer about a batch reports; nothing when its item has to be asked about.
+/// What the answer about a batch reports of one order in it; nothing when its item has to be asked
+/// about.
 #[must_use]
-pub fn asked(number: OutBillNo, answer: &Answer) -> Option<TransferReport> {
-    let evidence = answer.evidence();
+pub fn asked(order: &TransferOrder, answer: &Answer) -> Option<TransferReport> {
+    let (number, evidence) = (order.number, answer.evidence());
     match read::<Asked>(Call::Query, answer) {
-        Ok(asked) => of_batch(number, Origin::Query, &asked.transfer_batch, evidence),
+        Ok(asked) => {
+            let items = order.seat.map_or(1, |seat| seat.of());
+            let named = (order.batch(), items);
+            let (batch, origin) = (&asked.transfer_batch, Origin::Query);
+            let report = of_batch(number, named, (origin, batch), evidence)?;
+            Some(report)
+        }
         Err(finding) => Some(silent(number, Origin::Query, finding, evidence)),
     }
 }
 
-/// What a batch tells about its one item; nothing when it is finished and does not say enough.
-pub(crate) fn of_batch(
+/// What a notification about a batch of one item reports; nothing when its items have to be asked
+/// about, as those of all others.
+pub(crate) fn notified(
     number: OutBillNo,
-    origin: Origin,
     batch: &Batch,
     evidence: Evidence,
 ) -> Option<TransferReport> {
-    let finding = if batch.out_batch_no != number.to_string() {
+    if batch.total_num.is_some_and(|items| items > 1) {
+        return None;
+    }
+    let said = (Origin::Notification, batch);
+    of_batch(number, (number, 1), said, evidence)
+}
+
+/// What a batch of this number and so many items tells about one of them; nothing when it is
+/// finished and does not say enough.
+fn of_batch(
+    number: OutBillNo,
+    (named, items): (OutBillNo, u16),
+    (origin, batch): (Origin, &Batch),
+    evidence: Evidence,
+) -> Option<TransferReport> {
+    let finding = if batch.out_batch_no != named.to_string() {
         unknown("number_mismatch")
-    } else if batch.total_num.is_some_and(|items| items != 1) {
+    } else if batch.total_num.is_some_and(|told| told != u32::from(items)) {
         unknown("items_mismatch")
     } else {
         match batch.batch_status.as_str() {
@@ -205,7 +277,8 @@ pub(crate) fn of_batch(
             mchid: batch.mchid.clone(),
             app: batch.appid.clone(),
             openid: None,
-            amount: batch.total_amount.map(Fen),
+            // The sum of many says nothing about one.
+            amount: batch.total_amount.filter(|_| items == 1).map(Fen),
         },
         ..silent(number, origin, finding, evidence)
     })
@@ -226,8 +299,8 @@ fn failed(reason: &str) -> Finding {
 
 /// What the answer about an item reports.
 #[must_use]
-pub fn told(number: OutBillNo, answer: &Answer) -> TransferReport {
-    let evidence = answer.evidence();
+pub fn told(order: &TransferOrder, answer: &Answer) -> TransferReport {
+    let (number, evidence) = (order.number, answer.evidence());
     let detail = match read::<Detail>(Call::Query, answer) {
         Ok(detail) => detail,
         // The batch is there and finished, so an item that is not found is no news.
@@ -236,10 +309,10 @@ pub fn told(number: OutBillNo, answer: &Answer) -> TransferReport {
         }
         Err(finding) => return silent(number, Origin::Query, finding, evidence),
     };
-    let own = number.to_string();
+    let (batch, own) = (order.batch().to_string(), number.to_string());
     let openid = detail.openid.as_deref().map(OpenId::parse);
     let finding = match (detail.detail_status.as_str(), &detail.fail_reason) {
-        _ if detail.out_batch_no != own || detail.out_detail_no != own => {
+        _ if detail.out_batch_no != batch || detail.out_detail_no != own => {
             unknown("number_mismatch")
         }
         _ if matches!(openid, Some(Err(_))) => unknown("openid_unreadable"),
@@ -266,42 +339,84 @@ pub fn told(number: OutBillNo, answer: &Answer) -> TransferReport {
 }
 
 impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
-    /// Sends an order as a batch.
-    pub(crate) async fn send_batch(&self, order: &TransferOrder) -> TransferReport {
-        let number = order.number;
-        let silent = |finding| silent(number, Origin::Answer, finding, Evidence::default());
-        let Ok(name) = self.name(order).await else {
-            return silent(Finding::Refused {
-                code: "name_unreadable".to_owned(),
-                cure: Cure::Person,
-            });
+    /// Sends all orders of a batch. A refusal of many is believed only if WeChat, asked, has no
+    /// record of the batch either.
+    pub(crate) async fn send_batch(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        let silent = |finding: &Finding| -> Vec<TransferReport> {
+            let evidence = Evidence::default();
+            let one = |order: &TransferOrder| {
+                let finding = finding.clone();
+                silent(order.number, Origin::Answer, finding, evidence.clone())
+            };
+            orders.iter().map(one).collect()
         };
-        let body = create_body(order, name, &self.settings.notify_url);
-        match self.call(&self.create, ("POST", CREATE_PATH), body).await {
-            Err(word) => silent(unanswered(word, Call::Create)),
-            Ok(answered) => created(number, &self.proved(answered).await),
+        let mut named = Vec::with_capacity(orders.len());
+        for order in orders {
+            let Ok(name) = self.name(order).await else {
+                return silent(&Finding::Refused {
+                    code: "name_unreadable".to_owned(),
+                    cure: Cure::Person,
+                });
+            };
+            named.push((order, name));
         }
+        let body = create_body(&named, &self.settings.notify_url);
+        let reports = match self.call(&self.create, ("POST", CREATE_PATH), body).await {
+            Err(word) => return silent(&unanswered(word, Call::Create)),
+            Ok(answered) => created(orders, &self.proved(answered).await),
+        };
+        let refused = |report: &TransferReport| matches!(report.finding, Finding::Refused { .. });
+        if orders.len() < 2 || !reports.iter().any(refused) {
+            return reports;
+        }
+        let asked = self.ask_about(orders).await;
+        let nobody_knows = Answer {
+            status: 0,
+            request_id: None,
+            body: Vec::new(),
+            doubt: Some("unanswered"),
+        };
+        believed(reports, &asked.unwrap_or(nobody_knows))
     }
 
-    /// Asks about a batch and, when that is finished, about its item.
-    pub(crate) async fn ask_batch(&self, number: OutBillNo) -> TransferReport {
+    /// The answer about the batch that these orders are in.
+    async fn ask_about(&self, orders: &[TransferOrder]) -> Result<Answer, &'static str> {
+        let batch = orders.first().map(TransferOrder::batch);
+        let path = batch.map(query_path).unwrap_or_default();
+        let pace = &self.batch_query;
+        let answered = self.call(pace, ("GET", &path), Vec::new()).await?;
+        Ok(self.proved(answered).await)
+    }
+
+    /// Asks about a batch and, when that is finished, about those items of it.
+    pub(crate) async fn ask_batch(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        let answer = self.ask_about(orders).await;
+        let answer = answer.as_ref().map_err(|word| *word);
+        let one = |order| self.ask_item(order, answer);
+        let asked: Vec<_> = orders.iter().map(one).collect();
+        let asked = stream::iter(asked).buffered(ASKED_AT_ONCE);
+        asked.collect().await
+    }
+
+    /// What is known of an order after its batch was asked about, and perhaps its item.
+    async fn ask_item(
+        &self,
+        order: &TransferOrder,
+        of_batch: Result<&Answer, &'static str>,
+    ) -> TransferReport {
         let silent = |word: &str| {
             let finding = unanswered(word, Call::Query);
-            silent(number, Origin::Query, finding, Evidence::default())
+            silent(order.number, Origin::Query, finding, Evidence::default())
         };
-        let pace = &self.batch_query;
-        let path = query_path(number);
-        let answered = match self.call(pace, ("GET", &path), Vec::new()).await {
+        match of_batch.map(|answer| asked(order, answer)) {
             Err(word) => return silent(word),
-            Ok(answered) => self.proved(answered).await,
-        };
-        if let Some(report) = asked(number, &answered) {
-            return report;
+            Ok(Some(report)) => return report,
+            Ok(None) => {}
         }
-        let path = item_path(number);
+        let (pace, path) = (&self.batch_query, item_path(order));
         match self.call(pace, ("GET", &path), Vec::new()).await {
             Err(word) => silent(word),
-            Ok(answered) => told(number, &self.proved(answered).await),
+            Ok(answered) => told(order, &self.proved(answered).await),
         }
     }
 }

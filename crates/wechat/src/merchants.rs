@@ -95,6 +95,32 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for WechatMerchants<S, K, C, 
         }
     }
 
+    fn packs(&self) -> BTreeMap<MchId, u16> {
+        self.by.values().flat_map(Rails::packs).collect()
+    }
+
+    async fn send_all(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        let merchant = orders.first().and_then(|order| self.by.get(&order.mchid));
+        match merchant {
+            Some(merchant) => merchant.send_all(orders).await,
+            None => {
+                let one = |order: &TransferOrder| nobody(order.number, Origin::Answer, true);
+                orders.iter().map(one).collect()
+            }
+        }
+    }
+
+    async fn ask_all(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        let merchant = orders.first().and_then(|order| self.by.get(&order.mchid));
+        match merchant {
+            Some(merchant) => merchant.ask_all(orders).await,
+            None => {
+                let one = |order: &TransferOrder| nobody(order.number, Origin::Query, false);
+                orders.iter().map(one).collect()
+            }
+        }
+    }
+
     async fn ask(&self, order: &TransferOrder) -> TransferReport {
         match self.by.get(&order.mchid) {
             Some(merchant) => merchant.ask(order).await,

@@ -59,7 +59,8 @@ pub fn read(apiv3_key: &[u8], body: &[u8]) -> Result<Opened, Refusal> {
     ))))
 }
 
-/// A batch of one item tells what became of it, unless it failed: why is asked.
+/// A batch of one item tells what became of it, unless it failed: why is asked, as everything of a
+/// batch of many.
 fn of_batch(envelope: Envelope, plain: &[u8]) -> Result<Opened, Refusal> {
     let batch: Batch =
         serde_json::from_slice(plain).map_err(|_| Refusal::Malformed("the resource"))?;
@@ -69,8 +70,7 @@ fn of_batch(envelope: Envelope, plain: &[u8]) -> Result<Opened, Refusal> {
         body: redact(plain),
     };
     let number = OutBillNo::parse(&batch.out_batch_no).ok();
-    let report =
-        number.and_then(|number| batch::of_batch(number, Origin::Notification, &batch, evidence));
+    let report = number.and_then(|number| batch::notified(number, &batch, evidence));
     Ok(match report {
         Some(report) => Opened::Transfer(Box::new(report)),
         None => Opened::Other {

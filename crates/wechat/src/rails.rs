@@ -3,14 +3,18 @@
 //! New orders are made for one rail, and an order says in its scene which; it never goes over
 //! another, and is asked about on no other.
 
+use std::collections::BTreeMap;
+
 use lingqian_core::id::{MchId, OutBillNo};
 use lingqian_core::money::Fen;
 use lingqian_core::reconcile::BillLine;
+use lingqian_core::seat::Seat;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
 use lingqian_io::rail::{FetchedBill, Notification, Opened, Receipt, Refusal};
 use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
 
+use crate::batch::ITEMS_MAX;
 use crate::bill::Place;
 use crate::pay::{WRONG_MERCHANT, WechatPay, foreign};
 use crate::settings::RailKind;
@@ -25,6 +29,12 @@ const RAIL_ABSENT: &str = "rail_absent";
 const NO_DOOR: &str = "bills.source is wechat-v2, and this merchant's v2 key and certificate are not \
                        here: the v2 API wants both";
 
+/// Orders that were to go together are for a rail on which each goes alone.
+const NO_BATCH: &str = "batch_not_offered";
+
+/// A batch is sent whole or not at all.
+const PARTED: &str = "batch_not_whole";
+
 /// A rail on which nothing can be taken back.
 const NO_CANCEL: &str = "cancel_not_possible";
 
@@ -34,6 +44,7 @@ pub struct Rails<S, K, C, D> {
     pay: WechatPay<S, K, C, D>,
     kinds: Vec<RailKind>,
     old: Option<Door>,
+    items_max: u16,
 }
 
 impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
@@ -45,7 +56,15 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rails<S, K, C, D> {
             pay,
             kinds: vec![RailKind::Transfer],
             old: None,
+            items_max: 1,
         }
+    }
+
+    /// The same merchant with so many new orders in one batch at most, where its rail is that.
+    #[must_use]
+    pub fn packing(self, items_max: u16) -> Self {
+        let items_max = items_max.clamp(1, ITEMS_MAX);
+        Rails { items_max, ..self }
     }
 
     /// The same merchant with these rails: the first one is that of new orders.
@@ -209,12 +228,74 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
             // What could not be asked about is not sent either.
             return refused(order.number, RAIL_ABSENT, Cure::Person);
         }
+        if order.seat.is_some() {
+            // The others of its batch would be lacking.
+            return refused(order.number, PARTED, Cure::Person);
+        }
         match kind {
             RailKind::Transfer => self.pay.send(order).await,
             RailKind::Authorized => self.pay.send_authorized(order).await,
-            RailKind::Batch => self.pay.send_batch(order).await,
+            RailKind::Batch => {
+                let alone = std::slice::from_ref(order);
+                let reports = self.pay.send_batch(alone).await;
+                let lost = || unheard(order.number, Origin::Answer, "report_lost");
+                reports.into_iter().next().unwrap_or_else(lost)
+            }
             kind @ (RailKind::Enterprise | RailKind::RedPacket) => self.send_old(kind, order).await,
         }
+    }
+
+    fn packs(&self) -> BTreeMap<MchId, u16> {
+        let packs = self.new_orders() == RailKind::Batch;
+        let most = packs.then(|| (self.pay.mchid().clone(), self.items_max));
+        most.into_iter().collect()
+    }
+
+    async fn send_all(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        if let [order] = orders {
+            return vec![self.send(order).await];
+        }
+        let of = |order: &TransferOrder| {
+            if order.mchid != *self.pay.mchid() {
+                Some(WRONG_MERCHANT)
+            } else if !self.kinds.contains(&RailKind::of_scene(&order.scene)) {
+                Some(RAIL_ABSENT)
+            } else if RailKind::of_scene(&order.scene) != RailKind::Batch {
+                Some(NO_BATCH)
+            } else {
+                None
+            }
+        };
+        let seats: Vec<_> = orders.iter().filter_map(|order| order.seat).collect();
+        let whole = seats.len() == orders.len() && Seat::are_whole(&seats);
+        let parted = (!whole).then_some(PARTED);
+        match orders.iter().find_map(of).or(parted) {
+            None => self.pay.send_batch(orders).await,
+            Some(code) => {
+                let one = |order: &TransferOrder| refused(order.number, code, Cure::Person);
+                orders.iter().map(one).collect()
+            }
+        }
+    }
+
+    async fn ask_all(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        let one_batch = orders.first().is_some_and(|first| {
+            orders.iter().all(|order| {
+                let kind = RailKind::of_scene(&order.scene);
+                order.mchid == *self.pay.mchid()
+                    && kind == RailKind::Batch
+                    && self.kinds.contains(&kind)
+                    && order.batch() == first.batch()
+            })
+        });
+        if one_batch {
+            return self.pay.ask_batch(orders).await;
+        }
+        let mut reports = Vec::with_capacity(orders.len());
+        for order in orders {
+            reports.push(self.ask(order).await);
+        }
+        reports
     }
 
     async fn ask(&self, order: &TransferOrder) -> TransferReport {
@@ -227,7 +308,11 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
         match (kind, self.old.as_ref()) {
             _ if !self.kinds.contains(&kind) => unheard(number, Origin::Query, RAIL_ABSENT),
             (RailKind::Transfer | RailKind::Authorized, _) => self.pay.ask(order).await,
-            (RailKind::Batch, _) => self.pay.ask_batch(number).await,
+            (RailKind::Batch, _) => {
+                let reports = self.pay.ask_batch(std::slice::from_ref(order)).await;
+                let lost = || unheard(number, Origin::Query, "report_lost");
+                reports.into_iter().next().unwrap_or_else(lost)
+            }
             (RailKind::Enterprise | RailKind::RedPacket, Some(old)) => {
                 self.ask_old(old, kind, order).await
             }

@@ -71,7 +71,7 @@ fn way(order: &TransferOrder) -> Option<Way> {
             body: json!({ "out_bill_no": number }).to_string().into_bytes(),
             ask: format!("{TRANSFERS}/{number}"),
         }),
-        RailKind::Batch => Some(item("BATCH_TRANSFER", Some(&number))),
+        RailKind::Batch => Some(item("BATCH_TRANSFER", Some(&order.batch().to_string()))),
         RailKind::Enterprise => Some(item("TRANSFER_TO_POCKET", None)),
         RailKind::RedPacket => None,
     }

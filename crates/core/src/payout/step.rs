@@ -221,6 +221,28 @@ pub fn again(cure: Cure, now: Timestamp) -> Option<Step> {
     Some(Step::waits(State::Approved, Queue::Send, due))
 }
 
+/// A batch was refused as a whole, and nobody knows for whose sake: what was in it goes on under a
+/// new number. Nothing where the order was not in a batch, where an earlier send may have
+/// been accepted, or where the answer is about another send.
+#[must_use]
+pub fn parted(state: &State, report: &TransferReport, now: Timestamp) -> Option<Step> {
+    let (State::Sending(attempt), Finding::Refused { cure, .. }) = (state, &report.finding) else {
+        return None;
+    };
+    if report.origin != Origin::Answer || attempt.doubt {
+        return None;
+    }
+    attempt.order.seat?;
+    let due = match cure {
+        Cure::Later => now.after_ms(LATER_MS),
+        // When the account has money again is the merchant's stop's affair.
+        Cure::Float | Cure::Never => now,
+        Cure::Tomorrow => tomorrow(now),
+        Cure::Person => now.after_ms(PERSON_MS),
+    };
+    Some(Step::waits(State::Approved, Queue::Send, due))
+}
+
 /// A little after the next business day begins.
 fn tomorrow(now: Timestamp) -> Timestamp {
     now.business_date().next().start().after_ms(PERSON_MS)

@@ -29,6 +29,7 @@ fn order() -> TransferOrder {
         scene_report: merchant.scene_report,
         remark: merchant.remark,
         name: None,
+        seat: None,
     }
 }
 

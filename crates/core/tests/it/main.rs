@@ -7,6 +7,7 @@ mod earning;
 mod linking;
 mod links;
 mod machine;
+mod packing;
 mod pooling;
 mod properties;
 mod reconciling;

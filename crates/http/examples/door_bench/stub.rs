@@ -209,6 +209,9 @@ impl Browse for Nothing {
     async fn payout(&self, _: PayoutId) -> Result<Option<PayoutStory>, Fault> {
         absent()
     }
+    async fn seated(&self, _: OutBillNo) -> Result<Vec<PayoutId>, Fault> {
+        absent()
+    }
     async fn sweepable(
         &self,
         _: Micros,

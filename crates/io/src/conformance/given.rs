@@ -184,6 +184,7 @@ pub(super) fn attempt(no: i64) -> Attempt {
             scene_report: merchant().scene_report,
             remark: "零钱 \"到账\"; --".into(),
             name: Some(Sealed(vec![9, 0, 9])),
+            seat: None,
         },
         sends: 2,
         asks: 3,

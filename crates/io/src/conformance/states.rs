@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use lingqian_core::changes::HistoryLine;
 use lingqian_core::control::Actor;
-use lingqian_core::id::{MchId, MerchantNo, PayoutId, UserNo};
+use lingqian_core::id::{MchId, MerchantNo, OutBillNo, PayoutId, UserNo};
 use lingqian_core::money::Fen;
 use lingqian_core::payout::{Asked, Attempt, Payout, Queue, Review, State};
 use lingqian_core::risk::Reason;
+use lingqian_core::seat::Seat;
 use lingqian_core::transfer::Evidence;
 use lingqian_core::user::DayTotals;
 use lingqian_core::{Changes, Keys};
@@ -26,6 +27,7 @@ pub(super) async fn exercise<S: Store + Browse>(make: &impl AsyncFn() -> S) {
     history_keeps_its_order_and_its_evidence(make().await).await;
     lists_are_newest_first_and_can_be_filtered_and_paged(make().await).await;
     paid_payouts_are_found_by_wechats_day(make().await).await;
+    a_batch_is_found_whole_whatever_became_of_its_members(make().await).await;
 }
 
 /// An attempt with nothing in it that may be left out.
@@ -110,6 +112,53 @@ async fn a_payout_of_every_state_reads_back<S: Store + Browse>(store: S) {
     }
     let audited = audit(&store, &[], "a payout in every state").await;
     assert_eq!(audited.payouts, 18);
+}
+
+async fn a_batch_is_found_whole_whatever_became_of_its_members<S: Store + Browse>(store: S) {
+    let store = opened(store).await;
+    let seated = |no: i64, (first, place, of): (i64, u16, u16)| {
+        let mut attempt = bare(no);
+        let batch = OutBillNo::new(payout_id(first), 1);
+        attempt.order.seat = Seat::new(batch, place, of);
+        attempt
+    };
+    // The places are not in the order of the payouts; number 5 is of another batch, 6 of none.
+    let (three, one) = (seated(3, (4, 2, 3)), seated(1, (4, 3, 3)));
+    let all = [
+        payout(1, State::Sending(one)),
+        payout(3, State::Sending(three.clone())),
+        payout(4, State::Sending(seated(4, (4, 1, 3)))),
+        payout(5, State::Sending(seated(5, (5, 1, 2)))),
+        payout(6, State::Sending(bare(6))),
+    ];
+    for payout in &all {
+        commit(&store, held(payout.clone())).await;
+        assert_eq!(read(&store, payout.id).await, *payout);
+    }
+    let batch = OutBillNo::new(payout_id(4), 1);
+    let members = [4, 3, 1].map(payout_id);
+    assert_eq!(store.seated(batch).await.expect("a look"), members);
+    // One goes on under its second number and keeps its seat in the first.
+    let mut onward = payout(3, State::Approved);
+    onward.tries = 1;
+    let ended = Changes {
+        attempts: vec![three.clone()],
+        payouts: vec![(onward, waits(Queue::Send, NOON))],
+        ..Changes::default()
+    };
+    commit(&store, ended).await;
+    assert_eq!(store.seated(batch).await.expect("a look"), members);
+    let story = store.payout(payout_id(3)).await.expect("a look");
+    assert_eq!(story.expect("a payout").attempts, [three]);
+    let other = OutBillNo::new(payout_id(6), 1);
+    assert_eq!(store.seated(other).await.expect("a look"), []);
+    // The order says where it sits, and an order never changes.
+    let moved = payout(1, State::Sending(seated(1, (4, 2, 3))));
+    let changes = Changes {
+        payouts: vec![(moved, waits(Queue::Ask, NOON))],
+        ..Changes::default()
+    };
+    refuse(&store, changes, "an order keeps its seat").await;
 }
 
 async fn a_payout_moves_through_its_life<S: Store + Browse>(store: S) {

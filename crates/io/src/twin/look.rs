@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
-use lingqian_core::id::{MerchantNo, PayoutId, UserId, UserNo};
+use lingqian_core::id::{MerchantNo, OutBillNo, PayoutId, UserId, UserNo};
 use lingqian_core::ledger::{Account, Entry};
 use lingqian_core::letter::{LetterId, Mark};
 use lingqian_core::money::{Fen, Micros};
@@ -105,6 +105,15 @@ impl Books {
                 .into_iter()
                 .collect(),
         })
+    }
+
+    pub(crate) fn seated(&self, batch: OutBillNo) -> Vec<PayoutId> {
+        let current = self.payouts.values();
+        let current = current.filter_map(|payout| payout.state.attempt());
+        let all = current.chain(self.attempts.values());
+        let seated = all.filter_map(|attempt| Some((attempt.order.seat?, attempt.number())));
+        let own: BTreeSet<_> = seated.filter(|(seat, _)| seat.batch() == batch).collect();
+        own.into_iter().map(|(_, number)| number.payout()).collect()
     }
 
     pub(crate) fn sweepable(

@@ -82,6 +82,7 @@ fn order(merchant: &Merchant, link: &Link) -> TransferOrder {
         scene_report: Vec::new(),
         remark: String::new(),
         name: None,
+        seat: None,
     }
 }
 

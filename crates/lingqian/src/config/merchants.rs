@@ -8,6 +8,7 @@ use std::fmt;
 
 use anyhow::Context as _;
 use lingqian_core::id::{AppId, MchId};
+use lingqian_wechat::batch::ITEMS_MAX;
 use lingqian_wechat::settings::RailList;
 use serde::Deserialize;
 
@@ -87,6 +88,8 @@ pub(crate) struct MerchantEntry {
     pub(crate) certificates: Option<Vec<Source>>,
     /// The rail of its new payouts, or a list that goes on with earlier ones.
     pub(crate) rail: Option<RailList>,
+    /// How many payouts go out in one batch at most, where the rail is `batch`.
+    pub(crate) batch_max: Option<u16>,
     /// The key of the old API, where one of its rails needs it.
     pub(crate) v2_key: Option<Source>,
     /// What opens `apiclient_cert.p12`; left out: the merchant's number.
@@ -148,6 +151,7 @@ impl MerchantEntry {
             public_key: None,
             certificates: None,
             rail: None,
+            batch_max: None,
             v2_key: None,
             p12_password: None,
             scene: None,
@@ -173,6 +177,7 @@ impl MerchantEntry {
         let common = common.clone();
         Merchant {
             rail: self.rail.clone().unwrap_or(common.rail),
+            batch_max: self.batch_max.unwrap_or(common.batch_max),
             scene: self.scene.clone().unwrap_or(common.scene),
             scene_report: self.scene_report.clone().unwrap_or(common.scene_report),
             tax_classes: self.tax_classes.clone().unwrap_or(common.tax_classes),
@@ -203,6 +208,7 @@ impl MerchantEntry {
         );
         let texts = self.texts(common);
         check_texts(&texts.remark, &texts.scene)?;
+        check_batch(texts.batch_max)?;
         texts.check_scene()?;
         let granted = self.scenes.as_deref();
         anyhow::ensure!(
@@ -239,6 +245,15 @@ fn check_texts(remark: &str, scene: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn check_batch(max: u16) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        (1..=ITEMS_MAX).contains(&max),
+        "batch_max must be from 1 (each payout alone) to {ITEMS_MAX}, which is the most that WeChat \
+         takes in one batch"
+    );
+    Ok(())
+}
+
 fn unique(names: &[String], what: &str) -> anyhow::Result<()> {
     let mut seen = BTreeSet::new();
     match names.iter().find(|name| !seen.insert(name.as_str())) {
@@ -251,6 +266,7 @@ impl Config {
     /// Looks for what could never work, without looking into a file.
     pub(super) fn check_merchants(&self) -> anyhow::Result<()> {
         check_texts(&self.merchant.remark, &self.merchant.scene).context("merchant")?;
+        check_batch(self.merchant.batch_max).context("merchant")?;
         self.merchant.check_scene().context("merchant")?;
         anyhow::ensure!(
             self.merchant.day_quota_fen >= 0,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use lingqian_core::Changes;
 use lingqian_core::changes::Work;
 use lingqian_core::control::StopCause;
-use lingqian_core::id::{PayoutId, UserNo};
+use lingqian_core::id::{OutBillNo, PayoutId, UserNo};
 use lingqian_core::ledger::{Account, Cause, Entry};
 use lingqian_core::link::Sharing;
 use lingqian_core::money::Fen;
@@ -87,7 +87,10 @@ impl Oracle {
             let number = attempt.number();
             let dead = wechat
                 .stands(number)
-                .is_some_and(|stand| matches!(stand, Stand::Fail | Stand::Cancelled));
+                .map(|stand| matches!(stand, Stand::Fail | Stand::Cancelled));
+            // A batch that was refused left no record, and nothing of it is under way.
+            let seated = attempt.order.seat.is_some();
+            let dead = dead.unwrap_or(seated && !wechat.is_under_way(number));
             self.check(dead, "one_number_at_a_time", || {
                 format!("{number} is given up for a new number, at WeChat it lives")
             });
@@ -303,7 +306,12 @@ impl Oracle {
         self.check(onward, "graph_is_monotone", || {
             format!("{name} goes from {from} to {to}")
         });
-        let tries = payout.tries < self.policy.attempts_max.max(1);
+        // What was in a batch that was refused goes on, however often it may be tried.
+        let numbers = (1..=payout.tries).map(|attempt| OutBillNo::new(payout.id, attempt));
+        let orders = numbers.filter_map(|number| self.orders.get(&number));
+        let parted = orders.filter(|order| order.seat.is_some()).count();
+        let allowed = usize::from(self.policy.attempts_max.max(1)) + parted;
+        let tries = usize::from(payout.tries) < allowed;
         self.check(tries, "no_try_too_many", || {
             format!("{name} is tried again after {} tries", payout.tries)
         });

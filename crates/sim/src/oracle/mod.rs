@@ -35,7 +35,7 @@ pub struct Violation {
 }
 
 /// The invariants that the oracle checks beyond those of the audit, each with what it says.
-pub const INVARIANTS: [(&str, &str); 50] = [
+pub const INVARIANTS: [(&str, &str); 51] = [
     (
         "acknowledged_exists",
         "what was answered as accepted or credited is in the books, also after a crash",
@@ -47,6 +47,10 @@ pub const INVARIANTS: [(&str, &str); 50] = [
     (
         "auditor_sees",
         "the audit, and the live auditor, find what was made wrong past all rules",
+    ),
+    (
+        "batch_goes_whole",
+        "a batch arrives at WeChat with everybody who was put into it, and with nobody else",
     ),
     (
         "bills_agree",

@@ -1,5 +1,7 @@
 //! What arrives at WeChat and what WeChat does, against what was committed.
 
+use std::collections::BTreeSet;
+
 use lingqian_core::id::{OutBillNo, PayoutId};
 use lingqian_core::payout::State;
 use lingqian_core::transfer::TransferOrder;
@@ -8,8 +10,32 @@ use super::Oracle;
 use crate::wechat::{News, Stand, Wechat};
 
 impl Oracle {
-    /// A create arrives: the books must have it, exactly so, since before it left.
-    pub(crate) fn arrives(&mut self, order: &TransferOrder) {
+    /// A create arrives: the books must have all of it, exactly so, since before it left; and what
+    /// they have as a batch comes whole.
+    pub(crate) fn arrives(&mut self, orders: &[TransferOrder]) {
+        for order in orders {
+            self.arrives_durable(order);
+        }
+        let Some(first) = orders.first() else {
+            return;
+        };
+        let batch = first.batch();
+        let kept = self.orders.values();
+        let kept = kept.filter(|order| order.seat.is_some() && order.batch() == batch);
+        let kept: BTreeSet<OutBillNo> = kept.map(|order| order.number).collect();
+        let came: BTreeSet<OutBillNo> = orders.iter().map(|order| order.number).collect();
+        let whole = if first.seat.is_some() {
+            kept == came
+        } else {
+            came.len() == 1
+        };
+        let (came, kept) = (came.len(), kept.len());
+        self.check(whole, "batch_goes_whole", || {
+            format!("{came} orders arrive of a batch of {kept}")
+        });
+    }
+
+    fn arrives_durable(&mut self, order: &TransferOrder) {
         let durable = self.orders.get(&order.number) == Some(order);
         self.check(durable, "durable_before_sent", || {
             format!(
@@ -37,6 +63,12 @@ impl Oracle {
         let payout = order.number.payout();
         let name = self.name_of(payout);
         self.is_open(payout, "accepts");
+        let tries = self.payouts.get(&payout).map_or(0, |p| p.payout.tries);
+        self.check(
+            order.number.attempt() > tries,
+            "one_number_at_a_time",
+            || format!("{} was given up and is accepted", order.number),
+        );
         let alive = wechat
             .of_payout(payout)
             .filter(|other| other.order.number != order.number)

@@ -60,6 +60,20 @@ fn covers(stop: &str, order: &TransferOrder) -> bool {
     .any(|covered| covered.to_string() == scope)
 }
 
+/// Orders of batches that were refused because the account is empty.
+fn parted(changes: &Changes) -> impl Iterator<Item = &TransferOrder> {
+    let empty = |order: &&TransferOrder| {
+        changes.history.iter().any(|line| {
+            let code = line.code.as_deref().unwrap_or_default();
+            line.payout == order.number.payout()
+                && line.event == "attempt_ended"
+                && EMPTY.contains(&code)
+        })
+    };
+    let ended = changes.attempts.iter().map(|attempt| &attempt.order);
+    ended.filter(|order| order.seat.is_some()).filter(empty)
+}
+
 impl Oracle {
     /// The operator takes all quotas away.
     pub(crate) fn forget_quotas(&mut self) {
@@ -92,7 +106,8 @@ impl Oracle {
                     matches!(state, State::Deferred(_, code) | State::Unknown(_, code)
                         if EMPTY.contains(&code.as_str()))
                 };
-                let refused = payouts.any(|payout| own(payout) && empty(&payout.state));
+                let refused = payouts.any(|payout| own(payout) && empty(&payout.state))
+                    || parted(changes).any(|order| order.mchid == *mchid);
                 self.check(known || refused, "empty_account_stops", || {
                     format!("{mchid} stops and none of its transfers was refused")
                 });
@@ -126,6 +141,14 @@ impl Oracle {
 
     /// Who is told that an account is empty stops it.
     fn emptied_stops(&mut self, changes: &Changes) {
+        for order in parted(changes) {
+            let scope = Scope::Merchant(order.mchid.clone());
+            let mut stops = changes.stops.iter();
+            let stopped = stops.any(|s| s.cause == StopCause::Float && s.scope == scope);
+            self.check(stopped, "empty_account_stops", || {
+                format!("{scope} is empty and goes on")
+            });
+        }
         for (payout, _) in &changes.payouts {
             let State::Deferred(attempt, code) = &payout.state else {
                 continue;
@@ -173,7 +196,8 @@ impl Oracle {
             return;
         }
         let sent = self.routes.sent.entry(order.mchid.clone()).or_default();
-        *sent += 1;
+        // A batch is one request.
+        *sent += u32::from(order.seat.is_none_or(|seat| seat.place() == 1));
         let alone = *sent == 1 && probe_at.is_none_or(|probe_at| probe_at <= at);
         self.check(alone, "empty_account_stops", || {
             format!("{name} goes out of an empty account and it is not time for a try")

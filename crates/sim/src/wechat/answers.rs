@@ -51,8 +51,20 @@ pub(crate) fn error(status: u16, code: &str, words: &str) -> Reply {
 }
 
 /// Whether two orders ask for the same.
-fn same(known: &TransferOrder, again: &TransferOrder) -> bool {
+pub(super) fn same(known: &TransferOrder, again: &TransferOrder) -> bool {
     known == again
+}
+
+/// The refusal of an order with a name too few or too many.
+pub(super) fn wants(order: &TransferOrder) -> Option<Reply> {
+    let words = if order.amount.0 >= NAMED_FROM && order.name.is_none() {
+        "转账金额大于等于2000元时，收款用户姓名必填"
+    } else if order.amount.0 < TINY && order.name.is_some() {
+        "转账金额小于0.3元时，不允许填写收款用户姓名"
+    } else {
+        return None;
+    };
+    Some(error(400, "PARAM_ERROR", words))
 }
 
 impl Wechat {
@@ -73,19 +85,8 @@ impl Wechat {
             }
             return created(known);
         }
-        if order.amount.0 >= NAMED_FROM && order.name.is_none() {
-            return error(
-                400,
-                "PARAM_ERROR",
-                "转账金额大于等于2000元时，收款用户姓名必填",
-            );
-        }
-        if order.amount.0 < TINY && order.name.is_some() {
-            return error(
-                400,
-                "PARAM_ERROR",
-                "转账金额小于0.3元时，不允许填写收款用户姓名",
-            );
+        if let Some(refused) = wants(order) {
+            return refused;
         }
         if order.amount.0 > self.free(&order.mchid) && !self.waits_for_money(order) {
             return error(403, "NOT_ENOUGH", "资金不足");
@@ -138,18 +139,7 @@ impl Wechat {
         };
         self.schedule(now.after_ms(CONFIRM_MS + lag), Event::Expire(number));
         let fails = self.faults.take(WechatFault::ClosesAtOnce);
-        let named = order
-            .name
-            .as_ref()
-            .is_none_or(|name| name.0 == name_of(order.openid.expose()));
-        if !named {
-            self.end(now, number, Stand::Fail, Some("NAME_NOT_CORRECT"));
-        } else if fails || (self.lively && dice.chance(30)) {
-            let reason = if self.lively {
-                *dice.pick(&REASONS)
-            } else {
-                "ACCOUNT_FROZEN"
-            };
+        if let Some(reason) = self.reason_of(order, &mut dice, fails) {
             self.end(now, number, Stand::Fail, Some(reason));
         } else if self.lively && dice.chance(150) {
             let at = now.after_ms(dice.within(100, 120_000));
@@ -157,6 +147,28 @@ impl Wechat {
         } else {
             self.lock(now, number);
         }
+    }
+
+    /// Why a transfer that was accepted ends at once, where it does.
+    pub(super) fn reason_of(
+        &self,
+        order: &TransferOrder,
+        dice: &mut Dice,
+        fails: bool,
+    ) -> Option<&'static str> {
+        let mut name = order.name.iter();
+        if name.any(|name| name.0 != name_of(order.openid.expose())) {
+            return Some("NAME_NOT_CORRECT");
+        }
+        let unlucky = fails || (self.lively && dice.chance(30));
+        if !unlucky {
+            return None;
+        }
+        Some(if self.lively {
+            *dice.pick(&REASONS)
+        } else {
+            "ACCOUNT_FROZEN"
+        })
     }
 
     /// A question arrives.

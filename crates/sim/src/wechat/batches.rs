@@ -97,8 +97,9 @@ impl Wechat {
         Reply {
             status: 200,
             body: format!(
-                r#"{{"mchid":"{}","out_batch_no":"{number}","out_detail_no":"{number}","detail_id":"{}","detail_status":"{status}","appid":"{}","openid":"{}","transfer_amount":{},"update_time":"{}"{}}}"#,
+                r#"{{"mchid":"{}","out_batch_no":"{}","out_detail_no":"{number}","detail_id":"{}","detail_status":"{status}","appid":"{}","openid":"{}","transfer_amount":{},"update_time":"{}"{}}}"#,
                 order.mchid,
+                order.batch(),
                 transfer.bill_no,
                 order.app,
                 order.openid.expose(),
@@ -138,18 +139,18 @@ impl Shared {
     }
 
     /// What is heard about a batch, and then about its item.
-    pub(super) fn batch_told(&mut self, number: OutBillNo, answer: &Answer) -> TransferReport {
-        if let Some(report) = batch::asked(number, answer) {
+    pub(super) fn batch_told(&mut self, order: &TransferOrder, answer: &Answer) -> TransferReport {
+        if let Some(report) = batch::asked(order, answer) {
             return report;
         }
-        let Reply { status, body } = self.wechat.item(self.now, number);
+        let Reply { status, body } = self.wechat.item(self.now, order.number);
         let answer = Answer {
             status,
             request_id: None,
             body: body.into_bytes(),
             doubt: None,
         };
-        batch::told(number, &answer)
+        batch::told(order, &answer)
     }
 }
 

@@ -10,6 +10,7 @@ mod batches;
 mod bills;
 mod notices;
 mod old;
+mod packs;
 mod people;
 pub(crate) mod rail;
 
@@ -100,7 +101,8 @@ pub struct Transfer {
 /// What will happen at a moment.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    Arrive(Box<TransferOrder>),
+    /// All orders of a request.
+    Arrive(Vec<TransferOrder>),
     Lock(OutBillNo),
     Expire(OutBillNo),
     Confirm(OutBillNo),
@@ -137,6 +139,8 @@ pub struct Wechat {
     notices: BTreeMap<u64, Notice>,
     /// The product that each merchant's payouts go by; the transfer of 2025 where nothing is said.
     pub(crate) products: BTreeMap<MchId, RailKind>,
+    /// How many orders of a merchant may come in one request.
+    pub(crate) packs: BTreeMap<MchId, u16>,
     pub(crate) news: Vec<News>,
     pub(crate) faults: Pending<WechatFault>,
     pub(crate) notice_faults: Pending<NoticeFault>,
@@ -169,6 +173,7 @@ impl Wechat {
             accounts: BTreeMap::new(),
             notices: BTreeMap::new(),
             products: BTreeMap::new(),
+            packs: BTreeMap::new(),
             news: Vec::new(),
             faults: Pending::default(),
             notice_faults: Pending::default(),
@@ -193,6 +198,13 @@ impl Wechat {
     pub(crate) fn rests(&self) -> bool {
         self.transfers.values().all(|t| t.stand.is_final())
             && !self.events.values().any(|e| matches!(e, Event::Arrive(_)))
+    }
+
+    /// Whether a request with this number is on the wire.
+    pub(crate) fn is_under_way(&self, number: OutBillNo) -> bool {
+        let has = |orders: &[TransferOrder]| orders.iter().any(|order| order.number == number);
+        let mut events = self.events.values();
+        events.any(|event| matches!(event, Event::Arrive(orders) if has(orders)))
     }
 
     pub(crate) fn schedule(&mut self, at: Timestamp, event: Event) {
@@ -235,16 +247,10 @@ impl Wechat {
     /// A transfer goes on by itself.
     pub(crate) fn happens(&mut self, now: Timestamp, event: &Event, shown: bool) {
         match event {
-            Event::Arrive(order) if batches::product(order) == RailKind::Enterprise => {
-                self.enterprise(now, order);
-            }
-            Event::Arrive(order) if batches::product(order) == RailKind::RedPacket => {
-                self.packet(now, order);
-            }
-            Event::Arrive(order) => {
-                self.create(now, order);
-            }
+            Event::Arrive(orders) => self.late(now, orders),
+            Event::Lock(number) if self.is_packed(*number) => self.lock_pack(now, *number),
             Event::Lock(number) => self.lock(now, *number),
+            Event::Expire(number) if self.is_packed(*number) => self.pack_expires(now, *number),
             Event::Expire(number) if self.is_packet(*number) => self.packet_expires(now, *number),
             Event::Expire(number) => {
                 if self.stands(*number).is_some_and(|stand| !stand.is_final()) {
@@ -268,6 +274,25 @@ impl Wechat {
                 }
             }
             Event::Deliver(_) => {}
+        }
+    }
+
+    /// A request that was under way for long arrives.
+    fn late(&mut self, now: Timestamp, orders: &[TransferOrder]) {
+        let product = orders.first().map(batches::product);
+        match (product, orders) {
+            (Some(RailKind::Enterprise), [order]) => {
+                self.enterprise(now, order);
+            }
+            (Some(RailKind::RedPacket), [order]) => {
+                self.packet(now, order);
+            }
+            (_, [order]) => {
+                self.create(now, order);
+            }
+            (_, orders) => {
+                self.create_pack(now, orders);
+            }
         }
     }
 

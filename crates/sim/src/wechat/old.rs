@@ -285,7 +285,7 @@ impl Shared {
     /// when WeChat, asked, has no record.
     pub(super) fn pays(&mut self, order: &TransferOrder) -> TransferReport {
         let (now, number) = (self.now, order.number);
-        self.oracle.arrives(order);
+        self.oracle.arrives(std::slice::from_ref(order));
         let faults = &mut self.wechat.faults;
         if faults.take(WechatFault::LosesRequest) {
             return unheard(number, Origin::Answer);
@@ -293,7 +293,7 @@ impl Shared {
         if faults.take(WechatFault::GetsItLate) {
             let mut dice = Dice::of(7, &number.to_string());
             let at = now.after_ms(dice.within(10_000, 40 * 60_000));
-            let late = Event::Arrive(Box::new(order.clone()));
+            let late = Event::Arrive(vec![order.clone()]);
             self.wechat.schedule(at, late);
             return unheard(number, Origin::Answer);
         }

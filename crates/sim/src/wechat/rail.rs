@@ -1,5 +1,6 @@
 //! The rail to the simulated WeChat: what gets lost on the way in and on the way back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lingqian_core::id::{MchId, OutBillNo};
@@ -39,6 +40,19 @@ enum Heard {
 }
 
 impl Heard {
+    /// What came, as the reader of answers takes it.
+    fn answer(self) -> Option<Answer> {
+        let Heard::Reply(Reply { status, body }, doubt) = self else {
+            return None;
+        };
+        Some(Answer {
+            status,
+            request_id: None,
+            body: body.into_bytes(),
+            doubt,
+        })
+    }
+
     /// The report by the reader of answers of this product.
     fn report(
         self,
@@ -46,14 +60,9 @@ impl Heard {
         call: Call,
         reads: impl FnOnce(&Answer) -> TransferReport,
     ) -> TransferReport {
-        match self {
-            Heard::Reply(Reply { status, body }, doubt) => reads(&Answer {
-                status,
-                request_id: None,
-                body: body.into_bytes(),
-                doubt,
-            }),
-            Heard::Nothing => {
+        match self.answer() {
+            Some(answer) => reads(&answer),
+            None => {
                 let origin = if call == Call::Query {
                     Origin::Query
                 } else {
@@ -72,9 +81,10 @@ impl Heard {
 }
 
 impl Shared {
-    fn sent(&mut self, order: &TransferOrder, skewed: bool) -> Heard {
+    /// A request arrives, with all orders that it is about.
+    fn sent(&mut self, orders: &[TransferOrder], skewed: bool) -> Heard {
         let now = self.now;
-        self.oracle.arrives(order);
+        self.oracle.arrives(orders);
         let refused = |status, code| Heard::Reply(error(status, code, "…"), None);
         let faults = &mut self.wechat.faults;
         if skewed {
@@ -84,10 +94,10 @@ impl Shared {
             return Heard::Nothing;
         }
         if faults.take(WechatFault::GetsItLate) {
-            let mut dice = Dice::of(7, &order.number.to_string());
+            let first = orders.first().map(|order| order.number.to_string());
+            let mut dice = Dice::of(7, &first.unwrap_or_default());
             let at = now.after_ms(dice.within(10_000, 40 * 60_000));
-            self.wechat
-                .schedule(at, Event::Arrive(Box::new(order.clone())));
+            self.wechat.schedule(at, Event::Arrive(orders.to_vec()));
             return Heard::Nothing;
         }
         if faults.take(WechatFault::BreaksBefore) {
@@ -103,7 +113,10 @@ impl Shared {
             let reply = error(400, "PARAM_ERROR", "参数错误");
             return Heard::Reply(reply, Some("signature_missing"));
         }
-        let reply = self.wechat.create(now, order);
+        let reply = match orders {
+            [order] => self.wechat.create(now, order),
+            orders => self.wechat.create_pack(now, orders),
+        };
         self.hear();
         if reply.status != 200 {
             return Heard::Reply(reply, None);
@@ -133,7 +146,7 @@ impl Shared {
         Heard::Reply(reply, doubt)
     }
 
-    fn asked(&mut self, merchant: &MchId, number: OutBillNo, skewed: bool) -> Heard {
+    fn asked(&mut self, order: &TransferOrder, skewed: bool) -> Heard {
         let faults = &mut self.wechat.faults;
         if skewed {
             return Heard::Reply(error(401, "SIGN_ERROR", "…"), None);
@@ -144,7 +157,12 @@ impl Shared {
         if faults.take(WechatFault::RefusesQuestion) {
             return Heard::Reply(error(429, "FREQUENCY_LIMITED", "…"), None);
         }
-        Heard::Reply(self.wechat.query(self.now, merchant, number), None)
+        let reply = if order.seat.is_some() {
+            self.wechat.query_pack(self.now, order)
+        } else {
+            self.wechat.query(self.now, &order.mchid, order.number)
+        };
+        Heard::Reply(reply, None)
     }
 
     fn unwanted(&mut self, merchant: &MchId, number: OutBillNo, skewed: bool) -> Heard {
@@ -165,13 +183,77 @@ impl Shared {
 }
 
 impl SimRail {
+    /// A batch of many: one request, and where it was refused a question. What is made of the
+    /// answers is what the real rail makes of them.
+    async fn send_pack(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        let reports = self
+            .pack_call(orders, Call::Create, |shared, skewed| {
+                match shared.sent(orders, skewed).answer() {
+                    Some(answer) => batch::created(orders, &answer),
+                    None => orders.iter().map(|o| timeout(o, Origin::Answer)).collect(),
+                }
+            })
+            .await;
+        let refused = |report: &TransferReport| matches!(report.finding, Finding::Refused { .. });
+        let Some(first) = orders.first().filter(|_| reports.iter().any(refused)) else {
+            return reports;
+        };
+        self.pack_call(orders, Call::Query, |shared, skewed| {
+            let nobody_knows = Answer {
+                status: 0,
+                request_id: None,
+                body: Vec::new(),
+                doubt: Some("unanswered"),
+            };
+            let asked = shared.asked(first, skewed).answer();
+            batch::believed(reports, &asked.unwrap_or(nobody_knows))
+        })
+        .await
+    }
+
+    /// One question about the batch, and about each item where that has to be.
+    async fn ask_pack(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        let Some(first) = orders.first() else {
+            return Vec::new();
+        };
+        self.pack_call(orders, Call::Query, |shared, skewed| {
+            let answer = shared.asked(first, skewed).answer();
+            let one = |order: &TransferOrder| match &answer {
+                Some(answer) => shared.batch_told(order, answer),
+                None => timeout(order, Origin::Query),
+            };
+            orders.iter().map(one).collect()
+        })
+        .await
+    }
+
+    async fn pack_call(
+        &self,
+        orders: &[TransferOrder],
+        call: Call,
+        arrives: impl FnOnce(&mut Shared, bool) -> Vec<TransferReport> + Send,
+    ) -> Vec<TransferReport> {
+        self.scene.moment(self.process).await;
+        let reports = {
+            let mut shared = self.scene.lock();
+            let skewed = self.skewed(shared.now);
+            let reports = arrives(&mut shared, skewed);
+            for report in &reports {
+                shared.tell_call(report, call);
+            }
+            reports
+        };
+        assert_eq!(reports.len(), orders.len(), "each is told of");
+        self.scene.moment(self.process).await;
+        reports
+    }
+
     fn skewed(&self, now: Timestamp) -> bool {
         self.clock.wire().since_ms(now).abs() > SKEW_MS
     }
 
     async fn call(
         &self,
-        number: OutBillNo,
         call: Call,
         arrives: impl FnOnce(&mut Shared, bool) -> TransferReport + Send,
     ) -> TransferReport {
@@ -180,16 +262,7 @@ impl SimRail {
             let mut shared = self.scene.lock();
             let skewed = self.skewed(shared.now);
             let report = arrives(&mut shared, skewed);
-            if shared.trace.is_some() {
-                let name = shared.oracle.name_of(number.payout());
-                let words = match call {
-                    Call::Create => "sent",
-                    Call::Query => "asked about",
-                    Call::Cancel => "asked to cancel",
-                };
-                let heard = heard(&report.finding);
-                shared.tell(|| format!("  {name} is {words}: {heard}"));
-            }
+            shared.tell_call(&report, call);
             let early = shared.wechat.notice_faults.take(NoticeFault::Early);
             (report, early)
         };
@@ -198,6 +271,30 @@ impl SimRail {
         }
         self.scene.moment(self.process).await;
         report
+    }
+}
+
+/// No answer came.
+fn timeout(order: &TransferOrder, origin: Origin) -> TransferReport {
+    let code = "timeout".to_owned();
+    let finding = Finding::Unknown { code };
+    silent(order.number, origin, finding, Evidence::default())
+}
+
+impl Shared {
+    /// What was called for, and what was heard.
+    fn tell_call(&mut self, report: &TransferReport, call: Call) {
+        if self.trace.is_none() {
+            return;
+        }
+        let name = self.oracle.name_of(report.number.payout());
+        let words = match call {
+            Call::Create => "sent",
+            Call::Query => "asked about",
+            Call::Cancel => "asked to cancel",
+        };
+        let heard = heard(&report.finding);
+        self.tell(|| format!("  {name} is {words}: {heard}"));
     }
 }
 
@@ -221,35 +318,49 @@ fn heard(finding: &Finding) -> String {
 impl Rail for SimRail {
     async fn send(&self, order: &TransferOrder) -> TransferReport {
         let number = order.number;
-        self.call(number, Call::Create, |shared, skewed| {
-            match product(order) {
-                RailKind::Enterprise | RailKind::RedPacket => shared.pays(order),
-                RailKind::Batch => {
-                    let heard = shared.sent(order, skewed);
-                    heard.report(number, Call::Create, |answer| {
-                        batch::created(number, answer)
-                    })
-                }
-                _ => {
-                    let heard = shared.sent(order, skewed);
-                    let reads = |answer: &Answer| report(number, Call::Create, answer);
-                    heard.report(number, Call::Create, reads)
-                }
+        self.call(Call::Create, |shared, skewed| match product(order) {
+            RailKind::Enterprise | RailKind::RedPacket => shared.pays(order),
+            RailKind::Batch => {
+                let alone = std::slice::from_ref(order);
+                let heard = shared.sent(alone, skewed);
+                heard.report(number, Call::Create, |answer| {
+                    batch::created(alone, answer).remove(0)
+                })
+            }
+            _ => {
+                let heard = shared.sent(std::slice::from_ref(order), skewed);
+                let reads = |answer: &Answer| report(number, Call::Create, answer);
+                heard.report(number, Call::Create, reads)
             }
         })
         .await
     }
 
+    fn packs(&self) -> BTreeMap<MchId, u16> {
+        self.scene.lock().wechat.packs.clone()
+    }
+
+    async fn send_all(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        match orders {
+            [order] => vec![self.send(order).await],
+            orders => self.send_pack(orders).await,
+        }
+    }
+
+    async fn ask_all(&self, orders: &[TransferOrder]) -> Vec<TransferReport> {
+        self.ask_pack(orders).await
+    }
+
     async fn ask(&self, order: &TransferOrder) -> TransferReport {
         let number = order.number;
-        self.call(number, Call::Query, |shared, skewed| {
+        self.call(Call::Query, |shared, skewed| {
             let product = shared.product_of(&order.mchid);
             if matches!(product, RailKind::Enterprise | RailKind::RedPacket) {
                 return shared.asked_old(order);
             }
-            let heard = shared.asked(&order.mchid, number, skewed);
+            let heard = shared.asked(order, skewed);
             heard.report(number, Call::Query, |answer| match product {
-                RailKind::Batch => shared.batch_told(number, answer),
+                RailKind::Batch => shared.batch_told(order, answer),
                 _ => report(number, Call::Query, answer),
             })
         })
@@ -258,7 +369,7 @@ impl Rail for SimRail {
 
     async fn cancel(&self, order: &TransferOrder) -> TransferReport {
         let number = order.number;
-        self.call(number, Call::Cancel, |shared, skewed| {
+        self.call(Call::Cancel, |shared, skewed| {
             if shared.product_of(&order.mchid) != RailKind::Transfer {
                 return no_cancel(number);
             }

@@ -63,6 +63,8 @@ pub struct Payer {
     pub quota: Option<Fen>,
     /// Which of WeChat's products its payouts go by.
     pub product: RailKind,
+    /// How many of its new orders go out in one request, where the product is the batch.
+    pub packs: u16,
 }
 
 impl Default for Payer {
@@ -71,6 +73,7 @@ impl Default for Payer {
             weight: 1,
             quota: None,
             product: RailKind::Transfer,
+            packs: 1,
         }
     }
 }
@@ -216,6 +219,7 @@ impl<S: Store + Browse + Clone> World<S> {
         for (no, payer) in (1..).zip(&settings.merchants) {
             if payer.product != RailKind::Transfer {
                 wechat.products.insert(mchid(no), payer.product);
+                wechat.packs.insert(mchid(no), payer.packs);
             }
         }
         let scene = Scene::new(Shared {
@@ -364,11 +368,10 @@ impl<S: Store + Browse + Clone> World<S> {
                     return;
                 };
                 shared.now = shared.now.max(at);
-                if let Event::Arrive(order) = &event {
-                    shared.tell(|| {
-                        format!("  wechat: a late request arrives, {} fen", order.amount.0)
-                    });
-                    shared.oracle.arrives(order);
+                if let Event::Arrive(orders) = &event {
+                    let fen: i64 = orders.iter().map(|order| order.amount.0).sum();
+                    shared.tell(|| format!("  wechat: a late request arrives, {fen} fen"));
+                    shared.oracle.arrives(orders);
                 }
                 let now = shared.now;
                 let shown = match &event {

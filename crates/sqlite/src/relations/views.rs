@@ -139,7 +139,7 @@ pub(crate) const VIEWS: [View; 21] = [
             iso!("first_sent_at", "first_sent_at"),
             ", ",
             iso!("last_sent_at", "last_sent_at"),
-            ", bill_no FROM main.attempts"
+            ", bill_no, seat FROM main.attempts"
         ),
     ),
     view(

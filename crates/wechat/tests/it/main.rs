@@ -15,6 +15,7 @@ mod merchants;
 mod messages;
 mod notify;
 mod oauth;
+mod packed;
 mod packets;
 mod real;
 mod receipts;

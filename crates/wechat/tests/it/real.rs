@@ -321,6 +321,7 @@ impl Real {
             ],
             remark: "奖励 & <谢谢>".into(),
             name: None,
+            seat: None,
         };
         self.orders
             .lock()

@@ -246,5 +246,6 @@ pub(crate) fn order(name: Option<&str>) -> TransferOrder {
         scene_report: vec![("活动名称".into(), "a".into())],
         remark: "奖励".into(),
         name: name.map(|name| Sealed(name.as_bytes().to_vec())),
+        seat: None,
     }
 }
