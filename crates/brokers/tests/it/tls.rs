@@ -147,12 +147,7 @@ async fn whatever_cannot_work_has_a_code_and_changes_nothing() {
             with(by_pkcs12("wrong")),
             "tls_identity_unreadable",
         ),
-        // Clear text where TLS is spoken, and the other way round.
-        (
-            format!("amqp://{guest}{tls_port}/%2f"),
-            Tls::default(),
-            "no_greeting",
-        ),
+        // TLS where clear text is spoken.
         (
             format!("amqps://{guest}{clear_host}"),
             believes("ca.pem"),
@@ -172,6 +167,13 @@ async fn whatever_cannot_work_has_a_code_and_changes_nothing() {
     for (url, tls, code) in wrong {
         assert_eq!(refused(&queue, &url, tls).await, code, "{url}");
     }
+    // Clear text where TLS is spoken: the server says so in its own words or hangs up, by chance.
+    let url = format!("amqp://{guest}{tls_port}/%2f");
+    let code = refused(&queue, &url, Tls::default()).await;
+    assert!(
+        ["no_greeting", "not_amqp"].contains(&code.as_str()),
+        "{code}"
+    );
     assert_eq!(left(&plain, &queue).await, 1, "the message waits");
 }
 
