@@ -11,6 +11,7 @@ mod progress;
 mod tell;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ const POLL: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Topics that are read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaIn {
     /// The name of the source, which its marks bear.
     pub name: String,
@@ -53,6 +54,17 @@ pub struct KafkaIn {
     pub group: String,
     /// Settings of librdkafka, such as `security.protocol` and `sasl.mechanism`.
     pub settings: BTreeMap<String, String>,
+}
+
+/// Without what may hold a password.
+impl fmt::Debug for KafkaIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaIn")
+            .field("name", &self.name)
+            .field("brokers", &self.brokers)
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The name of the mark of a partition.

@@ -10,6 +10,7 @@ mod secure;
 mod stream;
 mod tell;
 
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -66,7 +67,7 @@ pub enum QueueType {
 /// A queue that is read.
 ///
 /// Of a stream the first message that was kept is the first one that is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RabbitIn {
     /// The name of the source, which the mark of a stream bears.
     pub name: String,
@@ -88,6 +89,16 @@ pub struct RabbitIn {
     pub prefetch: u16,
     /// The exchange that is told, too, what was kept as a dead letter.
     pub dead_letters: Option<String>,
+}
+
+/// Without what may hold a password.
+impl fmt::Debug for RabbitIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RabbitIn")
+            .field("name", &self.name)
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Reads until told to stop. A broker that is gone is looked for again, with waits that grow.

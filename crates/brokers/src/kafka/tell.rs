@@ -1,6 +1,7 @@
 //! The feed to a topic, by an idempotent producer: in order per user, each notice at least once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use lingqian_core::notice::Told;
@@ -19,7 +20,7 @@ const CONFIRM_MS: &str = "30000";
 const ROOM_WAIT: Duration = Duration::from_secs(30);
 
 /// A topic that is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct KafkaOut {
     /// `HOST:PORT`, several with commas between them.
     pub brokers: String,
@@ -27,6 +28,16 @@ pub struct KafkaOut {
     pub topic: String,
     /// Settings of librdkafka.
     pub settings: BTreeMap<String, String>,
+}
+
+/// Without what may hold a password.
+impl fmt::Debug for KafkaOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaOut")
+            .field("brokers", &self.brokers)
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Publishes to a topic.

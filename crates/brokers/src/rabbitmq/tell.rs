@@ -4,13 +4,14 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection};
 use lingqian_core::notice::Told;
 use lingqian_engine::notify::message;
+use std::fmt;
 
 use super::{Ours, Tls, Topology, code, connect, exchange};
 use crate::NUMBER_HEADER;
 use crate::sink::{Failed, Publisher};
 
 /// An exchange that is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct RabbitOut {
     /// `amqp://USER:PASSWORD@HOST/VHOST`, and others to try after it.
     pub urls: Vec<String>,
@@ -20,6 +21,15 @@ pub struct RabbitOut {
     pub exchange: String,
     /// Whether it is made.
     pub topology: Topology,
+}
+
+/// Without what may hold a password.
+impl fmt::Debug for RabbitOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RabbitOut")
+            .field("exchange", &self.exchange)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Publishes to an exchange.
