@@ -206,7 +206,7 @@ impl Reader<'_> {
             mchid: MchId::parse("0").expect("digits are an id"),
             apps: Vec::new(),
             scene: texts.rail.first().scene(&texts.scene),
-            scene_report: texts.scene_report,
+            scene_report: texts.reports(),
             remark: texts.remark,
             weight: entry.weight.unwrap_or(1),
             day_quota: some_fen(texts.day_quota_fen),

@@ -254,6 +254,8 @@ pub(crate) struct Merchant {
     pub(crate) scene: String,
     /// What the scene obliges to report: pairs of type and content.
     pub(crate) scene_report: Vec<(String, String)>,
+    /// By which words of the scene the user is told what the money is; empty: the scene's own.
+    pub(crate) user_recv_perception: String,
     /// The tax classes of income that the scene is for; empty: those that are known of it.
     pub(crate) tax_classes: Vec<String>,
     /// What the user reads beside the amount; at most 32 characters.
@@ -272,6 +274,7 @@ impl Default for Merchant {
                 ("活动名称".into(), "零钱任务".into()),
                 ("奖励说明".into(), "完成任务的奖励".into()),
             ],
+            user_recv_perception: String::new(),
             tax_classes: Vec::new(),
             remark: "零钱提现".into(),
             day_quota_fen: 0,

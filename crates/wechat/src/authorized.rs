@@ -89,7 +89,9 @@ struct Direct<'a> {
     appid: &'a str,
     out_bill_no: String,
     transfer_scene_id: &'a str,
-    transfer_scene_report_infos: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_recv_perception: Option<&'a str>,
+    transfer_scene_report_infos: Vec<transfer::Info<'a>>,
     transfer_amount: i64,
     transfer_remark: &'a str,
     out_authorization_no: &'a str,
@@ -289,14 +291,12 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> WechatPay<S, K, C, D> {
         let Ok(user_name) = self.name(order).await else {
             return unreadable(order);
         };
-        let infos = order.scene_report.iter();
-        let infos =
-            infos.map(|(kind, content)| json!({"info_type": kind, "info_content": content}));
         let direct = Direct {
             appid: order.app.as_str(),
             out_bill_no: order.number.to_string(),
             transfer_scene_id: &order.scene,
-            transfer_scene_report_infos: infos.collect(),
+            user_recv_perception: transfer::perception(order),
+            transfer_scene_report_infos: transfer::infos(order),
             transfer_amount: order.amount.0,
             transfer_remark: &order.remark,
             out_authorization_no: number,

@@ -27,20 +27,45 @@ struct Create<'a> {
     transfer_amount: i64,
     transfer_remark: &'a str,
     notify_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_recv_perception: Option<&'a str>,
     transfer_scene_report_infos: Vec<Info<'a>>,
 }
 
+/// What an order reports under this name are the words by which the user is told what the money
+/// is, and no report of the scene.
+pub const PERCEPTION: &str = "user_recv_perception";
+
 #[derive(Serialize)]
-struct Info<'a> {
+pub(crate) struct Info<'a> {
     info_type: &'a str,
     info_content: &'a str,
+}
+
+/// What an order reports of its scene.
+pub(crate) fn infos(order: &TransferOrder) -> Vec<Info<'_>> {
+    let reports = order
+        .scene_report
+        .iter()
+        .filter(|(kind, _)| kind != PERCEPTION);
+    reports
+        .map(|(info_type, info_content)| Info {
+            info_type,
+            info_content,
+        })
+        .collect()
+}
+
+/// The words by which the user is told what the money is; nothing for those of the scene.
+pub(crate) fn perception(order: &TransferOrder) -> Option<&str> {
+    let mut reports = order.scene_report.iter();
+    let found = reports.find(|(kind, _)| kind == PERCEPTION);
+    found.map(|(_, words)| words.as_str())
 }
 
 /// The body of a create. `name` is already sealed for WeChat.
 #[must_use]
 pub fn create_body(order: &TransferOrder, name: Option<String>, notify_url: &str) -> Vec<u8> {
-    let info = |(kind, content): &'_ (String, String)| (kind.clone(), content.clone());
-    let pairs: Vec<(String, String)> = order.scene_report.iter().map(info).collect();
     let create = Create {
         appid: order.app.as_str(),
         out_bill_no: order.number.to_string(),
@@ -50,13 +75,8 @@ pub fn create_body(order: &TransferOrder, name: Option<String>, notify_url: &str
         transfer_amount: order.amount.0,
         transfer_remark: &order.remark,
         notify_url,
-        transfer_scene_report_infos: pairs
-            .iter()
-            .map(|(info_type, info_content)| Info {
-                info_type,
-                info_content,
-            })
-            .collect(),
+        user_recv_perception: perception(order),
+        transfer_scene_report_infos: infos(order),
     };
     serde_json::to_vec(&create).unwrap_or_default()
 }

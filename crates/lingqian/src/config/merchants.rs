@@ -100,6 +100,8 @@ pub(crate) struct MerchantEntry {
     pub(crate) scenes: Option<Vec<String>>,
     /// What the scene obliges to report.
     pub(crate) scene_report: Option<Vec<(String, String)>>,
+    /// By which words the user is told what the money is.
+    pub(crate) user_recv_perception: Option<String>,
     /// The tax classes of income that its scene is for.
     pub(crate) tax_classes: Option<Vec<String>>,
     /// What the user reads beside the amount.
@@ -157,6 +159,7 @@ impl MerchantEntry {
             scene: None,
             scenes: None,
             scene_report: None,
+            user_recv_perception: None,
             tax_classes: None,
             remark: None,
             day_quota_fen: None,
@@ -180,6 +183,10 @@ impl MerchantEntry {
             batch_max: self.batch_max.unwrap_or(common.batch_max),
             scene: self.scene.clone().unwrap_or(common.scene),
             scene_report: self.scene_report.clone().unwrap_or(common.scene_report),
+            user_recv_perception: self
+                .user_recv_perception
+                .clone()
+                .unwrap_or(common.user_recv_perception),
             tax_classes: self.tax_classes.clone().unwrap_or(common.tax_classes),
             remark: self.remark.clone().unwrap_or(common.remark),
             day_quota_fen: self.day_quota_fen.unwrap_or(common.day_quota_fen),

@@ -2,33 +2,50 @@
 
 use anyhow::ensure;
 use lingqian_wechat::settings::RailKind;
+use lingqian_wechat::transfer::PERCEPTION;
 
 use super::{Config, Merchant, Mode};
 
 /// The longest report, in characters.
 const CONTENT_MAX: usize = 32;
 
-/// A scene of transfers: its number, what is reported, each once and nothing else, and the tax
-/// classes that it fits; none where that depends on the merchant.
+/// The longest words by which the user is told what the money is, in characters.
+const PERCEPTION_MAX: usize = 10;
+
+/// A scene of transfers: its number, what is reported, each once and nothing else, the tax
+/// classes that it fits, none where that depends on the merchant, and by which words the user may
+/// be told what the money is, none where they are not known.
 struct Scene(
     &'static str,
+    &'static [&'static str],
     &'static [&'static str],
     &'static [&'static str],
 );
 
 const SCENES: [Scene; 8] = [
-    Scene("1000", &["活动名称", "奖励说明"], &["incidental"]),
-    Scene("1002", &["补贴类型"], &[]),
+    Scene(
+        "1000",
+        &["活动名称", "奖励说明"],
+        &["incidental"],
+        &["活动奖励", "现金奖励"],
+    ),
+    Scene("1002", &["补贴类型"], &[], &["行政补贴", "行政奖励"]),
     Scene(
         "1004",
         &["保险产品备案编号", "保险名称", "保险操作单号"],
         &[],
+        &["保险理赔款"],
     ),
-    Scene("1005", &["岗位类型", "报酬说明"], &["labour", "commission"]),
-    Scene("1009", &["采购商品名称"], &["business"]),
-    Scene("1010", &["回收商品名称"], &["business"]),
-    Scene("1011", &["赔付原因"], &[]),
-    Scene("1013", &["公益活动名称", "公益活动备案编号"], &[]),
+    Scene(
+        "1005",
+        &["岗位类型", "报酬说明"],
+        &["labour", "commission"],
+        &["劳务报酬", "报销款", "企业补贴", "开工利是"],
+    ),
+    Scene("1009", &["采购商品名称"], &["business"], &["货款"]),
+    Scene("1010", &["回收商品名称"], &["business"], &["二手回收货款"]),
+    Scene("1011", &["赔付原因"], &[], &["退款", "商家赔付"]),
+    Scene("1013", &["公益活动名称", "公益活动备案编号"], &[], &[]),
 ];
 
 fn known(id: &str) -> Option<&'static Scene> {
@@ -39,7 +56,8 @@ impl Merchant {
     /// Whether its reports are those of its scene, where its payouts name one.
     pub(super) fn check_scene(&self) -> anyhow::Result<()> {
         let named = matches!(self.rail.first(), RailKind::Transfer | RailKind::Authorized);
-        let Some(Scene(id, reports, _)) = known(&self.scene).filter(|_| named) else {
+        self.check_perception()?;
+        let Some(Scene(id, reports, ..)) = known(&self.scene).filter(|_| named) else {
             return Ok(());
         };
         let given: Vec<&str> = self
@@ -59,6 +77,28 @@ impl Merchant {
             );
         }
         Ok(())
+    }
+
+    /// Whether the user may be told that by these words under its scene.
+    fn check_perception(&self) -> anyhow::Result<()> {
+        let words = self.user_recv_perception.as_str();
+        let of_scene = known(&self.scene).map_or(&[][..], |scene| scene.3);
+        let fits = of_scene.is_empty() || of_scene.contains(&words);
+        ensure!(
+            words.is_empty() || (fits && words.chars().count() <= PERCEPTION_MAX),
+            "user_recv_perception_wrong: scene {} takes {of_scene:?} or nothing as user_recv_perception, of at \
+             most {PERCEPTION_MAX} characters, and not {words:?}",
+            self.scene
+        );
+        Ok(())
+    }
+
+    /// What its orders report: what the scene wants, and by which words the user is told, where the
+    /// scene's own are not to be shown.
+    pub(crate) fn reports(&self) -> Vec<(String, String)> {
+        let words = Some(&self.user_recv_perception).filter(|words| !words.is_empty());
+        let words = words.map(|words| (PERCEPTION.to_owned(), words.clone()));
+        self.scene_report.iter().cloned().chain(words).collect()
     }
 
     /// Whether income of a tax class may be paid under its scene.
@@ -141,6 +181,18 @@ mod tests {
         // What is not known here is WeChat's to judge, and other products report nothing.
         assert!(read("[merchant]\nscene = \"1999\"\nscene_report = []").is_ok());
         assert!(read("[merchant]\nrail = \"batch\"\nscene_report = []").is_ok());
+    }
+
+    #[test]
+    fn the_user_is_told_by_words_of_the_scene() {
+        let told = read("[merchant]\nuser_recv_perception = \"现金奖励\"").expect("it is good");
+        let reports = told.merchant.reports();
+        assert_eq!(reports.len(), 3);
+        assert_eq!(reports[2], (PERCEPTION.to_owned(), "现金奖励".to_owned()));
+        assert_eq!(read("").expect("it is good").merchant.reports().len(), 2);
+        let refused = read("[merchant]\nuser_recv_perception = \"劳务报酬\"").expect_err("refused");
+        assert!(refused.contains("user_recv_perception_wrong"), "{refused}");
+        assert!(refused.contains("活动奖励"), "{refused}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod notify;
 mod oauth;
 mod packed;
 mod packets;
+mod perception;
 mod real;
 mod receipts;
 mod world;
