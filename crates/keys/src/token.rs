@@ -13,7 +13,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsOaepParams, PkcsOaepSource};
@@ -29,6 +30,9 @@ use seat::{Gate, Job, Seat, Trouble, Work};
 
 /// Whoever waits longer for a token takes it as away.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// How long threads are waited for that nobody can ask any more.
+const END_WAIT: Duration = Duration::from_secs(1);
 
 /// Bits of the tag of AES-GCM.
 const TAG_BITS: u64 = 128;
@@ -51,6 +55,22 @@ pub struct TokenSettings {
 pub struct Token {
     settings: Arc<TokenSettings>,
     jobs: Arc<Mutex<Sender<Job>>>,
+    /// Dropped after the jobs, without which the threads end.
+    _threads: Arc<Threads>,
+}
+
+/// Threads that are waited for when nobody can ask any more: a library that tidies up at the end of
+/// the process must not meet one that closes its session.
+struct Threads(Vec<JoinHandle<()>>);
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        let begun = Instant::now();
+        // One that waits for a token that does not answer is left to itself.
+        while self.0.iter().any(|thread| !thread.is_finished()) && begun.elapsed() < END_WAIT {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 impl fmt::Debug for Token {
@@ -70,17 +90,20 @@ impl Token {
         let queue = Arc::new(Mutex::new(queue));
         let settings = Arc::new(settings);
         let gate = Arc::new(Mutex::new(Gate::default()));
+        let mut threads = Vec::new();
         for number in 0..settings.sessions.clamp(1, 64) {
             let seat = Seat::new(Arc::clone(&settings), Arc::clone(&gate));
             let queue = Arc::clone(&queue);
-            std::thread::Builder::new()
+            let thread = std::thread::Builder::new()
                 .name(format!("token-{number}"))
                 .spawn(move || seat.serve(&queue))
                 .map_err(|_| KeyFault::Broken("no thread for the token".into()))?;
+            threads.push(thread);
         }
         Ok(Token {
             settings,
             jobs: Arc::new(Mutex::new(jobs)),
+            _threads: Arc::new(Threads(threads)),
         })
     }
 
