@@ -6,7 +6,8 @@ use futures_util::{StreamExt, stream};
 use lingqian_core::id::{OutBillNo, PayoutId};
 use lingqian_core::payout::Queue;
 use lingqian_core::time::Timestamp;
-use lingqian_core::transfer::{TransferOrder, TransferReport};
+use lingqian_core::transfer::TransferOrder;
+use lingqian_io::rail::one_by_one;
 use lingqian_io::{Browse, Clock, Fault, Ports, Rail, Store};
 
 use crate::dispatch::together;
@@ -43,7 +44,10 @@ async fn call<P: Ports>(
     let moved = stream::iter(together(orders.into_values().collect()))
         .map(|orders| async move {
             let answers = match (queue, orders.as_slice()) {
-                (Queue::Cancel, orders) => cancelled(ports, orders).await,
+                // Each is taken back by itself.
+                (Queue::Cancel, orders) => {
+                    one_by_one(orders, |order| ports.rail().cancel(order)).await
+                }
                 (_, [order]) => vec![ports.rail().ask(order).await],
                 (_, orders) => ports.rail().ask_all(orders).await,
             };
@@ -55,15 +59,6 @@ async fn call<P: Ports>(
         })
         .await?;
     Ok(Progress { taken, moved })
-}
-
-/// Each is taken back by itself.
-async fn cancelled<P: Ports>(ports: &P, orders: &[TransferOrder]) -> Vec<TransferReport> {
-    let mut answers = Vec::with_capacity(orders.len());
-    for order in orders {
-        answers.push(ports.rail().cancel(order).await);
-    }
-    answers
 }
 
 /// The orders that were sent, by the numbers that WeChat knows them by. Each is read afresh: effects

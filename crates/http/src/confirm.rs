@@ -19,7 +19,7 @@ use lingqian_io::{Browse as _, Clock as _, Fault, IdentityProvider as _, Ports, 
 use qrcode::render::svg;
 use serde_json::{Value, json};
 
-use crate::request::id;
+use crate::api::payouts::story;
 use crate::wire::rfc3339;
 use crate::{Doors, Problem};
 
@@ -39,16 +39,14 @@ pub(crate) async fn start<P: Ports>(
     State(doors): State<Doors<P>>,
     Path(payout): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let payout = id("/id", &payout, PayoutId::parse)?;
-    let story = doors.ports.store().payout(payout).await?;
-    let story = story.ok_or_else(|| Problem::not_found("payout"))?;
+    let story = story(&doors, &payout).await?;
     let Some((order, package, until)) = awaited(&story.row) else {
         let state = story.row.payout.state.name();
         let detail = format!("the payout is {state}: there is nothing to confirm now");
         return Err(Problem::new(409, "nothing_to_confirm", detail));
     };
     let now = doors.ports.clock().business();
-    let plain = format!("{payout} {}", now.0);
+    let plain = format!("{} {}", story.row.payout.id, now.0);
     let sealed = doors.ports.sealer().seal(PURPOSE, plain.as_bytes()).await;
     let sealed = sealed.map_err(|fault| Problem::from(Fault::Broken(fault.to_string())))?;
     let url = address(

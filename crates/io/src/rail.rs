@@ -150,6 +150,21 @@ pub enum Receipt {
     None(String),
 }
 
+/// Calls about one order after the other: a report about each, in their order.
+pub async fn one_by_one<'o, R>(
+    orders: &'o [TransferOrder],
+    call: impl Fn(&'o TransferOrder) -> R + Send,
+) -> Vec<TransferReport>
+where
+    R: Future<Output = TransferReport> + Send,
+{
+    let mut reports = Vec::with_capacity(orders.len());
+    for order in orders {
+        reports.push(call(order).await);
+    }
+    reports
+}
+
 /// A way for money to reach a wallet.
 pub trait Rail: Send + Sync + 'static {
     /// Sends an order. It never fails: whatever happened is a report, and what is not certain
@@ -167,13 +182,7 @@ pub trait Rail: Send + Sync + 'static {
         &self,
         orders: &[TransferOrder],
     ) -> impl Future<Output = Vec<TransferReport>> + Send {
-        async move {
-            let mut reports = Vec::with_capacity(orders.len());
-            for order in orders {
-                reports.push(self.send(order).await);
-            }
-            reports
-        }
+        one_by_one(orders, |order| self.send(order))
     }
 
     /// Asks what became of orders of one batch, in as few calls as that takes: a report about each.
@@ -181,13 +190,7 @@ pub trait Rail: Send + Sync + 'static {
         &self,
         orders: &[TransferOrder],
     ) -> impl Future<Output = Vec<TransferReport>> + Send {
-        async move {
-            let mut reports = Vec::with_capacity(orders.len());
-            for order in orders {
-                reports.push(self.ask(order).await);
-            }
-            reports
-        }
+        one_by_one(orders, |order| self.ask(order))
     }
 
     /// Asks what became of an order, over the product and under the app that it was made for.

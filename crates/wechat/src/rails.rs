@@ -11,7 +11,7 @@ use lingqian_core::reconcile::BillLine;
 use lingqian_core::seat::Seat;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::{Cure, Evidence, Finding, Origin, TransferOrder, TransferReport};
-use lingqian_io::rail::{FetchedBill, Notification, Opened, Receipt, Refusal};
+use lingqian_io::rail::{FetchedBill, Notification, Opened, Receipt, Refusal, one_by_one};
 use lingqian_io::{Clock, Dice, Fault, Rail, Sealer, Signer};
 
 use crate::batch::ITEMS_MAX;
@@ -208,6 +208,12 @@ fn refused(number: OutBillNo, code: &str, cure: Cure) -> TransferReport {
     silent(number, Origin::Answer, finding, Evidence::default())
 }
 
+/// The report about an order that went alone.
+fn only(reports: Vec<TransferReport>, number: OutBillNo, origin: Origin) -> TransferReport {
+    let lost = || unheard(number, origin, "report_lost");
+    reports.into_iter().next().unwrap_or_else(lost)
+}
+
 /// No answer came.
 fn unheard(number: OutBillNo, origin: Origin, word: &str) -> TransferReport {
     silent(
@@ -236,10 +242,8 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
             RailKind::Transfer => self.pay.send(order).await,
             RailKind::Authorized => self.pay.send_authorized(order).await,
             RailKind::Batch => {
-                let alone = std::slice::from_ref(order);
-                let reports = self.pay.send_batch(alone).await;
-                let lost = || unheard(order.number, Origin::Answer, "report_lost");
-                reports.into_iter().next().unwrap_or_else(lost)
+                let reports = self.pay.send_batch(std::slice::from_ref(order)).await;
+                only(reports, order.number, Origin::Answer)
             }
             kind @ (RailKind::Enterprise | RailKind::RedPacket) => self.send_old(kind, order).await,
         }
@@ -291,11 +295,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
         if one_batch {
             return self.pay.ask_batch(orders).await;
         }
-        let mut reports = Vec::with_capacity(orders.len());
-        for order in orders {
-            reports.push(self.ask(order).await);
-        }
-        reports
+        one_by_one(orders, |order| self.ask(order)).await
     }
 
     async fn ask(&self, order: &TransferOrder) -> TransferReport {
@@ -310,8 +310,7 @@ impl<S: Signer, K: Sealer, C: Clock, D: Dice> Rail for Rails<S, K, C, D> {
             (RailKind::Transfer | RailKind::Authorized, _) => self.pay.ask(order).await,
             (RailKind::Batch, _) => {
                 let reports = self.pay.ask_batch(std::slice::from_ref(order)).await;
-                let lost = || unheard(number, Origin::Query, "report_lost");
-                reports.into_iter().next().unwrap_or_else(lost)
+                only(reports, number, Origin::Query)
             }
             (RailKind::Enterprise | RailKind::RedPacket, Some(old)) => {
                 self.ask_old(old, kind, order).await

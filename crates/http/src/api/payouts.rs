@@ -11,7 +11,7 @@ use lingqian_core::id::{PayoutId, UserId};
 use lingqian_core::payout::{Attempt, Review as PayoutReview, State as PayoutState};
 use lingqian_engine::receipt::{Sought, receipt as seek};
 use lingqian_io::rail::Receipt;
-use lingqian_io::store::{PayoutFilter, PayoutRow};
+use lingqian_io::store::{PayoutFilter, PayoutRow, PayoutStory};
 use lingqian_io::{Browse as _, Ports};
 use serde_json::{Value, json};
 
@@ -108,14 +108,22 @@ fn shown(row: &PayoutRow) -> Value {
     })
 }
 
+/// The story of the payout that an address names.
+pub(crate) async fn story<P: Ports>(
+    doors: &Doors<P>,
+    payout: &str,
+) -> Result<PayoutStory, Problem> {
+    let payout = id("/id", payout, PayoutId::parse)?;
+    let story = doors.ports.store().payout(payout).await?;
+    story.ok_or_else(|| Problem::not_found("payout"))
+}
+
 /// Tells a payout's story with its evidence.
 pub(crate) async fn show<P: Ports>(
     State(doors): State<Doors<P>>,
     Path(payout): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let payout = id("/id", &payout, PayoutId::parse)?;
-    let story = doors.ports.store().payout(payout).await?;
-    let story = story.ok_or_else(|| Problem::not_found("payout"))?;
+    let story = story(&doors, &payout).await?;
     let mut value = shown(&story.row);
     let history: Vec<Value> = story.history.iter().map(happened).collect();
     value["history"] = json!(history);

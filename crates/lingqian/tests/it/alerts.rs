@@ -24,6 +24,13 @@ fn world(more: &[(&str, &str)]) -> World {
     World::start(&[&allowed, more].concat())
 }
 
+/// The one letter that there is needs nobody any more.
+pub(crate) fn discard_the_letter(data: &Path) {
+    let letters = json(data, &["letters", "list"]);
+    let id = letters["data"][0]["id"].as_str().expect("a letter");
+    json(data, &["letters", "discard", id, "--reason", "a test"]);
+}
+
 /// A line that cannot be credited.
 pub(crate) fn bad_line(data: &Path) {
     let file = data.join("bad.jsonl");
@@ -75,12 +82,7 @@ async fn a_letter_is_told_once_and_that_it_was_discarded() {
     let list = json(&world.data, &["alerts", "list"]);
     assert_eq!(list["alerts"][0]["told"][0]["target"], "ops", "{list:#}");
     assert_eq!(list["targets"][0]["failures"], 0, "{list:#}");
-    let letters = json(&world.data, &["letters", "list"]);
-    let id = letters["data"][0]["id"].as_str().expect("a letter");
-    json(
-        &world.data,
-        &["letters", "discard", id, "--reason", "a test"],
-    );
+    discard_the_letter(&world.data);
     world.advance(5).await;
     let over = telling(&world, (&url, &came));
     assert_eq!(over["alerts"][0]["what"], "ended");

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::alerts::bad_line;
+use crate::alerts::{bad_line, discard_the_letter};
 use crate::process::{Running, ask, json, lingqian};
 use crate::webhooks::World;
 
@@ -187,12 +187,7 @@ async fn a_mail_arrives_encrypted_once_and_says_what_began_and_what_is_over() {
             "{expected}: {numbers:#?}"
         );
     }
-    let letters = json(&world.data, &["letters", "list"]);
-    let id = letters["data"][0]["id"].as_str().expect("a letter");
-    json(
-        &world.data,
-        &["letters", "discard", id, "--reason", "a test"],
-    );
+    discard_the_letter(&world.data);
     world.advance(5).await;
     assert_eq!(pass(&world, PASSWORD)["moved"], 1);
     let over = server.next();

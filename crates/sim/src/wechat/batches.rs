@@ -48,11 +48,16 @@ pub(super) fn accepted(transfer: &Transfer) -> Reply {
     }
 }
 
-/// The answer about a batch.
+/// The answer about a batch of one.
 pub(super) fn of_batch(transfer: &Transfer) -> Reply {
-    let (order, status) = (&transfer.order, batch_status(transfer));
-    let amount = order.amount.0;
-    let paid = i64::from(transfer.stand == Stand::Success);
+    stands(transfer, &[transfer], batch_status(transfer))
+}
+
+/// The answer about a batch with these items, whose number the first one gave.
+pub(super) fn stands(first: &Transfer, items: &[&Transfer], status: &str) -> Reply {
+    let fen = |items: &[&Transfer]| -> i64 { items.iter().map(|item| item.order.amount.0).sum() };
+    let mut paid = items.to_vec();
+    paid.retain(|item| item.stand == Stand::Success);
     let reason = if status == "CLOSED" {
         r#","close_reason":"OVERDUE_CLOSE""#
     } else {
@@ -61,12 +66,15 @@ pub(super) fn of_batch(transfer: &Transfer) -> Reply {
     Reply {
         status: 200,
         body: format!(
-            r#"{{"transfer_batch":{{"mchid":"{}","out_batch_no":"{}","appid":"{}","batch_status":"{status}","total_num":1,"total_amount":{amount},"success_num":{paid},"success_amount":{},"update_time":"{}"{reason}}}}}"#,
-            order.mchid,
-            order.number,
-            order.app,
-            paid * amount,
-            beijing(transfer.since),
+            r#"{{"transfer_batch":{{"mchid":"{}","out_batch_no":"{}","appid":"{}","batch_status":"{status}","total_num":{},"total_amount":{},"success_num":{},"success_amount":{},"update_time":"{}"{reason}}}}}"#,
+            first.order.mchid,
+            first.order.batch(),
+            first.order.app,
+            items.len(),
+            fen(items),
+            paid.len(),
+            fen(&paid),
+            beijing(first.since),
         ),
     }
 }

@@ -6,6 +6,7 @@ use lingqian_core::time::Timestamp;
 use lingqian_core::transfer::TransferOrder;
 
 use super::answers::{Reply, error, same, wants};
+use super::batches::stands;
 use super::{CLOSE_LAG_MS, CONFIRM_MS, Event, News, REENTRY_MS, Stand, Transfer, Wechat};
 use crate::dice::Dice;
 use crate::fault::WechatFault;
@@ -152,13 +153,13 @@ impl Wechat {
         }
     }
 
-    /// What WeChat calls where the batch stands.
-    fn pack_status(&self, batch: OutBillNo) -> &'static str {
+    /// The items of a batch, and what WeChat calls where it stands.
+    fn packed(&self, batch: OutBillNo) -> (Vec<&Transfer>, &'static str) {
         let items = self.pack(batch);
         let items = items.iter().filter_map(|number| self.transfers.get(number));
         let items: Vec<&Transfer> = items.collect();
         let closed = |item: &&&Transfer| item.reason.as_deref() == Some("OVERDUE_CLOSE");
-        if items.iter().any(|item| closed(&item)) {
+        let status = if items.iter().any(|item| closed(&item)) {
             "CLOSED"
         } else if items.iter().any(|item| item.stand == Stand::Accepted) {
             "ACCEPTED"
@@ -168,7 +169,8 @@ impl Wechat {
             "FINISHED"
         } else {
             "PROCESSING"
-        }
+        };
+        (items, status)
     }
 
     fn pack_accepted(&self, batch: OutBillNo) -> Reply {
@@ -178,41 +180,13 @@ impl Wechat {
             body: format!(
                 r#"{{"out_batch_no":"{batch}","batch_id":"B{batch}","create_time":"{}","batch_status":"{}"}}"#,
                 beijing(since.unwrap_or_default()),
-                self.pack_status(batch),
+                self.packed(batch).1,
             ),
         }
     }
 
     fn pack_stands(&self, first: &Transfer) -> Reply {
-        let batch = first.order.batch();
-        let (status, items) = (self.pack_status(batch), self.pack(batch));
-        let items: Vec<&Transfer> = items
-            .iter()
-            .filter_map(|number| self.transfers.get(number))
-            .collect();
-        let fen = |items: &[&Transfer]| -> i64 { items.iter().map(|t| t.order.amount.0).sum() };
-        let paid: Vec<&Transfer> = items
-            .iter()
-            .copied()
-            .filter(|item| item.stand == Stand::Success)
-            .collect();
-        let reason = if status == "CLOSED" {
-            r#","close_reason":"OVERDUE_CLOSE""#
-        } else {
-            ""
-        };
-        Reply {
-            status: 200,
-            body: format!(
-                r#"{{"transfer_batch":{{"mchid":"{}","out_batch_no":"{batch}","appid":"{}","batch_status":"{status}","total_num":{},"total_amount":{},"success_num":{},"success_amount":{},"update_time":"{}"{reason}}}}}"#,
-                first.order.mchid,
-                first.order.app,
-                items.len(),
-                fen(&items),
-                paid.len(),
-                fen(&paid),
-                beijing(first.since),
-            ),
-        }
+        let (items, status) = self.packed(first.order.batch());
+        stands(first, &items, status)
     }
 }

@@ -58,6 +58,15 @@ async fn sent(merchant: &Merchant, orders: &[TransferOrder]) -> Vec<Finding> {
     findings(&reports)
 }
 
+/// After a while each of three is paid, and once.
+async fn all_three_are_paid(real: &Real, merchant: &Merchant, orders: &[TransferOrder]) {
+    real.later(5).await;
+    real.later(5).await;
+    let asked = findings(&merchant.ask_all(orders).await);
+    assert_eq!(asked, [Finding::Paid]);
+    assert_eq!(real.paid_fen().await, 101 + 102 + 103);
+}
+
 #[tokio::test]
 async fn three_hundred_go_out_in_one_request_and_each_ends_by_itself() {
     let (real, listener) = Real::new().await.hooked().await;
@@ -130,11 +139,7 @@ async fn a_lost_answer_is_unknown_of_each_and_the_same_again_pays_once() {
         "{lost:?}"
     );
     assert_eq!(sent(&merchant, &orders).await, [Finding::Processing]);
-    real.later(5).await;
-    real.later(5).await;
-    let asked = findings(&merchant.ask_all(&orders).await);
-    assert_eq!(asked, [Finding::Paid]);
-    assert_eq!(real.paid_fen().await, 101 + 102 + 103);
+    all_three_are_paid(&real, &merchant, &orders).await;
 }
 
 #[tokio::test]
@@ -165,11 +170,7 @@ async fn a_refusal_of_many_is_believed_only_if_the_batch_is_not_there() {
         "code": "FREQUENCY_LIMITED", "message": "…" }] });
     real.hands("faults", &lie).await;
     assert_eq!(sent(&merchant, &orders).await, unknown("FREQUENCY_LIMITED"));
-    real.later(5).await;
-    real.later(5).await;
-    let asked = findings(&merchant.ask_all(&orders).await);
-    assert_eq!(asked, [Finding::Paid]);
-    assert_eq!(real.paid_fen().await, 101 + 102 + 103);
+    all_three_are_paid(&real, &merchant, &orders).await;
 }
 
 #[tokio::test]
