@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use lingqian_core::EventView;
 use lingqian_core::earning::EarningEvent;
 use lingqian_core::id::{EventId, IdFault, KindCode, Source, UserId};
 use lingqian_core::money::{Fen, Micros};
 use lingqian_core::time::Timestamp;
-use lingqian_core::{EventBatch, EventView};
-use lingqian_engine::ingest::Unreadable;
+use lingqian_engine::ingest::{Unreadable, whole};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -169,16 +169,6 @@ impl Reader {
             reverses: reverses.map_err(|f| id(map.reverses.as_deref().unwrap_or_default(), f))?,
         })
     }
-}
-
-/// An event whose fields are well formed.
-fn whole(view: &EventView<'_>) -> Result<EarningEvent, Unreadable> {
-    let malformed =
-        |field: &str, fault_: IdFault| fault("malformed", field, format!("{field} {fault_}"));
-    let mut batch = EventBatch::with_capacity(1);
-    let pushed = batch.push(view);
-    pushed.map_err(|(field, fault)| malformed(field, fault))?;
-    view.to_event().map_err(|fault| malformed("event", fault))
 }
 
 fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {

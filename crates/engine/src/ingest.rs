@@ -8,7 +8,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use lingqian_core::command::{Command, DeadLetter};
-use lingqian_core::earning::Credited;
+use lingqian_core::earning::{Credited, EarningEvent};
+use lingqian_core::id::IdFault;
 use lingqian_core::letter::Mark;
 use lingqian_core::money::Micros;
 use lingqian_core::{EventBatch, EventView};
@@ -30,6 +31,30 @@ pub struct Unreadable {
     pub field: Option<String>,
     /// What is wrong and what would be right.
     pub detail: String,
+}
+
+impl Unreadable {
+    /// A field that is not well formed.
+    #[must_use]
+    pub fn malformed(field: &str, fault: IdFault) -> Unreadable {
+        Unreadable {
+            code: "malformed",
+            field: Some(field.to_owned()),
+            detail: format!("{field} {fault}"),
+        }
+    }
+}
+
+/// An event of its own, every field of it well formed.
+///
+/// # Errors
+/// The first field that is not.
+pub fn whole(view: &EventView<'_>) -> Result<EarningEvent, Unreadable> {
+    let mut batch = EventBatch::with_capacity(1);
+    let pushed = batch.push(view);
+    pushed.map_err(|(field, fault)| Unreadable::malformed(field, fault))?;
+    let event = view.to_event();
+    event.map_err(|fault| Unreadable::malformed("event", fault))
 }
 
 /// Where items come from, as dead letters name it.
@@ -112,11 +137,7 @@ impl Items {
         self.items.push(Item { place, raw });
         let pushed = read.and_then(|event| {
             let pushed = self.events.push(event);
-            pushed.map_err(|(field, fault)| Unreadable {
-                code: "malformed",
-                field: Some(field.to_owned()),
-                detail: format!("{field} {fault}"),
-            })
+            pushed.map_err(|(field, fault)| Unreadable::malformed(field, fault))
         });
         if let Err(unreadable) = pushed {
             self.unreadable.push((index, unreadable));

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use lingqian_core::earning::EarningEvent;
 use lingqian_core::letter::LetterId;
 use lingqian_core::{EventView, Outcome};
-use lingqian_engine::ingest::{TOO_LONG, Unreadable};
+use lingqian_engine::ingest::{TOO_LONG, Unreadable, whole};
 use lingqian_engine::letters::{self, Refusal};
 use lingqian_io::store::{LetterRow, LetterWish};
 use lingqian_io::{Browse as _, Ports};
@@ -56,7 +56,7 @@ impl std::fmt::Debug for LetterReader {
 /// The first thing that is wrong, with the field that is to blame.
 pub fn whole_event(text: &[u8]) -> Result<EarningEvent, Unreadable> {
     let event = parse_event(text)?;
-    checked(&event.view())
+    whole(&event.view())
 }
 
 /// Reads an event and hands it on without a copy of it: `take` is called once. Its fields are
@@ -66,18 +66,6 @@ pub fn each_event(text: &[u8], take: &mut dyn FnMut(Result<&EventView<'_>, Unrea
         Ok(event) => take(Ok(&event.view())),
         Err(unreadable) => take(Err(unreadable)),
     }
-}
-
-fn checked(view: &EventView<'_>) -> Result<EarningEvent, Unreadable> {
-    let mut batch = lingqian_core::EventBatch::with_capacity(1);
-    let malformed = |field: &str, fault: lingqian_core::id::IdFault| Unreadable {
-        code: "malformed",
-        field: Some(field.to_owned()),
-        detail: format!("{field} {fault}"),
-    };
-    let pushed = batch.push(view);
-    pushed.map_err(|(field, fault)| malformed(field, fault))?;
-    view.to_event().map_err(|fault| malformed("event", fault))
 }
 
 #[derive(Deserialize)]
