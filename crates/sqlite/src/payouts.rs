@@ -14,7 +14,7 @@ use lingqian_io::Fault;
 use lingqian_io::columns::{StateData, earlier_numbers, seats_of};
 use lingqian_io::store::PayoutRow;
 use lingqian_io::text::report_text;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 use crate::codec::{damaged, day, fault, fen, get, id, payout_id, report, rows};
 use crate::prefetch::cached;
@@ -108,6 +108,9 @@ pub(crate) struct Born {
     pub(crate) seq: u64,
 }
 
+/// Rows of `insert_held_rows.sql`.
+const HELD_ROWS: usize = 16;
+
 /// Writes the payouts of requests that were accepted.
 pub(crate) fn bear(
     connection: &Connection,
@@ -115,7 +118,32 @@ pub(crate) fn bear(
     requests: &[Withdrawal],
     born: &[Born],
 ) -> Result<(), Fault> {
-    let mut insert = cached(connection, sql!("insert_held"))?;
+    let mut many = cached(connection, sql!("insert_held_rows"))?;
+    let mut one = cached(connection, sql!("insert_held"))?;
+    let (whole, rest) = born.as_chunks::<HELD_ROWS>();
+    for rows in whole {
+        insert_held(&mut many, now, requests, rows)?;
+    }
+    for row in rest {
+        insert_held(&mut one, now, requests, std::slice::from_ref(row))?;
+    }
+    let count = i64::try_from(born.len()).unwrap_or(i64::MAX);
+    let sum = born.iter().map(|born| born.held.amount.0).sum::<i64>();
+    let values = params![State::Requested.name(), count, sum];
+    let mut add = cached(connection, sql!("add_state_total"))?;
+    add.execute(values).map_err(fault)?;
+    Ok(())
+}
+
+/// Runs a statement that inserts as many rows as these.
+fn insert_held(
+    insert: &mut CachedStatement<'_>,
+    now: Timestamp,
+    requests: &[Withdrawal],
+    born: &[Born],
+) -> Result<(), Fault> {
+    insert.raw_bind_parameter(1, now.0).map_err(fault)?;
+    let mut at = 1;
     for Born { place, held, seq } in born {
         let request = &requests[*place];
         let values = params![
@@ -125,17 +153,14 @@ pub(crate) fn bear(
             held.amount.0,
             request.reference.as_str(),
             request.asked.name(),
-            now.0,
             seq.cast_signed(),
         ];
-        insert.execute(values).map_err(fault)?;
+        for value in values {
+            at += 1;
+            insert.raw_bind_parameter(at, value).map_err(fault)?;
+        }
     }
-    let count = i64::try_from(born.len()).unwrap_or(i64::MAX);
-    let sum = born.iter().map(|born| born.held.amount.0).sum::<i64>();
-    let values = params![State::Requested.name(), count, sum];
-    let mut add = cached(connection, sql!("add_state_total"))?;
-    add.execute(values).map_err(fault)?;
-    Ok(())
+    insert.raw_execute().map(|_| ()).map_err(fault)
 }
 
 /// Writes a payout and its attempt, and what it waits for where that changes.

@@ -22,6 +22,7 @@ use crate::{Browse, Dice as _, Store};
 pub(super) async fn exercise<S: Store + Browse>(make: &impl AsyncFn() -> S) {
     money_is_set_aside_once_per_key_and_reference(make().await).await;
     what_a_withdrawal_makes_is_there_for_everybody(make().await).await;
+    many_at_once_are_each_what_they_are_alone(make().await).await;
     one_who_wants_all_gets_what_limits_and_cooling_leave(make().await).await;
     commands_and_batches_know_each_others_names(make().await).await;
     any_history_is_what_commands_would_have_made_of_it(make).await;
@@ -199,6 +200,22 @@ async fn what_a_withdrawal_makes_is_there_for_everybody<S: Store + Browse>(store
     let facts = look(&store, asked).await;
     let found = facts.payout(id(1)).expect("a payout");
     assert_eq!((&found.state, found.version), (&State::Requested, 1));
+}
+
+/// More than a store may put into one statement, and some over.
+async fn many_at_once_are_each_what_they_are_alone<S: Store + Browse>(store: S) {
+    let (store, twin) = (opened(store).await, opened(MemoryStore::default()).await);
+    let mut requests: Vec<Withdrawal> = (1..=77).map(|no| request(no, no)).collect();
+    for one in requests.iter_mut().step_by(3) {
+        (one.user, one.asked) = (user_id(2), Asked::BySweep);
+    }
+    for no in [5, 50] {
+        requests[no].wanted = Wanted::Exactly(Fen(0));
+    }
+    let answers = withdraw(&store, NOON, &requests).await;
+    assert_eq!(answers, withdraw(&twin, NOON, &requests).await);
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 75);
+    same_books(&store, &twin, NOON).await;
 }
 
 async fn one_who_wants_all_gets_what_limits_and_cooling_leave<S: Store + Browse>(store: S) {

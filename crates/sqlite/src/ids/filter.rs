@@ -89,8 +89,11 @@ impl Filter {
     /// The part of a bucket, as it is stored.
     pub(crate) fn part(&self, bucket: usize) -> Vec<u8> {
         let blocks = &self.words[bucket * self.blocks..][..self.blocks];
-        let words = blocks.iter().flat_map(|block| block.0);
-        words.flat_map(u64::to_le_bytes).collect()
+        let mut part = Vec::with_capacity(self.blocks * BLOCK_BYTES);
+        for word in blocks.iter().flat_map(|block| &block.0) {
+            part.extend_from_slice(&word.to_le_bytes());
+        }
+        part
     }
 
     /// Of how many buckets it is.
