@@ -1,5 +1,7 @@
 //! A blocked Bloom filter: "surely not" costs one line of the processor's cache and no branch.
 
+use std::ops::Range;
+
 /// 64-bit words of a block: one cache line. An id sets one bit of each.
 const BLOCK_WORDS: usize = 8;
 /// Bytes of a block, as it is stored.
@@ -86,14 +88,14 @@ impl Filter {
         missing.fold(0, |missing, (word, mark)| missing | (mark & !word)) == 0
     }
 
-    /// The part of a bucket, as it is stored.
-    pub(crate) fn part(&self, bucket: usize) -> Vec<u8> {
-        let blocks = &self.words[bucket * self.blocks..][..self.blocks];
-        let mut part = Vec::with_capacity(self.blocks * BLOCK_BYTES);
+    /// The parts of buckets, as they are stored one after the other.
+    pub(crate) fn parts(&self, buckets: Range<usize>) -> Vec<u8> {
+        let blocks = &self.words[buckets.start * self.blocks..buckets.end * self.blocks];
+        let mut parts = Vec::with_capacity(blocks.len() * BLOCK_BYTES);
         for word in blocks.iter().flat_map(|block| &block.0) {
-            part.extend_from_slice(&word.to_le_bytes());
+            parts.extend_from_slice(&word.to_le_bytes());
         }
-        part
+        parts
     }
 
     /// Of how many buckets it is.
@@ -143,15 +145,19 @@ mod tests {
         assert!(wrong < wrong_max, "{wrong} of 100,000");
         let mut copy = Filter::empty(bits, level);
         for bucket in 0..1 << bits {
-            assert_eq!(copy.restore(bucket, &filter.part(bucket)), Some(1));
+            assert_eq!(
+                copy.restore(bucket, &filter.parts(bucket..bucket + 1)),
+                Some(1)
+            );
         }
         assert_eq!(copy, filter);
-        let parts = [filter.part(0), filter.part(1)].concat();
+        let parts = filter.parts(0..2);
+        assert_eq!(parts, [filter.parts(0..1), filter.parts(1..2)].concat());
         assert_eq!(copy.restore(1, &parts), Some(2));
         assert_eq!(copy.restore((1 << bits) - 1, &parts), None);
         assert_eq!(copy.restore(1, &parts[1..]), None);
         assert_eq!(copy.restore(1, &[]), None);
-        assert_eq!(copy.restore(1 << bits, &filter.part(0)), None);
+        assert_eq!(copy.restore(1 << bits, &filter.parts(0..1)), None);
         assert_eq!(copy.restore(0, &[1]), None);
     }
 }

@@ -168,7 +168,7 @@ pub(crate) fn write_filter(
         return Ok(());
     }
     let begin = bucket + 1 - together;
-    let parts: Vec<u8> = (begin..=bucket).flat_map(|own| filter.part(own)).collect();
+    let parts = filter.parts(begin..bucket + 1);
     let mut insert = cached(connection, sql!("insert_id_filter"))?;
     let written = insert.execute(params![slot(run, begin), parts]);
     written.map(|_| ()).map_err(fault)
