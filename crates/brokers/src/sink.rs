@@ -11,13 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use lingqian_core::command::Command;
+use lingqian_core::Notes;
 use lingqian_core::letter::Mark;
 use lingqian_core::notice::Told;
 use lingqian_core::time::Timestamp;
-use lingqian_engine::Desk;
 use lingqian_io::outbox::SinkLease;
-use lingqian_io::{Browse as _, Clock as _, Dice as _, Fault, Outbox as _, Ports};
+use lingqian_io::{Browse as _, Clock as _, Dice as _, Fault, Outbox as _, Ports, Store as _};
 use tokio::sync::watch;
 
 use crate::backoff::Backoff;
@@ -67,7 +66,6 @@ pub trait Publisher: Send {
 /// A sink: who is told, under which name, with which numbers.
 pub struct Sink<P> {
     ports: P,
-    desk: Desk,
     /// Its name, which its mark bears.
     name: String,
     figures: Arc<Figures>,
@@ -89,11 +87,10 @@ fn words(fault: Fault) -> Failed {
 impl<P: Ports> Sink<P> {
     /// A sink of this name, which nobody publishes to yet.
     #[must_use]
-    pub fn new(ports: P, desk: Desk, name: &str, figures: Arc<Figures>) -> Sink<P> {
+    pub fn new(ports: P, name: &str, figures: Arc<Figures>) -> Sink<P> {
         let holder = format!("{:032x}", ports.dice().roll());
         Sink {
             ports,
-            desk,
             name: name.to_owned(),
             figures,
             holder,
@@ -135,9 +132,11 @@ impl<P: Ports> Sink<P> {
             return Ok(None);
         }
         let position = last.number;
-        let kept = self.desk.submit(Command::KeepMark(Mark { name, position }));
-        let kept = kept.await.map_err(words)?;
-        kept.map_err(|rejection| Failed::new("rejected", rejection))?;
+        let notes = Notes {
+            marks: vec![Mark { name, position }],
+            ..Notes::default()
+        };
+        self.ports.store().note(notes).await.map_err(words)?;
         Ok(Some(notices.len()))
     }
 

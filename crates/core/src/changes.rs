@@ -219,6 +219,29 @@ pub struct Changes {
     pub notices: Vec<Notice>,
 }
 
+/// What rests on nothing and moves no money: written as it is, whatever else is under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Inputs that could not be credited.
+    pub dead_letters: Vec<DeadLetter>,
+    /// How far sources were read and sinks were told.
+    pub marks: Vec<Mark>,
+}
+
+impl From<Notes> for Changes {
+    fn from(notes: Notes) -> Changes {
+        let Notes {
+            dead_letters,
+            marks,
+        } = notes;
+        Changes {
+            dead_letters,
+            marks,
+            ..Changes::default()
+        }
+    }
+}
+
 impl Changes {
     /// Adds what the next command of the batch decided.
     pub fn append(&mut self, other: Changes) {

@@ -6,7 +6,7 @@ use crate::control::{Act, Scope, StopCause};
 use crate::earning::{EarningEvent, Kind};
 use crate::endpoint::Endpoint;
 use crate::id::{AppId, MchId, OutBillNo, PayoutId, UserId};
-use crate::letter::{LetterId, Mark};
+use crate::letter::LetterId;
 use crate::link::{Identity, LinkCommand, Page, StateDigest};
 use crate::money::{Fen, Micros};
 use crate::reconcile::{BillLine, Match};
@@ -115,8 +115,6 @@ pub enum Command {
     Link(Box<LinkCommand>),
     /// Books an earning event: a credit, a transfer between users, or a claw-back.
     Earn(EarningEvent),
-    /// Keeps an input that could not be credited.
-    KeepDeadLetter(DeadLetter),
     /// Gives the event of a dead letter again, perhaps mended; the letter ends with it.
     ReplayLetter {
         /// Which letter.
@@ -137,8 +135,6 @@ pub enum Command {
         /// Who, and why.
         act: Act,
     },
-    /// Keeps how far a source was read, or a sink was told.
-    KeepMark(Mark),
     /// Sets money aside for a payout.
     Withdraw(Box<Withdrawal>),
     /// Lets risk look at a payout.

@@ -70,7 +70,6 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         }
         Command::Link(command) => link::decide(moment, command, facts),
         Command::Earn(event) => earn(moment, event, facts),
-        Command::KeepDeadLetter(letter) => only(|all| all.dead_letters.push(letter.clone())),
         Command::ReplayLetter {
             letter,
             times,
@@ -80,7 +79,6 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
         Command::DiscardLetter { letter, times, act } => {
             letter::discard(moment, (letter, *times), act, facts)
         }
-        Command::KeepMark(mark) => only(|all| all.marks.push(mark.clone())),
         Command::Withdraw(request) => withdrawal::withdraw(moment, request, facts),
         Command::Assess(payout) => settle::assess(moment, known(*payout, facts)?, facts),
         Command::ExpireReview(payout) => {

@@ -72,9 +72,7 @@ impl Keys {
             | Command::AddApiKey(_)
             | Command::SetEndpoint { .. }
             | Command::SetStop { .. }
-            | Command::KeepDeadLetter(_)
             | Command::DiscardLetter { .. }
-            | Command::KeepMark(_)
             | Command::CloseBill { .. } => {}
             Command::RegisterUser { user, .. } | Command::SetFrozen { user, .. } => {
                 self.users.insert(user.clone());

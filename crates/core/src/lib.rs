@@ -39,7 +39,7 @@ pub mod user;
 pub mod withdrawal;
 
 pub use batch::{EventBatch, EventView};
-pub use changes::Changes;
+pub use changes::{Changes, Notes};
 pub use command::{Command, Outcome};
 pub use execute::{Moment, execute};
 pub use facts::{Facts, Keys};

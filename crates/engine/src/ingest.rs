@@ -7,14 +7,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use lingqian_core::command::{Command, DeadLetter};
+use lingqian_core::command::DeadLetter;
 use lingqian_core::earning::{Credited, EarningEvent};
 use lingqian_core::id::IdFault;
 use lingqian_core::letter::Mark;
 use lingqian_core::money::Micros;
-use lingqian_core::{EventBatch, EventView};
+use lingqian_core::{EventBatch, EventView, Notes};
 use lingqian_io::store::EventAnswer;
-use lingqian_io::{Clock, Fault, Ports};
+use lingqian_io::{Clock, Fault, Ports, Store as _};
 
 use crate::Desk;
 
@@ -270,7 +270,7 @@ pub async fn ingest<P: Ports>(
         answers,
     };
     if !all_booked {
-        keep(ports, desk, door, text, (&ingested, mark)).await?;
+        keep(ports, door, text, (&ingested, mark)).await?;
     }
     Ok(ingested)
 }
@@ -278,7 +278,6 @@ pub async fn ingest<P: Ports>(
 /// Keeps what was not credited.
 async fn keep<P: Ports>(
     ports: &P,
-    desk: &Desk,
     door: Door<'_>,
     text: &[u8],
     (ingested, mark): (&Ingested, Option<Mark>),
@@ -289,18 +288,17 @@ async fn keep<P: Ports>(
             return None;
         };
         let raw = text.get(item.raw.clone()).unwrap_or_default();
-        Some(Command::KeepDeadLetter(DeadLetter {
+        Some(DeadLetter {
             door: door.name.to_owned(),
             position: format!("{} {}", door.unit, item.place),
             code: code.to_owned(),
             raw: raw.to_vec(),
             at,
-        }))
+        })
     };
-    let letters = ingested.results().filter_map(letter);
-    let letters = letters.chain(mark.map(Command::KeepMark)).collect();
-    for kept in desk.submit_all(letters).await? {
-        kept.map_err(|rejection| Fault::Broken(format!("a dead letter was refused: {rejection}")))?;
-    }
-    Ok(())
+    let notes = Notes {
+        dead_letters: ingested.results().filter_map(letter).collect(),
+        marks: mark.into_iter().collect(),
+    };
+    ports.store().note(notes).await
 }

@@ -19,7 +19,8 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{
-    Changes, Command, EventBatch, EventView, Facts, Keys, Moment, Outcome, Rejection, execute,
+    Changes, Command, EventBatch, EventView, Facts, Keys, Moment, Notes, Outcome, Rejection,
+    execute,
 };
 
 use crate::{Fault, Inbox, Links, Outbox};
@@ -111,6 +112,18 @@ pub trait Store: Send + Sync + 'static {
         async move { withdraw_by_commands(self, now, &policy, requests).await }
     }
 
+    /// Writes notes, all or nothing; durable when it answers. They rest on nothing, so nobody's
+    /// facts are untrue afterwards; a store overrides this so that no decision waits for them.
+    ///
+    /// # Errors
+    /// A fault; [`Fault::Unknown`] when they may or may not have been written.
+    fn note(&self, notes: Notes) -> impl Future<Output = Result<(), Fault>> + Send
+    where
+        Self: Sized,
+    {
+        note_by_commit(self, notes)
+    }
+
     /// Leases due work, oldest first. What is not finished by a commit is due again when the
     /// lease ends. A lease does not invalidate anybody's facts.
     ///
@@ -133,6 +146,23 @@ pub type WithdrawalAnswer = Result<Outcome, Rejection>;
 
 /// How often a batch is decided anew when others keep committing in between.
 const CONFLICTS_MAX: u32 = 100;
+
+/// The plain way to write notes, as changes like any other.
+///
+/// # Errors
+/// As for [`Store::note`].
+async fn note_by_commit<S: Store>(store: &S, notes: Notes) -> Result<(), Fault> {
+    let changes = Changes::from(notes);
+    for _ in 0..CONFLICTS_MAX {
+        let basis = store.prefetch(Keys::default()).await?.basis;
+        if store.commit(basis, changes.clone()).await? == Committed::Done {
+            return Ok(());
+        }
+    }
+    Err(Fault::Retry(
+        "other processes kept committing in between".into(),
+    ))
+}
 
 /// The plain way to book events, through prefetch, the rules and commit.
 ///

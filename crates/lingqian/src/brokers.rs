@@ -132,8 +132,7 @@ mod parts {
         /// Begins to publish to a sink.
         pub(super) fn sink(&self, sink: &SinkEntry) -> anyhow::Result<Option<JoinHandle<()>>> {
             let figures = self.figures(format!("sink:{}", sink.name));
-            let (ports, desk) = (self.wire.clone(), self.desk.clone());
-            let to = Sink::new(ports, desk, &sink.name, figures).with_lease(sink.lease());
+            let to = Sink::new(self.wire.clone(), &sink.name, figures).with_lease(sink.lease());
             match sink.broker {
                 Broker::Rabbitmq => self.tell_rabbitmq(to, sink),
                 Broker::Kafka => self.tell_kafka(to, sink),

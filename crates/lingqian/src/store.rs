@@ -18,7 +18,7 @@ use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
-use lingqian_core::{Changes, EventBatch, Facts, Keys};
+use lingqian_core::{Changes, EventBatch, Facts, Keys, Notes};
 use lingqian_io::Fault;
 use lingqian_io::alerts::{AlertBoard, AlertChanges, AlertLease, Alerts};
 use lingqian_io::inbox::{Inbox, InboxWish, Messages};
@@ -247,6 +247,10 @@ impl Store for AnyStore {
         requests: Vec<Withdrawal>,
     ) -> Result<Vec<WithdrawalAnswer>, Fault> {
         ask!(self, store => store.withdraw(now, policy, requests))
+    }
+
+    async fn note(&self, notes: Notes) -> Result<(), Fault> {
+        ask!(self, store => store.note(notes))
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {

@@ -1,1 +1,1 @@
-SELECT catalogue FROM chain_head
+SELECT catalogue, batch_no FROM chain_head

@@ -127,7 +127,7 @@ WHERE a.user_no = n.user_no;
 EXECUTE one ('{1}', '{2000000}', '{NULL}', '{NULL}', '{1}');
 DEALLOCATE one;
 
--- move_locked_accounts
+-- move_placed_accounts
 PREPARE one AS UPDATE user_accounts a SET available_micros = n.available, held_micros = n.held,
   receivable_micros = n.receivable, newest = n.newest
 FROM unnest($1::tid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
@@ -615,6 +615,11 @@ PREPARE one AS SELECT catalogue FROM chain_head;
 EXECUTE one;
 DEALLOCATE one;
 
+-- catalogue
+PREPARE one AS SELECT catalogue, batch_no FROM chain_head;
+EXECUTE one;
+DEALLOCATE one;
+
 -- closed_bills
 PREPARE one AS SELECT merchant_no, day FROM bills;
 EXECUTE one;
@@ -829,13 +834,6 @@ FROM app_links WHERE user_no = ANY ($1::bigint[]);
 EXECUTE one (NULL);
 DEALLOCATE one;
 
--- lock_accounts
-PREPARE one AS SELECT a.user_no, a.available_micros, a.held_micros, a.receivable_micros, a.newest, a.ctid
-FROM unnest($1::bigint[]) AS n (user_no) JOIN user_accounts a ON a.user_no = n.user_no
-ORDER BY a.user_no FOR NO KEY UPDATE OF a;
-EXECUTE one (NULL);
-DEALLOCATE one;
-
 -- lock_end
 PREPARE one AS SELECT batch_no, seq, hash, (SELECT coalesce(max(end_seq), 0) FROM rooms), catalogue,
   (SELECT coalesce(max(number), 0) FROM migrations), (SELECT coalesce(max(needs), 0) FROM migrations)
@@ -845,6 +843,12 @@ DEALLOCATE one;
 
 -- lock_fold
 PREPARE one AS SELECT pg_try_advisory_xact_lock(hashtextextended('lingqian fold', 0));
+EXECUTE one;
+DEALLOCATE one;
+
+-- lock_notes
+PREPARE one AS SELECT pg_advisory_xact_lock(hashtextextended('lingqian notes', 0)),
+  (SELECT coalesce(max(number), 0) FROM migrations), (SELECT coalesce(max(needs), 0) FROM migrations);
 EXECUTE one;
 DEALLOCATE one;
 
@@ -980,6 +984,12 @@ WHERE ($1::text IS NULL OR p.state = $1)
   AND ($3::text IS NULL OR p.payout < $3)
 ORDER BY p.payout DESC LIMIT $4;
 EXECUTE one (NULL, NULL, NULL, NULL);
+DEALLOCATE one;
+
+-- placed_accounts
+PREPARE one AS SELECT a.user_no, a.available_micros, a.held_micros, a.receivable_micros, a.newest, a.ctid
+FROM unnest($1::bigint[]) AS n (user_no) JOIN user_accounts a ON a.user_no = n.user_no;
+EXECUTE one (NULL);
 DEALLOCATE one;
 
 -- references_used
@@ -1146,4 +1156,20 @@ FROM work w JOIN payouts p USING (payout) JOIN users u USING (user_no)
     ON a.number = 'LQ' || substr(p.payout, 4) || lpad((p.tries + 1)::text, 2, '0')
 WHERE w.payout > $1 ORDER BY w.payout LIMIT $2;
 EXECUTE one (NULL, NULL);
+DEALLOCATE one;
+
+-- move_locked_accounts
+PREPARE one AS UPDATE user_accounts a SET available_micros = n.available, held_micros = n.held,
+  receivable_micros = n.receivable, newest = n.newest
+FROM unnest($1::tid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+  AS n (place, user_no, available, held, receivable, newest)
+WHERE a.ctid = n.place AND a.user_no = n.user_no;
+EXECUTE one ('{"(0,3)"}', '{1}', '{1000000}', '{1000000}', '{NULL}', '{2}');
+DEALLOCATE one;
+
+-- lock_accounts
+PREPARE one AS SELECT a.user_no, a.available_micros, a.held_micros, a.receivable_micros, a.newest, a.ctid
+FROM unnest($1::bigint[]) AS n (user_no) JOIN user_accounts a ON a.user_no = n.user_no
+ORDER BY a.user_no FOR NO KEY UPDATE OF a;
+EXECUTE one (NULL);
 DEALLOCATE one;

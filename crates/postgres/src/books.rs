@@ -16,13 +16,13 @@ use lingqian_io::Fault;
 use lingqian_io::store::Audited;
 use tokio_postgres::Row;
 
+use crate::accounts::Accounts;
 use crate::books::chains::{Batch, Chains};
 use crate::books::events::Events;
 pub(crate) use crate::books::events::earning;
 use crate::browse::{bills, sum, system_accounts};
 use crate::codec::{ENTRY_COLUMNS, day, entry, fen, get, number, text};
 use crate::fault::fault;
-use crate::journal::Accounts;
 use crate::pool::Session;
 use crate::{payouts, sql};
 

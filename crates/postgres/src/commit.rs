@@ -1,8 +1,8 @@
 //! Changes: written in one transaction, all or nothing.
 //!
-//! The order of locks is the same for everybody: the accounts of the users whose money moves,
-//! by their numbers, then the end of the chain. Whoever holds the end is the only one who
-//! commits; so facts that are read again then and are the same were never wrong in between.
+//! There is one lock, and it is taken before anything is changed: the end of the chain. Whoever has
+//! it in hand is the only one who commits; so facts that are read again then and are the same were
+//! never wrong in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,12 @@ use lingqian_core::{Changes, Facts};
 use lingqian_io::Fault;
 use tokio_postgres::Error;
 
+use crate::accounts::{self, Accounts, owner};
 use crate::basis::{Basis, is_same};
 use crate::chain::EventKey;
 use crate::codec::{damaged, digest, get};
 use crate::fault::{fault, is_conflict, twice};
-use crate::journal::{Accounts, End, Event, Journal, Sealed, owner};
+use crate::journal::{End, Event, Journal, Sealed};
 use crate::pool::{Session, Values};
 use crate::{bills, control, letters, outbox, payouts, people, prefetch, schema, sql};
 
@@ -67,16 +68,14 @@ pub(crate) async fn write(
     basis: &Basis,
     changes: &Changes,
 ) -> Result<Sealed, Refused> {
-    let mut accounts = lock_accounts(session, changes).await?;
     let end = lock_end(session).await?;
+    let users: Vec<i64> = touched(changes).into_iter().collect();
+    let mut accounts = accounts::of_some(session, &users).await?;
     if end.batch_no != basis.head.batch_no {
         still_true(session, basis, changes, &accounts).await?;
     }
     let entries = i64::try_from(changes.all_entries().count()).unwrap_or(i64::MAX);
-    let after = end.seq.saturating_add(entries);
-    if after >= end.room {
-        return Err(Refused::NoRoom(after.saturating_add(1)));
-    }
+    end.room_for(entries)?;
     for user in &changes.users {
         accounts.entry(user.no.0).or_default();
     }
@@ -104,7 +103,7 @@ pub(crate) async fn write(
     bills::about_payouts(session, changes).await?;
     bills::lines(session, &booked).await?;
     bills::reconciled(session, changes).await?;
-    people::dead_letters(session, changes).await?;
+    people::dead_letters(session, &changes.dead_letters).await?;
     letters::write(session, changes).await?;
     outbox::write(session, changes).await?;
     journal.forget_untouched();
@@ -176,19 +175,6 @@ fn touched(changes: &Changes) -> BTreeSet<i64> {
         .all_entries()
         .flat_map(|entry| [entry.debit(), entry.credit()]);
     sides.filter_map(owner).collect()
-}
-
-async fn lock_accounts(
-    session: &Session,
-    changes: &Changes,
-) -> Result<BTreeMap<i64, Accounts>, Refused> {
-    let users: Vec<i64> = touched(changes).into_iter().collect();
-    if users.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let rows = session.try_rows(sql!("lock_accounts"), &[&users]).await?;
-    let accounts: Result<_, Fault> = rows.iter().map(Accounts::locked).collect();
-    Ok(accounts?)
 }
 
 /// Waits until nobody else commits. A program that is too old for the tables goes no further.

@@ -1,6 +1,5 @@
 //! A batch of events side by side: each name once, each event's key, and what was booked before.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use lingqian_core::earning::{self, Booking};
@@ -59,7 +58,7 @@ impl<'b> Events<'b> {
         &self,
         session: &Session,
         wished: impl Fn(&EventKey) -> bool,
-    ) -> Result<HashMap<EventKey, Known<'b>>, Fault> {
+    ) -> Result<HashMap<EventKey, Known>, Fault> {
         let named = self.keys.iter().chain(self.originals.iter().flatten());
         let mut keys: Vec<EventKey> = named.copied().filter(wished).collect();
         if keys.is_empty() {
@@ -69,7 +68,7 @@ impl<'b> Events<'b> {
         keys.sort_unstable();
         keys.dedup();
         let found = session.rows(sql!("events"), &[&keys]).await?;
-        let mut known = HashMap::with_capacity(self.views.len() + found.len());
+        let mut known = HashMap::with_capacity(found.len());
         for row in &found {
             let key: EventKey = get(row, 0)?;
             // Two events of one key do not happen; if they do, nobody is credited by mistake.
@@ -84,33 +83,33 @@ impl<'b> Events<'b> {
 
 /// A booked event, as the rule looks at it.
 #[derive(Clone, Debug)]
-pub(crate) struct Known<'b> {
+pub(crate) struct Known {
     user: i64,
     kind: i64,
     pub(crate) amount: Micros,
     occurred_at: Option<Timestamp>,
     from: Option<i64>,
-    reverses: Option<Cow<'b, str>>,
+    reverses: Option<Box<str>>,
     matures_on: Option<BusinessDate>,
     repaid: Micros,
     pub(crate) clawed: Micros,
 }
 
-impl<'b> Known<'b> {
+impl Known {
     /// One that is booked just now.
     pub(crate) fn new(
-        view: &EventView<'b>,
+        view: &EventView<'_>,
         (user, kind): (i64, i64),
         sender: Option<i64>,
         booking: &Booking,
-    ) -> Known<'b> {
+    ) -> Known {
         Known {
             user,
             kind,
             amount: booking.amount,
             occurred_at: view.occurred_at,
             from: sender,
-            reverses: view.reverses.map(Cow::Borrowed),
+            reverses: view.reverses.map(Box::from),
             matures_on: booking.matures_on,
             repaid: booking.repaid(),
             clawed: Micros::ZERO,
@@ -133,7 +132,7 @@ impl<'b> Known<'b> {
     }
 }
 
-impl From<earning::Earning> for Known<'_> {
+impl From<earning::Earning> for Known {
     fn from(earning: earning::Earning) -> Self {
         let reverses = earning.reverses.as_ref();
         Known {
@@ -142,7 +141,7 @@ impl From<earning::Earning> for Known<'_> {
             amount: earning.amount,
             occurred_at: earning.occurred_at,
             from: earning.from.map(|user| user.0),
-            reverses: reverses.map(|event| Cow::Owned(event.as_str().to_owned())),
+            reverses: reverses.map(|event| event.as_str().into()),
             matures_on: earning.matures_on,
             repaid: earning.repaid,
             clawed: earning.clawed,

@@ -6,18 +6,17 @@ use std::collections::BTreeMap;
 use lingqian_core::earning::Earning;
 use lingqian_core::id::EventId;
 use lingqian_core::ledger::{Account, Entry};
-use lingqian_io::Fault;
-use tokio_postgres::Row;
 
+use crate::accounts::{self, Accounts, owner};
 use crate::chain::{EventKey, Hasher};
-use crate::codec::{code, damaged, get};
+use crate::codec::{code, damaged};
 use crate::commit::{Refused, unless};
 use crate::copy::Rows;
 use crate::pool::{Session, Values};
 use crate::sql;
-use crate::tid::Tid;
 
-/// The locked end of the chain.
+/// The end of the chain.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) batch_no: i64,
     pub(crate) seq: i64,
@@ -28,55 +27,20 @@ pub(crate) struct End {
     pub(crate) catalogue: i64,
 }
 
-/// A user's accounts; one that never moved has no balance.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Accounts {
-    pub(crate) available: Option<i64>,
-    pub(crate) held: Option<i64>,
-    pub(crate) receivable: Option<i64>,
-    pub(crate) newest: Option<i64>,
-    /// Where the row lies, for one that is locked.
-    place: Option<Tid>,
-}
-
-impl Accounts {
-    /// A row of the query `lock_accounts`, with the user's number.
-    pub(crate) fn locked(row: &Row) -> Result<(i64, Accounts), Fault> {
-        let (user, accounts) = Accounts::read(row)?;
-        let place = Some(get(row, 5)?);
-        Ok((user, Accounts { place, ..accounts }))
+impl End {
+    /// Whether both are the end of one chain.
+    pub(crate) fn is(&self, other: &End) -> bool {
+        (self.batch_no, self.hash, self.catalogue) == (other.batch_no, other.hash, other.catalogue)
     }
 
-    /// A row of the query `accounts`, with the user's number.
-    pub(crate) fn read(row: &Row) -> Result<(i64, Accounts), Fault> {
-        let accounts = Accounts {
-            available: get(row, 1)?,
-            held: get(row, 2)?,
-            receivable: get(row, 3)?,
-            newest: get(row, 4)?,
-            place: None,
-        };
-        Ok((get(row, 0)?, accounts))
-    }
-
-    fn of(&mut self, account: Account) -> Option<&mut Option<i64>> {
-        match account {
-            Account::Available(_) => Some(&mut self.available),
-            Account::Held(_) => Some(&mut self.held),
-            Account::Receivable(_) => Some(&mut self.receivable),
-            Account::Funding(_)
-            | Account::Clearing(_)
-            | Account::Float(_)
-            | Account::TaxWithheld(_)
-            | Account::Fees
-            | Account::Suspense => None,
+    /// Refuses what there is no room for.
+    pub(crate) fn room_for(&self, entries: i64) -> Result<(), Refused> {
+        let after = self.seq.saturating_add(entries);
+        if after < self.room {
+            return Ok(());
         }
+        Err(Refused::NoRoom(after.saturating_add(1)))
     }
-}
-
-/// The user whose account it is.
-pub(crate) fn owner(account: Account) -> Option<i64> {
-    account.user().map(|user| user.0)
 }
 
 /// Columns of an entry, in the order of the query `copy_entries`.
@@ -245,6 +209,25 @@ impl Journal {
         Ok(())
     }
 
+    /// How the chain ends, and how the accounts are that were touched, once this is written. Where
+    /// their rows are going to lie nobody knows.
+    pub(crate) fn after(&self) -> (End, BTreeMap<i64, Accounts>) {
+        let end = End {
+            batch_no: self.end.batch_no + 1,
+            hash: self.hasher.finish(),
+            ..self.end
+        };
+        let accounts = self.accounts.iter();
+        let accounts = accounts.map(|(user, accounts)| (*user, accounts.unplaced()));
+        (end, accounts.collect())
+    }
+
+    /// The same where there is as much room as behind that end.
+    pub(crate) fn with_room_of(mut self, end: &End) -> Journal {
+        self.end.room = end.room;
+        self
+    }
+
     /// Leaves accounts alone that no entry touched.
     pub(crate) fn forget_untouched(&mut self) {
         let first = self.first;
@@ -264,7 +247,8 @@ impl Journal {
         if entries > 0 {
             let rows = std::mem::replace(&mut self.rows, Rows::with_capacity(0)).finish();
             session.copy(sql!("copy_entries"), rows).await?;
-            self.close_accounts(session, batch_no).await?;
+            accounts::store(session, &self.accounts).await?;
+            self.insert_deltas(session, batch_no).await?;
         }
         if !self.credited.is_empty() {
             // In the order of the tree, so that neighbours find their page warm.
@@ -296,34 +280,7 @@ impl Journal {
         })
     }
 
-    async fn close_accounts(&self, session: &Session, batch_no: i64) -> Result<(), Refused> {
-        let (users, accounts): (Vec<i64>, Vec<Accounts>) = self
-            .accounts
-            .iter()
-            .map(|(user, accounts)| (*user, *accounts))
-            .unzip();
-        let column = |read: fn(&Accounts) -> Option<i64>| -> Vec<Option<i64>> {
-            accounts.iter().map(read).collect()
-        };
-        let available = column(|accounts| accounts.available);
-        let held = column(|accounts| accounts.held);
-        let receivable = column(|accounts| accounts.receivable);
-        let newest = column(|accounts| accounts.newest);
-        let places: Option<Vec<Tid>> = accounts.iter().map(|accounts| accounts.place).collect();
-        // Users of this very batch have rows that nobody looked for.
-        let moved = match places {
-            Some(places) => {
-                let values: Values<'_> =
-                    &[&places, &users, &available, &held, &receivable, &newest];
-                session.run(sql!("move_locked_accounts"), values).await?
-            }
-            None => {
-                let values: Values<'_> = &[&users, &available, &held, &receivable, &newest];
-                session.run(sql!("move_accounts"), values).await?
-            }
-        };
-        let all = u64::try_from(users.len()).ok() == Some(moved);
-        unless(all, "an account belongs to a user who is registered")?;
+    async fn insert_deltas(&self, session: &Session, batch_no: i64) -> Result<(), Refused> {
         let codes = self.deltas.keys();
         let (classes, owners): (Vec<i16>, Vec<i64>) = codes.copied().unzip();
         let deltas: Vec<i64> = self.deltas.values().copied().collect();

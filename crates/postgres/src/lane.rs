@@ -1,13 +1,13 @@
-//! The way of batches, of events as of withdrawals: decide while the accounts of their users are
-//! locked, take the end of the chain, write, commit; and all of it again when somebody else
-//! committed what the decision rests on.
+//! The way of batches, of events as of withdrawals: read and decide while the batch before is still
+//! being written, take the end of the chain, write, commit; and all of it again with the end in hand
+//! when somebody else committed what the decision rests on.
 
 use std::sync::Arc;
 
 use lingqian_io::Fault;
 use lingqian_io::store::Committed;
 
-use crate::chain::EventKey;
+use crate::ahead::{After, Stand};
 use crate::commit::Refused;
 use crate::journal::Sealed;
 use crate::pool::Session;
@@ -26,21 +26,19 @@ pub(crate) trait Batch: Sync {
     where
         Self: 'a;
 
-    /// Decides, and holds the end of the chain where something is to be booked. With the events
-    /// that the call before books, everything else may be looked for before accounts are locked;
-    /// with nothing, whoever tries again sees under the lock what all others did.
+    /// Decides, and has the end of the chain in hand when it answers.
     fn decided<'a>(
         &'a self,
         books: &Books,
         session: &Session,
-        before: Option<&[EventKey]>,
+        stand: Stand,
     ) -> impl Future<Output = Result<(Self::Answers, Option<Self::Book<'a>>), Refused>> + Send;
 }
 
 /// What a batch books, with the end of the chain in hand.
 pub(crate) trait Book: Send {
-    /// The events that are booked.
-    fn booked(&self) -> Vec<EventKey>;
+    /// How it leaves the books.
+    fn after(&mut self) -> After;
 
     /// Writes it; the caller commits.
     fn write(self, session: &Session) -> impl Future<Output = Result<Sealed, Refused>> + Send;
@@ -57,11 +55,12 @@ pub(crate) async fn settle<B: Batch>(
     let mut turn = Some(turn);
     let (mut told, follower) = turns::pair();
     let mut follower = Some(follower);
+    let mut stand = Stand::Ahead(turn.as_mut().and_then(Turn::before));
     for _ in 0..CONFLICTS_MAX {
         let mut session = books.writers.get().await?;
         session.begin(BEGIN).await?;
-        let before = turn.as_ref().map(Turn::booked_before);
-        let decided = batch.decided(books, &session, before).await;
+        let stand = std::mem::replace(&mut stand, Stand::Held);
+        let decided = batch.decided(books, &session, stand).await;
         if let Some(held) = &mut turn
             && decided.is_ok()
             && !held.before_succeeded().await
@@ -77,9 +76,9 @@ pub(crate) async fn settle<B: Batch>(
                 session.end().await?;
                 return Ok(answers);
             }
-            Ok((answers, Some(book))) => {
+            Ok((answers, Some(mut book))) => {
                 if let Some((held, follower)) = turn.take().zip(follower.take()) {
-                    held.pass(follower, book.booked());
+                    held.pass(follower, book.after());
                 }
                 (Some(answers), book.write(&session).await)
             }

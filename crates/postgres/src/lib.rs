@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod accounts;
 mod address;
+mod ahead;
 mod alerts;
 mod alone;
 mod basis;
@@ -12,6 +14,7 @@ mod codec;
 mod commit;
 mod control;
 mod copy;
+mod desk;
 mod earn;
 mod events;
 mod fault;
@@ -52,7 +55,7 @@ use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
-use lingqian_core::{Changes, EventBatch, Facts, Keys};
+use lingqian_core::{Changes, EventBatch, Facts, Keys, Notes};
 use lingqian_io::Fault;
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, SinkLease, Wish};
@@ -242,6 +245,11 @@ impl Store for PostgresStore {
         let books = Arc::clone(&self.books);
         let turn = books.turns.take().await;
         apart(async move { lane::settle(&books, turn, &asked).await }).await
+    }
+
+    async fn note(&self, notes: Notes) -> Result<(), Fault> {
+        let books = Arc::clone(&self.books);
+        apart(async move { books.note(&notes).await }).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lingqian_core::earning::Kind;
 use lingqian_io::Fault;
 
-use crate::codec::{get, text};
+use crate::codec::{damaged, get, text};
 use crate::pool::Session;
 use crate::sql;
 
@@ -74,17 +74,21 @@ pub(crate) struct Remembered {
 }
 
 impl Remembered {
-    /// The catalogue as it is, read again only if it changed.
-    pub(crate) async fn catalogue(&self, session: &Session) -> Result<Arc<Catalogue>, Fault> {
-        let version = session.first(sql!("catalogue"), &[]).await?;
-        let version = version.map_or(Ok(0), |row| get(&row, 0))?;
+    /// The catalogue as it is, read again only if it changed, and the number of the newest batch.
+    pub(crate) async fn catalogue(
+        &self,
+        session: &Session,
+    ) -> Result<(Arc<Catalogue>, i64), Fault> {
+        let row = session.first(sql!("catalogue"), &[]).await?;
+        let row = row.ok_or_else(|| damaged("chain_head"))?;
+        let (version, newest) = (get(&row, 0)?, get(&row, 1)?);
         let last = self
             .last
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         if let Some(last) = last.filter(|last| last.version == version) {
-            return Ok(last);
+            return Ok((last, newest));
         }
         // One that changes just now is found out at the end of the chain.
         let kinds = crate::rows::kinds(session).await?.into_iter();
@@ -95,6 +99,6 @@ impl Remembered {
                 .collect(),
         });
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&read));
-        Ok(read)
+        Ok((read, newest))
     }
 }

@@ -103,10 +103,10 @@ async fn users(session: &Session, users: &[User]) -> Result<(), Refused> {
 
 /// Inputs that could not be credited; one that came before is counted. Of several of one content
 /// the last says where it came from.
-pub(crate) async fn dead_letters(session: &Session, changes: &Changes) -> Result<(), Refused> {
+pub(crate) async fn dead_letters(session: &Session, all: &[DeadLetter]) -> Result<(), Refused> {
     let mut places: HashMap<(&str, [u8; 32]), usize> = HashMap::new();
     let mut latest: Vec<Option<(&DeadLetter, [u8; 32], i64)>> = Vec::new();
-    for letter in &changes.dead_letters {
+    for letter in all {
         let digest = *blake3::hash(&letter.raw).as_bytes();
         let before = places.insert((&letter.code, digest), latest.len());
         let before = before.and_then(|place| latest.get_mut(place)?.take());

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use lingqian_core::Changes;
+use lingqian_core::{Changes, Notes};
 use lingqian_io::Fault;
 use lingqian_io::store::Committed;
 use tokio::sync::oneshot;
 
 use crate::basis::Remembered;
+use crate::codec::{damaged, get};
 use crate::commit::{self, Refused};
 use crate::fault::{commit_was_refused, fault};
 use crate::journal::Sealed;
 use crate::names::{self, Catalogue, Names};
 use crate::pool::{Connections, Session};
-use crate::sql;
 use crate::turns::Turns;
+use crate::{letters, people, schema, sql};
 
 /// Each statement sees what was committed before it.
 pub(crate) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
@@ -31,6 +32,14 @@ const ROOM_LEFT_MIN: i64 = ROOM / 2;
 const FOLD_EVERY: u64 = 256;
 /// How long apart it is asked what became of a commit whose answer was lost.
 const DOUBT_REST: Duration = Duration::from_millis(200);
+
+async fn write_notes(session: &Session, notes: &Notes) -> Result<(), Refused> {
+    let rows = session.try_rows(sql!("lock_notes"), &[]).await?;
+    let row = rows.first().ok_or_else(|| damaged("migrations"))?;
+    schema::refuse(get(row, 1)?, get(row, 2)?)?;
+    people::dead_letters(session, &notes.dead_letters).await?;
+    letters::write_marks(session, &notes.marks).await
+}
 
 /// Runs to the end even when whoever waits for it goes away.
 pub(crate) async fn apart<T: Send + 'static>(
@@ -67,8 +76,11 @@ impl Books {
         }
     }
 
-    /// The catalogue as it is.
-    pub(crate) async fn catalogue(&self, session: &Session) -> Result<Arc<Catalogue>, Fault> {
+    /// The catalogue as it is, and the number of the newest batch.
+    pub(crate) async fn catalogue(
+        &self,
+        session: &Session,
+    ) -> Result<(Arc<Catalogue>, i64), Fault> {
         self.catalogue.catalogue(session).await
     }
 
@@ -130,6 +142,26 @@ impl Books {
         }
         self.chores(&sealed);
         Ok(Committed::Done)
+    }
+
+    /// Writes notes beside whatever is under way. Whoever else does waits, so that two never lock
+    /// the same letters in another order.
+    pub(crate) async fn note(&self, notes: &Notes) -> Result<(), Fault> {
+        let mut session = self.writers.get().await?;
+        session.begin(BEGIN).await?;
+        match write_notes(&session, notes).await {
+            Ok(()) => {}
+            Err(Refused::Fault(fault)) => return Err(fault),
+            Err(Refused::Conflict | Refused::Twice(_) | Refused::NoRoom(_)) => {
+                return Err(Fault::Retry("others write the same notes".into()));
+            }
+        }
+        session.commit().await.map_err(|error| {
+            if commit_was_refused(&error) {
+                return fault(error);
+            }
+            Fault::Unknown("PostgreSQL went away during the commit".into())
+        })
     }
 
     /// Whether a batch whose commit was not answered is in the books. Whoever holds the end of

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
-use crate::chain::EventKey;
+use crate::ahead::After;
 
 /// Whose turn it is, and what is still to be heard of whoever had it last.
 #[derive(Default)]
@@ -14,10 +15,11 @@ pub(crate) struct Turns {
 
 /// What is to be heard of a call: whether its first try succeeded, and that it is over.
 pub(crate) struct Before {
-    succeeded: oneshot::Receiver<bool>,
+    /// Nothing once it is known that it did not.
+    succeeded: Option<oneshot::Receiver<bool>>,
     ended: oneshot::Receiver<()>,
-    /// The events that it books, in their order.
-    booked: Vec<EventKey>,
+    /// How the books are once it is over, if it succeeds.
+    after: Option<Arc<After>>,
 }
 
 /// Tells the next call about this one. Dropped unsaid it says that the try failed.
@@ -35,9 +37,9 @@ pub(crate) fn pair() -> (Told, Before) {
         _end: end,
     };
     let before = Before {
-        succeeded,
+        succeeded: Some(succeeded),
         ended,
-        booked: Vec::new(),
+        after: None,
     };
     (told, before)
 }
@@ -65,9 +67,20 @@ impl Turns {
 }
 
 impl Turn {
-    /// The events that the call before books, in their order: they may not be there to see yet.
-    pub(crate) fn booked_before(&self) -> &[EventKey] {
-        self.last.as_ref().map_or(&[], |before| &before.booked)
+    /// How the call before is about to leave the books, if it is not over.
+    pub(crate) fn before(&mut self) -> Option<Arc<After>> {
+        let before = self.last.as_mut()?;
+        match before.succeeded.as_mut()?.try_recv() {
+            Ok(true) => {
+                *self.last = None;
+                None
+            }
+            Ok(false) | Err(TryRecvError::Closed) => {
+                before.succeeded = None;
+                None
+            }
+            Err(TryRecvError::Empty) => before.after.clone(),
+        }
     }
 
     /// Whether nothing is to be feared of the call before: it is written.
@@ -75,7 +88,9 @@ impl Turn {
         let Some(before) = self.last.as_mut() else {
             return true;
         };
-        if (&mut before.succeeded).await == Ok(true) {
+        if let Some(succeeded) = before.succeeded.take()
+            && succeeded.await == Ok(true)
+        {
             *self.last = None;
             return true;
         }
@@ -90,9 +105,9 @@ impl Turn {
         }
     }
 
-    /// Lets the next call begin, which will hear of this one and of the events that it books.
-    pub(crate) fn pass(mut self, this: Before, mut booked: Vec<EventKey>) {
-        booked.sort_unstable();
-        *self.last = Some(Before { booked, ..this });
+    /// Lets the next call begin, which will hear of this one and of how it leaves the books.
+    pub(crate) fn pass(mut self, this: Before, after: After) {
+        let after = Some(Arc::new(after));
+        *self.last = Some(Before { after, ..this });
     }
 }

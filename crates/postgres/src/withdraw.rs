@@ -1,11 +1,9 @@
-//! Withdrawals in batches, in sets: names to numbers, accounts locked by rising number, what was
-//! asked before, one rule per request, and everything that comes of it in a few statements.
+//! Withdrawals in batches, in sets: names to numbers, the end of the chain taken, accounts and what
+//! was asked before, one rule per request, and everything that comes of it in a few statements.
 //!
-//! What the rule looks at cannot change before the commit: balances and what cools off belong to
-//! users whose accounts are locked; what was approved today is read again at the end of the chain
-//! for whoever asks for all; and a reference or a key that somebody else uses in between breaks
-//! the uniqueness of names, and the batch is decided again. Which merchant a payout begins with
-//! may be a moment old: who pays is decided when its order is made.
+//! What the rule looks at cannot change before the commit: nobody else has the end of the chain.
+//! Which merchant a payout begins with may be a moment old: who pays is decided when its order is
+//! made.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -25,10 +23,11 @@ use lingqian_core::{Changes, Facts, Moment, Rejection};
 use lingqian_io::Fault;
 use lingqian_io::store::WithdrawalAnswer;
 
-use crate::chain::EventKey;
-use crate::codec::{damaged, fen, get, number, text};
+use crate::accounts::{self, Accounts};
+use crate::ahead::{After, Stand};
+use crate::codec::{fen, get, number, text};
 use crate::commit::{Refused, lock_end};
-use crate::journal::{Accounts, End, Journal, Sealed};
+use crate::journal::{Journal, Sealed};
 use crate::lane::{Batch, Book};
 use crate::pool::Session;
 use crate::settle::Books;
@@ -49,21 +48,26 @@ impl Batch for Requests {
         &'a self,
         books: &Books,
         session: &Session,
-        _before: Option<&[EventKey]>,
+        _: Stand,
     ) -> Result<(Self::Answers, Option<Holds<'a>>), Refused> {
-        let mut desk = Desk::gather(books, session, self).await?;
+        let names: Vec<&str> = self.all.iter().map(|one| one.user.as_str()).collect();
+        let numbers = books.names.resolve(session, &names).await?;
+        let end = lock_end(session).await?;
+        let mut desk = Desk::gather(session, self, numbers).await?;
         let answers = (0..self.all.len()).map(|place| desk.next(place)).collect();
         if desk.held.is_empty() {
             return Ok((answers, None));
         }
-        let end = lock_end(session).await?;
-        if desk.days != days(session, self, &desk.numbers).await? {
-            return Err(Refused::Conflict);
+        let entries = i64::try_from(desk.held.len()).unwrap_or(i64::MAX);
+        end.room_for(entries)?;
+        let mut journal = Journal::begin(end, desk.accounts, entries);
+        for (_, _, hold) in &desk.held {
+            journal.append(hold, None)?;
         }
+        journal.forget_untouched();
         let holds = Holds {
-            end,
+            journal,
             requests: self,
-            accounts: desk.accounts,
             held: desk.held,
         };
         Ok((answers, Some(holds)))
@@ -72,23 +76,24 @@ impl Batch for Requests {
 
 /// What is set aside, with the end of the chain in hand.
 pub(crate) struct Holds<'a> {
-    end: End,
+    journal: Journal,
     requests: &'a Requests,
-    accounts: BTreeMap<i64, Accounts>,
     held: Vec<(usize, Held, Entry)>,
 }
 
 impl Book for Holds<'_> {
-    fn booked(&self) -> Vec<EventKey> {
-        Vec::new()
+    fn after(&mut self) -> After {
+        let (end, accounts) = self.journal.after();
+        After {
+            end,
+            accounts,
+            known: HashMap::new(),
+            kind_days: BTreeMap::new(),
+            cooling: BTreeMap::new(),
+        }
     }
 
     async fn write(self, session: &Session) -> Result<Sealed, Refused> {
-        let entries = i64::try_from(self.held.len()).unwrap_or(i64::MAX);
-        let after = self.end.seq.saturating_add(entries);
-        if after >= self.end.room {
-            return Err(Refused::NoRoom(after.saturating_add(1)));
-        }
         let now = self.requests.now;
         let mut about = Changes::default();
         for (place, held, _) in &self.held {
@@ -104,13 +109,8 @@ impl Book for Holds<'_> {
         }
         let born: Vec<_> = about.payouts.iter().map(|(payout, _)| payout).collect();
         payouts::write(session, &born, &[]).await?;
-        let mut journal = Journal::begin(self.end, self.accounts, entries);
-        for (_, _, hold) in &self.held {
-            journal.append(hold, None)?;
-        }
         bills::about_payouts(session, &about).await?;
-        journal.forget_untouched();
-        journal.close(session, false).await
+        self.journal.close(session, false).await
     }
 }
 
@@ -135,7 +135,6 @@ struct Desk<'b> {
     requests: &'b Requests,
     /// The number of each request's user.
     numbers: Vec<Option<i64>>,
-    /// As they were locked.
     accounts: BTreeMap<i64, Accounts>,
     purses: HashMap<i64, Purse>,
     merchant: Option<MerchantNo>,
@@ -147,17 +146,15 @@ struct Desk<'b> {
 }
 
 impl<'b> Desk<'b> {
-    /// Locks and reads.
+    /// Reads, with the end of the chain in hand.
     async fn gather(
-        books: &Books,
         session: &Session,
         requests: &'b Requests,
+        numbers: Vec<Option<i64>>,
     ) -> Result<Desk<'b>, Refused> {
-        let names: Vec<&str> = requests.all.iter().map(|one| one.user.as_str()).collect();
-        let numbers = books.names.resolve(session, &names).await?;
         let users: BTreeSet<i64> = numbers.iter().flatten().copied().collect();
         let users: Vec<i64> = users.into_iter().collect();
-        let accounts = lock(session, &users).await?;
+        let accounts = accounts::of_all(session, &users).await?;
         let merchants = rows::merchants(session).await?.into_iter();
         let facts = Facts {
             merchants: merchants
@@ -216,18 +213,6 @@ impl<'b> Desk<'b> {
         self.held.push((place, held, hold));
         Ok(held.outcome(request.payout, now))
     }
-}
-
-/// The accounts of these users, which nobody else changes from now on.
-async fn lock(session: &Session, users: &[i64]) -> Result<BTreeMap<i64, Accounts>, Refused> {
-    let found = session.try_rows(sql!("lock_accounts"), &[&users]).await?;
-    let accounts: Result<BTreeMap<i64, Accounts>, Fault> =
-        found.iter().map(Accounts::locked).collect();
-    let accounts = accounts?;
-    if accounts.len() != users.len() {
-        return Err(damaged("user_accounts, where a registered user is missing,").into());
-    }
-    Ok(accounts)
 }
 
 /// What each of these users has.

@@ -1,8 +1,9 @@
 //! Dead letters with what somebody made of them, and marks: how far sources were read.
 
-use lingqian_core::Changes;
+use lingqian_core::command::DeadLetter;
 use lingqian_core::letter::{Fate, LetterEnd, LetterId, Mark};
 use lingqian_core::time::Timestamp;
+use lingqian_core::{Changes, Notes};
 use lingqian_io::Fault;
 use lingqian_io::store::{LETTER_ENDED, LetterRow, LetterWish};
 use rusqlite::{Connection, Row, params};
@@ -15,8 +16,28 @@ use crate::sql;
 
 /// Writes what changed of them. The caller holds the transaction.
 pub(crate) fn write(connection: &Connection, changes: &Changes) -> Result<(), Fault> {
+    keep(connection, &changes.dead_letters)?;
+    let mut upsert = cached(connection, sql!("end_letter"))?;
+    for end in &changes.letter_ends {
+        let times = end.times.cast_signed();
+        let (letter, fate) = (end.letter.as_str(), end.fate.name());
+        let values = params![letter, fate, times, end.at.0, end.event];
+        if upsert.execute(values).map_err(fault)? == 0 {
+            return Err(Fault::Retry(LETTER_ENDED.into()));
+        }
+    }
+    write_marks(connection, &changes.marks)
+}
+
+/// Writes notes. The caller holds the transaction.
+pub(crate) fn note(connection: &Connection, notes: &Notes) -> Result<(), Fault> {
+    keep(connection, &notes.dead_letters)?;
+    write_marks(connection, &notes.marks)
+}
+
+fn keep(connection: &Connection, letters: &[DeadLetter]) -> Result<(), Fault> {
     let mut keep = cached(connection, sql!("keep_dead_letter"))?;
-    for letter in &changes.dead_letters {
+    for letter in letters {
         let digest = blake3::hash(&letter.raw);
         let values = params![
             letter.code,
@@ -28,16 +49,7 @@ pub(crate) fn write(connection: &Connection, changes: &Changes) -> Result<(), Fa
         ];
         run(&mut keep, values)?;
     }
-    let mut upsert = cached(connection, sql!("end_letter"))?;
-    for end in &changes.letter_ends {
-        let times = end.times.cast_signed();
-        let (letter, fate) = (end.letter.as_str(), end.fate.name());
-        let values = params![letter, fate, times, end.at.0, end.event];
-        if upsert.execute(values).map_err(fault)? == 0 {
-            return Err(Fault::Retry(LETTER_ENDED.into()));
-        }
-    }
-    write_marks(connection, &changes.marks)
+    Ok(())
 }
 
 /// Writes how far sources were read.

@@ -49,7 +49,7 @@ use lingqian_core::risk::Policy;
 use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
-use lingqian_core::{Changes, EventBatch, Facts, Keys};
+use lingqian_core::{Changes, EventBatch, Facts, Keys, Notes};
 use lingqian_io::Fault;
 use lingqian_io::links::{LinkClaim, LinkFilter, LinkRow, Links};
 use lingqian_io::outbox::{Delivery, DeliveryLine, Health, Outbox, Report, SinkLease, Wish};
@@ -289,6 +289,11 @@ impl Store for SqliteStore {
                 return Ok(answers);
             }
         }
+    }
+
+    async fn note(&self, notes: Notes) -> Result<(), Fault> {
+        self.change(move |connection| letters::note(connection, &notes))
+            .await
     }
 
     async fn claim(&self, wish: Claim) -> Result<Vec<PayoutId>, Fault> {

@@ -47,7 +47,7 @@ async fn the_feed_is_published_in_order_at_least_once() {
         exchange: exchange.clone(),
         topology: Topology::Declare,
     };
-    let sink = Sink::new(world.clone(), desk, "app", Arc::new(Figures::default()));
+    let sink = Sink::new(world.clone(), "app", Arc::new(Figures::default()));
     let mut publisher = RabbitPublisher::new(to.clone());
     // Nobody is bound: nothing is lost, the mark stays.
     let refused = sink.once(&mut publisher).await;
@@ -95,8 +95,8 @@ async fn of_two_processes_one_publishes_and_the_other_takes_over_when_it_dies() 
         topology: Topology::Declare,
     };
     let (_connection, channel) = channel().await;
-    let first = Sink::new(world.clone(), desk.clone(), "app", Arc::default());
-    let second = Sink::new(world.clone(), desk.clone(), "app", Arc::default());
+    let first = Sink::new(world.clone(), "app", Arc::default());
+    let second = Sink::new(world.clone(), "app", Arc::default());
     // Declares the exchange.
     let mut publisher = RabbitPublisher::new(to.clone());
     publisher.publish(&[]).await.expect("connects");
@@ -143,10 +143,10 @@ async fn who_ends_in_peace_gives_its_lease_back() {
         exchange: name("given-back"),
         topology: Topology::Declare,
     };
-    let first = Sink::new(world.clone(), desk.clone(), "app", Arc::default());
-    let second = Sink::new(world.clone(), desk.clone(), "app", Arc::default());
+    let first = Sink::new(world.clone(), "app", Arc::default());
+    let second = Sink::new(world.clone(), "app", Arc::default());
     let figures = Arc::new(Figures::default());
-    let third = Sink::new(world.clone(), desk, "app", Arc::clone(&figures));
+    let third = Sink::new(world.clone(), "app", Arc::clone(&figures));
     let mut publisher = RabbitPublisher::new(to.clone());
     assert_eq!(first.once(&mut publisher).await, Ok(Some(0)));
     assert_eq!(second.once(&mut publisher).await, Ok(None));

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use lingqian_core::Command;
 use lingqian_core::command::DeadLetter;
 use lingqian_core::control::{Act, Actor, Scope, StopCause};
 use lingqian_core::id::MchId;
+use lingqian_core::{Command, Notes};
 use lingqian_engine::Progress;
 use lingqian_engine::alerts::{Kind, LEASE_MS, Rules, alert, look};
-use lingqian_io::Clock as _;
 use lingqian_io::alerts::{Alerts as _, Target, Telling, What};
 use lingqian_io::courier::Receipt;
 use lingqian_io::twin::{FaultPoint, TwinHerald};
+use lingqian_io::{Clock as _, Store as _};
 
 use crate::world::{World, event, withdrawal};
 
@@ -289,7 +289,11 @@ async fn payouts_without_an_end_letters_and_breaks_of_the_books_are_seen() {
         raw: b"{".to_vec(),
         at: world.clock.business(),
     };
-    submit(&world, Command::KeepDeadLetter(letter)).await;
+    let notes = Notes {
+        dead_letters: vec![letter],
+        ..Notes::default()
+    };
+    world.store.note(notes).await.expect("it is kept");
     set_stop(&world, StopCause::Audit, true).await;
     set_stop(&world, StopCause::Person, true).await;
     let all = kinds().await;

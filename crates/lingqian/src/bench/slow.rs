@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use lingqian_core::id::PayoutId;
 use lingqian_core::time::Timestamp;
-use lingqian_core::{Changes, EventBatch, Facts, Keys};
+use lingqian_core::{Changes, EventBatch, Facts, Keys, Notes};
 use lingqian_io::Fault;
 use lingqian_io::store::{Audited, Claim, Committed, EventAnswer, Store};
 
@@ -33,6 +33,10 @@ impl<S: Store> Store for Slow<S> {
         let more = began.elapsed() * self.times.saturating_sub(1);
         tokio::time::sleep(more).await;
         Ok(answers)
+    }
+
+    async fn note(&self, notes: Notes) -> Result<(), Fault> {
+        self.store.note(notes).await
     }
 
     async fn claim(&self, claim: Claim) -> Result<Vec<PayoutId>, Fault> {

@@ -8,10 +8,10 @@ use lingqian_core::ledger::Entry;
 use lingqian_io::Fault;
 use tokio_postgres::Row;
 
+use crate::accounts::owner;
 use crate::browse::sum;
 use crate::chain::{GENESIS, Hasher};
 use crate::codec::{damaged, digest, get, number};
-use crate::journal::owner;
 use crate::pool::Session;
 use crate::sql;
 
