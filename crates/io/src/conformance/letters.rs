@@ -3,15 +3,16 @@
 use lingqian_core::command::DeadLetter;
 use lingqian_core::letter::{Fate, LetterEnd, LetterId, Mark};
 use lingqian_core::money::Micros;
-use lingqian_core::{Changes, EventBatch, EventView};
+use lingqian_core::{Changes, EventBatch, EventView, Notes};
 
-use super::given::{NOON, basis, commit, earned, opened};
+use super::given::{NOON, audit, basis, commit, earned, opened};
 use crate::store::{LETTER_ENDED, LetterWish};
 use crate::{Browse, Fault, Store};
 
 pub(super) async fn exercise<S: Store + Browse>(make: &impl AsyncFn() -> S) {
     a_letter_ends_once_and_is_open_again_when_it_comes_again(make().await).await;
     marks_are_kept_with_events_of_which_none_was_refused(opened(make().await).await).await;
+    notes_are_kept_as_changes_would_be(opened(make().await).await).await;
 }
 
 fn letter(raw: &[u8], line: i64) -> Changes {
@@ -96,6 +97,38 @@ async fn a_letter_ends_once_and_is_open_again_when_it_comes_again<S: Store + Bro
     assert_eq!(list(false).await, open[1..]);
     let row = store.letter(id).await.expect("reads").expect("it is there");
     assert_eq!(row.end.map(|end| end.fate), Some(Fate::Discarded));
+}
+
+async fn notes_are_kept_as_changes_would_be<S: Store + Browse>(store: S) {
+    let mark = |position| Mark {
+        name: "kafka/a/t/0".into(),
+        position,
+    };
+    let notes = |letters: &[(&[u8], i64)], position| Notes {
+        dead_letters: letters
+            .iter()
+            .flat_map(|(raw, line)| letter(raw, *line).dead_letters)
+            .collect(),
+        marks: vec![mark(position)],
+    };
+    store
+        .note(notes(&[(b"x", 1), (b"y", 2), (b"x", 3)], 4))
+        .await
+        .expect("kept");
+    store.note(notes(&[(b"y", 5)], 6)).await.expect("kept");
+    store.note(Notes::default()).await.expect("nothing to keep");
+    let found = store.dead_letters(9).await.expect("letters");
+    let found = found.into_iter();
+    let found: Vec<_> = found
+        .map(|(letter, times)| (letter.raw, letter.position, times))
+        .collect();
+    let expected = [
+        (b"y".to_vec(), "earnings/0 offset 5".to_owned(), 2),
+        (b"x".to_vec(), "earnings/0 offset 3".to_owned(), 2),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(store.marks(String::new()).await, Ok(vec![mark(6)]));
+    audit(&store, &[], "notes").await;
 }
 
 async fn marks_are_kept_with_events_of_which_none_was_refused<S: Store + Browse>(store: S) {

@@ -1,5 +1,6 @@
 //! The PostgreSQL store: the suite of every store, and what only a server can show.
 
+mod ahead;
 mod given;
 mod guards;
 mod lost;
