@@ -38,7 +38,7 @@ async fn notices(world: &World, count: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_feed_is_published_in_order_at_least_once() {
-    let (world, desk) = World::working().await;
+    let (world, _) = World::working().await;
     notices(&world, 700).await;
     let (exchange, queue) = (name("feed"), name("receiver"));
     let to = RabbitOut {
@@ -86,7 +86,7 @@ async fn numbers(channel: &Channel, queue: &str) -> Vec<i64> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_processes_one_publishes_and_the_other_takes_over_when_it_dies() {
-    let (world, desk) = World::working().await;
+    let (world, _) = World::working().await;
     let (exchange, queue) = (name("leased"), name("leased"));
     let to = RabbitOut {
         urls: vec![broker()],
@@ -136,7 +136,7 @@ async fn of_two_processes_one_publishes_and_the_other_takes_over_when_it_dies() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_ends_in_peace_gives_its_lease_back() {
-    let (world, desk) = World::working().await;
+    let (world, _) = World::working().await;
     let to = RabbitOut {
         urls: vec![broker()],
         tls: Tls::default(),
