@@ -119,6 +119,10 @@ fn callgrind(root: &Path, dir: &Path, options: &Profile) -> anyhow::Result<()> {
     // Start, registration and end are in both runs; making up and driving is in the harness.
     let each = |once: u64, twice: u64| twice.saturating_sub(once) / options.entries;
     let (books, own) = (each(books_once, books_twice), each(bench_once, bench_twice));
+    ensure!(
+        books > own,
+        "nothing was booked: an argument after `--` keeps the bench from running"
+    );
     println!("instructions per entry");
     println!("  books and bench      {books:>10}");
     println!("  bench alone          {own:>10}");
