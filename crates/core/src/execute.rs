@@ -48,7 +48,10 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
     match command {
         Command::DefineKind(kind) => define_kind(kind, facts),
         Command::DefineMerchant(merchant) => define_merchant(merchant, facts),
-        Command::AddApiKey(key) => only(|all| all.api_keys.push(key.clone())),
+        Command::AddApiKey(key) => done(Changes {
+            api_keys: vec![key.clone()],
+            ..Changes::default()
+        }),
         Command::SetEndpoint {
             endpoint,
             what,
@@ -113,12 +116,6 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
 }
 
 /// A change that asks nobody.
-fn only(change: impl FnOnce(&mut Changes)) -> Decision {
-    let mut changes = Changes::default();
-    change(&mut changes);
-    done(changes)
-}
-
 fn reported(moment: &Moment<'_>, report: &TransferReport, facts: &Facts) -> Decision {
     let payout = known(report.number.payout(), facts)?;
     settle::report(moment, payout, report, facts)

@@ -62,13 +62,16 @@ impl<'q, 'b> Question<'q, 'b> {
 
     /// Reads again what others may have changed. An event that was booked stays so, but for how
     /// much of it was taken back.
-    pub(crate) async fn ask_again(&self, kinds: &Kinds, before: Found) -> Result<Found, Refused> {
+    pub(crate) async fn ask_again(
+        &self,
+        kinds: &Kinds,
+        mut known: HashMap<EventKey, Known>,
+    ) -> Result<Found, Refused> {
         let originals: HashSet<EventKey> =
             self.events.originals.iter().flatten().copied().collect();
         let changed = self
             .events
             .known(self.session, |key| originals.contains(key));
-        let mut known = before.known;
         known.extend(changed.await?);
         let found = self.balances(kinds).await?;
         Ok(Found { known, ..found })
@@ -215,9 +218,9 @@ impl<'q, 'b> Desk<'q, 'b> {
         self.booked.is_empty()
     }
 
-    /// What was read: of the accounts nothing, once there is a journal.
-    pub(crate) fn into_found(self) -> Found {
-        self.found
+    /// What was booked before.
+    pub(crate) fn into_known(self) -> HashMap<EventKey, Known> {
+        self.found.known
     }
 
     /// What is booked, and what is kept beside it.
@@ -248,14 +251,13 @@ impl<'q, 'b> Desk<'q, 'b> {
     /// is to be told that it is booked, and not why it cannot be.
     pub(crate) async fn some_were_booked_meanwhile(
         &self,
-        question: &Question<'_, '_>,
+        session: &Session,
         answers: &[EventAnswer],
     ) -> Result<bool, Fault> {
         let keys = self.events.keys.iter().zip(answers);
         let refused = keys.filter(|(key, answer)| answer.is_err() && self.known(key).is_none());
         let refused: HashSet<&EventKey> = refused.map(|(key, _)| key).collect();
-        let events = question.events;
-        let found = events.known(question.session, |key| refused.contains(key));
+        let found = self.events.known(session, |key| refused.contains(key));
         Ok(!found.await?.is_empty())
     }
 

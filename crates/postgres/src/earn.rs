@@ -17,7 +17,7 @@ use lingqian_io::store::EventAnswer;
 use crate::ahead::{After, Stand};
 use crate::chain::EventKey;
 use crate::commit::{Beside, Refused, lock_end};
-use crate::desk::{Desk, Found, Question};
+use crate::desk::{Desk, Question};
 use crate::events::{Events, Known};
 use crate::journal::{End, Journal, Sealed};
 use crate::lane::{Batch, Book};
@@ -68,7 +68,7 @@ impl Batch for Asked {
                     let drafted = drafted.unwrap_or_else(|| desk.journal(end));
                     return Ok(self.posted(answers, desk, drafted?.with_room_of(&end)));
                 }
-                Some((end, desk.into_found()))
+                Some((end, desk.into_known()))
             }
         };
         self.held(books, &question, ahead).await
@@ -81,21 +81,22 @@ impl Asked {
         &self,
         books: &Books,
         question: &Question<'_, '_>,
-        ahead: Option<(End, Found)>,
+        ahead: Option<(End, HashMap<EventKey, Known>)>,
     ) -> Result<Decided, Refused> {
+        let session = question.session;
         let was_ahead = ahead.is_some();
-        let (end, found) = match ahead {
-            Some((end, found)) => (end, Some(found)),
-            None => (lock_end(question.session).await?, None),
+        let (end, known) = match ahead {
+            Some((end, known)) => (end, Some(known)),
+            None => (lock_end(session).await?, None),
         };
-        let (catalogue, _) = books.catalogue(question.session).await?;
-        let found = match found {
-            Some(found) => question.ask_again(&catalogue.kinds, found).await?,
+        let (catalogue, _) = books.catalogue(session).await?;
+        let found = match known {
+            Some(known) => question.ask_again(&catalogue.kinds, known).await?,
             None => question.ask(&catalogue.kinds).await?,
         };
         let mut desk = Desk::new(question, &catalogue.kinds, found);
         let answers = desk.decide();
-        if was_ahead && desk.some_were_booked_meanwhile(question, &answers).await? {
+        if was_ahead && desk.some_were_booked_meanwhile(session, &answers).await? {
             return Err(Refused::Conflict);
         }
         let journal = desk.journal(end)?;

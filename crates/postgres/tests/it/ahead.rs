@@ -165,6 +165,16 @@ async fn until_waiting(client: &Client, count: i64) {
     panic!("nobody waits");
 }
 
+/// Has the store try a batch, and waits until that one waits too.
+async fn stuck(
+    (looker, count): (&Client, i64),
+    (store, batch): (&PostgresStore, EventBatch),
+) -> tokio::task::JoinHandle<Vec<EventAnswer>> {
+    let earned = earn(store, batch);
+    until_waiting(looker, count).await;
+    earned
+}
+
 fn earn(store: &PostgresStore, batch: EventBatch) -> tokio::task::JoinHandle<Vec<EventAnswer>> {
     let store = store.clone();
     tokio::spawn(async move { store.earn(NOON, batch).await.expect("answered") })
@@ -189,10 +199,8 @@ async fn a_batch_meets_what_the_one_before_is_about_to_leave() {
         // The first has the end of the chain and cannot finish; the second is decided on meanwhile.
         let hold = "BEGIN; LOCK TABLE batches IN SHARE MODE";
         holder.batch_execute(hold).await.expect("held");
-        let one = earn(&store, first);
-        until_waiting(&looker, 1).await;
-        let two = earn(&store, second);
-        until_waiting(&looker, 2).await;
+        let one = stuck((&looker, 1), (&store, first)).await;
+        let two = stuck((&looker, 2), (&store, second)).await;
         holder.batch_execute("COMMIT").await.expect("let go");
         assert_eq!(one.await.expect("no panic"), expected[0]);
         assert_eq!(two.await.expect("no panic"), expected[1]);
@@ -209,10 +217,8 @@ async fn a_batch_is_decided_anew_when_another_process_came_in_between() {
     // Both are decided on while nobody may commit: each as if it were the first.
     let hold = "BEGIN; SELECT FROM chain_head FOR UPDATE";
     holder.batch_execute(hold).await.expect("held");
-    let one = earn(&ours, first());
-    until_waiting(&looker, 1).await;
-    let two = earn(&theirs, second());
-    until_waiting(&looker, 2).await;
+    let one = stuck((&looker, 1), (&ours, first())).await;
+    let two = stuck((&looker, 2), (&theirs, second())).await;
     holder.batch_execute("COMMIT").await.expect("let go");
     assert_eq!(one.await.expect("no panic"), expected[0]);
     assert_eq!(two.await.expect("no panic"), expected[1]);
@@ -229,8 +235,7 @@ async fn a_batch_is_decided_anew_when_the_one_before_failed() {
     let failing = store.clone();
     let one = tokio::spawn(async move { failing.earn(NOON, first()).await });
     until_waiting(&looker, 1).await;
-    let two = earn(&store, second());
-    until_waiting(&looker, 2).await;
+    let two = stuck((&looker, 2), (&store, second())).await;
     let end = "SELECT pg_terminate_backend(l.pid) FROM pg_locks l
         WHERE l.relation = 'batches'::regclass AND NOT l.granted";
     looker.batch_execute(end).await.expect("ended");
