@@ -1,28 +1,35 @@
 //! Which events were booked and which withdrawals made, for ever, by the 64-bit fingerprints of
 //! their names.
 //!
-//! The newest are in a table in memory. When there are enough of them they become an immutable run: sorted
-//! buckets in the file, and a filter in memory that says for most names that they are not in it.
-//! Four runs of a size are merged into one, a little with every commit. A fingerprint only says
-//! where to look: whether a name is known is decided by the text in the entry.
+//! The newest are in a table in memory. When there are enough of them they become an immutable run:
+//! sorted buckets in the file. Runs of a size are merged into one, a little with every commit. What
+//! is kept in memory says for most names that they are in no run: one table for all young runs, and
+//! a filter for each old one. A fingerprint only says where to look: whether a name is known is
+//! decided by the text in the entry.
 
 mod filter;
 mod merge;
 mod recent;
 mod run;
+mod settled;
+mod young;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use lingqian_io::Fault;
 use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 
-use filter::Filter;
-pub(crate) use merge::Merger;
+pub(crate) use merge::{Merged, Merger};
 use recent::Recent;
 pub(crate) use run::{Run, SealedRun, load};
+pub(crate) use settled::Settled;
+use settled::ask;
+use young::Sheet;
 
 use crate::names::Key;
+use filter::Filter;
 
 /// Ids that gather in memory before they become a run, by default: 2^10 full buckets.
 pub(crate) const RECENT_IDS: usize = 448 << 10;
@@ -62,19 +69,29 @@ pub(crate) struct Ids {
     recent: Recent,
     /// Runs that are on their way to the file.
     sealed: Vec<Arc<SealedRun>>,
+    /// Runs that are in the file.
     runs: Vec<Run>,
+    /// What tells which run may have an id: of the youngest, be they in the file or on their way,
+    open: Option<Sheet>,
+    /// and of all others.
+    settled: Arc<Settled>,
     next_run: u64,
     /// Ids that were added since somebody asked.
     added: u64,
 }
 
 impl Ids {
-    /// The ids of a file whose runs are these; a run is made of so many.
-    pub(crate) fn new((runs, next_run): (Vec<Run>, u64), recent_max: usize) -> Ids {
+    /// No ids of a file where this is the number of the next run; a run is made of so many.
+    fn new(key: Key, next_run: u64, recent_max: usize) -> Ids {
         Ids {
             recent: Recent::new(recent_max.max(1)),
             sealed: Vec::new(),
-            runs,
+            runs: Vec::new(),
+            open: None,
+            settled: Arc::new(Settled {
+                key,
+                ..Settled::default()
+            }),
             next_run,
             added: 0,
         }
@@ -106,25 +123,53 @@ impl Ids {
         self.recent.find(fingerprint)
     }
 
-    /// A filter for each run.
-    pub(crate) fn filters(&self) -> impl Iterator<Item = &Filter> {
-        let stored = self.runs.iter().map(|run| run.filter.as_ref());
-        stored.chain(self.sealed.iter().map(|run| run.filter()))
+    /// What changes seldom.
+    pub(crate) fn settled(&self) -> &Arc<Settled> {
+        &self.settled
+    }
+
+    /// Finds out for many ids whether one of the youngest runs may have them: those that are not
+    /// settled.
+    pub(crate) fn suspect_young<C>(
+        &self,
+        cases: &mut [C],
+        print: impl Fn(&C) -> u64,
+        old: impl Fn(&mut C) -> &mut bool,
+    ) {
+        if let Some(sheet) = &self.open {
+            ask(sheet, cases, print, old);
+        }
+    }
+
+    /// Finds out for many ids whether any run may have them.
+    pub(crate) fn suspect<C>(
+        &self,
+        cases: &mut [C],
+        print: impl Fn(&C) -> u64,
+        old: impl Fn(&mut C) -> &mut bool,
+    ) {
+        self.settled.suspect(cases, &print, &old);
+        self.suspect_young(cases, print, old);
     }
 
     /// Whether an older id may have this fingerprint.
     pub(crate) fn may_be_old(&self, fingerprint: u64) -> bool {
-        self.filters().any(|filter| filter.may_hold(fingerprint))
+        let mut case = [(fingerprint, false)];
+        self.suspect(&mut case, |case| case.0, |case| &mut case.1);
+        case[0].1
     }
 
     /// Entries among the older ones whose name may be the one with this fingerprint.
     pub(crate) fn old(&self, connection: &Connection, fingerprint: u64) -> Result<Vec<u64>, Fault> {
         let mut found = Vec::new();
-        for sealed in &self.sealed {
-            sealed.find(fingerprint, &mut found);
-        }
-        for run in self.runs.iter().filter(|run| run.may_hold(fingerprint)) {
-            run.find(connection, fingerprint, &mut found)?;
+        let open = self.open.iter();
+        let young = open.flat_map(|sheet| sheet.suspects(fingerprint));
+        for suspect in young.chain(self.settled.suspects(fingerprint)) {
+            if let Some(sealed) = self.sealed.iter().find(|run| run.number == suspect) {
+                sealed.find(fingerprint, &mut found);
+            } else if let Some(run) = self.runs.iter().find(|run| run.number == suspect) {
+                run.find(connection, fingerprint, &mut found)?;
+            }
         }
         Ok(found)
     }
@@ -135,10 +180,45 @@ impl Ids {
             return None;
         }
         let ids = self.recent.take_sorted();
+        self.add_young(self.next_run, ids.iter().map(|id| id.0));
         let sealed = Arc::new(SealedRun::new(self.next_run, ids));
         self.next_run += 1;
         self.sealed.push(Arc::clone(&sealed));
         Some(sealed)
+    }
+
+    /// Adds a young run to the open sheet, or to a new one.
+    fn add_young(&mut self, run: u64, prints: impl ExactSizeIterator<Item = u64>) {
+        let full = self.open.take_if(|sheet| !sheet.fits(prints.len()));
+        if let Some(full) = full {
+            self.settle(Some(full), None);
+        }
+        let sheets = self.settled.sheets.iter();
+        let beside = || Sheet::beside(sheets.map(AsRef::as_ref), prints.len());
+        self.open.get_or_insert_with(beside).add(run, prints);
+    }
+
+    /// Replaces what is settled: with one more sheet or filter, and without those of which every
+    /// run was merged.
+    fn settle(&mut self, sheet: Option<Sheet>, filter: Option<(u64, Filter)>) {
+        let sealed = self.sealed.iter().map(|run| run.number);
+        let living: HashSet<u64> = sealed
+            .chain(self.runs.iter().map(|run| run.number))
+            .collect();
+        let lives = |sheet: &Arc<Sheet>| sheet.runs().iter().any(|run| living.contains(run));
+        let sheets = self
+            .settled
+            .sheets
+            .iter()
+            .cloned()
+            .chain(sheet.map(Arc::new));
+        let filter = filter.map(|(number, filter)| (number, Arc::new(filter)));
+        let filters = self.settled.filters.iter().cloned().chain(filter);
+        self.settled = Arc::new(Settled {
+            key: self.settled.key,
+            sheets: sheets.filter(lives).collect(),
+            filters: filters.filter(|(run, _)| living.contains(run)).collect(),
+        });
     }
 
     /// The run of that number is in the file.
@@ -149,10 +229,16 @@ impl Ids {
         }
     }
 
-    /// These runs were merged into that one, which is in the file.
-    pub(crate) fn merged(&mut self, inputs: &[u64], run: Run) {
+    /// Runs were merged into one, which is in the file.
+    pub(crate) fn merged(&mut self, merged: Merged) {
+        let Merged {
+            inputs,
+            run,
+            filter,
+        } = merged;
         self.runs.retain(|known| !inputs.contains(&known.number));
         self.runs.push(run);
+        self.settle(None, Some((run.number, filter)));
     }
 
     /// Gives a number to a run that is to be made by a merge.

@@ -34,7 +34,7 @@ mod worker;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
@@ -63,6 +63,7 @@ use tokio::sync::oneshot;
 
 use crate::checkpoint::Log;
 use crate::codec::{fault, get, payout_id, rows};
+use crate::ids::Settled;
 use crate::ledger::Ledger;
 use crate::lock::Lock;
 pub use crate::options::Options;
@@ -73,7 +74,7 @@ pub use crate::relations::entry::{Cell, Column, ENTRY_COLUMNS, Holds};
 pub use crate::relations::export::{Exported, Stopped, Take, Wanted};
 pub use crate::relations::shell::{Answer as SqlAnswer, Datum, Refused, Shell};
 use crate::scribe::{Order, Scribe};
-use crate::teller::{Answer, Decided, Pending, Requests, Teller, Told, fill, rich};
+use crate::teller::{Answer, Decided, Pending, Requests, Scouted, Teller, Told, fill, rich};
 pub use crate::verify::{Misfit, Verified, Wrong};
 use crate::worker::{Reader, Workers};
 
@@ -93,6 +94,8 @@ use sql;
 /// The books in one SQLite file. Clones share its threads.
 #[derive(Clone)]
 pub struct SqliteStore {
+    /// What is found out about events before the teller has them rests on this.
+    settled: Arc<Mutex<Arc<Settled>>>,
     teller: Workers<Teller>,
     orders: mpsc::Sender<Order>,
     readers: Workers<Reader>,
@@ -161,13 +164,23 @@ impl SqliteStore {
             .spawn(move || scribe.work(&taken))
             .map_err(|error| Fault::Broken(format!("no thread: {error}")))?;
         let reader = schema::open_reader(path, options)?;
-        let mut teller = Teller::new(reader, orders.clone(), notes, foreign);
+        let settled = Arc::default();
+        let shared = Arc::clone(&settled);
+        let mut teller = Teller::new(reader, orders.clone(), notes, (foreign, shared));
         teller.open()?;
         Ok(SqliteStore {
+            settled,
             teller: Workers::start("teller", vec![teller])?,
             orders,
             readers: Workers::start("reader", readers?)?,
         })
+    }
+
+    /// What can be found out about events before the teller has them.
+    fn scout(&self, events: &EventBatch) -> Scouted {
+        let settled = self.settled.lock();
+        let settled = Arc::clone(&settled.unwrap_or_else(PoisonError::into_inner));
+        Scouted::new(settled, events)
     }
 
     async fn read<R: Send + 'static>(
@@ -255,10 +268,12 @@ impl Store for SqliteStore {
     async fn earn(&self, now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
         let mut events = events;
         loop {
+            let scouted = self.scout(&events);
             let told = self.tell(move |teller, answer| {
                 teller.earn(Pending {
                     now,
                     events,
+                    scouted,
                     answer,
                 });
             });

@@ -14,7 +14,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 17] = [
+const MIGRATIONS: [(&str, &str); 18] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -59,6 +59,10 @@ const MIGRATIONS: [(&str, &str); 17] = [
         include_str!("../migrations/0016_whole_letters.sql"),
     ),
     ("0017_seats", include_str!("../migrations/0017_seats.sql")),
+    (
+        "0018_young_runs",
+        include_str!("../migrations/0018_young_runs.sql"),
+    ),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.

@@ -14,7 +14,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::checkpoint::Log;
 use crate::codec::{fault, first, get, in_doubt};
-use crate::ids::{Merger, Run};
+use crate::ids::{Merged, Merger};
 use crate::ledger::{Batch, Ledger};
 use crate::lock::Lock;
 use crate::page::{Hash, NO_HASH, last};
@@ -82,7 +82,7 @@ pub(crate) enum Order {
 /// What the teller must know.
 pub(crate) enum Note {
     /// A batch up to this entry is durable; this run is in the file, and this one replaced those.
-    Written(u64, Option<u64>, Option<(Vec<u64>, Run)>),
+    Written(u64, Option<u64>, Option<Merged>),
     /// A batch was not written. Whoever waited for it was told.
     NotWritten,
 }
@@ -185,11 +185,7 @@ impl Scribe {
     }
 
     /// Nothing when somebody else wrote to the file.
-    #[expect(
-        clippy::type_complexity,
-        reason = "whether it was written, and what was merged"
-    )]
-    fn try_write(&mut self, job: &mut Job) -> Result<Option<Option<(Vec<u64>, Run)>>, Fault> {
+    fn try_write(&mut self, job: &mut Job) -> Result<Option<Option<Merged>>, Fault> {
         self.may_write()?;
         let change = self
             .connection

@@ -7,13 +7,13 @@ mod look;
 mod named;
 mod withdrawals;
 
+pub(crate) use events::Scouted;
 pub(crate) use look::{Answer, fill, rich};
 pub(crate) use withdrawals::{Decided, Requests};
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
 use lingqian_core::EventBatch;
 use lingqian_core::id::UserNo;
@@ -22,6 +22,7 @@ use lingqian_io::Fault;
 use lingqian_io::store::EventAnswer;
 use rusqlite::Connection;
 
+use crate::ids::Settled;
 use crate::ledger::Ledger;
 use crate::scribe::{Extra, Job, Note, Order, Reply, Scribe};
 
@@ -35,6 +36,7 @@ const HANDED_OUT_MAX: usize = 256;
 pub(crate) struct Pending {
     pub(crate) now: Timestamp,
     pub(crate) events: EventBatch,
+    pub(crate) scouted: Scouted,
     pub(crate) answer: Answer<Told>,
 }
 
@@ -78,7 +80,8 @@ pub(crate) struct Teller {
     handed_out: VecDeque<HandedOut>,
     next_basis: u64,
     commits: u64,
-    cases: Vec<events::Resolved>,
+    /// What those who give events ask before the teller has them, as of some time ago.
+    settled: Arc<Mutex<Arc<Settled>>>,
 }
 
 fn gone<E>(_: E) -> Fault {
@@ -91,10 +94,11 @@ impl Teller {
         connection: Connection,
         orders: mpsc::Sender<Order>,
         notes: mpsc::Receiver<Note>,
-        foreign: Arc<AtomicBool>,
+        (foreign, settled): (Arc<AtomicBool>, Arc<Mutex<Arc<Settled>>>),
     ) -> Teller {
         Teller {
             foreign,
+            settled,
             confirmed: Arc::new(AtomicU64::new(u64::MAX)),
             connection,
             orders,
@@ -105,7 +109,6 @@ impl Teller {
             handed_out: VecDeque::new(),
             next_basis: 1,
             commits: 0,
-            cases: Vec::new(),
         }
     }
 
@@ -162,9 +165,9 @@ impl Teller {
                 if let Some(number) = sealed {
                     ledger.ids.stored(number);
                 }
-                if let Some((inputs, run)) = merged {
-                    ledger.ids.merged(&inputs, run);
-                    self.discard.extend(inputs);
+                if let Some(merged) = merged {
+                    self.discard.extend(&merged.inputs);
+                    ledger.ids.merged(merged);
                 }
                 if self.ahead == 0 {
                     ledger.rows.arrived();

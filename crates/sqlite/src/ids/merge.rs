@@ -1,21 +1,20 @@
 //! Merging runs, a few buckets with every commit, so that no commit waits for a large merge.
 
-use std::sync::Arc;
-
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
 use super::Id;
 use super::filter::{Filter, bucket};
-use super::run::{Run, clear, ids_of, with_bucket, write_bucket, write_filter};
+use super::run::{BUCKET_IDS, Run, clear, ids_of, with_bucket, write_bucket, write_filter};
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
 use crate::sql;
 
-/// Runs that become one.
+/// Young runs that become one: a table in memory tells of all of them at once, so that there may be
+/// many.
+const FAN_IN_YOUNG: usize = 16;
+/// Merged runs that become one: each of them is asked.
 const FAN_IN: usize = 4;
-/// Ids that are merged at a time, about: one bucket of each input. Small commits save up for it.
-const STEP_IDS: u64 = 2_048;
 /// Buckets of merged runs that one commit removes at most,
 const CLEAR_BUCKETS: usize = 64;
 /// and for how many ids that it adds it removes one.
@@ -34,14 +33,23 @@ struct Merge {
     next: usize,
 }
 
-/// What a merge has brought about: the numbers of the inputs, and what they became.
-pub(crate) type Merged = (Vec<u64>, Run);
+/// What a merge has brought about.
+#[derive(Debug)]
+pub(crate) struct Merged {
+    /// The numbers of the inputs,
+    pub(crate) inputs: Vec<u64>,
+    /// and what they became.
+    pub(crate) run: Run,
+    pub(crate) filter: Filter,
+}
 
 /// The merges of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Merger {
     runs: Vec<Run>,
-    merge: Option<Merge>,
+    /// The last one is worked on: it has the lowest level. Those before it wait, so that small runs
+    /// never pile up behind a large merge.
+    merges: Vec<Merge>,
     /// Runs whose buckets are to be removed, once nobody looks into them.
     waste: Vec<u64>,
     credit: u64,
@@ -61,7 +69,7 @@ impl Merger {
         }
         Ok(Merger {
             runs: runs.to_vec(),
-            merge: None,
+            merges: Vec::new(),
             waste,
             credit: 0,
         })
@@ -74,7 +82,7 @@ impl Merger {
 
     /// Whether something is to be done.
     pub(crate) fn is_idle(&self) -> bool {
-        self.merge.is_none() && self.waste.is_empty() && self.due().is_none()
+        self.merges.is_empty() && self.waste.is_empty() && self.due().is_none()
     }
 
     /// Does the share of `added` new ids. The caller holds the transaction. `next_run` is a
@@ -92,14 +100,14 @@ impl Merger {
         {
             self.waste.pop();
         }
-        if self.merge.is_none() {
-            self.merge = self.due().map(|inputs| Merge::begin(inputs, next_run));
+        if let Some(inputs) = self.due() {
+            self.merges.push(Merge::begin(inputs, next_run));
         }
-        let Some(merge) = &mut self.merge else {
+        let Some(merge) = self.merges.last_mut() else {
             return Ok(None);
         };
         self.credit += added * MERGED_PER_ID;
-        while self.credit >= STEP_IDS {
+        while self.credit >= merge.inputs.len() as u64 * BUCKET_IDS as u64 {
             let merged = merge.step(connection)?;
             self.credit = self.credit.saturating_sub(merged);
             if merge.is_done() {
@@ -112,22 +120,21 @@ impl Merger {
 
     fn finish(&mut self, connection: &Connection) -> Result<Option<Merged>, Fault> {
         self.credit = 0;
-        let Some(merge) = self.merge.take() else {
+        let Some(merge) = self.merges.pop() else {
             return Ok(None);
         };
-        let Merge { inputs, filter, .. } = merge;
-        let output = Run {
-            filter: Arc::new(filter),
-            ..merge.output
-        };
-        let numbers: Vec<u64> = inputs.iter().map(|run| run.number).collect();
+        let inputs: Vec<u64> = merge.inputs.iter().map(|run| run.number).collect();
         let mut delete = cached(connection, sql!("delete_id_run"))?;
-        for number in &numbers {
+        for number in &inputs {
             delete.execute([number.cast_signed()]).map_err(fault)?;
         }
-        self.runs.retain(|run| !numbers.contains(&run.number));
-        self.runs.push(output.clone());
-        Ok(Some((numbers, output)))
+        self.runs.retain(|run| !inputs.contains(&run.number));
+        self.runs.push(merge.output);
+        Ok(Some(Merged {
+            inputs,
+            run: merge.output,
+            filter: merge.filter,
+        }))
     }
 
     /// Nobody looks into these runs any more.
@@ -135,27 +142,20 @@ impl Merger {
         self.waste.extend(numbers);
     }
 
-    /// Runs of the lowest level that has enough of one size.
+    /// Runs of the lowest level that has enough of one size, if it is below that of every merge.
     fn due(&self) -> Option<Vec<Run>> {
-        let busy = |run: &&Run| {
-            let merge = self.merge.as_ref();
-            merge.is_some_and(|merge| merge.inputs.iter().any(|own| own.number == run.number))
-        };
-        let mut levels: Vec<(u32, u32)> =
+        let below = self.merges.last().map_or(u32::MAX, Merge::level);
+        let mut kinds: Vec<(u32, u32)> =
             self.runs.iter().map(|run| (run.level, run.bits)).collect();
-        levels.sort_unstable();
-        levels.dedup();
-        levels.into_iter().find_map(|level| {
-            let same = self
-                .runs
-                .iter()
-                .filter(|run| (run.level, run.bits) == level);
-            let inputs: Vec<Run> = same
-                .filter(|run| !busy(run))
-                .take(FAN_IN)
-                .cloned()
-                .collect();
-            (inputs.len() == FAN_IN).then_some(inputs)
+        kinds.sort_unstable();
+        kinds.dedup();
+        let kinds = kinds.into_iter().take_while(|(level, _)| *level < below);
+        kinds.into_iter().find_map(|kind| {
+            let fan_in = if kind.0 == 0 { FAN_IN_YOUNG } else { FAN_IN };
+            let same = self.runs.iter();
+            let same = same.filter(|run| (run.level, run.bits) == kind);
+            let inputs: Vec<Run> = same.take(fan_in).copied().collect();
+            (inputs.len() == fan_in).then_some(inputs)
         })
     }
 }
@@ -163,20 +163,26 @@ impl Merger {
 impl Merge {
     fn begin(inputs: Vec<Run>, number: u64) -> Merge {
         let (level, bits) = inputs.first().map_or((0, 0), |run| (run.level, run.bits));
-        let bits = bits + FAN_IN.ilog2();
+        // Four of four are four of four of four.
+        let fours = inputs.len().ilog(FAN_IN);
+        let bits = bits + inputs.len().ilog2();
         let output = Run {
             number,
-            level: level + 1,
+            level: level + fours,
             bits,
             ids: 0,
-            filter: Arc::default(),
         };
         Merge {
             inputs,
             output,
-            filter: Filter::empty(bits, level + 1),
+            filter: Filter::empty(bits),
             next: 0,
         }
+    }
+
+    /// The level of the inputs.
+    fn level(&self) -> u32 {
+        self.inputs.first().map_or(0, |run| run.level)
     }
 
     fn is_done(&self) -> bool {
@@ -187,7 +193,8 @@ impl Merge {
 
     /// Merges one bucket of the inputs; tells how many ids it had.
     fn step(&mut self, connection: &Connection) -> Result<u64, Fault> {
-        let mut ids: Vec<Id> = Vec::with_capacity(FAN_IN * 512);
+        let fan_in = self.inputs.len();
+        let mut ids: Vec<Id> = Vec::with_capacity(fan_in * 512);
         for run in &self.inputs {
             with_bucket(connection, run.number, self.next, |body| {
                 ids.extend(ids_of(body));
@@ -197,7 +204,7 @@ impl Merge {
         ids.sort();
         ids.iter().for_each(|id| self.filter.add(id.0));
         let mut rest = ids.as_slice();
-        for number in self.next * FAN_IN..(self.next + 1) * FAN_IN {
+        for number in self.next * fan_in..(self.next + 1) * fan_in {
             let end = rest.partition_point(|id| bucket(id.0, self.output.bits) <= number);
             let (own, others) = rest.split_at(end);
             write_bucket(connection, self.output.number, number, own)?;

@@ -1,22 +1,23 @@
 //! A run: ids that are never changed, sorted into buckets by their highest bits.
 
-use std::sync::Arc;
-
 use lingqian_io::Fault;
 use rusqlite::{Connection, params};
 
-use super::Id;
 use super::filter::{Filter, bucket};
+use super::{Id, Ids};
 use crate::codec::{damaged, fault, get};
+use crate::names::Key;
 use crate::prefetch::cached;
 use crate::sql;
 
 /// Bytes of an id in a bucket: eight of the fingerprint and six of the entry's number.
 const ID_BYTES: usize = 14;
-/// Ids of a bucket, about: with its part of the filter it fills a page of SQLite.
-const BUCKET_IDS: usize = 448;
+/// Ids of a bucket, about: they are in one page of SQLite.
+pub(super) const BUCKET_IDS: usize = 448;
 /// Bytes of a bucket's part of a filter, as earlier versions had them: it is not looked at.
 const EARLIER_PART_BYTES: usize = 384;
+/// From this level on a run is old.
+const OLD_LEVEL: u32 = 2;
 /// Buckets whose parts of a filter share a row.
 const FILTER_BUCKETS: usize = 64;
 /// Rows of buckets that are removed for one of a filter, which takes as many pages.
@@ -32,21 +33,20 @@ pub(crate) fn slot(run: u64, bucket: usize) -> i64 {
 }
 
 /// A run that is in the file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) number: u64,
-    /// How often it was merged.
+    /// How often four became one on the way to it.
     pub(crate) level: u32,
     /// It has 2^bits buckets.
     pub(crate) bits: u32,
     pub(crate) ids: u64,
-    /// Shared by all who know the run.
-    pub(crate) filter: Arc<Filter>,
 }
 
 impl Run {
-    pub(crate) fn may_hold(&self, fingerprint: u64) -> bool {
-        self.filter.may_hold(fingerprint)
+    /// Whether it has a filter of its own.
+    fn is_old(&self) -> bool {
+        self.level >= OLD_LEVEL
     }
 
     /// Adds the entries under this fingerprint.
@@ -78,25 +78,13 @@ pub(crate) struct SealedRun {
     bits: u32,
     /// Sorted.
     ids: Vec<Id>,
-    filter: Arc<Filter>,
 }
 
 impl SealedRun {
     /// A run of sorted ids.
     pub(crate) fn new(number: u64, ids: Vec<Id>) -> SealedRun {
         let bits = (ids.len() / BUCKET_IDS).max(1).ilog2();
-        let mut filter = Filter::empty(bits, 0);
-        ids.iter().for_each(|id| filter.add(id.0));
-        SealedRun {
-            number,
-            bits,
-            ids,
-            filter: Arc::new(filter),
-        }
-    }
-
-    pub(crate) fn filter(&self) -> &Filter {
-        &self.filter
+        SealedRun { number, bits, ids }
     }
 
     /// Adds the entries under this fingerprint.
@@ -110,7 +98,7 @@ impl SealedRun {
 
     /// About how much it writes.
     pub(crate) fn bytes(&self) -> usize {
-        self.ids.len() * (ID_BYTES + 2)
+        self.ids.len() * ID_BYTES
     }
 
     /// The run without its ids.
@@ -120,7 +108,6 @@ impl SealedRun {
             level: 0,
             bits: self.bits,
             ids: self.ids.len() as u64,
-            filter: Arc::clone(&self.filter),
         }
     }
 
@@ -131,7 +118,6 @@ impl SealedRun {
             let end = rest.partition_point(|id| bucket(id.0, self.bits) <= number);
             let (own, others) = rest.split_at(end);
             write_bucket(connection, self.number, number, own)?;
-            write_filter(connection, self.number, &self.filter, number)?;
             rest = others;
         }
         self.run().note(connection)
@@ -218,77 +204,102 @@ fn find_in(body: &[u8], fingerprint: u64, found: &mut Vec<u64>) {
     found.extend(same.map(|id| id.1));
 }
 
-/// Every whole run of the file with its filter, and the number of the next.
-pub(crate) fn load(connection: &Connection) -> Result<(Vec<Run>, u64), Fault> {
-    let mut query = cached(connection, sql!("id_runs"))?;
-    let mut rows = query.query([]).map_err(fault)?;
-    let mut runs = Vec::new();
-    while let Some(row) = rows.next().map_err(fault)? {
-        let number: i64 = get(row, 0)?;
-        let bits: u32 = get(row, 2)?;
-        if bits >= SLOT_BITS {
-            return Err(damaged("id_runs.bits"));
-        }
-        let (number, level) = (number.unsigned_abs(), get(row, 1)?);
-        runs.push(Run {
-            number,
-            level,
-            bits,
-            ids: get::<i64>(row, 3)?.unsigned_abs(),
-            filter: Arc::new(load_filter(connection, (number, bits), level)?),
-        });
-    }
+/// The ids of a file: every whole run, and what tells of it. A run will be made of so many.
+pub(crate) fn load(connection: &Connection, key: Key, recent_max: usize) -> Result<Ids, Fault> {
     let mut query = cached(connection, sql!("last_id_bucket"))?;
     let last: Option<i64> = query.query_row([], |row| row.get(0)).map_err(fault)?;
     let used = last.map_or(0, |slot| slot.unsigned_abs() >> SLOT_BITS);
-    Ok((runs, used + 1))
+    let mut ids = Ids::new(key, used + 1, recent_max);
+    let mut query = cached(connection, sql!("id_runs"))?;
+    let mut rows = query.query([]).map_err(fault)?;
+    while let Some(row) = rows.next().map_err(fault)? {
+        let run = Run {
+            number: get::<i64>(row, 0)?.unsigned_abs(),
+            level: get(row, 1)?,
+            bits: get(row, 2)?,
+            ids: get::<i64>(row, 3)?.unsigned_abs(),
+        };
+        if run.bits >= SLOT_BITS {
+            return Err(damaged("id_runs.bits"));
+        }
+        ids.runs.push(run);
+        if run.is_old() {
+            let filter = load_filter(connection, run)?;
+            ids.settle(None, Some((run.number, filter)));
+        } else {
+            let prints = load_prints(connection, run)?;
+            ids.add_young(run.number, prints.into_iter());
+        }
+    }
+    Ok(ids)
+}
+
+/// The fingerprints of a run.
+fn load_prints(connection: &Connection, run: Run) -> Result<Vec<u64>, Fault> {
+    let mut prints = Vec::with_capacity(usize::try_from(run.ids).unwrap_or(0));
+    for bucket in 0..1 << run.bits {
+        with_bucket(connection, run.number, bucket, |ids| {
+            prints.extend(ids_of(ids).map(|id| id.0));
+        })?;
+    }
+    Ok(prints)
 }
 
 /// The filter of a run as it is stored.
-fn load_filter(
-    connection: &Connection,
-    (run, bits): (u64, u32),
-    level: u32,
-) -> Result<Filter, Fault> {
-    let mut filter = Filter::empty(bits, level);
+fn load_filter(connection: &Connection, run: Run) -> Result<Filter, Fault> {
+    let lost = || damaged("id_filters");
     let mut query = cached(connection, sql!("id_filters"))?;
-    let mut rows = query.query(slots(run)).map_err(fault)?;
+    let mut rows = query.query(slots(run.number)).map_err(fault)?;
+    let together = FILTER_BUCKETS.min(1 << run.bits);
+    let mut filter: Option<Filter> = None;
     let mut next = 0;
     while let Some(row) = rows.next().map_err(fault)? {
         let found: i64 = get(row, 0)?;
         let parts = row.get_ref(1).map_err(fault)?.as_blob();
-        let parts = parts.ok().filter(|_| found == slot(run, next));
-        let restored = parts.and_then(|parts| filter.restore(next, parts));
-        next += restored.ok_or_else(|| damaged("id_filters"))?;
+        let parts = parts.ok().filter(|_| found == slot(run.number, next));
+        let parts = parts.ok_or_else(lost)?;
+        let made = filter.take();
+        let made = made.or_else(|| Filter::of_part(run.bits, parts.len() / together));
+        let restored = filter.insert(made.ok_or_else(lost)?).restore(next, parts);
+        next += restored.ok_or_else(lost)?;
     }
-    match next {
-        0 => load_parts(connection, run, filter),
-        _ if next == filter.buckets() => Ok(filter),
-        _ => Err(damaged("id_filters")),
+    match filter {
+        None => load_parts(connection, run),
+        Some(filter) if next == filter.buckets() => Ok(filter),
+        Some(_) => Err(lost()),
     }
 }
 
 /// The filter of a run whose parts are in its buckets, as earlier versions wrote it; made anew
 /// where still earlier ones stored another kind.
-fn load_parts(connection: &Connection, run: u64, mut filter: Filter) -> Result<Filter, Fault> {
+fn load_parts(connection: &Connection, run: Run) -> Result<Filter, Fault> {
+    let lost = || damaged("id_buckets");
     let mut query = cached(connection, sql!("bucket_filters"))?;
-    let mut rows = query.query(slots(run)).map_err(fault)?;
-    for bucket in 0..filter.buckets() {
+    let mut rows = query.query(slots(run.number)).map_err(fault)?;
+    let mut filter: Option<Filter> = None;
+    for bucket in 0..1 << run.bits {
         let row = rows.next().map_err(fault)?;
-        let row = row.ok_or_else(|| damaged("id_buckets"))?;
+        let row = row.ok_or_else(lost)?;
         let (found, part): (i64, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
-        if found != slot(run, bucket) {
-            return Err(damaged("id_buckets"));
+        if found != slot(run.number, bucket) {
+            return Err(lost());
         }
-        if part.len() == EARLIER_PART_BYTES {
-            with_bucket(connection, run, bucket, |ids| {
+        let is_other = part.len() == EARLIER_PART_BYTES;
+        let made = match filter.take() {
+            None if is_other => Some(Filter::empty(run.bits)),
+            None => Filter::of_part(run.bits, part.len()),
+            made => made,
+        };
+        let filter = filter.insert(made.ok_or_else(lost)?);
+        if is_other {
+            with_bucket(connection, run.number, bucket, |ids| {
                 ids_of(ids).for_each(|id| filter.add(id.0));
             })?;
         } else if filter.restore(bucket, &part) != Some(1) {
-            return Err(damaged("id_buckets"));
+            return Err(lost());
         }
     }
-    Ok(filter)
+    filter.ok_or_else(lost)
 }
 
 /// From the first slot of a run to the first of the next.

@@ -11,7 +11,7 @@ use super::taken_back::{Fresh, TakenBack};
 use super::{Ledger, Prints, Rows, State, System, Totals, kind_of, users};
 use crate::accounts::Accounts;
 use crate::codec::{damaged, fault, get};
-use crate::ids::{Ids, fingerprint};
+use crate::ids::{self, fingerprint};
 use crate::names::{Key, Names};
 use crate::page::{Draft, Line, last, walk};
 use crate::prefetch::{cached, kinds};
@@ -57,14 +57,13 @@ impl Ledger {
         let sources: HashMap<String, u32> = numbered
             .map(|(number, name)| (name.clone(), number))
             .collect();
-        let runs = crate::ids::load(connection)?;
         let (last, _) = last(connection)?;
         let mut ledger = Ledger {
             key,
             kinds: kinds(connection)?,
             names: Names::default(),
             accounts: Accounts::new(state.replay_from),
-            ids: Ids::new(runs, recent_ids),
+            ids: ids::load(connection, key, recent_ids)?,
             sources,
             source_names,
             new_sources: Vec::new(),

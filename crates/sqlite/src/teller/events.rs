@@ -1,11 +1,12 @@
 //! The hot path: a batch of events from names to entries.
 //!
-//! What costs memory accesses is done for many events at a time, so that they overlap: their names
-//! and ids are hashed, then filters asked, then users found. Only then are they decided on, one after
-//! the other.
+//! Before the teller has the batch its names are hashed, and the filters asked that seldom change.
+//! What costs memory accesses is done for many events at a time, so that they overlap: the youngest
+//! ids are looked at, then users found. Only then are they decided on, one after the other.
 
 use std::hint::black_box;
 use std::ops::Range;
+use std::sync::{Arc, PoisonError};
 
 use lingqian_core::earning::{Booking, Case, Credited, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
@@ -17,7 +18,7 @@ use rusqlite::Connection;
 
 use super::{AHEAD_MAX, Pending, Teller, Told};
 use crate::codec::fault;
-use crate::ids::fingerprint;
+use crate::ids::{Settled, fingerprint};
 use crate::ledger::{Found, Ledger, Marks};
 use crate::letters::write_marks;
 use crate::names::hash;
@@ -29,7 +30,7 @@ const TOGETHER: usize = 128;
 
 /// What an event's names stand for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Resolved {
+struct Resolved {
     name: u128,
     fingerprint: u64,
     user: Option<UserNo>,
@@ -37,9 +38,31 @@ pub(crate) struct Resolved {
     old: bool,
 }
 
+/// What was found out about a batch by whoever gives it, so that the teller has less to do: the
+/// hashes of its names, and which of its ids may be old.
+pub(crate) struct Scouted {
+    by: Arc<Settled>,
+    cases: Vec<Resolved>,
+}
+
+impl Scouted {
+    pub(crate) fn new(by: Arc<Settled>, events: &EventBatch) -> Scouted {
+        let resolved = |event: EventView<'_>| Resolved {
+            name: hash(&by.key, event.user),
+            fingerprint: fingerprint(&by.key, event.source, event.event_id),
+            user: None,
+            old: false,
+        };
+        let mut cases: Vec<Resolved> = events.iter().map(resolved).collect();
+        by.suspect(&mut cases, |case| case.fingerprint, |case| &mut case.old);
+        Scouted { by, cases }
+    }
+}
+
 impl Teller {
     /// Decides on events. Whoever waits is answered when they are durable.
     pub(crate) fn earn(&mut self, pending: Pending) {
+        let mut pending = pending;
         let ready = self.wait(AHEAD_MAX - 1);
         if let Err(fault) = ready.and_then(|()| self.open_books().map(|_| ())) {
             let _ = pending.answer.send(Err(fault));
@@ -48,8 +71,13 @@ impl Teller {
         let Some(ledger) = &mut self.ledger else {
             return;
         };
+        let settled = ledger.ids.settled();
+        if !Arc::ptr_eq(&pending.scouted.by, settled) {
+            pending.scouted = Scouted::new(Arc::clone(settled), &pending.events);
+            *self.settled.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(settled);
+        }
         let before = ledger.last();
-        match decide_all(ledger, &self.connection, &mut self.cases, &pending) {
+        match decide_all(ledger, &self.connection, &mut pending) {
             Err(fault) => {
                 self.ledger = None;
                 let _ = pending.answer.send(Err(fault));
@@ -76,16 +104,15 @@ impl Teller {
 fn decide_all(
     ledger: &mut Ledger,
     connection: &Connection,
-    cases: &mut Vec<Resolved>,
-    pending: &Pending,
+    pending: &mut Pending,
 ) -> Result<Vec<EventAnswer>, Fault> {
     // One snapshot for all look-ups, instead of one for each.
     let connection = &connection.unchecked_transaction().map_err(fault)?;
     let events = &pending.events;
     let mut answers = Vec::with_capacity(events.len());
     let mut begin = 0;
-    while begin < events.len() {
-        let end = events.len().min(begin + TOGETHER);
+    for cases in pending.scouted.cases.chunks_mut(TOGETHER) {
+        let end = begin + cases.len();
         resolve(ledger, connection, cases, (events, begin..end))?;
         for (event, resolved) in events.range(begin..end).zip(cases.iter()) {
             let answer = decide_one(ledger, connection, &event, resolved, pending.now)?;
@@ -96,31 +123,18 @@ fn decide_all(
     Ok(answers)
 }
 
-/// Finds the users of some events and asks the filters. Each loop touches one place in memory for
+/// Finds the users of some events and asks about the youngest ids. Each loop touches one place in memory for
 /// each event and decides nothing, so that many of them are fetched at a time.
 fn resolve(
     ledger: &mut Ledger,
     connection: &Connection,
-    cases: &mut Vec<Resolved>,
+    cases: &mut [Resolved],
     (events, range): (&EventBatch, Range<usize>),
 ) -> Result<(), Fault> {
-    cases.clear();
-    let key = ledger.key;
-    cases.extend(events.range(range.clone()).map(|event| Resolved {
-        name: hash(&key, event.user),
-        fingerprint: fingerprint(&key, event.source, event.event_id),
-        user: None,
-        old: false,
-    }));
     let names = cases.iter().map(|case| ledger.names.touch(case.name));
     black_box(names.fold(0, |all, word| all ^ word));
-    for filter in ledger.ids.filters() {
-        let words = cases.iter().map(|case| filter.touch(case.fingerprint));
-        black_box(words.fold(0, |all, word| all ^ word));
-        for case in cases.iter_mut() {
-            case.old |= filter.may_hold(case.fingerprint);
-        }
-    }
+    let ids = &ledger.ids;
+    ids.suspect_young(cases, |case| case.fingerprint, |case| &mut case.old);
     for (place, case) in range.zip(cases.iter_mut()) {
         case.user = ledger.names.get(case.name);
         if case.user.is_none()

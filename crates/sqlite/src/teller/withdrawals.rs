@@ -119,11 +119,14 @@ fn resolve(
         old: false,
     };
     let mut cases: Vec<Resolved> = requests.iter().map(resolved).collect();
-    for filter in ledger.ids.filters() {
-        for case in &mut cases {
-            case.old |= filter.may_hold(case.prints.reference)
-                || case.prints.key.is_some_and(|key| filter.may_hold(key));
-        }
+    let ids = &ledger.ids;
+    ids.suspect(
+        &mut cases,
+        |case| case.prints.reference,
+        |case| &mut case.old,
+    );
+    for case in &mut cases {
+        case.old |= case.prints.key.is_some_and(|key| ids.may_be_old(key));
     }
     for (case, request) in cases.iter_mut().zip(requests) {
         let user = request.user.as_str();

@@ -1,0 +1,63 @@
+//! What of the older ids changes seldom: sheets that are full, and filters of old runs. Whoever gives
+//! events asks it before the teller has them; the teller asks again where it has changed since.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use super::filter::{Filter, Suspect};
+use super::young::Sheet;
+use crate::names::Key;
+
+/// Questions that are asked together, so that the memory is waited for once.
+const TOGETHER: usize = 128;
+
+/// It is never changed, only replaced: who has the same one has the same answers.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// What the file's hashes are keyed with.
+    pub(crate) key: Key,
+    pub(super) sheets: Vec<Arc<Sheet>>,
+    /// Filters by the numbers of their runs.
+    pub(super) filters: Vec<(u64, Arc<Filter>)>,
+}
+
+impl Settled {
+    /// Finds out for many ids whether one of these runs may have them.
+    pub(crate) fn suspect<C>(
+        &self,
+        cases: &mut [C],
+        print: impl Fn(&C) -> u64,
+        old: impl Fn(&mut C) -> &mut bool,
+    ) {
+        for cases in cases.chunks_mut(TOGETHER) {
+            let sheets = self.sheets.iter();
+            sheets.for_each(|sheet| ask(sheet.as_ref(), cases, &print, &old));
+            let filters = self.filters.iter();
+            filters.for_each(|(_, filter)| ask(filter.as_ref(), cases, &print, &old));
+        }
+    }
+
+    /// The runs that may have a fingerprint, merged ones among them.
+    pub(super) fn suspects(&self, fingerprint: u64) -> impl Iterator<Item = u64> {
+        let sheets = self.sheets.iter();
+        let young = sheets.flat_map(move |sheet| sheet.suspects(fingerprint));
+        let filters = self.filters.iter();
+        let old = filters.filter(move |(_, filter)| filter.may_hold(fingerprint));
+        young.chain(old.map(|(number, _)| *number))
+    }
+}
+
+/// Asks for all of them: first it touches what answers, and the memory is waited for once.
+pub(super) fn ask<C>(
+    suspect: &impl Suspect,
+    cases: &mut [C],
+    print: impl Fn(&C) -> u64,
+    old: impl Fn(&mut C) -> &mut bool,
+) {
+    let words = cases.iter().map(|case| suspect.touch(print(case)));
+    black_box(words.fold(0, |all, word| all ^ word));
+    for case in cases {
+        let suspected = suspect.may_hold(print(case));
+        *old(case) |= suspected;
+    }
+}
