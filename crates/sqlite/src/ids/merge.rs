@@ -216,3 +216,57 @@ impl Merge {
         Ok(ids.len() as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::run::SealedRun;
+    use super::super::tests::mix;
+    use super::*;
+    use crate::Options;
+    use crate::schema::open_writer;
+
+    #[test]
+    fn small_runs_do_not_pile_up_behind_a_large_merge_and_nothing_is_lost() {
+        const RUN: u64 = BUCKET_IDS as u64;
+        const RUNS: u64 = 400;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("books.db");
+        let books = open_writer(&path, &Options::default()).expect("opens");
+        let change = books.unchecked_transaction().expect("begins");
+        let mut merger = Merger::default();
+        let mut number = 0;
+        let mut unused: Vec<u64> = Vec::new();
+        for run in 0..RUNS {
+            let seqs = run * RUN + 1..=(run + 1) * RUN;
+            let mut ids: Vec<Id> = seqs.map(|seq| (mix(seq), seq)).collect();
+            ids.sort_unstable();
+            let sealed = SealedRun::new(number + 1, ids);
+            sealed.write(&change).expect("written");
+            merger.discard(&std::mem::take(&mut unused));
+            merger.add(sealed.run());
+            let merged = merger.work(&change, RUN, number + 2).expect("merges");
+            unused.extend(merged.into_iter().flat_map(|merged| merged.inputs));
+            number += 2;
+            let young = merger.runs.iter().filter(|run| run.level == 0).count();
+            assert!(young < FAN_IN_YOUNG + 8, "{young} young runs");
+        }
+        let levels: Vec<u32> = merger.runs.iter().map(|run| run.level).collect();
+        assert!(levels.contains(&4), "{levels:?}");
+        let mut seqs = Vec::new();
+        for run in &merger.runs {
+            let own = seqs.len();
+            for place in 0..1 << run.bits {
+                let read = with_bucket(&change, run.number, place, |body| {
+                    for (print, seq) in ids_of(body) {
+                        assert_eq!((print, bucket(print, run.bits)), (mix(seq), place));
+                        seqs.push(seq);
+                    }
+                });
+                read.expect("a bucket");
+            }
+            assert_eq!((seqs.len() - own) as u64, run.ids);
+        }
+        seqs.sort_unstable();
+        assert!(seqs.iter().copied().eq(1..=RUNS * RUN));
+    }
+}

@@ -3,6 +3,7 @@
 mod chain;
 mod faults;
 mod file;
+mod ids;
 mod moved;
 mod payouts;
 mod relations;
