@@ -15,6 +15,7 @@ const CELLS_PER_ID: (usize, usize) = (4, 3);
 const RUN_BITS: u32 = 4;
 /// Runs of a sheet.
 const RUNS_MAX: usize = (1 << RUN_BITS) - 1;
+
 /// A quarter of a line of the processor's cache.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(16))]
@@ -100,8 +101,8 @@ impl Sheet {
     pub(super) fn add(&mut self, run: u64, ids: impl Iterator<Item = u64>) {
         self.runs.push(run);
         let own = self.runs.len() as u16;
-        for fingerprint in ids.take(self.room) {
-            self.room -= 1;
+        for fingerprint in ids {
+            self.room = self.room.saturating_sub(1);
             let mut place = self.begin(fingerprint);
             // There is a free cell somewhere: there are more cells than there is room.
             let free = loop {
