@@ -120,14 +120,11 @@ fn resolve(
     };
     let mut cases: Vec<Resolved> = requests.iter().map(resolved).collect();
     let ids = &ledger.ids;
-    ids.suspect(
-        &mut cases,
-        |case| case.prints.reference,
-        |case| &mut case.old,
-    );
-    for case in &mut cases {
-        case.old |= case.prints.key.is_some_and(|key| ids.may_be_old(key));
-    }
+    let reference = |case: &Resolved| case.prints.reference;
+    ids.suspect(&mut cases, reference, |case| &mut case.old);
+    // Who has no key is asked about twice.
+    let key = |case: &Resolved| case.prints.key.unwrap_or(case.prints.reference);
+    ids.suspect(&mut cases, key, |case| &mut case.old);
     for (case, request) in cases.iter_mut().zip(requests) {
         let user = request.user.as_str();
         case.user = ledger.names.find(connection, case.name, user)?;
