@@ -115,7 +115,6 @@ fn decide(moment: &Moment<'_>, command: &Command, facts: &Facts) -> Decision {
     }
 }
 
-/// A change that asks nobody.
 fn reported(moment: &Moment<'_>, report: &TransferReport, facts: &Facts) -> Decision {
     let payout = known(report.number.payout(), facts)?;
     settle::report(moment, payout, report, facts)

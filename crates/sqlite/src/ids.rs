@@ -24,8 +24,8 @@ use siphasher::sip::SipHasher13;
 pub(crate) use merge::{Merged, Merger};
 use recent::Recent;
 pub(crate) use run::{Run, SealedRun, load};
-pub(crate) use settled::Settled;
 use settled::ask;
+pub(crate) use settled::{Settled, TOGETHER};
 use young::Sheet;
 
 use crate::names::Key;

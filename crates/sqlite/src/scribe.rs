@@ -202,11 +202,7 @@ impl Scribe {
         if let Some(sealed) = &job.batch.sealed {
             self.merger.add(sealed.run());
         }
-        let merged = if self.merger.is_idle() {
-            None
-        } else {
-            self.merger.work(&change, job.batch.ids, job.next_run)?
-        };
+        let merged = self.merger.work(&change, job.batch.ids, job.next_run)?;
         // From here on it may be durable even when SQLite reports an error.
         change.commit().map_err(in_doubt)?;
         self.hash = hash;

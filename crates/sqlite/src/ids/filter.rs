@@ -8,7 +8,6 @@ const BLOCK_WORDS: usize = 8;
 const BLOCK_BYTES: usize = BLOCK_WORDS * 8;
 /// Blocks of a bucket: 12 bits an id. Stored filters may have fewer or more.
 const BUCKET_BLOCKS: usize = 12;
-
 /// Blocks that a bucket had in any version.
 const BLOCKS_MAX: usize = 16;
 
@@ -23,7 +22,7 @@ pub(super) trait Suspect {
 }
 
 /// The filter of a run of 2^`bits` buckets.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
     bits: u32,
     /// Blocks of a bucket.

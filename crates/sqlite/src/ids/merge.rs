@@ -80,11 +80,6 @@ impl Merger {
         self.runs.push(run);
     }
 
-    /// Whether something is to be done.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.merges.is_empty() && self.waste.is_empty() && self.due().is_none()
-    }
-
     /// Does the share of `added` new ids. The caller holds the transaction. `next_run` is a
     /// number that no run has; a merge that begins takes it.
     pub(crate) fn work(
@@ -163,7 +158,7 @@ impl Merger {
 impl Merge {
     fn begin(inputs: Vec<Run>, number: u64) -> Merge {
         let (level, bits) = inputs.first().map_or((0, 0), |run| (run.level, run.bits));
-        // Four of four are four of four of four.
+        // Sixteen at once are as far as four of four would have come.
         let fours = inputs.len().ilog(FAN_IN);
         let bits = bits + inputs.len().ilog2();
         let output = Run {

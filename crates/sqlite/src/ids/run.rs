@@ -258,10 +258,11 @@ fn load_filter(connection: &Connection, run: Run) -> Result<Filter, Fault> {
         let parts = row.get_ref(1).map_err(fault)?.as_blob();
         let parts = parts.ok().filter(|_| found == slot(run.number, next));
         let parts = parts.ok_or_else(lost)?;
-        let made = filter.take();
-        let made = made.or_else(|| Filter::of_part(run.bits, parts.len() / together));
-        let restored = filter.insert(made.ok_or_else(lost)?).restore(next, parts);
-        next += restored.ok_or_else(lost)?;
+        if filter.is_none() {
+            filter = Filter::of_part(run.bits, parts.len() / together);
+        }
+        let filter = filter.as_mut().ok_or_else(lost)?;
+        next += filter.restore(next, parts).ok_or_else(lost)?;
     }
     match filter {
         None => load_parts(connection, run),
@@ -285,12 +286,14 @@ fn load_parts(connection: &Connection, run: Run) -> Result<Filter, Fault> {
             return Err(lost());
         }
         let is_other = part.len() == EARLIER_PART_BYTES;
-        let made = match filter.take() {
-            None if is_other => Some(Filter::empty(run.bits)),
-            None => Filter::of_part(run.bits, part.len()),
-            made => made,
-        };
-        let filter = filter.insert(made.ok_or_else(lost)?);
+        if filter.is_none() {
+            filter = if is_other {
+                Some(Filter::empty(run.bits))
+            } else {
+                Filter::of_part(run.bits, part.len())
+            };
+        }
+        let filter = filter.as_mut().ok_or_else(lost)?;
         if is_other {
             with_bucket(connection, run.number, bucket, |ids| {
                 ids_of(ids).for_each(|id| filter.add(id.0));

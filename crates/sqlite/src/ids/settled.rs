@@ -8,8 +8,9 @@ use super::filter::{Filter, Suspect};
 use super::young::Sheet;
 use crate::names::Key;
 
-/// Questions that are asked together, so that the memory is waited for once.
-const TOGETHER: usize = 128;
+/// Events that are asked about and looked up together, so that the memory is waited for once: what
+/// they touch stays in the processor's nearest caches until they are decided on.
+pub(crate) const TOGETHER: usize = 128;
 
 /// It is never changed, only replaced: who has the same one has the same answers.
 #[derive(Debug, Default)]

@@ -18,15 +18,11 @@ use rusqlite::Connection;
 
 use super::{AHEAD_MAX, Pending, Teller, Told};
 use crate::codec::fault;
-use crate::ids::{Settled, fingerprint};
+use crate::ids::{Settled, TOGETHER, fingerprint};
 use crate::ledger::{Found, Ledger, Marks};
 use crate::letters::write_marks;
 use crate::names::hash;
 use crate::scribe::{Extra, Reply};
-
-/// Events that are looked up together: what they touch stays in the processor's nearest caches until
-/// they are decided on.
-const TOGETHER: usize = 128;
 
 /// What an event's names stand for.
 #[derive(Clone, Copy, Debug)]
