@@ -52,6 +52,18 @@ struct Row {
     has: u8,
 }
 
+impl Row {
+    /// The amount, and when it happened.
+    fn terms(&self) -> (Option<Micros>, Option<Timestamp>) {
+        let priced = self.has & PRICED != 0;
+        let dated = self.has & DATED != 0;
+        (
+            priced.then_some(self.amount),
+            dated.then_some(self.occurred_at),
+        )
+    }
+}
+
 /// Earning events in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventBatch {
@@ -169,6 +181,12 @@ impl EventBatch {
         self.rows.get(place).map(|row| self.view(row))
     }
 
+    /// The amount of the event at a place, and when it happened, as far as it says so.
+    #[must_use]
+    pub fn terms(&self, place: usize) -> (Option<Micros>, Option<Timestamp>) {
+        self.rows.get(place).map_or((None, None), Row::terms)
+    }
+
     /// The events at these places, in their order; those that it has.
     pub fn range(&self, places: Range<usize>) -> impl ExactSizeIterator<Item = EventView<'_>> {
         let rows = self.rows.get(places).unwrap_or_default();
@@ -189,13 +207,14 @@ impl EventBatch {
             text
         });
         let [source, event_id, user, kind, from, reverses] = texts;
+        let (amount, occurred_at) = row.terms();
         EventView {
             source,
             event_id,
             user,
             kind,
-            amount: (row.has & PRICED != 0).then_some(row.amount),
-            occurred_at: (row.has & DATED != 0).then_some(row.occurred_at),
+            amount,
+            occurred_at,
             from: Some(from).filter(|text| !text.is_empty()),
             reverses: Some(reverses).filter(|text| !text.is_empty()),
         }
@@ -286,7 +305,8 @@ mod tests {
         let all: Vec<EventView<'_>> = twice.iter().collect();
         let expected = [view("e1", None), view("e3", Some("bob"))];
         assert_eq!(all, [expected, expected].concat());
-        assert_eq!(twice.get(4), None);
+        assert_eq!((twice.get(4), twice.terms(4)), (None, (None, None)));
+        assert_eq!(twice.terms(3), (Some(Micros(5)), None));
         let some: Vec<EventView<'_>> = twice.range(1..3).collect();
         assert_eq!(some, [expected[1], expected[0]]);
         assert_eq!(twice.range(3..5).len(), 0, "not all of them are there");

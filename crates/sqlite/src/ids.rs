@@ -161,10 +161,29 @@ impl Ids {
 
     /// Entries among the older ones whose name may be the one with this fingerprint.
     pub(crate) fn old(&self, connection: &Connection, fingerprint: u64) -> Result<Vec<u64>, Fault> {
+        self.look_into(connection, fingerprint, self.settled.suspects(fingerprint))
+    }
+
+    /// The same of the youngest ones, which are not settled.
+    pub(crate) fn young(
+        &self,
+        connection: &Connection,
+        fingerprint: u64,
+    ) -> Result<Vec<u64>, Fault> {
+        self.look_into(connection, fingerprint, std::iter::empty())
+    }
+
+    /// Looks into the youngest runs that may have a fingerprint, and into others.
+    fn look_into(
+        &self,
+        connection: &Connection,
+        fingerprint: u64,
+        others: impl Iterator<Item = u64>,
+    ) -> Result<Vec<u64>, Fault> {
         let mut found = Vec::new();
         let open = self.open.iter();
         let young = open.flat_map(|sheet| sheet.suspects(fingerprint));
-        for suspect in young.chain(self.settled.suspects(fingerprint)) {
+        for suspect in young.chain(others) {
             if let Some(sealed) = self.sealed.iter().find(|run| run.number == suspect) {
                 sealed.find(fingerprint, &mut found);
             } else if let Some(run) = self.runs.iter().find(|run| run.number == suspect) {
@@ -216,6 +235,8 @@ impl Ids {
         let filters = self.settled.filters.iter().cloned().chain(filter);
         self.settled = Arc::new(Settled {
             key: self.settled.key,
+            runs: self.runs.clone(),
+            sealed: self.sealed.iter().map(|run| run.number).collect(),
             sheets: sheets.filter(lives).collect(),
             filters: filters.filter(|(run, _)| living.contains(run)).collect(),
         });

@@ -29,7 +29,7 @@ use crate::page::{self, Draft, Line, Page};
 use crate::record::{self, Record};
 
 pub(crate) use batch::{Batch, State};
-pub(crate) use event::{Found, Marks, found};
+pub(crate) use event::{Found, Marks, Seen, found};
 pub(crate) use load::{sources, state, system};
 use system::System;
 pub(crate) use withdrawal::{Prints, Rows, answer_in, answer_row, asked};
@@ -66,7 +66,6 @@ pub(crate) struct Ledger {
     sources: HashMap<String, u32>,
     source_names: Vec<String>,
     new_sources: Vec<u32>,
-    newest_source: usize,
     system: System,
     totals: Totals,
     clawed: HashMap<u64, i64>,
@@ -208,9 +207,10 @@ impl Ledger {
         page::with_line(connection, seq, look)
     }
 
-    /// The kind of that code.
-    pub(crate) fn kind(&self, code: &str) -> Option<&Kind> {
-        self.kinds.iter().find(|kind| kind.code.as_str() == code)
+    /// Where the kind of that code is.
+    pub(crate) fn kind_place(&self, code: &str) -> Option<usize> {
+        let mut kinds = self.kinds.iter();
+        kinds.position(|kind| kind.code.as_str() == code)
     }
 
     /// Puts a kind into the catalogue, in place of the one of its number.
@@ -223,20 +223,6 @@ impl Ledger {
 
     /// The number of a source; a new one gets the next.
     pub(crate) fn source_no(&mut self, source: &str) -> Result<u32, Fault> {
-        // Most events of a batch come from one place.
-        if self
-            .source_names
-            .get(self.newest_source)
-            .is_some_and(|known| known == source)
-        {
-            return Ok(u32::try_from(self.newest_source).unwrap_or(0));
-        }
-        let number = self.number_source(source)?;
-        self.newest_source = number as usize;
-        Ok(number)
-    }
-
-    fn number_source(&mut self, source: &str) -> Result<u32, Fault> {
         if let Some(known) = self.sources.get(source) {
             return Ok(*known);
         }

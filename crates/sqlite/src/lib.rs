@@ -29,12 +29,13 @@ mod relations;
 mod schema;
 mod scribe;
 mod teller;
+mod usher;
 mod verify;
 mod worker;
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 
 use lingqian_core::command::{ApiKey, DeadLetter};
 use lingqian_core::control::{Deed, Stop};
@@ -63,7 +64,6 @@ use tokio::sync::oneshot;
 
 use crate::checkpoint::Log;
 use crate::codec::{fault, get, payout_id, rows};
-use crate::ids::Settled;
 use crate::ledger::Ledger;
 use crate::lock::Lock;
 pub use crate::options::Options;
@@ -74,7 +74,8 @@ pub use crate::relations::entry::{Cell, Column, ENTRY_COLUMNS, Holds};
 pub use crate::relations::export::{Exported, Stopped, Take, Wanted};
 pub use crate::relations::shell::{Answer as SqlAnswer, Datum, Refused, Shell};
 use crate::scribe::{Order, Scribe};
-use crate::teller::{Answer, Decided, Pending, Requests, Scouted, Teller, Told, fill, rich};
+use crate::teller::{Answer, Decided, Requests, Teller, Told, fill, rich};
+use crate::usher::Usher;
 pub use crate::verify::{Misfit, Verified, Wrong};
 use crate::worker::{Reader, Workers};
 
@@ -94,9 +95,7 @@ use sql;
 /// The books in one SQLite file. Clones share its threads.
 #[derive(Clone)]
 pub struct SqliteStore {
-    /// What is found out about events before the teller has them rests on this.
-    settled: Arc<Mutex<Arc<Settled>>>,
-    teller: Workers<Teller>,
+    usher: Usher,
     orders: mpsc::Sender<Order>,
     readers: Workers<Reader>,
 }
@@ -168,19 +167,12 @@ impl SqliteStore {
         let shared = Arc::clone(&settled);
         let mut teller = Teller::new(reader, orders.clone(), notes, (foreign, shared));
         teller.open()?;
+        let scout = Reader(schema::open_reader(path, options)?);
         Ok(SqliteStore {
-            settled,
-            teller: Workers::start("teller", vec![teller])?,
+            usher: Usher::start(teller, scout, settled)?,
             orders,
             readers: Workers::start("reader", readers?)?,
         })
-    }
-
-    /// What can be found out about events before the teller has them.
-    fn scout(&self, events: &EventBatch) -> Scouted {
-        let settled = self.settled.lock();
-        let settled = Arc::clone(&settled.unwrap_or_else(PoisonError::into_inner));
-        Scouted::new(settled, events)
     }
 
     async fn read<R: Send + 'static>(
@@ -200,10 +192,8 @@ impl SqliteStore {
         &self,
         task: impl FnOnce(&mut Teller, Answer<R>) + Send + 'static,
     ) -> Result<R, Fault> {
-        let (answer, answered) = oneshot::channel();
-        self.teller.give(move |teller| task(teller, answer))?;
-        let gone = |_| Fault::Unknown("the threads of the store went down".into());
-        answered.await.map_err(gone)?
+        let give = |answer| self.usher.give(move |teller| task(teller, answer));
+        answered(give).await
     }
 
     /// Looks at the books in memory until what is seen is durable and true.
@@ -236,6 +226,14 @@ impl SqliteStore {
     }
 }
 
+/// Asks, and waits for what is answered. Whoever is asked for the first time first is asked first.
+async fn answered<R>(ask: impl FnOnce(Answer<R>) -> Result<(), Fault>) -> Result<R, Fault> {
+    let (answer, answered) = oneshot::channel();
+    ask(answer)?;
+    let gone = |_| Fault::Unknown("the threads of the store went down".into());
+    answered.await.map_err(gone)?
+}
+
 fn claim(connection: &Connection, claim: Claim) -> Result<Vec<PayoutId>, Fault> {
     let Claim {
         queue,
@@ -257,7 +255,10 @@ fn claim(connection: &Connection, claim: Claim) -> Result<Vec<PayoutId>, Fault> 
 
 impl Store for SqliteStore {
     async fn prefetch(&self, keys: Keys) -> Result<Facts, Fault> {
-        self.teller.run(move |teller| teller.prefetch(keys)).await
+        self.tell(move |teller, answer| {
+            let _ = answer.send(teller.prefetch(keys));
+        })
+        .await
     }
 
     async fn commit(&self, basis: u64, changes: Changes) -> Result<Committed, Fault> {
@@ -268,15 +269,7 @@ impl Store for SqliteStore {
     async fn earn(&self, now: Timestamp, events: EventBatch) -> Result<Vec<EventAnswer>, Fault> {
         let mut events = events;
         loop {
-            let scouted = self.scout(&events);
-            let told = self.tell(move |teller, answer| {
-                teller.earn(Pending {
-                    now,
-                    events,
-                    scouted,
-                    answer,
-                });
-            });
+            let told = answered(|answer| self.usher.earn(now, events, answer));
             match told.await? {
                 Told::Answers(answers) => return Ok(answers),
                 Told::Again(again) => events = again,

@@ -5,10 +5,11 @@ mod commands;
 mod events;
 mod look;
 mod named;
+mod scout;
 mod withdrawals;
 
-pub(crate) use events::Scouted;
 pub(crate) use look::{Answer, fill, rich};
+pub(crate) use scout::Scouted;
 pub(crate) use withdrawals::{Decided, Requests};
 
 use std::collections::VecDeque;

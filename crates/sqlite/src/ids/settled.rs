@@ -4,7 +4,11 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use lingqian_io::Fault;
+use rusqlite::Connection;
+
 use super::filter::{Filter, Suspect};
+use super::run::Run;
 use super::young::Sheet;
 use crate::names::Key;
 
@@ -20,6 +24,9 @@ pub(crate) struct Settled {
     pub(super) sheets: Vec<Arc<Sheet>>,
     /// Filters by the numbers of their runs.
     pub(super) filters: Vec<(u64, Arc<Filter>)>,
+    /// The runs that were in the file, and the numbers of those on their way there.
+    pub(super) runs: Vec<Run>,
+    pub(super) sealed: Vec<u64>,
 }
 
 impl Settled {
@@ -36,6 +43,27 @@ impl Settled {
             let filters = self.filters.iter();
             filters.for_each(|(_, filter)| ask(filter.as_ref(), cases, &print, &old));
         }
+    }
+
+    /// Entries whose name may be the one with this fingerprint, as these runs tell; nothing where
+    /// not all of them were in the file.
+    ///
+    /// # Errors
+    /// A fault, also where a run was removed since.
+    pub(crate) fn look(
+        &self,
+        connection: &Connection,
+        fingerprint: u64,
+    ) -> Result<Option<Vec<u64>>, Fault> {
+        let mut found = Vec::new();
+        for suspect in self.suspects(fingerprint) {
+            if let Some(run) = self.runs.iter().find(|run| run.number == suspect) {
+                run.find(connection, fingerprint, &mut found)?;
+            } else if self.sealed.contains(&suspect) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(found))
     }
 
     /// The runs that may have a fingerprint, merged ones among them.

@@ -53,12 +53,36 @@ impl Found {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Marks<'a> {
     pub(crate) source: u32,
-    pub(crate) event_id: &'a str,
+    pub(crate) id: EventName<'a>,
     pub(crate) fingerprint: u64,
     pub(crate) user: UserNo,
     pub(crate) kind: KindNo,
     pub(crate) occurred_at: Option<Timestamp>,
     pub(crate) reverses: Option<u64>,
+}
+
+/// An event as its entry in the file tells it, which is never changed, whatever its source.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    source: u32,
+    found: Found,
+    /// The entry of the event that it takes back.
+    reverses: Option<u64>,
+}
+
+impl Seen {
+    /// The event of that entry, if it has this id.
+    pub(crate) fn of(line: &Line<'_>, id: EventName<'_>) -> Result<Option<Seen>, Fault> {
+        let Some((source, _)) = line.names.event.filter(|(_, own)| *own == id) else {
+            return Ok(None);
+        };
+        let (found, reverses) = found(line)?;
+        Ok(Some(Seen {
+            source,
+            found,
+            reverses,
+        }))
+    }
 }
 
 impl Ledger {
@@ -71,6 +95,34 @@ impl Ledger {
         old: bool,
     ) -> Result<Option<Found>, Fault> {
         let places = self.places(connection, fingerprint, old)?;
+        self.find_among(connection, (source, event_id), places)
+    }
+
+    /// The event of that name, where `seen` is everything that settled runs lead to.
+    pub(crate) fn find_beside(
+        &self,
+        connection: &Connection,
+        name: (&str, &str),
+        fingerprint: u64,
+        seen: &[Seen],
+    ) -> Result<Option<Found>, Fault> {
+        let mut places = self.places(connection, fingerprint, false)?;
+        places.extend(self.ids.young(connection, fingerprint)?);
+        if let Some(found) = self.find_among(connection, name, places)? {
+            return Ok(Some(found));
+        }
+        let source = self.known_source(name.0);
+        let seen = seen.iter().find(|seen| Some(seen.source) == source);
+        seen.map(|seen| self.complete(connection, seen.found.clone(), seen.reverses))
+            .transpose()
+    }
+
+    fn find_among(
+        &self,
+        connection: &Connection,
+        (source, event_id): (&str, &str),
+        places: Vec<u64>,
+    ) -> Result<Option<Found>, Fault> {
         if places.is_empty() {
             return Ok(None);
         }
@@ -183,7 +235,7 @@ impl Ledger {
         let is_transfer = first.cause == Cause::Transfer;
         let about = About {
             names: Names {
-                event: Some((marks.source, EventName::of(marks.event_id))),
+                event: Some((marks.source, marks.id)),
                 reverses: marks.reverses,
                 kind: is_transfer.then_some(marks.kind),
                 ..Names::default()

@@ -67,7 +67,6 @@ impl Ledger {
             sources,
             source_names,
             new_sources: Vec::new(),
-            newest_source: 0,
             system: System::new(&system(connection)?),
             totals: state.totals,
             clawed: HashMap::new(),

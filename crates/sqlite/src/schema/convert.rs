@@ -13,6 +13,7 @@ use crate::ids::{RECENT_IDS, fingerprint};
 use crate::ledger::{Ledger, Leg, Marks, about_payout, users};
 use crate::page::NO_HASH;
 use crate::prefetch::cached;
+use crate::record::EventName;
 use crate::sql;
 
 /// Entries that are written at a time.
@@ -89,7 +90,7 @@ fn book(
     };
     let marks = Marks {
         source: ledger.source_no(source.as_str())?,
-        event_id: event.as_str(),
+        id: EventName::of(event.as_str()),
         fingerprint: fingerprint(&ledger.key, source.as_str(), event.as_str()),
         user,
         kind: KindNo(kind.0),

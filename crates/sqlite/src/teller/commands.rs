@@ -17,7 +17,7 @@ use crate::ids::{fingerprint, key_print, reference_print};
 use crate::ledger::{Found, Ledger, Leg, Marks, Prints, about_payout, users};
 use crate::names::hash;
 use crate::prefetch::prefetch;
-use crate::record::Request;
+use crate::record::{EventName, Request};
 use crate::scribe::{Reply, Written};
 
 pub(super) fn refused(law: &str) -> Fault {
@@ -388,7 +388,7 @@ fn post_event(
     let source = ledger.source_no(name.0)?;
     let marks = Marks {
         source,
-        event_id: name.1,
+        id: EventName::of(name.1),
         fingerprint: fingerprint(&ledger.key, name.0, name.1),
         user: earning.user,
         kind: earning.kind,

@@ -5,10 +5,9 @@
 //! ids are looked at, then users found. Only then are they decided on, one after the other.
 
 use std::hint::black_box;
-use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
-use lingqian_core::earning::{Booking, Case, Credited, Purse, Verdict, decide};
+use lingqian_core::earning::{Booking, Case, Credited, Kind, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
 use lingqian_core::time::Timestamp;
 use lingqian_core::{EventBatch, EventView, Rejection};
@@ -16,43 +15,24 @@ use lingqian_io::Fault;
 use lingqian_io::store::EventAnswer;
 use rusqlite::Connection;
 
+use super::scout::{Resolved, Scouted};
 use super::{AHEAD_MAX, Pending, Teller, Told};
 use crate::codec::fault;
-use crate::ids::{Settled, TOGETHER, fingerprint};
+use crate::ids::{TOGETHER, fingerprint};
 use crate::ledger::{Found, Ledger, Marks};
 use crate::letters::write_marks;
 use crate::names::hash;
 use crate::scribe::{Extra, Reply};
 
-/// What an event's names stand for.
-#[derive(Clone, Copy, Debug)]
-struct Resolved {
-    name: u128,
-    fingerprint: u64,
-    user: Option<UserNo>,
-    /// Whether its id may be among the older ones.
-    old: bool,
-}
-
-/// What was found out about a batch by whoever gives it, so that the teller has less to do: the
-/// hashes of its names, and which of its ids may be old.
-pub(crate) struct Scouted {
-    by: Arc<Settled>,
-    cases: Vec<Resolved>,
-}
-
-impl Scouted {
-    pub(crate) fn new(by: Arc<Settled>, events: &EventBatch) -> Scouted {
-        let resolved = |event: EventView<'_>| Resolved {
-            name: hash(&by.key, event.user),
-            fingerprint: fingerprint(&by.key, event.source, event.event_id),
-            user: None,
-            old: false,
-        };
-        let mut cases: Vec<Resolved> = events.iter().map(resolved).collect();
-        by.suspect(&mut cases, |case| case.fingerprint, |case| &mut case.old);
-        Scouted { by, cases }
-    }
+/// A batch on the teller's desk, and what its words stand for in the books.
+struct Desk<'e> {
+    now: Timestamp,
+    events: &'e EventBatch,
+    scouted: &'e Scouted,
+    /// The numbers of its sources, as far as events came from there before.
+    sources: Vec<Option<u32>>,
+    /// Where its kinds are in the catalogue.
+    kinds: Vec<Option<usize>>,
 }
 
 impl Teller {
@@ -104,17 +84,15 @@ fn decide_all(
 ) -> Result<Vec<EventAnswer>, Fault> {
     // One snapshot for all look-ups, instead of one for each.
     let connection = &connection.unchecked_transaction().map_err(fault)?;
-    let events = &pending.events;
-    let mut answers = Vec::with_capacity(events.len());
-    let mut begin = 0;
-    for cases in pending.scouted.cases.chunks_mut(TOGETHER) {
-        let end = begin + cases.len();
-        resolve(ledger, connection, cases, (events, begin..end))?;
-        for (event, resolved) in events.range(begin..end).zip(cases.iter()) {
-            let answer = decide_one(ledger, connection, &event, resolved, pending.now)?;
-            answers.push(answer);
+    let mut cases = std::mem::take(&mut pending.scouted.cases);
+    let desk = Desk::of(ledger, pending);
+    let mut answers = Vec::with_capacity(cases.len());
+    for (part, cases) in cases.chunks_mut(TOGETHER).enumerate() {
+        let begin = part * TOGETHER;
+        resolve(ledger, connection, cases, (desk.events, begin))?;
+        for (place, resolved) in (begin..).zip(cases.iter()) {
+            answers.push(desk.decide_one(ledger, connection, (place, resolved))?);
         }
-        begin = end;
     }
     Ok(answers)
 }
@@ -125,13 +103,13 @@ fn resolve(
     ledger: &mut Ledger,
     connection: &Connection,
     cases: &mut [Resolved],
-    (events, range): (&EventBatch, Range<usize>),
+    (events, begin): (&EventBatch, usize),
 ) -> Result<(), Fault> {
     let names = cases.iter().map(|case| ledger.names.touch(case.name));
     black_box(names.fold(0, |all, word| all ^ word));
     let ids = &ledger.ids;
     ids.suspect_young(cases, |case| case.fingerprint, |case| &mut case.old);
-    for (place, case) in range.zip(cases.iter_mut()) {
+    for (place, case) in (begin..).zip(cases.iter_mut()) {
         case.user = ledger.names.get(case.name);
         if case.user.is_none()
             && let Some(event) = events.get(place)
@@ -159,57 +137,160 @@ struct Looked {
     sender_purse: Purse,
 }
 
-fn decide_one(
-    ledger: &mut Ledger,
-    connection: &Connection,
-    event: &EventView<'_>,
-    resolved: &Resolved,
-    now: Timestamp,
-) -> Result<EventAnswer, Fault> {
-    let looked = look_up(ledger, connection, event, resolved, now)?;
-    let today = now.business_date();
-    let kind = ledger.kind(event.kind);
-    let capped = kind.filter(|kind| kind.terms.capped());
-    let counted = capped.zip(looked.sender.or(resolved.user));
-    let case = Case {
-        amount: event.amount,
-        occurred_at: event.occurred_at,
-        reverses: event.reverses,
-        names_sender: event.from.is_some(),
-        user: resolved.user,
-        kind,
-        sender: looked.sender,
-        known: looked.known.as_deref().map(Found::known),
-        original: looked.original.as_deref().map(Found::known),
-        purse: resolved
-            .user
-            .map_or_else(Purse::default, |user| ledger.accounts.purse(user, today)),
-        sender_purse: looked.sender_purse,
-        counted: counted
-            .map(|(kind, user)| ledger.accounts.kind_day(user, kind.no))
-            .unwrap_or_default(),
-    };
-    match decide(now, &case) {
-        Err(rejection) => Ok(Err(rejection)),
-        Ok(Verdict::Known) => Ok(Ok(Credited::Before)),
-        Ok(Verdict::Booked(booking)) => {
-            let kind = kind.map(|kind| kind.no);
-            let (Some(user), Some(kind)) = (resolved.user, kind) else {
-                return Ok(Err(Rejection::UnknownUser));
-            };
-            let source = ledger.source_no(event.source)?;
-            let marks = Marks {
-                source,
-                event_id: event.event_id,
-                fingerprint: resolved.fingerprint,
-                user,
-                kind,
-                occurred_at: event.occurred_at,
-                reverses: looked.original.as_ref().map(|original| original.seq),
-            };
-            book(ledger, now, &booking, &marks, looked.original.as_deref())?;
-            Ok(Ok(Credited::Now(booking.amount)))
+impl<'e> Desk<'e> {
+    fn of(ledger: &Ledger, pending: &'e Pending) -> Desk<'e> {
+        let Pending {
+            now,
+            events,
+            scouted,
+            ..
+        } = pending;
+        let first = |place: &usize| events.get(*place);
+        let sources = scouted.sources.iter();
+        let sources = sources.map(|place| ledger.known_source(first(place)?.source));
+        let kinds = scouted.kinds.iter();
+        let kinds = kinds.map(|place| ledger.kind_place(first(place)?.kind));
+        Desk {
+            now: *now,
+            events,
+            scouted,
+            sources: sources.collect(),
+            kinds: kinds.collect(),
         }
+    }
+
+    /// The event at a place with its texts: most are decided on without.
+    fn event(&self, place: usize) -> Result<EventView<'e>, Fault> {
+        let lost = || Fault::Broken("a batch has fewer events than were looked at".into());
+        self.events.get(place).ok_or_else(lost)
+    }
+
+    /// The number of an event's source; a new one gets the next.
+    fn source(
+        &self,
+        ledger: &mut Ledger,
+        (place, resolved): (usize, &Resolved),
+    ) -> Result<u32, Fault> {
+        let known = resolved.source().and_then(|own| *self.sources.get(own)?);
+        match known {
+            Some(known) => Ok(known),
+            None => ledger.source_no(self.event(place)?.source),
+        }
+    }
+
+    /// The kind of an event.
+    fn kind<'l>(
+        &self,
+        ledger: &'l Ledger,
+        (place, resolved): (usize, &Resolved),
+    ) -> Option<&'l Kind> {
+        let place = match resolved.kind() {
+            Some(own) => *self.kinds.get(own)?,
+            None => ledger.kind_place(self.events.get(place)?.kind),
+        };
+        ledger.kinds.get(place?)
+    }
+
+    fn decide_one(
+        &self,
+        ledger: &mut Ledger,
+        connection: &Connection,
+        own: (usize, &Resolved),
+    ) -> Result<EventAnswer, Fault> {
+        let (place, resolved) = own;
+        let looked = self.look_up(ledger, connection, own)?;
+        let today = self.now.business_date();
+        let kind = self.kind(ledger, own);
+        let capped = kind.filter(|kind| kind.terms.capped());
+        let counted = capped.zip(looked.sender.or(resolved.user));
+        let (amount, occurred_at) = self.events.terms(place);
+        let texts = match resolved.plain {
+            true => None,
+            false => Some(self.event(place)?),
+        };
+        let case = Case {
+            amount,
+            occurred_at,
+            reverses: texts.and_then(|event| event.reverses),
+            names_sender: texts.is_some_and(|event| event.from.is_some()),
+            user: resolved.user,
+            kind,
+            sender: looked.sender,
+            known: looked.known.as_deref().map(Found::known),
+            original: looked.original.as_deref().map(Found::known),
+            purse: resolved
+                .user
+                .map_or_else(Purse::default, |user| ledger.accounts.purse(user, today)),
+            sender_purse: looked.sender_purse,
+            counted: counted
+                .map(|(kind, user)| ledger.accounts.kind_day(user, kind.no))
+                .unwrap_or_default(),
+        };
+        let booking = match decide(self.now, &case) {
+            Err(rejection) => return Ok(Err(rejection)),
+            Ok(Verdict::Known) => return Ok(Ok(Credited::Before)),
+            Ok(Verdict::Booked(booking)) => booking,
+        };
+        let kind = kind.map(|kind| kind.no);
+        let (Some(user), Some(kind)) = (resolved.user, kind) else {
+            return Ok(Err(Rejection::UnknownUser));
+        };
+        let text = || self.events.get(place).map_or("", |event| event.event_id);
+        let marks = Marks {
+            source: self.source(ledger, own)?,
+            id: resolved.id(text),
+            fingerprint: resolved.fingerprint,
+            user,
+            kind,
+            occurred_at,
+            reverses: looked.original.as_ref().map(|original| original.seq),
+        };
+        book(
+            ledger,
+            self.now,
+            &booking,
+            &marks,
+            looked.original.as_deref(),
+        )?;
+        Ok(Ok(Credited::Now(booking.amount)))
+    }
+
+    fn look_up(
+        &self,
+        ledger: &mut Ledger,
+        connection: &Connection,
+        (place, resolved): (usize, &Resolved),
+    ) -> Result<Looked, Fault> {
+        let mut looked = Looked::default();
+        if !ledger.ids.is_new(resolved.fingerprint, resolved.old) {
+            let event = self.event(place)?;
+            let (name, print) = ((event.source, event.event_id), resolved.fingerprint);
+            let known = match self.scouted.seen(place) {
+                Some(seen) => ledger.find_beside(connection, name, print, seen)?,
+                None => ledger.find(connection, name, print, resolved.old)?,
+            };
+            looked.known = known.map(Box::new);
+        }
+        if resolved.plain {
+            return Ok(looked);
+        }
+        let event = self.event(place)?;
+        if let Some(sender) = event.from {
+            let hash = hash(&ledger.key, sender);
+            looked.sender = ledger.names.find(connection, hash, sender)?;
+            if let Some(user) = looked.sender {
+                ledger.accounts.load(connection, user)?;
+                looked.sender_purse = ledger.accounts.purse(user, self.now.business_date());
+            }
+        }
+        if let Some(original) = event.reverses {
+            let fingerprint = fingerprint(&ledger.key, event.source, original);
+            let old = ledger.ids.may_be_old(fingerprint);
+            let name = (event.source, original);
+            let original = ledger.find(connection, name, fingerprint, old)?;
+            looked.original = original.map(Box::new);
+        }
+        Ok(looked)
     }
 }
 
@@ -226,35 +307,4 @@ fn book(
         ledger.set_clawed(original.seq, clawed.unwrap_or(original.amount));
     }
     Ok(())
-}
-
-fn look_up(
-    ledger: &mut Ledger,
-    connection: &Connection,
-    event: &EventView<'_>,
-    resolved: &Resolved,
-    now: Timestamp,
-) -> Result<Looked, Fault> {
-    let name = (event.source, event.event_id);
-    let mut looked = Looked::default();
-    if !ledger.ids.is_new(resolved.fingerprint, resolved.old) {
-        let known = ledger.find(connection, name, resolved.fingerprint, resolved.old)?;
-        looked.known = known.map(Box::new);
-    }
-    if let Some(sender) = event.from {
-        let hash = hash(&ledger.key, sender);
-        looked.sender = ledger.names.find(connection, hash, sender)?;
-        if let Some(user) = looked.sender {
-            ledger.accounts.load(connection, user)?;
-            looked.sender_purse = ledger.accounts.purse(user, now.business_date());
-        }
-    }
-    if let Some(original) = event.reverses {
-        let fingerprint = fingerprint(&ledger.key, event.source, original);
-        let old = ledger.ids.may_be_old(fingerprint);
-        let name = (event.source, original);
-        let original = ledger.find(connection, name, fingerprint, old)?;
-        looked.original = original.map(Box::new);
-    }
-    Ok(looked)
 }

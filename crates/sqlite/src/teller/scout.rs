@@ -1,0 +1,160 @@
+//! What is found out about a batch of events before the teller has it, who is one for all: what its
+//! texts stand for, which of its ids may be old, and which events in the file bear them.
+
+use std::sync::Arc;
+
+use lingqian_core::id::UserNo;
+use lingqian_core::{EventBatch, EventView};
+use lingqian_io::Fault;
+use rusqlite::Connection;
+
+use crate::ids::{Settled, fingerprint};
+use crate::ledger::Seen;
+use crate::names::hash;
+use crate::page;
+use crate::record::EventName;
+
+/// So many different sources and kinds of a batch are told apart; others are looked up by their texts.
+const WORDS_MAX: usize = 32;
+/// A text that is not told apart.
+const OTHER: u8 = u8::MAX;
+
+/// What an event's texts stand for: one line of the processor's cache.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resolved {
+    /// The hash of its user's name.
+    pub(super) name: u128,
+    pub(super) fingerprint: u64,
+    pub(super) user: Option<UserNo>,
+    /// Its id, where that is packed.
+    packed: Option<(u8, [u8; 16])>,
+    /// Its source and its kind among those of the batch.
+    source: u8,
+    kind: u8,
+    /// Whether its id may be among the older ones.
+    pub(super) old: bool,
+    /// Whether it names no other user and no other event.
+    pub(super) plain: bool,
+}
+
+const _: () = assert!(size_of::<Resolved>() <= 64);
+
+impl Resolved {
+    /// The event's id; `text` is asked for where it is not packed.
+    pub(super) fn id<'e>(&self, text: impl FnOnce() -> &'e str) -> EventName<'e> {
+        match self.packed {
+            Some((form, bytes)) => EventName::Packed(form, bytes),
+            None => EventName::Text(text()),
+        }
+    }
+
+    /// Where its source is among those of the batch.
+    pub(super) fn source(&self) -> Option<usize> {
+        (self.source != OTHER).then_some(usize::from(self.source))
+    }
+
+    /// Where its kind is among those of the batch.
+    pub(super) fn kind(&self) -> Option<usize> {
+        (self.kind != OTHER).then_some(usize::from(self.kind))
+    }
+}
+
+/// The different texts of one kind in a batch.
+#[derive(Default)]
+struct Words<'e> {
+    texts: Vec<&'e str>,
+    /// For each of them, the first event that has it.
+    places: Vec<usize>,
+}
+
+impl<'e> Words<'e> {
+    /// The number of a text; `place` is that of its event.
+    fn number(&mut self, text: &'e str, place: usize) -> u8 {
+        let known = self.texts.iter().position(|known| *known == text);
+        let number = known.unwrap_or(self.texts.len());
+        if number >= WORDS_MAX {
+            return OTHER;
+        }
+        if known.is_none() {
+            self.texts.push(text);
+            self.places.push(place);
+        }
+        u8::try_from(number).unwrap_or(OTHER)
+    }
+}
+
+/// What was found out about a batch.
+pub(crate) struct Scouted {
+    pub(super) by: Arc<Settled>,
+    pub(super) cases: Vec<Resolved>,
+    /// For each of its sources, and each of its kinds, the first event that has it.
+    pub(super) sources: Vec<usize>,
+    pub(super) kinds: Vec<usize>,
+    /// What bears the ids of these events, as far as runs that are settled tell, by rising places.
+    seen: Vec<(usize, Vec<Seen>)>,
+}
+
+impl Scouted {
+    /// Finds out what no file is read for.
+    pub(crate) fn new(by: Arc<Settled>, events: &EventBatch) -> Scouted {
+        let (mut sources, mut kinds) = (Words::default(), Words::default());
+        let mut resolved = |(place, event)| {
+            let EventView { source, kind, .. } = event;
+            Resolved {
+                name: hash(&by.key, event.user),
+                fingerprint: fingerprint(&by.key, event.source, event.event_id),
+                user: None,
+                packed: match EventName::of(event.event_id) {
+                    EventName::Packed(form, bytes) => Some((form, bytes)),
+                    EventName::Text(_) => None,
+                },
+                source: sources.number(source, place),
+                kind: kinds.number(kind, place),
+                old: false,
+                plain: event.from.is_none() && event.reverses.is_none(),
+            }
+        };
+        let mut cases: Vec<Resolved> = events.iter().enumerate().map(&mut resolved).collect();
+        by.suspect(&mut cases, |case| case.fingerprint, |case| &mut case.old);
+        Scouted {
+            sources: sources.places,
+            kinds: kinds.places,
+            by,
+            cases,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Looks into the settled runs, and at the entries that they lead to, as of one moment. What is
+    /// written there is never changed, so that it is true at any later one; what cannot be read is
+    /// left to the teller.
+    pub(crate) fn look(&mut self, connection: &mut Connection, events: &EventBatch) {
+        if !self.cases.iter().any(|case| case.old) {
+            return;
+        }
+        let Ok(moment) = connection.transaction() else {
+            return;
+        };
+        let suspects = self.cases.iter().enumerate().filter(|(_, case)| case.old);
+        for (place, case) in suspects {
+            let text = || events.get(place).map_or("", |event| event.event_id);
+            let Ok(Some(seqs)) = self.by.look(&moment, case.fingerprint) else {
+                continue;
+            };
+            let name = case.id(text);
+            let seen = |seq| page::with_line(&moment, seq, |line| Seen::of(line, name));
+            let seen: Result<Vec<Option<Seen>>, Fault> = seqs.into_iter().map(seen).collect();
+            if let Ok(seen) = seen {
+                self.seen
+                    .push((place, seen.into_iter().flatten().collect()));
+            }
+        }
+    }
+
+    /// What bears the id of the event at a place, if the settled runs were looked into.
+    pub(super) fn seen(&self, place: usize) -> Option<&[Seen]> {
+        let found = self.seen.binary_search_by_key(&place, |seen| seen.0);
+        let seen = self.seen.get(found.ok()?)?;
+        Some(&seen.1)
+    }
+}

@@ -1,0 +1,104 @@
+//! The way to the teller, who takes what he is asked in the order in which it was asked. Large
+//! batches of events are scouted on the way, by a thread of its own that reads the file, so that the
+//! teller has to read little; who comes behind them waits behind them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lingqian_core::EventBatch;
+use lingqian_core::time::Timestamp;
+use lingqian_io::Fault;
+
+use crate::ids::Settled;
+use crate::teller::{Answer, Pending, Scouted, Teller, Told};
+use crate::worker::{Reader, Workers};
+
+/// From so many events on a batch is worth waking another thread for.
+const LARGE_BATCH: usize = 256;
+
+/// Leads everything to the teller. Clones lead to the same one.
+#[derive(Clone)]
+pub(crate) struct Usher {
+    teller: Workers<Teller>,
+    scout: Workers<Reader>,
+    /// How many are with the scout, or wait there to keep the order.
+    waiting: Arc<AtomicUsize>,
+    /// What scouting rests on.
+    settled: Arc<Mutex<Arc<Settled>>>,
+}
+
+impl Usher {
+    /// An usher to this teller; the scout reads with this connection.
+    pub(crate) fn start(
+        teller: Teller,
+        reader: Reader,
+        settled: Arc<Mutex<Arc<Settled>>>,
+    ) -> Result<Usher, Fault> {
+        Ok(Usher {
+            teller: Workers::start("teller", vec![teller])?,
+            scout: Workers::start("scout", vec![reader])?,
+            waiting: Arc::default(),
+            settled,
+        })
+    }
+
+    /// Has the teller do something after everything that he was asked before.
+    pub(crate) fn give(
+        &self,
+        task: impl FnOnce(&mut Teller) + Send + 'static,
+    ) -> Result<(), Fault> {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return self.teller.give(task);
+        }
+        self.give_behind(move |_| task)
+    }
+
+    /// The same by way of the scout, who finds out what to ask the teller for.
+    fn give_behind<T: FnOnce(&mut Teller) + Send + 'static>(
+        &self,
+        scout: impl FnOnce(&mut Reader) -> T + Send + 'static,
+    ) -> Result<(), Fault> {
+        let (teller, waiting) = (self.teller.clone(), Arc::clone(&self.waiting));
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.scout.give(move |reader| {
+            // When the teller is gone the task is dropped, and whoever waits hears of it.
+            let _ = teller.give(scout(reader));
+            // Only now may others go straight there.
+            waiting.fetch_sub(1, Ordering::AcqRel);
+        })
+    }
+
+    /// Has the teller decide on events.
+    pub(crate) fn earn(
+        &self,
+        now: Timestamp,
+        events: EventBatch,
+        answer: Answer<Told>,
+    ) -> Result<(), Fault> {
+        let settled = Arc::clone(&self.settled);
+        let scout = move |events: &EventBatch| {
+            let settled = settled.lock().unwrap_or_else(PoisonError::into_inner);
+            let settled = Arc::clone(&settled);
+            Scouted::new(settled, events)
+        };
+        let earn = move |events, scouted| {
+            move |teller: &mut Teller| {
+                teller.earn(Pending {
+                    now,
+                    events,
+                    scouted,
+                    answer,
+                });
+            }
+        };
+        if events.len() < LARGE_BATCH {
+            let scouted = scout(&events);
+            return self.give(earn(events, scouted));
+        }
+        self.give_behind(move |reader| {
+            let mut scouted = scout(&events);
+            scouted.look(&mut reader.0, &events);
+            earn(events, scouted)
+        })
+    }
+}
