@@ -215,19 +215,26 @@ impl PayoutId {
         PayoutId(bits)
     }
 
-    fn ulid(self) -> String {
-        let digit = |place: usize| {
-            let shift = u32::try_from(place.saturating_mul(5)).unwrap_or(0);
-            let index = usize::try_from((self.0 >> shift) & 31).unwrap_or(0);
-            BASE32.get(index).copied().map_or('0', char::from)
-        };
-        (0..ULID_LENGTH).rev().map(digit).collect()
+    /// The digits, after some letters that make `N` of them.
+    fn text<const N: usize>(self, letters: &[u8]) -> [u8; N] {
+        let (mut text, mut rest) = ([b'0'; N], self.0);
+        for digit in text.iter_mut().rev().take(ULID_LENGTH) {
+            let index = usize::try_from(rest & 31).unwrap_or(0);
+            *digit = BASE32.get(index).copied().unwrap_or(b'0');
+            rest >>= 5;
+        }
+        text.iter_mut()
+            .zip(letters)
+            .for_each(|(own, letter)| *own = *letter);
+        text
     }
 }
 
 impl fmt::Display for PayoutId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "po_{}", self.ulid())
+        // All at once, so that whoever makes a string of it makes room once.
+        let text: [u8; 3 + ULID_LENGTH] = self.text(b"po_");
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -297,7 +304,9 @@ impl OutBillNo {
 
 impl fmt::Display for OutBillNo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LQ{}{:02}", self.payout.ulid(), self.attempt)
+        let text: [u8; 2 + ULID_LENGTH] = self.payout.text(b"LQ");
+        let text = std::str::from_utf8(&text).map_err(|_| fmt::Error)?;
+        write!(f, "{text}{:02}", self.attempt)
     }
 }
 

@@ -74,7 +74,7 @@ pub use crate::relations::entry::{Cell, Column, ENTRY_COLUMNS, Holds};
 pub use crate::relations::export::{Exported, Stopped, Take, Wanted};
 pub use crate::relations::shell::{Answer as SqlAnswer, Datum, Refused, Shell};
 use crate::scribe::{Order, Scribe};
-use crate::teller::{Answer, Decided, Requests, Teller, Told, fill, rich};
+use crate::teller::{Answer, Requests, Teller, Told, fill, rich};
 use crate::usher::Usher;
 pub use crate::verify::{Misfit, Verified, Wrong};
 use crate::worker::{Reader, Workers};
@@ -290,10 +290,8 @@ impl Store for SqliteStore {
         };
         loop {
             let asked = asked.clone();
-            let decided: Decided = self
-                .tell(move |teller, answer| teller.withdraw(asked, answer))
-                .await?;
-            if let Some(answers) = decided {
+            let decided = answered(|answer| self.usher.withdraw(asked, answer));
+            if let Some(answers) = decided.await? {
                 return Ok(answers);
             }
         }

@@ -14,6 +14,11 @@ use crate::sql;
 /// read with one read of the file.
 const BODY_BYTES_MAX: usize = 8_100;
 
+/// So many entries a page has, about. Whoever asks for the last page that begins with an entry or
+/// before it is led by SQLite to the one after it first, and reads both; whoever asks for the first
+/// page that begins this far before it is mostly led to the right one.
+const ENTRIES_OF_A_PAGE: u64 = 240;
+
 /// What a page's hash is made of: the page before, its numbers and its body.
 pub(crate) type Hash = [u8; 32];
 
@@ -209,14 +214,21 @@ pub(crate) fn with_line<R>(
     look: impl FnOnce(&Line<'_>) -> Result<R, Fault>,
 ) -> Result<R, Fault> {
     let lost = || damaged(seq);
-    let mut query = cached(connection, sql!("page_of"))?;
-    let mut rows = query.query([seq.cast_signed()]).map_err(fault)?;
-    let row = rows.next().map_err(fault)?.ok_or_else(lost)?;
-    let (first, count): (i64, i64) = (get(row, 0)?, get(row, 1)?);
-    let body = row.get_ref(3).map_err(fault)?.as_blob();
-    let count = usize::try_from(count).map_err(|_| lost())?;
-    let body = body.map_err(|_| lost())?;
-    look(&line((first.unsigned_abs(), count), body, seq)?)
+    let mut query = cached(connection, sql!("pages_near"))?;
+    let near = [seq.saturating_sub(ENTRIES_OF_A_PAGE), seq].map(u64::cast_signed);
+    let mut rows = query.query(near).map_err(fault)?;
+    while let Some(row) = rows.next().map_err(fault)? {
+        let (first, count): (i64, i64) = (get(row, 0)?, get(row, 1)?);
+        if first.saturating_add(count) <= seq.cast_signed() {
+            continue;
+        }
+        let body = row.get_ref(2).map_err(fault)?.as_blob();
+        let count = usize::try_from(count).map_err(|_| lost())?;
+        let body = body.map_err(|_| lost())?;
+        return look(&line((first.unsigned_abs(), count), body, seq)?);
+    }
+    let page = of(connection, seq)?;
+    look(&page.line(seq)?)
 }
 
 /// Hands over every page from that of entry `from` on, each with its hash, having checked that

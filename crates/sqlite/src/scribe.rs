@@ -107,6 +107,61 @@ pub(crate) struct Scribe {
     recent_ids: usize,
 }
 
+/// Why batches were not written.
+enum Unwritten {
+    /// What they were decided on is no longer true.
+    Stale,
+    /// This one of them cannot be written.
+    One(usize, Fault),
+    /// None of them can, or nobody knows.
+    All(Fault),
+}
+
+impl Unwritten {
+    /// What the one at a place is told.
+    fn of(&self, place: usize) -> Result<Written, Fault> {
+        match self {
+            Unwritten::One(own, fault) if *own == place => Err(fault.clone()),
+            Unwritten::All(fault) => Err(fault.clone()),
+            Unwritten::Stale | Unwritten::One(..) => Ok(Written::Returned),
+        }
+    }
+}
+
+/// Takes the batches that wait, up to the first order that is none.
+fn gather(orders: &mpsc::Receiver<Order>, jobs: &mut Vec<Job>) -> Option<Order> {
+    loop {
+        match orders.try_recv().ok()? {
+            Order::Write(job) => jobs.push(*job),
+            run @ Order::Run(_) => return Some(run),
+        }
+    }
+}
+
+/// Writes one batch; the hash becomes that of its last page. The caller holds the transaction.
+fn write(
+    change: &Connection,
+    job: &mut Job,
+    hash: &mut Hash,
+    merger: &mut Merger,
+) -> Result<Note, Fault> {
+    *hash = job.batch.write(change, hash)?;
+    if let Some(extra) = job.extra.take() {
+        extra(change)?;
+    }
+    merger.discard(&job.discard);
+    let sealed = job.batch.sealed.as_ref();
+    if let Some(sealed) = sealed {
+        merger.add(sealed.run());
+    }
+    let merged = merger.work(change, job.batch.ids, job.next_run)?;
+    Ok(Note::Written(
+        job.batch.last,
+        sealed.map(|run| run.number),
+        merged,
+    ))
+}
+
 /// A number that changes with every commit of another connection.
 pub(crate) fn data_version(connection: &Connection) -> Result<u32, Fault> {
     let mut query = cached(connection, "PRAGMA data_version")?;
@@ -137,43 +192,51 @@ impl Scribe {
         }
     }
 
-    /// Works until nobody can give orders any more.
+    /// Works until nobody can give orders any more. Batches that wait are written together, and
+    /// synced once.
     pub(crate) fn work(mut self, orders: &mpsc::Receiver<Order>) {
-        while let Ok(order) = orders.recv() {
+        let mut next = orders.recv().ok();
+        while let Some(order) = next.take() {
             match order {
                 Order::Run(run) => run(&mut self),
-                Order::Write(job) => self.take(*job),
+                Order::Write(job) => {
+                    let mut jobs = vec![*job];
+                    next = gather(orders, &mut jobs);
+                    self.take(jobs);
+                }
+            }
+            if next.is_none() {
+                next = orders.recv().ok();
             }
         }
     }
 
-    fn take(&mut self, mut job: Job) {
-        let (note, written) = if self.stale {
-            (Note::NotWritten, Ok(Written::Returned))
-        } else {
-            self.write(&mut job)
+    fn take(&mut self, mut jobs: Vec<Job>) {
+        let written = match self.stale {
+            true => Err(Unwritten::Stale),
+            false => self.try_write(&mut jobs),
         };
-        // The note goes first, so that whoever asks again meets a teller who knows. One who is
-        // gone needs none.
-        let _ = self.notes.send(note);
-        job.reply.written(written);
-    }
-
-    fn write(&mut self, job: &mut Job) -> (Note, Result<Written, Fault>) {
-        match self.try_write(job) {
-            Ok(Some(merged)) => {
-                let (last, sealed) = (job.batch.last, job.batch.sealed.as_ref());
-                let sealed = sealed.map(|run| run.number);
-                (Note::Written(last, sealed, merged), Ok(Written::Done))
+        self.stale = written.is_err();
+        // The notes go first, so that whoever asks again meets a teller who knows. One who is gone
+        // needs none.
+        let unwritten = match written {
+            Ok(notes) => {
+                notes
+                    .into_iter()
+                    .for_each(|note| drop(self.notes.send(note)));
+                None
             }
-            Ok(None) => {
-                self.stale = true;
-                (Note::NotWritten, Ok(Written::Returned))
+            Err(unwritten) => {
+                jobs.iter()
+                    .for_each(|_| drop(self.notes.send(Note::NotWritten)));
+                Some(unwritten)
             }
-            Err(fault) => {
-                self.stale = true;
-                (Note::NotWritten, Err(fault))
-            }
+        };
+        for (place, job) in jobs.into_iter().enumerate() {
+            let written = unwritten
+                .as_ref()
+                .map_or(Ok(Written::Done), |un| un.of(place));
+            job.reply.written(written);
         }
     }
 
@@ -184,30 +247,29 @@ impl Scribe {
         self.lock.as_ref().map(|_| ()).map_err(Fault::clone)
     }
 
-    /// Nothing when somebody else wrote to the file.
-    fn try_write(&mut self, job: &mut Job) -> Result<Option<Option<Merged>>, Fault> {
-        self.may_write()?;
+    /// Writes batches in one transaction.
+    fn try_write(&mut self, jobs: &mut [Job]) -> Result<Vec<Note>, Unwritten> {
+        self.may_write().map_err(Unwritten::All)?;
         let change = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(fault)?;
-        if data_version(&change)? != self.version {
-            return Ok(None);
+            .map_err(|error| Unwritten::All(fault(error)))?;
+        if data_version(&change).map_err(Unwritten::All)? != self.version {
+            return Err(Unwritten::Stale);
         }
-        let hash = job.batch.write(&change, &self.hash)?;
-        if let Some(extra) = job.extra.take() {
-            extra(&change)?;
+        let (mut hash, mut notes) = (self.hash, Vec::with_capacity(jobs.len()));
+        for (place, job) in jobs.iter_mut().enumerate() {
+            let note = write(&change, job, &mut hash, &mut self.merger);
+            notes.push(note.map_err(|fault| Unwritten::One(place, fault))?);
         }
-        self.merger.discard(&job.discard);
-        if let Some(sealed) = &job.batch.sealed {
-            self.merger.add(sealed.run());
-        }
-        let merged = self.merger.work(&change, job.batch.ids, job.next_run)?;
         // From here on it may be durable even when SQLite reports an error.
-        change.commit().map_err(in_doubt)?;
+        change
+            .commit()
+            .map_err(|error| Unwritten::All(in_doubt(error)))?;
         self.hash = hash;
-        self.log.committed(&self.connection, job.batch.bytes());
-        Ok(Some(merged))
+        let bytes = jobs.iter().map(|job| job.batch.bytes()).sum();
+        self.log.committed(&self.connection, bytes);
+        Ok(notes)
     }
 
     /// Reads the books as nobody else can change them meanwhile, or as of one moment where

@@ -10,7 +10,7 @@ mod withdrawals;
 
 pub(crate) use look::{Answer, fill, rich};
 pub(crate) use scout::Scouted;
-pub(crate) use withdrawals::{Decided, Requests};
+pub(crate) use withdrawals::{Decided, Examined, Requests};
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -10,7 +10,7 @@ use lingqian_core::time::Timestamp;
 use lingqian_io::Fault;
 
 use crate::ids::Settled;
-use crate::teller::{Answer, Pending, Scouted, Teller, Told};
+use crate::teller::{Answer, Decided, Examined, Pending, Requests, Scouted, Teller, Told};
 use crate::worker::{Reader, Workers};
 
 /// From so many events on a batch is worth waking another thread for.
@@ -68,6 +68,11 @@ impl Usher {
         })
     }
 
+    fn settled(&self) -> Arc<Settled> {
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&settled)
+    }
+
     /// Has the teller decide on events.
     pub(crate) fn earn(
         &self,
@@ -75,12 +80,6 @@ impl Usher {
         events: EventBatch,
         answer: Answer<Told>,
     ) -> Result<(), Fault> {
-        let settled = Arc::clone(&self.settled);
-        let scout = move |events: &EventBatch| {
-            let settled = settled.lock().unwrap_or_else(PoisonError::into_inner);
-            let settled = Arc::clone(&settled);
-            Scouted::new(settled, events)
-        };
         let earn = move |events, scouted| {
             move |teller: &mut Teller| {
                 teller.earn(Pending {
@@ -92,13 +91,30 @@ impl Usher {
             }
         };
         if events.len() < LARGE_BATCH {
-            let scouted = scout(&events);
+            let scouted = Scouted::new(self.settled(), &events);
             return self.give(earn(events, scouted));
         }
+        let usher = self.clone();
         self.give_behind(move |reader| {
-            let mut scouted = scout(&events);
+            let mut scouted = Scouted::new(usher.settled(), &events);
             scouted.look(&mut reader.0, &events);
             earn(events, scouted)
+        })
+    }
+
+    /// Has the teller decide on withdrawals.
+    pub(crate) fn withdraw(&self, asked: Requests, answer: Answer<Decided>) -> Result<(), Fault> {
+        let withdraw = move |asked, examined| {
+            move |teller: &mut Teller| teller.withdraw((asked, examined), answer)
+        };
+        if asked.requests.len() < LARGE_BATCH {
+            let examined = Examined::new(self.settled(), &asked.requests);
+            return self.give(withdraw(asked, examined));
+        }
+        let usher = self.clone();
+        self.give_behind(move |_| {
+            let examined = Examined::new(usher.settled(), &asked.requests);
+            withdraw(asked, examined)
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Withdrawals on their way ahead of the disk: from names to holds, as events go.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use lingqian_core::id::UserNo;
@@ -15,6 +16,7 @@ use rusqlite::Connection;
 use super::look::Answer;
 use super::{AHEAD_MAX, Teller};
 use crate::codec::fault;
+use crate::ids::Settled;
 use crate::ledger::{Ledger, Prints, asked};
 use crate::names::hash;
 use crate::payouts::{Born, bear};
@@ -42,9 +44,45 @@ struct Resolved {
     old: bool,
 }
 
+impl Resolved {
+    /// The fingerprint of its key; who has no key is asked about twice.
+    fn key(&self) -> u64 {
+        self.prints.key.unwrap_or(self.prints.reference)
+    }
+}
+
+/// What was found out about withdrawals before the teller has them.
+pub(crate) struct Examined {
+    by: Arc<Settled>,
+    cases: Vec<Resolved>,
+}
+
+impl Examined {
+    pub(crate) fn new(by: Arc<Settled>, requests: &[Withdrawal]) -> Examined {
+        let resolved = |request: &Withdrawal| Resolved {
+            name: hash(&by.key, request.user.as_str()),
+            prints: Prints::of(&by.key, &asked(request)),
+            user: None,
+            old: false,
+        };
+        let mut cases: Vec<Resolved> = requests.iter().map(resolved).collect();
+        by.suspect(
+            &mut cases,
+            |case| case.prints.reference,
+            |case| &mut case.old,
+        );
+        by.suspect(&mut cases, Resolved::key, |case| &mut case.old);
+        Examined { by, cases }
+    }
+}
+
 impl Teller {
     /// Decides on withdrawals. Whoever waits is answered when they are durable.
-    pub(crate) fn withdraw(&mut self, asked: Requests, answer: Answer<Decided>) {
+    pub(crate) fn withdraw(
+        &mut self,
+        (asked, examined): (Requests, Examined),
+        answer: Answer<Decided>,
+    ) {
         let ready = self.wait(AHEAD_MAX - 1);
         if let Err(fault) = ready.and_then(|()| self.open_books().map(|_| ())) {
             let _ = answer.send(Err(fault));
@@ -54,7 +92,12 @@ impl Teller {
             return;
         };
         let Requests { now, requests, .. } = asked.clone();
-        match decide_all(ledger, &self.connection, &asked) {
+        let settled = ledger.ids.settled();
+        let examined = match Arc::ptr_eq(&examined.by, settled) {
+            true => examined,
+            false => Examined::new(Arc::clone(settled), &requests),
+        };
+        match decide_all(ledger, &self.connection, (&asked, examined)) {
             Err(fault) => {
                 self.ledger = None;
                 let _ = answer.send(Err(fault));
@@ -85,7 +128,7 @@ impl Teller {
 fn decide_all(
     ledger: &mut Ledger,
     connection: &Connection,
-    asked: &Requests,
+    (asked, examined): (&Requests, Examined),
 ) -> Result<(Vec<WithdrawalAnswer>, Vec<Born>), Fault> {
     // One snapshot for all look-ups, instead of one for each.
     let connection = &connection.unchecked_transaction().map_err(fault)?;
@@ -93,7 +136,8 @@ fn decide_all(
         now: asked.now,
         policy: &asked.policy,
     };
-    let cases = resolve(ledger, connection, &asked.requests)?;
+    let mut cases = examined.cases;
+    resolve(ledger, connection, &asked.requests, &mut cases)?;
     let mut answers = Vec::with_capacity(cases.len());
     let mut born = Vec::with_capacity(cases.len());
     for (request, resolved) in asked.requests.iter().zip(&cases) {
@@ -105,26 +149,19 @@ fn decide_all(
     Ok((answers, born))
 }
 
-/// Finds users and asks the filters, for the whole batch.
+/// Finds users and asks about the youngest names, for the whole batch. Loops that decide nothing touch what
+/// is looked at afterwards, so that much of it is fetched at a time.
 fn resolve(
     ledger: &mut Ledger,
     connection: &Connection,
     requests: &[Withdrawal],
-) -> Result<Vec<Resolved>, Fault> {
-    let key = ledger.key;
-    let resolved = |request: &Withdrawal| Resolved {
-        name: hash(&key, request.user.as_str()),
-        prints: Prints::of(&key, &asked(request)),
-        user: None,
-        old: false,
-    };
-    let mut cases: Vec<Resolved> = requests.iter().map(resolved).collect();
+    cases: &mut [Resolved],
+) -> Result<(), Fault> {
+    let names = cases.iter().map(|case| ledger.names.touch(case.name));
+    black_box(names.fold(0, |all, word| all ^ word));
     let ids = &ledger.ids;
-    let reference = |case: &Resolved| case.prints.reference;
-    ids.suspect(&mut cases, reference, |case| &mut case.old);
-    // Who has no key is asked about twice.
-    let key = |case: &Resolved| case.prints.key.unwrap_or(case.prints.reference);
-    ids.suspect(&mut cases, key, |case| &mut case.old);
+    ids.suspect_young(cases, |case| case.prints.reference, |case| &mut case.old);
+    ids.suspect_young(cases, Resolved::key, |case| &mut case.old);
     for (case, request) in cases.iter_mut().zip(requests) {
         let user = request.user.as_str();
         case.user = ledger.names.find(connection, case.name, user)?;
@@ -132,7 +169,15 @@ fn resolve(
             ledger.accounts.load(connection, user)?;
         }
     }
-    Ok(cases)
+    let users = cases.iter().filter_map(|case| case.user);
+    let users = users.map(|user| ledger.accounts.get(user).newest);
+    black_box(users.fold(0, |all, newest| all ^ newest));
+    let prints = cases
+        .iter()
+        .flat_map(|case| [case.prints.reference, case.key()]);
+    let newest = prints.map(|print| ledger.ids.touch(print));
+    black_box(newest.fold(0, |all, word| all ^ word));
+    Ok(())
 }
 
 /// The answer, and what was accepted.

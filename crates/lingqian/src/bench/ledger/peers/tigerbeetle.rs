@@ -1,12 +1,13 @@
 //! TigerBeetle's own benchmark, where somebody has that program: it makes its own load and measures
-//! itself, so its figures stand beside ours for orientation. Its transfers are between accounts that
-//! it draws by Zipf's law, in the batches that it prefers.
+//! itself, so its figures stand beside ours for orientation. It runs with the load that it prefers
+//! (10,000 accounts, ids in their order), and with one like ours (as many accounts as there are
+//! users, drawn by Zipf's law, and random ids).
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Ours;
 use crate::bench::load::Load;
@@ -29,7 +30,8 @@ struct Said {
     resident_bytes: Option<u64>,
 }
 
-/// Runs its benchmark in that directory and writes down what it says.
+/// Runs its benchmark in that directory, once with its own load and once with one like ours, and
+/// writes down what it says.
 ///
 /// # Errors
 /// When the program does not run or says nothing that can be read.
@@ -42,22 +44,43 @@ pub(crate) fn beside(
     let program = program
         .canonicalize()
         .with_context(|| format!("--beside-tigerbeetle: no program {}", program.display()))?;
-    let mut command = Command::new(&program);
-    command
-        .arg("benchmark")
-        .arg(format!("--transfer-count={}", options.entries))
-        .arg(format!(
-            "--account-count={}",
-            load.users().min(ACCOUNTS_MAX)
-        ))
-        .arg("--account-distribution=zipfian")
-        .arg("--id-order=random")
-        .current_dir(dir)
-        .stdin(Stdio::null());
+    let accounts = load.users().min(ACCOUNTS_MAX);
+    let like_ours = [
+        format!("--account-count={accounts}"),
+        "--account-distribution=zipfian".into(),
+        "--id-order=random".into(),
+    ];
+    let loads: [(&str, &[String]); 2] = [("its own", &[]), ("like ours", &like_ours)];
+    let mut runs = Vec::new();
+    for (load, arguments) in loads {
+        let mut command = Command::new(&program);
+        command
+            .arg("benchmark")
+            .arg(format!("--transfer-count={}", options.entries))
+            .args(arguments)
+            .current_dir(dir)
+            .stdin(Stdio::null());
+        let said = run(&mut command)?;
+        let rate = said.transfers_per_second.unwrap_or(0);
+        let mut own = figures(&said);
+        own.insert("load".into(), json!(load));
+        let faster = ours.rate() as f64 / rate.max(1) as f64;
+        own.insert("the_books_are_times_faster".into(), json!(faster));
+        runs.push(Value::Object(own));
+    }
+    sheet
+        .section("tigerbeetle_by_its_own_benchmark")
+        .put("transfers", options.entries)
+        .put("runs", Value::Array(runs));
+    Ok(())
+}
+
+/// Runs it and reads what it says.
+fn run(command: &mut Command) -> anyhow::Result<Said> {
+    let program = command.get_program().to_owned();
     let output = tokio::task::block_in_place(|| command.output())
         .with_context(|| format!("cannot run {}", program.display()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let said = read(&text);
+    let said = read(&String::from_utf8_lossy(&output.stdout));
     anyhow::ensure!(
         output.status.success() && said.transfers_per_second.is_some(),
         "{} benchmark ended with {} and said nothing of the form \"load accepted = N tx/s\": {}",
@@ -65,18 +88,11 @@ pub(crate) fn beside(
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
-    let rate = said.transfers_per_second.unwrap_or(0);
-    let faster = ours.rate() as f64 / rate.max(1) as f64;
-    sheet
-        .section("tigerbeetle_by_its_own_benchmark")
-        .put("transfers", options.entries)
-        .put_all(figures(&said))
-        .put("the_books_are_times_faster", faster);
-    Ok(())
+    Ok(said)
 }
 
-fn figures(said: &Said) -> Vec<(&'static str, Value)> {
-    vec![
+fn figures(said: &Said) -> Map<String, Value> {
+    let figures = [
         ("transfers_per_second", json!(said.transfers_per_second)),
         ("batches", json!(said.batches)),
         ("transfers_per_batch", json!(said.batch_size)),
@@ -85,7 +101,9 @@ fn figures(said: &Said) -> Vec<(&'static str, Value)> {
         ("batch_max_ms", json!(said.batch_max_ms)),
         ("data_file_bytes", json!(said.data_file_bytes)),
         ("resident_bytes", json!(said.resident_bytes)),
-    ]
+    ];
+    let named = |(name, figure): (&str, Value)| (name.to_owned(), figure);
+    figures.into_iter().map(named).collect()
 }
 
 /// Reads its lines; one that is not there, or has another form, is not known.
