@@ -5,6 +5,7 @@ mod faults;
 mod file;
 mod ids;
 mod moved;
+mod order;
 mod payouts;
 mod relations;
 mod scrub;

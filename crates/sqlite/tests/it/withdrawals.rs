@@ -15,10 +15,10 @@ use rusqlite::Connection;
 
 use crate::lived;
 
-const NOW: Timestamp = Timestamp(1_772_600_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_772_600_000_000);
 
 /// A request for one fen of the first user.
-fn request(no: u32, name: u32) -> Withdrawal {
+pub(crate) fn request(no: u32, name: u32) -> Withdrawal {
     let key = IdempotencyKey {
         scope: "test".into(),
         key: format!("key {name}"),
@@ -33,13 +33,13 @@ fn request(no: u32, name: u32) -> Withdrawal {
     }
 }
 
-async fn ask(store: &SqliteStore, requests: Vec<Withdrawal>) -> Vec<WithdrawalAnswer> {
+pub(crate) async fn ask(store: &SqliteStore, requests: Vec<Withdrawal>) -> Vec<WithdrawalAnswer> {
     let policy = Policy::default();
     let answers = store.withdraw(NOW, &policy, requests).await;
     answers.expect("they are answered")
 }
 
-fn is_new(answer: &WithdrawalAnswer) -> bool {
+pub(crate) fn is_new(answer: &WithdrawalAnswer) -> bool {
     let new = |outcome: &Outcome| {
         matches!(
             outcome,
