@@ -141,21 +141,12 @@ impl Ids {
         }
     }
 
-    /// Finds out for many ids whether any run may have them.
-    pub(crate) fn suspect<C>(
-        &self,
-        cases: &mut [C],
-        print: impl Fn(&C) -> u64,
-        old: impl Fn(&mut C) -> &mut bool,
-    ) {
-        self.settled.suspect(cases, &print, &old);
-        self.suspect_young(cases, print, old);
-    }
-
     /// Whether an older id may have this fingerprint.
     pub(crate) fn may_be_old(&self, fingerprint: u64) -> bool {
         let mut case = [(fingerprint, false)];
-        self.suspect(&mut case, |case| case.0, |case| &mut case.1);
+        self.settled
+            .suspect(&mut case, |case| case.0, |case| &mut case.1);
+        self.suspect_young(&mut case, |case| case.0, |case| &mut case.1);
         case[0].1
     }
 

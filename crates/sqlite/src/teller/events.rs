@@ -97,8 +97,8 @@ fn decide_all(
     Ok(answers)
 }
 
-/// Finds the users of some events and asks about the youngest ids. Each loop touches one place in memory for
-/// each event and decides nothing, so that many of them are fetched at a time.
+/// Finds the users of some events and asks about the youngest ids. Each loop touches one place in
+/// memory for each event and decides nothing, so that many of them are fetched at a time.
 fn resolve(
     ledger: &mut Ledger,
     connection: &Connection,

@@ -149,8 +149,8 @@ fn decide_all(
     Ok((answers, born))
 }
 
-/// Finds users and asks about the youngest names, for the whole batch. Loops that decide nothing touch what
-/// is looked at afterwards, so that much of it is fetched at a time.
+/// Finds users and asks about the youngest names, for the whole batch. Loops that decide nothing
+/// touch what is looked at afterwards, so that much of it is fetched at a time.
 fn resolve(
     ledger: &mut Ledger,
     connection: &Connection,
