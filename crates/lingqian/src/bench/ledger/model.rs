@@ -80,6 +80,8 @@ pub(crate) struct Model {
     booked: Vec<u8>,
     /// How much was taken back of an event.
     clawed: HashMap<u64, i64>,
+    /// How much of an event that cools off paid a debt at once, and never cooled.
+    repaid: HashMap<u64, i64>,
     pub(crate) happened: Happened,
 }
 
@@ -112,6 +114,7 @@ impl Model {
             habits: vec![Habits::default(); if full { users } else { 0 }],
             booked: Vec::with_capacity(events),
             clawed: HashMap::new(),
+            repaid: HashMap::new(),
             happened: Happened::default(),
         }
     }
@@ -193,12 +196,15 @@ impl Model {
             }
             cools = (event.kind() == "task_done").then_some(day + COOLING_DAYS);
         }
-        self.receive(event.user, event.brings, cools);
+        let repaid = self.receive(event.user, event.brings, cools);
+        if cools.is_some() && repaid > 0 {
+            self.repaid.insert(event.number, repaid);
+        }
         Fate::Now(event.brings)
     }
 
-    /// Debts are paid first.
-    fn receive(&mut self, user: u32, amount: Micros, cools: Option<u16>) {
+    /// Debts are paid first; tells how much that was.
+    fn receive(&mut self, user: u32, amount: Micros, cools: Option<u16>) -> i64 {
         let balance = &mut self.balances[user as usize];
         let repaid = balance.owed.0.min(amount.0);
         balance.owed.0 -= repaid;
@@ -216,6 +222,7 @@ impl Model {
                 None => habits.cooling.push((until, left)),
             }
         }
+        repaid
     }
 
     fn give(&mut self, event: &Event, from: u32, day: u16) -> Fate {
@@ -275,7 +282,9 @@ impl Model {
             && until > day
             && let Some((_, sum)) = cooling.into_iter().find(|(cools, _)| *cools == until)
         {
-            *sum = (*sum - taken).max(0);
+            // What cools of the event itself is taken first; what others brought goes on cooling.
+            let repaid = self.repaid.get(&target).copied().unwrap_or(0);
+            *sum -= amount.min((left - repaid).max(0));
         }
         self.happened.taken_back += 1;
         self.happened.owed += u64::from(taken < amount);
