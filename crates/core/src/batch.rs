@@ -4,8 +4,6 @@
 //! where it is added, like the types of [`crate::id`] do, and hands out views that borrow. It
 //! never holds an event that [`EarningEvent`] could not hold.
 
-use std::ops::Range;
-
 use crate::earning::EarningEvent;
 use crate::id::{self, EventId, IdFault, KindCode, Source, UserId};
 use crate::letter::{EventMark, Mark};
@@ -187,12 +185,6 @@ impl EventBatch {
         self.rows.get(place).map_or((None, None), Row::terms)
     }
 
-    /// The events at these places, in their order; those that it has.
-    pub fn range(&self, places: Range<usize>) -> impl ExactSizeIterator<Item = EventView<'_>> {
-        let rows = self.rows.get(places).unwrap_or_default();
-        rows.iter().map(|row| self.view(row))
-    }
-
     /// Every event in its order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = EventView<'_>> {
         self.rows.iter().map(|row| self.view(row))
@@ -307,9 +299,6 @@ mod tests {
         assert_eq!(all, [expected, expected].concat());
         assert_eq!((twice.get(4), twice.terms(4)), (None, (None, None)));
         assert_eq!(twice.terms(3), (Some(Micros(5)), None));
-        let some: Vec<EventView<'_>> = twice.range(1..3).collect();
-        assert_eq!(some, [expected[1], expected[0]]);
-        assert_eq!(twice.range(3..5).len(), 0, "not all of them are there");
         let event = expected[1].to_event().expect("well formed");
         assert_eq!(EventView::from(&event), expected[1]);
         assert_eq!(EventBatch::from_iter([&event]).get(0), Some(expected[1]));

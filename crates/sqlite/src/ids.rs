@@ -25,7 +25,7 @@ pub(crate) use merge::{Merged, Merger};
 use recent::Recent;
 pub(crate) use run::{Run, SealedRun, load};
 use settled::ask;
-pub(crate) use settled::{Settled, TOGETHER};
+pub(crate) use settled::{Board, Settled, TOGETHER};
 use young::Sheet;
 
 use crate::names::Key;

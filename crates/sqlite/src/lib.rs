@@ -64,6 +64,7 @@ use tokio::sync::oneshot;
 
 use crate::checkpoint::Log;
 use crate::codec::{fault, get, payout_id, rows};
+use crate::ids::Board;
 use crate::ledger::Ledger;
 use crate::lock::Lock;
 pub use crate::options::Options;
@@ -163,13 +164,12 @@ impl SqliteStore {
             .spawn(move || scribe.work(&taken))
             .map_err(|error| Fault::Broken(format!("no thread: {error}")))?;
         let reader = schema::open_reader(path, options)?;
-        let settled = Arc::default();
-        let shared = Arc::clone(&settled);
-        let mut teller = Teller::new(reader, orders.clone(), notes, (foreign, shared));
+        let board = Board::default();
+        let mut teller = Teller::new(reader, orders.clone(), notes, (foreign, board.clone()));
         teller.open()?;
         let scout = Reader(schema::open_reader(path, options)?);
         Ok(SqliteStore {
-            usher: Usher::start(teller, scout, settled)?,
+            usher: Usher::start(teller, scout, board)?,
             orders,
             readers: Workers::start("reader", readers?)?,
         })
@@ -215,14 +215,14 @@ impl SqliteStore {
         &self,
         change: impl FnOnce(&Connection) -> Result<R, Fault> + Send + 'static,
     ) -> Result<R, Fault> {
-        let (answer, answered) = oneshot::channel();
-        let run = move |scribe: &mut Scribe| {
-            let _ = answer.send(scribe.change(change));
+        let order = |answer: Answer<R>| {
+            let run = move |scribe: &mut Scribe| {
+                let _ = answer.send(scribe.change(change));
+            };
+            let order = Order::Run(Box::new(run));
+            self.orders.send(order).map_err(gone)
         };
-        let gone = || Fault::Unknown("the threads of the store went down".into());
-        let order = Order::Run(Box::new(run));
-        self.orders.send(order).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        answered(order).await
     }
 }
 
@@ -230,8 +230,11 @@ impl SqliteStore {
 async fn answered<R>(ask: impl FnOnce(Answer<R>) -> Result<(), Fault>) -> Result<R, Fault> {
     let (answer, answered) = oneshot::channel();
     ask(answer)?;
-    let gone = |_| Fault::Unknown("the threads of the store went down".into());
     answered.await.map_err(gone)?
+}
+
+fn gone<E>(_: E) -> Fault {
+    Fault::Unknown("the threads of the store went down".into())
 }
 
 fn claim(connection: &Connection, claim: Claim) -> Result<Vec<PayoutId>, Fault> {

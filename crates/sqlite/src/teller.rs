@@ -14,7 +14,7 @@ pub(crate) use withdrawals::{Decided, Examined, Requests};
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 
 use lingqian_core::EventBatch;
 use lingqian_core::id::UserNo;
@@ -23,7 +23,7 @@ use lingqian_io::Fault;
 use lingqian_io::store::EventAnswer;
 use rusqlite::Connection;
 
-use crate::ids::Settled;
+use crate::ids::Board;
 use crate::ledger::Ledger;
 use crate::scribe::{Extra, Job, Note, Order, Reply, Scribe};
 
@@ -81,8 +81,8 @@ pub(crate) struct Teller {
     handed_out: VecDeque<HandedOut>,
     next_basis: u64,
     commits: u64,
-    /// What those who give events ask before the teller has them, as of some time ago.
-    settled: Arc<Mutex<Arc<Settled>>>,
+    /// What those who give events ask before the teller has them.
+    board: Board,
 }
 
 fn gone<E>(_: E) -> Fault {
@@ -95,11 +95,11 @@ impl Teller {
         connection: Connection,
         orders: mpsc::Sender<Order>,
         notes: mpsc::Receiver<Note>,
-        (foreign, settled): (Arc<AtomicBool>, Arc<Mutex<Arc<Settled>>>),
+        (foreign, board): (Arc<AtomicBool>, Board),
     ) -> Teller {
         Teller {
             foreign,
-            settled,
+            board,
             confirmed: Arc::new(AtomicU64::new(u64::MAX)),
             connection,
             orders,

@@ -2,18 +2,18 @@
 //! batches of events are scouted on the way, by a thread of its own that reads the file, so that the
 //! teller has to read little; who comes behind them waits behind them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use lingqian_core::EventBatch;
 use lingqian_core::time::Timestamp;
 use lingqian_io::Fault;
 
-use crate::ids::Settled;
+use crate::ids::Board;
 use crate::teller::{Answer, Decided, Examined, Pending, Requests, Scouted, Teller, Told};
 use crate::worker::{Reader, Workers};
 
-/// From so many events on a batch is worth waking another thread for.
+/// From so many events or withdrawals on a batch is worth waking another thread for.
 const LARGE_BATCH: usize = 256;
 
 /// Leads everything to the teller. Clones lead to the same one.
@@ -24,21 +24,17 @@ pub(crate) struct Usher {
     /// How many are with the scout, or wait there to keep the order.
     waiting: Arc<AtomicUsize>,
     /// What scouting rests on.
-    settled: Arc<Mutex<Arc<Settled>>>,
+    board: Board,
 }
 
 impl Usher {
     /// An usher to this teller; the scout reads with this connection.
-    pub(crate) fn start(
-        teller: Teller,
-        reader: Reader,
-        settled: Arc<Mutex<Arc<Settled>>>,
-    ) -> Result<Usher, Fault> {
+    pub(crate) fn start(teller: Teller, reader: Reader, board: Board) -> Result<Usher, Fault> {
         Ok(Usher {
             teller: Workers::start("teller", vec![teller])?,
             scout: Workers::start("scout", vec![reader])?,
             waiting: Arc::default(),
-            settled,
+            board,
         })
     }
 
@@ -68,11 +64,6 @@ impl Usher {
         })
     }
 
-    fn settled(&self) -> Arc<Settled> {
-        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&settled)
-    }
-
     /// Has the teller decide on events.
     pub(crate) fn earn(
         &self,
@@ -91,12 +82,12 @@ impl Usher {
             }
         };
         if events.len() < LARGE_BATCH {
-            let scouted = Scouted::new(self.settled(), &events);
+            let scouted = Scouted::new(self.board.read(), &events);
             return self.give(earn(events, scouted));
         }
-        let usher = self.clone();
+        let board = self.board.clone();
         self.give_behind(move |reader| {
-            let mut scouted = Scouted::new(usher.settled(), &events);
+            let mut scouted = Scouted::new(board.read(), &events);
             scouted.look(&mut reader.0, &events);
             earn(events, scouted)
         })
@@ -108,12 +99,12 @@ impl Usher {
             move |teller: &mut Teller| teller.withdraw((asked, examined), answer)
         };
         if asked.requests.len() < LARGE_BATCH {
-            let examined = Examined::new(self.settled(), &asked.requests);
+            let examined = Examined::new(self.board.read(), &asked.requests);
             return self.give(withdraw(asked, examined));
         }
-        let usher = self.clone();
+        let board = self.board.clone();
         self.give_behind(move |_| {
-            let examined = Examined::new(usher.settled(), &asked.requests);
+            let examined = Examined::new(board.read(), &asked.requests);
             withdraw(asked, examined)
         })
     }

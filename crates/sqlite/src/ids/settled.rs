@@ -2,7 +2,7 @@
 //! events asks it before the teller has them; the teller asks again where it has changed since.
 
 use std::hint::black_box;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lingqian_io::Fault;
 use rusqlite::Connection;
@@ -27,6 +27,30 @@ pub(crate) struct Settled {
     /// The runs that were in the file, and the numbers of those on their way there.
     pub(super) runs: Vec<Run>,
     pub(super) sealed: Vec<u64>,
+}
+
+/// What whoever gives events asks, as of some time ago. Clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Board(Arc<Mutex<Arc<Settled>>>);
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Arc<Settled>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was settled when somebody last had to ask again.
+    pub(crate) fn read(&self) -> Arc<Settled> {
+        Arc::clone(&self.lock())
+    }
+
+    /// What is settled now, where something else was asked: whoever comes next asks that, too.
+    pub(crate) fn renew(&self, asked: &Arc<Settled>, now: &Arc<Settled>) -> Option<Arc<Settled>> {
+        if Arc::ptr_eq(asked, now) {
+            return None;
+        }
+        self.lock().clone_from(now);
+        Some(Arc::clone(now))
+    }
 }
 
 impl Settled {

@@ -90,12 +90,12 @@ impl Ledger {
     pub(crate) fn find(
         &self,
         connection: &Connection,
-        (source, event_id): (&str, &str),
+        name: (&str, &str),
         fingerprint: u64,
         old: bool,
     ) -> Result<Option<Found>, Fault> {
         let places = self.places(connection, fingerprint, old)?;
-        self.find_among(connection, (source, event_id), places)
+        self.find_among(connection, name, places)
     }
 
     /// The event of that name, where `seen` is everything that settled runs lead to.

@@ -5,7 +5,6 @@
 //! ids are looked at, then users found. Only then are they decided on, one after the other.
 
 use std::hint::black_box;
-use std::sync::{Arc, PoisonError};
 
 use lingqian_core::earning::{Booking, Case, Credited, Kind, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
@@ -22,6 +21,7 @@ use crate::ids::{TOGETHER, fingerprint};
 use crate::ledger::{Found, Ledger, Marks};
 use crate::letters::write_marks;
 use crate::names::hash;
+use crate::record::EventName;
 use crate::scribe::{Extra, Reply};
 
 /// A batch on the teller's desk, and what its words stand for in the books.
@@ -47,10 +47,8 @@ impl Teller {
         let Some(ledger) = &mut self.ledger else {
             return;
         };
-        let settled = ledger.ids.settled();
-        if !Arc::ptr_eq(&pending.scouted.by, settled) {
-            pending.scouted = Scouted::new(Arc::clone(settled), &pending.events);
-            *self.settled.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(settled);
+        if let Some(now) = self.board.renew(&pending.scouted.by, ledger.ids.settled()) {
+            pending.scouted = Scouted::new(now, &pending.events);
         }
         let before = ledger.last();
         match decide_all(ledger, &self.connection, &mut pending) {
@@ -235,10 +233,13 @@ impl<'e> Desk<'e> {
         let (Some(user), Some(kind)) = (resolved.user, kind) else {
             return Ok(Err(Rejection::UnknownUser));
         };
-        let text = || self.events.get(place).map_or("", |event| event.event_id);
+        let id = match resolved.packed() {
+            Some(id) => id,
+            None => EventName::Text(self.event(place)?.event_id),
+        };
         let marks = Marks {
             source: self.source(ledger, own)?,
-            id: resolved.id(text),
+            id,
             fingerprint: resolved.fingerprint,
             user,
             kind,

@@ -40,12 +40,10 @@ pub(super) struct Resolved {
 const _: () = assert!(size_of::<Resolved>() <= 64);
 
 impl Resolved {
-    /// The event's id; `text` is asked for where it is not packed.
-    pub(super) fn id<'e>(&self, text: impl FnOnce() -> &'e str) -> EventName<'e> {
-        match self.packed {
-            Some((form, bytes)) => EventName::Packed(form, bytes),
-            None => EventName::Text(text()),
-        }
+    /// The event's id, where it is packed.
+    pub(super) fn packed(&self) -> Option<EventName<'static>> {
+        let (form, bytes) = self.packed?;
+        Some(EventName::Packed(form, bytes))
     }
 
     /// Where its source is among those of the batch.
@@ -137,12 +135,13 @@ impl Scouted {
         };
         let suspects = self.cases.iter().enumerate().filter(|(_, case)| case.old);
         for (place, case) in suspects {
-            let text = || events.get(place).map_or("", |event| event.event_id);
-            let Ok(Some(seqs)) = self.by.look(&moment, case.fingerprint) else {
+            let (Some(event), Ok(Some(seqs))) =
+                (events.get(place), self.by.look(&moment, case.fingerprint))
+            else {
                 continue;
             };
-            let name = case.id(text);
-            let seen = |seq| page::with_line(&moment, seq, |line| Seen::of(line, name));
+            let id = case.packed().unwrap_or(EventName::Text(event.event_id));
+            let seen = |seq| page::with_line(&moment, seq, |line| Seen::of(line, id));
             let seen: Result<Vec<Option<Seen>>, Fault> = seqs.into_iter().map(seen).collect();
             if let Ok(seen) = seen {
                 self.seen

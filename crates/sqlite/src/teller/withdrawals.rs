@@ -92,10 +92,9 @@ impl Teller {
             return;
         };
         let Requests { now, requests, .. } = asked.clone();
-        let settled = ledger.ids.settled();
-        let examined = match Arc::ptr_eq(&examined.by, settled) {
-            true => examined,
-            false => Examined::new(Arc::clone(settled), &requests),
+        let examined = match self.board.renew(&examined.by, ledger.ids.settled()) {
+            None => examined,
+            Some(now) => Examined::new(now, &requests),
         };
         match decide_all(ledger, &self.connection, (&asked, examined)) {
             Err(fault) => {
