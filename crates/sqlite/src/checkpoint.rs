@@ -17,8 +17,12 @@ use crate::schema::BUSY_WAIT;
 
 /// Log pages that the scribe may copy itself: a few milliseconds of work.
 const REST_PAGES: i64 = 512;
+/// So often in a row the carrier must find little in the log before it says so. SQLite syncs the
+/// file after a pass during which nothing was committed, which is one of these most of the time; what
+/// was not synced then, the scribe would have to wait for.
+const SHORT_PASSES: usize = 3;
 /// How often the carrier begins again, when the scribe is faster than it.
-const PASSES_MAX: usize = 4;
+const PASSES_MAX: usize = 16;
 /// About so many pages a commit changes beside those that it fills.
 const PAGES_PER_COMMIT: u64 = 4;
 
@@ -26,21 +30,50 @@ const PAGES_PER_COMMIT: u64 = 4;
 /// no longer than a caller would notice.
 const READERS_WAIT: Duration = Duration::from_millis(60);
 
-/// Copies what is in the log and not in use; tells how many of its pages are left.
-fn carry(connection: &Connection, how: &str) -> Result<i64, Fault> {
-    let done = connection.query_row(how, [], |row| {
-        Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-    });
-    let (logged, carried) = done.map_err(fault)?;
-    Ok(logged - carried)
+/// How many pages the log had when they began to be copied, and how many of them are in the file.
+struct Carried {
+    logged: i64,
+    carried: i64,
 }
 
-/// Copies what is left and has the next commit begin the log anew.
+/// Copies what is in the log and not in use.
+fn carry(connection: &Connection, how: &str) -> Result<Carried, Fault> {
+    let done = connection.query_row(how, [], |row| {
+        Ok(Carried {
+            logged: row.get(1)?,
+            carried: row.get(2)?,
+        })
+    });
+    done.map_err(fault)
+}
+
+/// Copies while the scribe goes on, until little comes meanwhile. A pass that fails is made again
+/// the next time; the log keeps everything meanwhile.
+fn carry_most(connection: &Connection) {
+    let (mut before, mut short) = (0, 0);
+    for _ in 0..PASSES_MAX {
+        let Ok(Carried { carried, .. }) = carry(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+        else {
+            return;
+        };
+        short = match carried - before <= REST_PAGES {
+            true => short + 1,
+            false => 0,
+        };
+        if short == SHORT_PASSES {
+            return;
+        }
+        before = carried;
+    }
+}
+
+/// Copies what is left and has the next commit begin the log anew; tells how many pages were not
+/// copied.
 fn begin_anew(connection: &Connection) -> Result<i64, Fault> {
     connection.busy_timeout(READERS_WAIT).map_err(fault)?;
-    let left = carry(connection, "PRAGMA wal_checkpoint(RESTART)");
+    let done = carry(connection, "PRAGMA wal_checkpoint(RESTART)");
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
-    left
+    done.map(|Carried { logged, carried }| logged - carried)
 }
 
 /// The scribe's side of carrying.
@@ -61,14 +94,7 @@ impl Log {
         let told = Arc::clone(&carried);
         let work = move || {
             while woken.recv().is_ok() {
-                // A checkpoint that fails is tried again; the log keeps everything meanwhile.
-                for _ in 0..PASSES_MAX {
-                    if carry(&connection, "PRAGMA wal_checkpoint(PASSIVE)")
-                        .is_ok_and(|left| left <= REST_PAGES)
-                    {
-                        break;
-                    }
-                }
+                carry_most(&connection);
                 told.store(true, Ordering::Release);
             }
         };
