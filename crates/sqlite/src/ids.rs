@@ -24,7 +24,6 @@ use siphasher::sip::SipHasher13;
 pub(crate) use merge::{Merged, Merger};
 use recent::Recent;
 pub(crate) use run::{Run, SealedRun, load};
-use settled::ask;
 pub(crate) use settled::{Board, Settled, TOGETHER};
 use young::Sheet;
 
@@ -71,9 +70,7 @@ pub(crate) struct Ids {
     sealed: Vec<Arc<SealedRun>>,
     /// Runs that are in the file.
     runs: Vec<Run>,
-    /// What tells which run may have an id: of the youngest, be they in the file or on their way,
-    open: Option<Sheet>,
-    /// and of all others.
+    /// What tells which run may have an id.
     settled: Arc<Settled>,
     next_run: u64,
     /// Ids that were added since somebody asked.
@@ -87,7 +84,6 @@ impl Ids {
             recent: Recent::new(recent_max.max(1)),
             sealed: Vec::new(),
             runs: Vec::new(),
-            open: None,
             settled: Arc::new(Settled {
                 key,
                 ..Settled::default()
@@ -123,22 +119,9 @@ impl Ids {
         self.recent.find(fingerprint)
     }
 
-    /// What changes seldom.
+    /// What tells of all but the newest.
     pub(crate) fn settled(&self) -> &Arc<Settled> {
         &self.settled
-    }
-
-    /// Finds out for many ids whether one of the youngest runs may have them: those that are not
-    /// settled.
-    pub(crate) fn suspect_young<C>(
-        &self,
-        cases: &mut [C],
-        print: impl Fn(&C) -> u64,
-        old: impl Fn(&mut C) -> &mut bool,
-    ) {
-        if let Some(sheet) = &self.open {
-            ask(sheet, cases, print, old);
-        }
     }
 
     /// Whether an older id may have this fingerprint.
@@ -146,35 +129,13 @@ impl Ids {
         let mut case = [(fingerprint, false)];
         self.settled
             .suspect(&mut case, |case| case.0, |case| &mut case.1);
-        self.suspect_young(&mut case, |case| case.0, |case| &mut case.1);
         case[0].1
     }
 
     /// Entries among the older ones whose name may be the one with this fingerprint.
     pub(crate) fn old(&self, connection: &Connection, fingerprint: u64) -> Result<Vec<u64>, Fault> {
-        self.look_into(connection, fingerprint, self.settled.suspects(fingerprint))
-    }
-
-    /// The same of the youngest ones, which are not settled.
-    pub(crate) fn young(
-        &self,
-        connection: &Connection,
-        fingerprint: u64,
-    ) -> Result<Vec<u64>, Fault> {
-        self.look_into(connection, fingerprint, std::iter::empty())
-    }
-
-    /// Looks into the youngest runs that may have a fingerprint, and into others.
-    fn look_into(
-        &self,
-        connection: &Connection,
-        fingerprint: u64,
-        others: impl Iterator<Item = u64>,
-    ) -> Result<Vec<u64>, Fault> {
         let mut found = Vec::new();
-        let open = self.open.iter();
-        let young = open.flat_map(|sheet| sheet.suspects(fingerprint));
-        for suspect in young.chain(others) {
+        for suspect in self.settled.suspects(fingerprint) {
             if let Some(sealed) = self.sealed.iter().find(|run| run.number == suspect) {
                 sealed.find(fingerprint, &mut found);
             } else if let Some(run) = self.runs.iter().find(|run| run.number == suspect) {
@@ -190,47 +151,43 @@ impl Ids {
             return None;
         }
         let ids = self.recent.take_sorted();
-        self.add_young(self.next_run, ids.iter().map(|id| id.0));
         let sealed = Arc::new(SealedRun::new(self.next_run, ids));
         self.next_run += 1;
         self.sealed.push(Arc::clone(&sealed));
+        self.add_young(sealed.number, sealed.prints());
         Some(sealed)
     }
 
-    /// Adds a young run to the open sheet, or to a new one.
+    /// Adds a young run to the last sheet, or to a new one.
     fn add_young(&mut self, run: u64, prints: impl ExactSizeIterator<Item = u64>) {
-        let full = self.open.take_if(|sheet| !sheet.fits(prints.len()));
-        if let Some(full) = full {
-            self.settle(Some(full), None);
-        }
-        let sheets = self.settled.sheets.iter();
-        let beside = || Sheet::beside(sheets.map(AsRef::as_ref), prints.len());
-        self.open.get_or_insert_with(beside).add(run, prints);
+        let mut sheets = self.settled.sheets.clone();
+        let room = sheets.pop_if(|sheet| sheet.fits(prints.len()));
+        let mut last = room.unwrap_or_else(|| Sheet::beside(sheets.iter(), prints.len()));
+        last.add(run, prints);
+        sheets.push(last);
+        self.settle(Settled {
+            sheets,
+            whole: Arc::default(),
+            ..Settled::clone(&self.settled)
+        });
     }
 
-    /// Replaces what is settled: with one more sheet or filter, and without those of which every
-    /// run was merged.
-    fn settle(&mut self, sheet: Option<Sheet>, filter: Option<(u64, Filter)>) {
-        let sealed = self.sealed.iter().map(|run| run.number);
-        let living: HashSet<u64> = sealed
-            .chain(self.runs.iter().map(|run| run.number))
-            .collect();
-        let lives = |sheet: &Arc<Sheet>| sheet.runs().iter().any(|run| living.contains(run));
-        let sheets = self
-            .settled
-            .sheets
-            .iter()
-            .cloned()
-            .chain(sheet.map(Arc::new));
-        let filter = filter.map(|(number, filter)| (number, Arc::new(filter)));
-        let filters = self.settled.filters.iter().cloned().chain(filter);
-        self.settled = Arc::new(Settled {
-            key: self.settled.key,
-            runs: self.runs.clone(),
-            sealed: self.sealed.iter().map(|run| run.number).collect(),
-            sheets: sheets.filter(lives).collect(),
-            filters: filters.filter(|(run, _)| living.contains(run)).collect(),
-        });
+    /// Replaces what is settled, without sheets and filters of which every run was merged.
+    fn settle(&mut self, mut settled: Settled) {
+        let sealed = self.sealed.iter().map(|run| run.run());
+        settled.runs = self.runs.iter().copied().chain(sealed).collect();
+        let living: HashSet<u64> = settled.runs.iter().map(|run| run.number).collect();
+        let lives = |sheet: &Sheet| sheet.runs().iter().any(|run| living.contains(run));
+        settled.sheets.retain(lives);
+        settled.filters.retain(|(run, _)| living.contains(run));
+        self.settled = Arc::new(settled);
+    }
+
+    /// Adds the filter of a run.
+    fn add_filter(&mut self, run: u64, filter: Filter) {
+        let mut settled = Settled::clone(&self.settled);
+        settled.filters.push((run, Arc::new(filter)));
+        self.settle(settled);
     }
 
     /// The run of that number is in the file.
@@ -250,7 +207,7 @@ impl Ids {
         } = merged;
         self.runs.retain(|known| !inputs.contains(&known.number));
         self.runs.push(run);
-        self.settle(None, Some((run.number, filter)));
+        self.add_filter(run.number, filter);
     }
 
     /// Gives a number to a run that is to be made by a merge.

@@ -29,7 +29,7 @@ use crate::scribe::{Extra, Job, Note, Order, Reply, Scribe};
 
 /// Batches that are decided and not yet durable. Events and the withdrawals beside them are batches of
 /// their own: with fewer of them the teller rests while the scribe writes the larger one.
-const AHEAD_MAX: usize = 4;
+const AHEAD_MAX: usize = 8;
 /// Facts that are out with somebody who may commit on them.
 const HANDED_OUT_MAX: usize = 256;
 

@@ -96,6 +96,11 @@ impl SealedRun {
         found.extend(same.map(|id| id.1));
     }
 
+    /// The fingerprints.
+    pub(super) fn prints(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.ids.iter().map(|id| id.0)
+    }
+
     /// About how much it writes.
     pub(crate) fn bytes(&self) -> usize {
         self.ids.len() * ID_BYTES
@@ -225,7 +230,7 @@ pub(crate) fn load(connection: &Connection, key: Key, recent_max: usize) -> Resu
         ids.runs.push(run);
         if run.is_old() {
             let filter = load_filter(connection, run)?;
-            ids.settle(None, Some((run.number, filter)));
+            ids.add_filter(run.number, filter);
         } else {
             let prints = load_prints(connection, run)?;
             ids.add_young(run.number, prints.into_iter());

@@ -1,5 +1,5 @@
-//! What of the older ids changes seldom: sheets that are full, and filters of old runs. Whoever gives
-//! events asks it before the teller has them; the teller asks again where it has changed since.
+//! What tells of all ids but the newest: sheets of young runs and filters of old ones. Whoever gives
+//! events asks it before the teller has them; the teller asks again where ids came to it since.
 
 use std::hint::black_box;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,16 +17,19 @@ use crate::names::Key;
 pub(crate) const TOGETHER: usize = 128;
 
 /// It is never changed, only replaced: who has the same one has the same answers.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Settled {
     /// What the file's hashes are keyed with.
     pub(crate) key: Key,
-    pub(super) sheets: Vec<Arc<Sheet>>,
+    /// The last one is added to while it has room.
+    pub(super) sheets: Vec<Sheet>,
     /// Filters by the numbers of their runs.
     pub(super) filters: Vec<(u64, Arc<Filter>)>,
-    /// The runs that were in the file, and the numbers of those on their way there.
+    /// The runs, those on their way to the file among them.
     pub(super) runs: Vec<Run>,
-    pub(super) sealed: Vec<u64>,
+    /// Another one whenever ids come to it: what was asked before that says nothing of them.
+    /// Merging runs only moves ids.
+    pub(super) whole: Arc<()>,
 }
 
 /// What whoever gives events asks, as of some time ago. Clones are the same one.
@@ -54,6 +57,11 @@ impl Board {
 }
 
 impl Settled {
+    /// Whether what was asked of it is true of another one: the ids are the same, in whatever runs.
+    pub(crate) fn speaks_for(&self, other: &Settled) -> bool {
+        Arc::ptr_eq(&self.whole, &other.whole)
+    }
+
     /// Finds out for many ids whether one of these runs may have them.
     pub(crate) fn suspect<C>(
         &self,
@@ -63,31 +71,28 @@ impl Settled {
     ) {
         for cases in cases.chunks_mut(TOGETHER) {
             let sheets = self.sheets.iter();
-            sheets.for_each(|sheet| ask(sheet.as_ref(), cases, &print, &old));
+            sheets.for_each(|sheet| ask(sheet, cases, &print, &old));
             let filters = self.filters.iter();
             filters.for_each(|(_, filter)| ask(filter.as_ref(), cases, &print, &old));
         }
     }
 
-    /// Entries whose name may be the one with this fingerprint, as these runs tell; nothing where
-    /// not all of them were in the file.
+    /// Entries whose name may be the one with this fingerprint, as these runs tell.
     ///
     /// # Errors
-    /// A fault, also where a run was removed since.
+    /// A fault, also where a run is not in the file, not yet or no more.
     pub(crate) fn look(
         &self,
         connection: &Connection,
         fingerprint: u64,
-    ) -> Result<Option<Vec<u64>>, Fault> {
+    ) -> Result<Vec<u64>, Fault> {
         let mut found = Vec::new();
         for suspect in self.suspects(fingerprint) {
             if let Some(run) = self.runs.iter().find(|run| run.number == suspect) {
                 run.find(connection, fingerprint, &mut found)?;
-            } else if self.sealed.contains(&suspect) {
-                return Ok(None);
             }
         }
-        Ok(Some(found))
+        Ok(found)
     }
 
     /// The runs that may have a fingerprint, merged ones among them.
@@ -101,7 +106,7 @@ impl Settled {
 }
 
 /// Asks for all of them: first it touches what answers, and the memory is waited for once.
-pub(super) fn ask<C>(
+fn ask<C>(
     suspect: &impl Suspect,
     cases: &mut [C],
     print: impl Fn(&C) -> u64,

@@ -4,27 +4,39 @@
 //! A sheet is a table of cells: twelve bits of a fingerprint, and which of the sheet's runs has it.
 //! Nothing is ever taken out. A sheet goes as a whole, when the last of its runs was merged.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::filter::Suspect;
 
+/// Cells of a word.
+const WORD: usize = 4;
 /// Cells that are looked at together. A fingerprint's cell is in the group that its highest bits
 /// say, or in one of those that follow, if all before it are full.
-const GROUP: usize = 8;
+const GROUP: usize = 2 * WORD;
 /// Of so many cells at most so many are taken, so that few groups are full.
 const CELLS_PER_ID: (usize, usize) = (4, 3);
+const CELL_BITS: u32 = 16;
 /// Bits of a cell that say which run it is. No run is number zero: that is a free cell.
 const RUN_BITS: u32 = 4;
 /// Runs of a sheet.
 const RUNS_MAX: usize = (1 << RUN_BITS) - 1;
+/// The lowest bit of every cell of a word.
+const ONES: u64 = 0x0001_0001_0001_0001;
+/// The bits of every cell that say which run it is.
+const RUNS: u64 = RUNS_MAX as u64 * ONES;
 
-/// A quarter of a line of the processor's cache.
-#[derive(Clone, Copy, Debug, Default)]
+/// A quarter of a line of the processor's cache. Cells are filled one after the other, by one
+/// thread, while others look: what they find early is only one more reason to look closely.
+#[derive(Debug, Default)]
 #[repr(align(16))]
-struct Group([u16; GROUP]);
+struct Group([AtomicU64; GROUP / WORD]);
 
-/// Some runs.
-#[derive(Debug)]
+/// Some runs. Clones share the cells, so that one with fewer runs has marks of some that it does
+/// not know.
+#[derive(Clone, Debug)]
 pub(crate) struct Sheet {
-    groups: Vec<Group>,
+    groups: Arc<[Group]>,
     /// The numbers of its runs, merged ones among them.
     runs: Vec<u64>,
     /// Room for so many more ids.
@@ -32,20 +44,43 @@ pub(crate) struct Sheet {
 }
 
 impl Group {
-    /// A cell is taken after those before it.
-    fn is_full(self) -> bool {
-        self.0[GROUP - 1] != 0
+    fn words(&self) -> [u64; GROUP / WORD] {
+        self.0.each_ref().map(|word| word.load(Ordering::Relaxed))
     }
 
-    fn free(self) -> Option<usize> {
-        self.0.iter().position(|cell| *cell == 0)
+    /// A cell is taken after those before it.
+    fn is_full(words: [u64; GROUP / WORD]) -> bool {
+        words[GROUP / WORD - 1] >> (CELL_BITS * (WORD as u32 - 1)) != 0
+    }
+
+    /// Fills the first free cell, if there is one.
+    fn fill(&self, cell: u16) -> bool {
+        for word in &self.0 {
+            let cells = word.load(Ordering::Relaxed);
+            let taken = (u64::BITS - cells.leading_zeros()).div_ceil(CELL_BITS);
+            if taken < WORD as u32 {
+                let filled = cells | u64::from(cell) << (CELL_BITS * taken);
+                word.store(filled, Ordering::Relaxed);
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether a cell has this mark. A free cell may seem to, which is only one more reason to
     /// look closely; nothing here decides on a cell by itself.
-    fn may_hold(self, mark: u16) -> bool {
-        let cells = self.0.iter();
-        cells.fold(false, |any, cell| any | is_marked(*cell, mark))
+    fn may_hold(words: [u64; GROUP / WORD], mark: u16) -> bool {
+        let same = words.map(|word| {
+            let other = (word & !RUNS) ^ (u64::from(mark) * ONES);
+            // The highest bit of every cell in which no bit is other, and of some above those.
+            other.wrapping_sub(ONES) & !other & (ONES << (CELL_BITS - 1))
+        });
+        same.iter().fold(0, |any, same| any | same) != 0
+    }
+
+    fn cells(words: [u64; GROUP / WORD]) -> impl Iterator<Item = u16> {
+        let cell = move |place: usize| words[place / WORD] >> (place % WORD * CELL_BITS as usize);
+        (0..GROUP).map(move |place| cell(place) as u16)
     }
 }
 
@@ -72,7 +107,7 @@ impl Sheet {
         let (cells, per) = CELLS_PER_ID;
         let groups = (ids_max * cells).div_ceil(per * GROUP).max(1);
         Sheet {
-            groups: vec![Group::default(); groups],
+            groups: (0..groups).map(|_| Group::default()).collect(),
             runs: Vec::new(),
             room: ids_max,
         }
@@ -97,7 +132,7 @@ impl Sheet {
         self.room >= ids && self.runs.len() < RUNS_MAX
     }
 
-    /// Adds a run that fits in.
+    /// Adds a run that fits in. Only the newest clone may be added to.
     pub(super) fn add(&mut self, run: u64, ids: impl Iterator<Item = u64>) {
         self.runs.push(run);
         let own = self.runs.len() as u16;
@@ -105,13 +140,9 @@ impl Sheet {
             self.room = self.room.saturating_sub(1);
             let mut place = self.begin(fingerprint);
             // There is a free cell somewhere: there are more cells than there is room.
-            let free = loop {
-                if let Some(free) = self.groups[place].free() {
-                    break free;
-                }
+            while !self.groups[place].fill(mark(fingerprint) | own) {
                 place = self.next(place);
-            };
-            self.groups[place].0[free] = mark(fingerprint) | own;
+            }
         }
     }
 
@@ -125,14 +156,11 @@ impl Sheet {
         let mut found = Vec::new();
         let mut place = self.begin(fingerprint);
         loop {
-            let group = self.groups[place];
-            let own = group
-                .0
-                .iter()
-                .filter(|cell| is_marked(**cell, mark(fingerprint)));
-            let runs = own.map(|cell| usize::from(*cell) & RUNS_MAX);
+            let group = self.groups[place].words();
+            let own = Group::cells(group).filter(|cell| is_marked(*cell, mark(fingerprint)));
+            let runs = own.map(|cell| usize::from(cell) & RUNS_MAX);
             found.extend(runs.filter_map(|run| self.runs.get(run.checked_sub(1)?)));
-            if !group.is_full() {
+            if !Group::is_full(group) {
                 return found;
             }
             place = self.next(place);
@@ -143,18 +171,18 @@ impl Sheet {
 impl Suspect for Sheet {
     #[inline]
     fn touch(&self, fingerprint: u64) -> u64 {
-        u64::from(self.groups[self.begin(fingerprint)].0[0])
+        self.groups[self.begin(fingerprint)].0[0].load(Ordering::Relaxed)
     }
 
     #[inline]
     fn may_hold(&self, fingerprint: u64) -> bool {
         let mut place = self.begin(fingerprint);
         loop {
-            let group = self.groups[place];
-            if group.may_hold(mark(fingerprint)) {
+            let group = self.groups[place].words();
+            if Group::may_hold(group, mark(fingerprint)) {
                 return true;
             }
-            if !group.is_full() {
+            if !Group::is_full(group) {
                 return false;
             }
             place = self.next(place);

@@ -98,7 +98,7 @@ impl Ledger {
         self.find_among(connection, name, places)
     }
 
-    /// The event of that name, where `seen` is everything that settled runs lead to.
+    /// The event of that name, where `seen` is everything that older ids lead to.
     pub(crate) fn find_beside(
         &self,
         connection: &Connection,
@@ -106,8 +106,7 @@ impl Ledger {
         fingerprint: u64,
         seen: &[Seen],
     ) -> Result<Option<Found>, Fault> {
-        let mut places = self.places(connection, fingerprint, false)?;
-        places.extend(self.ids.young(connection, fingerprint)?);
+        let places = self.places(connection, fingerprint, false)?;
         if let Some(found) = self.find_among(connection, name, places)? {
             return Ok(Some(found));
         }

@@ -1,8 +1,8 @@
 //! The hot path: a batch of events from names to entries.
 //!
-//! Before the teller has the batch its names are hashed, and the filters asked that seldom change.
-//! What costs memory accesses is done for many events at a time, so that they overlap: the youngest
-//! ids are looked at, then users found. Only then are they decided on, one after the other.
+//! Before the teller has the batch its names are hashed, and it is asked which ids may be older ones.
+//! What costs memory accesses is done for many events at a time, so that they overlap: users are
+//! found, and the newest ids touched. Only then are they decided on, one after the other.
 
 use std::hint::black_box;
 
@@ -48,7 +48,10 @@ impl Teller {
             return;
         };
         if let Some(now) = self.board.renew(&pending.scouted.by, ledger.ids.settled()) {
-            pending.scouted = Scouted::new(now, &pending.events);
+            let Pending {
+                scouted, events, ..
+            } = &mut pending;
+            scouted.renew(now, events);
         }
         let before = ledger.last();
         match decide_all(ledger, &self.connection, &mut pending) {
@@ -95,7 +98,7 @@ fn decide_all(
     Ok(answers)
 }
 
-/// Finds the users of some events and asks about the youngest ids. Each loop touches one place in
+/// Finds the users of some events and touches the newest ids. Each loop touches one place in
 /// memory for each event and decides nothing, so that many of them are fetched at a time.
 fn resolve(
     ledger: &mut Ledger,
@@ -105,8 +108,6 @@ fn resolve(
 ) -> Result<(), Fault> {
     let names = cases.iter().map(|case| ledger.names.touch(case.name));
     black_box(names.fold(0, |all, word| all ^ word));
-    let ids = &ledger.ids;
-    ids.suspect_young(cases, |case| case.fingerprint, |case| &mut case.old);
     for (place, case) in (begin..).zip(cases.iter_mut()) {
         case.user = ledger.names.get(case.name);
         if case.user.is_none()

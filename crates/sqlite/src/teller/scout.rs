@@ -88,7 +88,7 @@ pub(crate) struct Scouted {
     /// For each of its sources, and each of its kinds, the first event that has it.
     pub(super) sources: Vec<usize>,
     pub(super) kinds: Vec<usize>,
-    /// What bears the ids of these events, as far as runs that are settled tell, by rising places.
+    /// What bears the ids of these events, as far as the runs tell, by rising places.
     seen: Vec<(usize, Vec<Seen>)>,
 }
 
@@ -112,18 +112,38 @@ impl Scouted {
                 plain: event.from.is_none() && event.reverses.is_none(),
             }
         };
-        let mut cases: Vec<Resolved> = events.iter().enumerate().map(&mut resolved).collect();
-        by.suspect(&mut cases, |case| case.fingerprint, |case| &mut case.old);
-        Scouted {
+        let cases = events.iter().enumerate().map(&mut resolved).collect();
+        let mut scouted = Scouted {
             sources: sources.places,
             kinds: kinds.places,
             by,
             cases,
             seen: Vec::new(),
+        };
+        scouted.ask();
+        scouted
+    }
+
+    /// Finds out which ids may be older ones.
+    fn ask(&mut self) {
+        let Scouted { by, cases, .. } = self;
+        by.suspect(cases, |case| case.fingerprint, |case| &mut case.old);
+    }
+
+    /// Rests it on what is settled now.
+    pub(super) fn renew(&mut self, now: Arc<Settled>, events: &EventBatch) {
+        if now.key != self.by.key {
+            *self = Scouted::new(now, events);
+            return;
+        }
+        let before = std::mem::replace(&mut self.by, now);
+        if !before.speaks_for(&self.by) {
+            self.seen.clear();
+            self.ask();
         }
     }
 
-    /// Looks into the settled runs, and at the entries that they lead to, as of one moment. What is
+    /// Looks into the runs, and at the entries that they lead to, as of one moment. What is
     /// written there is never changed, so that it is true at any later one; what cannot be read is
     /// left to the teller.
     pub(crate) fn look(&mut self, connection: &mut Connection, events: &EventBatch) {
@@ -135,7 +155,7 @@ impl Scouted {
         };
         let suspects = self.cases.iter().enumerate().filter(|(_, case)| case.old);
         for (place, case) in suspects {
-            let (Some(event), Ok(Some(seqs))) =
+            let (Some(event), Ok(seqs)) =
                 (events.get(place), self.by.look(&moment, case.fingerprint))
             else {
                 continue;
@@ -150,7 +170,7 @@ impl Scouted {
         }
     }
 
-    /// What bears the id of the event at a place, if the settled runs were looked into.
+    /// What bears the id of the event at a place, if the runs were looked into.
     pub(super) fn seen(&self, place: usize) -> Option<&[Seen]> {
         let found = self.seen.binary_search_by_key(&place, |seen| seen.0);
         let seen = self.seen.get(found.ok()?)?;

@@ -65,14 +65,29 @@ impl Examined {
             user: None,
             old: false,
         };
-        let mut cases: Vec<Resolved> = requests.iter().map(resolved).collect();
-        by.suspect(
-            &mut cases,
-            |case| case.prints.reference,
-            |case| &mut case.old,
-        );
-        by.suspect(&mut cases, Resolved::key, |case| &mut case.old);
-        Examined { by, cases }
+        let cases = requests.iter().map(resolved).collect();
+        let mut examined = Examined { by, cases };
+        examined.ask();
+        examined
+    }
+
+    /// Finds out which names may be among the older ones.
+    fn ask(&mut self) {
+        let Examined { by, cases } = self;
+        by.suspect(cases, |case| case.prints.reference, |case| &mut case.old);
+        by.suspect(cases, Resolved::key, |case| &mut case.old);
+    }
+
+    /// Rests it on what is settled now.
+    fn renew(&mut self, now: Arc<Settled>, requests: &[Withdrawal]) {
+        if now.key != self.by.key {
+            *self = Examined::new(now, requests);
+            return;
+        }
+        let before = std::mem::replace(&mut self.by, now);
+        if !before.speaks_for(&self.by) {
+            self.ask();
+        }
     }
 }
 
@@ -92,10 +107,10 @@ impl Teller {
             return;
         };
         let Requests { now, requests, .. } = asked.clone();
-        let examined = match self.board.renew(&examined.by, ledger.ids.settled()) {
-            None => examined,
-            Some(now) => Examined::new(now, &requests),
-        };
+        let mut examined = examined;
+        if let Some(now) = self.board.renew(&examined.by, ledger.ids.settled()) {
+            examined.renew(now, &requests);
+        }
         match decide_all(ledger, &self.connection, (&asked, examined)) {
             Err(fault) => {
                 self.ledger = None;
@@ -148,7 +163,7 @@ fn decide_all(
     Ok((answers, born))
 }
 
-/// Finds users and asks about the youngest names, for the whole batch. Loops that decide nothing
+/// Finds users and touches the newest names, for the whole batch. Loops that decide nothing
 /// touch what is looked at afterwards, so that much of it is fetched at a time.
 fn resolve(
     ledger: &mut Ledger,
@@ -158,9 +173,6 @@ fn resolve(
 ) -> Result<(), Fault> {
     let names = cases.iter().map(|case| ledger.names.touch(case.name));
     black_box(names.fold(0, |all, word| all ^ word));
-    let ids = &ledger.ids;
-    ids.suspect_young(cases, |case| case.prints.reference, |case| &mut case.old);
-    ids.suspect_young(cases, Resolved::key, |case| &mut case.old);
     for (case, request) in cases.iter_mut().zip(requests) {
         let user = request.user.as_str();
         case.user = ledger.names.find(connection, case.name, user)?;
