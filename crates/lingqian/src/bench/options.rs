@@ -168,8 +168,9 @@ pub(crate) struct LedgerOptions {
     /// With `--mix full`, the share of events that move money from one user to another.
     #[arg(long, value_name = "PERCENT", default_value = "4", value_parser = share)]
     pub(crate) transfers: Share,
-    /// So many batches are under way at a time.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    /// So many batches are under way at a time: one is looked at, one decided on, one written, and one
+    /// on its way there and back.
+    #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) in_flight: u32,
     /// So many events are made up ahead at a time; the clock stands while they are.

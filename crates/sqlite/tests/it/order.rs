@@ -1,13 +1,14 @@
 //! Calls take effect in the order in which they are made, however they travel, and those that are
 //! written together fail apart.
 
+use lingqian_core::earning::Credited;
 use lingqian_core::money::Fen;
 use lingqian_core::risk::Policy;
 use lingqian_core::withdrawal::{Wanted, Withdrawal};
 use lingqian_core::{Outcome, Rejection};
 use lingqian_io::Fault;
-use lingqian_io::store::{Browse as _, Store as _};
-use lingqian_sqlite::SqliteStore;
+use lingqian_io::store::{Browse as _, EventAnswer, Store as _, WithdrawalAnswer};
+use lingqian_sqlite::{Options, SqliteStore};
 
 use crate::lived;
 use crate::withdrawals::{NOW, ask, feed, is_new, request};
@@ -46,6 +47,43 @@ fn amount(answer: &Result<Outcome, Rejection>) -> Option<Fen> {
         Ok(Outcome::Withdrawn { amount, .. }) => Some(*amount),
         _ => None,
     }
+}
+
+/// What is asked about on the way is asked before those in front are decided on; their ids become runs
+/// meanwhile.
+#[tokio::test]
+async fn what_comes_twice_at_once_counts_once_though_its_ids_become_runs_meanwhile() {
+    let (_dir, path) = lived().await;
+    let options = Options {
+        recent_ids: 300,
+        ..Options::default()
+    };
+    let store = SqliteStore::open_with(&path, &options).expect("opens");
+    for round in 0..25 {
+        let names = |round: u32| (300 * round..300 * round + 300).map(|name| 2 * name + 1);
+        let requests = |again: u32| {
+            let number = |name| request(2 * name + again, name);
+            names(round).map(number).collect::<Vec<_>>()
+        };
+        let (first, other, second, held, third, refused) = tokio::join!(
+            biased;
+            feed(&store, LARGE, 2 * round),
+            feed(&store, LARGE, 2 * round + 1),
+            feed(&store, LARGE, 2 * round),
+            ask(&store, requests(0)),
+            feed(&store, LARGE, 2 * round + 1),
+            ask(&store, requests(1)),
+        );
+        let booked = [first, other, second, third].map(|answers| {
+            let now = |answer: &&EventAnswer| matches!(answer, Ok(Credited::Now(_)));
+            answers.iter().filter(now).count() as u32
+        });
+        assert_eq!(booked, [LARGE, LARGE, 0, 0], "round {round}");
+        assert!(held.iter().all(is_new), "round {round}");
+        let used = |answer: &WithdrawalAnswer| *answer == Err(Rejection::ReferenceUsed);
+        assert!(refused.iter().all(used), "round {round}");
+    }
+    assert_eq!(store.audit().await.expect("reads").findings, []);
 }
 
 #[tokio::test]
