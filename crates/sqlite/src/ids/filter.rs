@@ -6,7 +6,7 @@ use std::ops::Range;
 const BLOCK_WORDS: usize = 8;
 /// Bytes of a block, as it is stored.
 const BLOCK_BYTES: usize = BLOCK_WORDS * 8;
-/// Blocks of a bucket: 12 bits an id. Stored filters may have fewer or more.
+/// Blocks of a bucket: nearly 14 bits an id. Stored filters may have fewer or more.
 const BUCKET_BLOCKS: usize = 12;
 /// Blocks that a bucket had in any version.
 const BLOCKS_MAX: usize = 16;
