@@ -118,7 +118,9 @@ impl Teller {
     /// # Errors
     /// A fault; [`Fault::Broken`] names the page.
     pub(crate) fn open(&mut self) -> Result<(), Fault> {
-        self.settle()
+        let settled = Arc::clone(self.open_books()?.ids.settled());
+        self.board.put_up(&settled);
+        Ok(())
     }
 
     /// Has the scribe do something, and waits for it.

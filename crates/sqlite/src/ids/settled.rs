@@ -46,22 +46,24 @@ impl Board {
         Arc::clone(&self.lock())
     }
 
-    /// What is settled now, where something else was asked: whoever comes next asks that, too.
-    pub(crate) fn renew(&self, asked: &Arc<Settled>, now: &Arc<Settled>) -> Option<Arc<Settled>> {
-        if Arc::ptr_eq(asked, now) {
-            return None;
-        }
+    /// Puts up what is settled now: whoever comes next asks that.
+    pub(crate) fn put_up(&self, now: &Arc<Settled>) {
         self.lock().clone_from(now);
-        Some(Arc::clone(now))
+    }
+
+    /// Rests what was asked on what is settled now, and puts that up where it is another one; tells
+    /// whether one must ask again, because ids came.
+    pub(crate) fn renew(&self, asked: &mut Arc<Settled>, now: &Arc<Settled>) -> bool {
+        if Arc::ptr_eq(asked, now) {
+            return false;
+        }
+        self.put_up(now);
+        let before = std::mem::replace(asked, Arc::clone(now));
+        !Arc::ptr_eq(&before.whole, &now.whole)
     }
 }
 
 impl Settled {
-    /// Whether what was asked of it is true of another one: the ids are the same, in whatever runs.
-    pub(crate) fn speaks_for(&self, other: &Settled) -> bool {
-        Arc::ptr_eq(&self.whole, &other.whole)
-    }
-
     /// Finds out for many ids whether one of these runs may have them.
     pub(crate) fn suspect<C>(
         &self,

@@ -47,11 +47,9 @@ impl Teller {
         let Some(ledger) = &mut self.ledger else {
             return;
         };
-        if let Some(now) = self.board.renew(&pending.scouted.by, ledger.ids.settled()) {
-            let Pending {
-                scouted, events, ..
-            } = &mut pending;
-            scouted.renew(now, events);
+        let scouted = &mut pending.scouted;
+        if self.board.renew(&mut scouted.by, ledger.ids.settled()) {
+            scouted.ask();
         }
         let before = ledger.last();
         match decide_all(ledger, &self.connection, &mut pending) {

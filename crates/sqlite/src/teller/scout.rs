@@ -124,23 +124,11 @@ impl Scouted {
         scouted
     }
 
-    /// Finds out which ids may be older ones.
-    fn ask(&mut self) {
+    /// Finds out which ids may be older ones; what bears them was not looked at yet.
+    pub(super) fn ask(&mut self) {
         let Scouted { by, cases, .. } = self;
         by.suspect(cases, |case| case.fingerprint, |case| &mut case.old);
-    }
-
-    /// Rests it on what is settled now.
-    pub(super) fn renew(&mut self, now: Arc<Settled>, events: &EventBatch) {
-        if now.key != self.by.key {
-            *self = Scouted::new(now, events);
-            return;
-        }
-        let before = std::mem::replace(&mut self.by, now);
-        if !before.speaks_for(&self.by) {
-            self.seen.clear();
-            self.ask();
-        }
+        self.seen.clear();
     }
 
     /// Looks into the runs, and at the entries that they lead to, as of one moment. What is

@@ -77,18 +77,6 @@ impl Examined {
         by.suspect(cases, |case| case.prints.reference, |case| &mut case.old);
         by.suspect(cases, Resolved::key, |case| &mut case.old);
     }
-
-    /// Rests it on what is settled now.
-    fn renew(&mut self, now: Arc<Settled>, requests: &[Withdrawal]) {
-        if now.key != self.by.key {
-            *self = Examined::new(now, requests);
-            return;
-        }
-        let before = std::mem::replace(&mut self.by, now);
-        if !before.speaks_for(&self.by) {
-            self.ask();
-        }
-    }
 }
 
 impl Teller {
@@ -108,8 +96,8 @@ impl Teller {
         };
         let Requests { now, requests, .. } = asked.clone();
         let mut examined = examined;
-        if let Some(now) = self.board.renew(&examined.by, ledger.ids.settled()) {
-            examined.renew(now, &requests);
+        if self.board.renew(&mut examined.by, ledger.ids.settled()) {
+            examined.ask();
         }
         match decide_all(ledger, &self.connection, (&asked, examined)) {
             Err(fault) => {
