@@ -7,6 +7,7 @@
 //! a filter for each old one. A fingerprint only says where to look: whether a name is known is
 //! decided by the text in the entry.
 
+mod cells;
 mod filter;
 mod merge;
 mod recent;
@@ -162,7 +163,7 @@ impl Ids {
     fn add_young(&mut self, run: u64, prints: impl ExactSizeIterator<Item = u64>) {
         let mut sheets = self.settled.sheets.clone();
         let room = sheets.pop_if(|sheet| sheet.fits(prints.len()));
-        let mut last = room.unwrap_or_else(|| Sheet::beside(sheets.iter(), prints.len()));
+        let mut last = room.unwrap_or_else(|| Sheet::after(sheets.last(), prints.len()));
         last.add(run, prints);
         sheets.push(last);
         self.settle(Settled {
