@@ -1,5 +1,6 @@
 //! The real clock and the real dice. Nowhere else is either made.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -44,8 +45,52 @@ impl Clock for RealClock {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RealDice;
 
+/// Rolls that are fetched together: asking for sixteen bytes costs nearly as much as for a thousand.
+const ROLLS: usize = 64;
+
+thread_local! {
+    /// Rolls that nobody has seen yet, and how many.
+    static UNSEEN: RefCell<([u128; ROLLS], usize)> = const { RefCell::new(([0; ROLLS], 0)) };
+}
+
 impl Dice for RealDice {
     fn fill(&self, bytes: &mut [u8]) {
         aws_lc_rs::rand::fill(bytes).expect("the operating system gives randomness");
+    }
+
+    fn roll(&self) -> u128 {
+        UNSEEN.with_borrow_mut(|(rolls, unseen)| {
+            if *unseen == 0 {
+                let mut bytes = [0; ROLLS * size_of::<u128>()];
+                self.fill(&mut bytes);
+                for (roll, bytes) in rolls.iter_mut().zip(bytes.as_chunks().0) {
+                    *roll = u128::from_be_bytes(*bytes);
+                }
+                *unseen = ROLLS;
+            }
+            *unseen -= 1;
+            // Nothing is left of it here.
+            std::mem::take(&mut rolls[*unseen])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_roll_comes_twice_and_all_their_bits_vary() {
+        let rolls = || (0..1_000).map(|_| RealDice.roll()).collect::<Vec<u128>>();
+        let other = std::thread::spawn(rolls);
+        let mut all = rolls();
+        all.extend(other.join().expect("rolls"));
+        assert_eq!(all.iter().copied().collect::<HashSet<u128>>().len(), 2_000);
+        for bit in 0..128 {
+            let set = all.iter().filter(|roll| *roll >> bit & 1 == 1).count();
+            assert!((800..1_200).contains(&set), "bit {bit} is set in {set}");
+        }
     }
 }
