@@ -129,10 +129,18 @@ pub(crate) fn bear(
     }
     let count = i64::try_from(born.len()).unwrap_or(i64::MAX);
     let sum = born.iter().map(|born| born.held.amount.0).sum::<i64>();
-    let values = params![State::Requested.name(), count, sum];
+    add_to_state(connection, State::Requested.name(), (count, sum))
+}
+
+/// Adds so many payouts and so many fen to those of a state.
+fn add_to_state(
+    connection: &Connection,
+    state: &str,
+    (payouts, fen): (i64, i64),
+) -> Result<(), Fault> {
     let mut add = cached(connection, sql!("add_state_total"))?;
-    add.execute(values).map_err(fault)?;
-    Ok(())
+    let added = add.execute(params![state, payouts, fen]);
+    added.map(|_| ()).map_err(fault)
 }
 
 /// Runs a statement that inserts as many rows as these.
@@ -163,7 +171,8 @@ fn insert_held(
     insert.raw_execute().map(|_| ()).map_err(fault)
 }
 
-/// Writes a payout and its attempt, and what it waits for where that changes.
+/// Writes a payout and its attempt, and what it waits for where that changes. One that was not born
+/// here before is new.
 pub(crate) fn write(
     connection: &Connection,
     payout: &Payout,
@@ -177,34 +186,35 @@ pub(crate) fn write(
     } = StateData::from(&payout.state);
     let waits_anew = work.is_some() || payout.state.is_final();
     let name = payout.id.to_string();
-    connection
-        .prepare_cached(sql!("upsert_payout"))
-        .and_then(|mut upsert| {
-            upsert.execute(params![
-                name,
-                payout.user.0,
-                payout.merchant.0,
-                payout.amount.0,
-                payout.reference.as_str(),
-                payout.asked.name(),
-                payout.created_at.0,
-                payout.updated_at.0,
-                payout.version,
-                payout.counted_on.map(|day| day.0),
-                payout.billed.0,
-                payout.state.name(),
-                code,
-                package,
-                paid_at.map(|at| at.0),
-                paid_at.map(|at| at.business_date().0),
-                work.map(|work| work.queue.name()),
-                work.map(|work| work.due_at.0),
-                waits_anew,
-                payout.tries,
-                approvals,
-            ])
-        })
-        .map_err(fault)?;
+    let values = params![
+        name,
+        payout.user.0,
+        payout.merchant.0,
+        payout.amount.0,
+        payout.reference.as_str(),
+        payout.asked.name(),
+        payout.created_at.0,
+        payout.updated_at.0,
+        payout.version,
+        payout.counted_on.map(|day| day.0),
+        payout.billed.0,
+        payout.state.name(),
+        code,
+        package,
+        paid_at.map(|at| at.0),
+        paid_at.map(|at| at.business_date().0),
+        work.map(|work| work.queue.name()),
+        work.map(|work| work.due_at.0),
+        waits_anew,
+        payout.tries,
+        approvals,
+    ];
+    let mut update = cached(connection, sql!("update_payout"))?;
+    if update.execute(values).map_err(fault)? == 0 {
+        let mut insert = cached(connection, sql!("insert_payout"))?;
+        insert.execute(values).map_err(fault)?;
+        add_to_state(connection, payout.state.name(), (1, payout.amount.0))?;
+    }
     match payout.state.attempt() {
         Some(attempt) => write_attempt(connection, attempt),
         None => Ok(()),

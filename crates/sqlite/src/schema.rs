@@ -14,7 +14,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 18] = [
+const MIGRATIONS: [(&str, &str); 19] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -63,6 +63,7 @@ const MIGRATIONS: [(&str, &str); 18] = [
         "0018_young_runs",
         include_str!("../migrations/0018_young_runs.sql"),
     ),
+    ("0019_births", include_str!("../migrations/0019_births.sql")),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
