@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::RECENT_IDS;
 use super::cells::{Cells, OWN};
 use super::filter::Suspect;
 
@@ -27,14 +28,15 @@ pub(crate) struct Sheet {
 impl Sheet {
     /// An empty sheet for runs of so many ids, after another one. The first is for one run, so that
     /// few ids need little memory, the second for those that are merged with it, and each later one
-    /// for those that are merged together.
+    /// for those that are merged together; fewer where runs are larger than runs are made, as files
+    /// of earlier versions have them.
     pub(super) fn after(last: Option<&Sheet>, ids: usize) -> Sheet {
         let runs_max = match last {
             None => 1,
             Some(last) if last.runs_max == 1 => RUNS_MAX - 1,
             Some(_) => RUNS_MAX,
         };
-        let cells = Cells::of(runs_max * ids);
+        let cells = Cells::of((runs_max * ids).min(ids.max(RUNS_MAX * RECENT_IDS)));
         Sheet {
             room: cells.most(),
             cells: Arc::new(cells),
@@ -137,5 +139,7 @@ mod tests {
         assert!(second.fits(17_000) && !second.fits(18_000));
         second.add(2, (0..10_000).map(mix));
         assert!(second.fits(7_000) && !second.fits(8_000));
+        let large = Sheet::after(Some(&second), RECENT_IDS * 4);
+        assert!(large.fits(RECENT_IDS * 4) && !large.fits(RECENT_IDS * 20));
     }
 }
