@@ -50,7 +50,8 @@ const ROLLS: usize = 64;
 
 thread_local! {
     /// Rolls that nobody has seen yet, and how many.
-    static UNSEEN: RefCell<([u128; ROLLS], usize)> = const { RefCell::new(([0; ROLLS], 0)) };
+    static UNSEEN: RefCell<([[u8; 16]; ROLLS], usize)> =
+        const { RefCell::new(([[0; 16]; ROLLS], 0)) };
 }
 
 impl Dice for RealDice {
@@ -61,16 +62,12 @@ impl Dice for RealDice {
     fn roll(&self) -> u128 {
         UNSEEN.with_borrow_mut(|(rolls, unseen)| {
             if *unseen == 0 {
-                let mut bytes = [0; ROLLS * size_of::<u128>()];
-                self.fill(&mut bytes);
-                for (roll, bytes) in rolls.iter_mut().zip(bytes.as_chunks().0) {
-                    *roll = u128::from_be_bytes(*bytes);
-                }
+                self.fill(rolls.as_flattened_mut());
                 *unseen = ROLLS;
             }
             *unseen -= 1;
             // Nothing is left of it here.
-            std::mem::take(&mut rolls[*unseen])
+            u128::from_be_bytes(std::mem::take(&mut rolls[*unseen]))
         })
     }
 }

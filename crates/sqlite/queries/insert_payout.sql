@@ -1,3 +1,4 @@
+-- The same values as those of an update, of which ?19 says nothing of a new one.
 INSERT INTO payouts (payout, user_no, merchant_no, amount_fen, reference, asked, created_at,
   updated_at, version, counted_on, billed_fen, state, code, package, paid_at, paid_on, queue, due_at,
   tries, approvals)

@@ -12,7 +12,7 @@ use crate::sql;
 
 /// Young runs that become one: a table in memory tells of all of them at once, so that there may be
 /// many.
-const FAN_IN_YOUNG: usize = 16;
+pub(super) const FAN_IN_YOUNG: usize = 16;
 /// Merged runs that become one: each of them is asked.
 const FAN_IN: usize = 4;
 /// Buckets of merged runs that one commit removes at most,

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use super::RECENT_IDS;
 use super::cells::{Cells, OWN};
 use super::filter::Suspect;
+use super::merge::FAN_IN_YOUNG;
 
 /// Runs of a sheet: as many as are merged into one, so that they go together.
-const RUNS_MAX: usize = OWN;
+const RUNS_MAX: usize = FAN_IN_YOUNG;
+
+const _: () = assert!(RUNS_MAX <= OWN);
 
 /// Some runs. Clones share the cells, so that one with fewer runs has marks of some that it does
 /// not know.
