@@ -1,8 +1,9 @@
 //! Carries the log into the file beside the scribe, so that no commit waits for it.
 //!
-//! The carrier copies what is in the log while the scribe goes on; what came meanwhile is little,
-//! and the scribe itself copies it between two commits. Then the log begins anew, once nobody reads
-//! from it: the teller, who looks something up all the time, is waited for, others are not.
+//! The carrier copies what is in the log while the scribe goes on, a portion at a time, and syncs the
+//! file. When the log is full, what came since is little, and the scribe itself copies it between two
+//! commits. Then the log begins anew, once nobody reads from it: the teller, who looks something up
+//! all the time, is waited for, others are not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,14 +16,13 @@ use rusqlite::Connection;
 use crate::codec::fault;
 use crate::schema::BUSY_WAIT;
 
+/// Log pages that are carried and synced together, about: everybody who syncs meanwhile waits for
+/// the disk to have them.
+const PORTION_PAGES: u64 = 2_000;
 /// Log pages that the scribe may copy itself: a few milliseconds of work.
 const REST_PAGES: i64 = 512;
-/// So often in a row the carrier must find little in the log before it says so. SQLite syncs the
-/// file after a pass during which nothing was committed, which is one of these most of the time; what
-/// was not synced then, the scribe would have to wait for.
-const SHORT_PASSES: usize = 3;
 /// How often the carrier begins again, when the scribe is faster than it.
-const PASSES_MAX: usize = 16;
+const PASSES_MAX: usize = 32;
 /// About so many pages a commit changes beside those that it fills.
 const PAGES_PER_COMMIT: u64 = 4;
 
@@ -47,24 +47,28 @@ fn carry(connection: &Connection, how: &str) -> Result<Carried, Fault> {
     done.map_err(fault)
 }
 
-/// Copies while the scribe goes on, until little comes meanwhile. A pass that fails is made again
-/// the next time; the log keeps everything meanwhile.
-fn carry_most(connection: &Connection) {
-    let (mut before, mut short) = (0, 0);
+/// Another number whenever somebody else committed.
+fn version(connection: &Connection) -> Result<i64, Fault> {
+    let version = connection.query_row("PRAGMA data_version", [], |row| row.get(0));
+    version.map_err(fault)
+}
+
+/// Copies while the scribe goes on, until little came since the file was synced. SQLite syncs it
+/// only after a pass that copied everything, in which nobody committed, which a short one mostly is:
+/// what was not synced when the log is to begin anew, the scribe would have to wait for. A pass that
+/// fails is made again the next time; the log keeps everything meanwhile.
+fn carry_most(connection: &Connection) -> Result<(), Fault> {
+    let (mut before, mut synced) = (0, false);
     for _ in 0..PASSES_MAX {
-        let Ok(Carried { carried, .. }) = carry(connection, "PRAGMA wal_checkpoint(PASSIVE)")
-        else {
-            return;
-        };
-        short = match carried - before <= REST_PAGES {
-            true => short + 1,
-            false => 0,
-        };
-        if short == SHORT_PASSES {
-            return;
+        let known = version(connection)?;
+        let Carried { logged, carried } = carry(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+        if synced && carried - before <= REST_PAGES {
+            break;
         }
+        synced = carried == logged && version(connection)? == known;
         before = carried;
     }
+    Ok(())
 }
 
 /// Copies what is left and has the next commit begin the log anew; tells how many pages were not
@@ -80,6 +84,9 @@ fn begin_anew(connection: &Connection) -> Result<i64, Fault> {
 pub(crate) struct Log {
     /// Pages in the log, about.
     pages: u64,
+    /// So many it had when the carrier was woken.
+    woken: u64,
+    /// From so many on it begins anew.
     pages_max: u64,
     wake: mpsc::SyncSender<()>,
     /// Set by the carrier when little is left.
@@ -94,7 +101,7 @@ impl Log {
         let told = Arc::clone(&carried);
         let work = move || {
             while woken.recv().is_ok() {
-                carry_most(&connection);
+                let _ = carry_most(&connection);
                 told.store(true, Ordering::Release);
             }
         };
@@ -104,6 +111,7 @@ impl Log {
             .map_err(|error| Fault::Broken(format!("no thread: {error}")))?;
         Ok(Log {
             pages: 0,
+            woken: 0,
             pages_max: u64::from(pages_max),
             wake,
             carried,
@@ -113,14 +121,59 @@ impl Log {
     /// A commit was written with so many bytes, and nothing is being written now.
     pub(crate) fn committed(&mut self, connection: &Connection, bytes: usize) {
         self.pages += bytes as u64 / 8_192 + PAGES_PER_COMMIT;
-        if self.carried.swap(false, Ordering::Acquire) {
+        if self.carried.swap(false, Ordering::Acquire) && self.pages > self.pages_max {
             // When it fails the log only grows a little more.
             let left = begin_anew(connection).unwrap_or_default();
             self.pages = left.unsigned_abs();
+            self.woken = 0;
         }
-        if self.pages > self.pages_max {
+        if self.pages > self.woken + PORTION_PAGES.min(self.pages_max) {
+            self.woken = self.pages;
             // Full means that the carrier was woken before.
             let _ = self.wake.try_send(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::Options;
+    use crate::schema::{open_carrier, open_writer};
+
+    const MIB: usize = 1 << 20;
+    /// Three portions.
+    const PAGES_MAX: u32 = 6_000;
+
+    #[test]
+    fn the_log_is_carried_on_the_way_and_begins_anew_when_it_is_full() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("books.db");
+        let books = open_writer(&path, &Options::default()).expect("opens");
+        let table = "CREATE TABLE filled (number INTEGER PRIMARY KEY, bytes BLOB)";
+        books.execute(table, []).expect(table);
+        let carrier = open_carrier(&path).expect("opens");
+        let mut log = Log::start(carrier, PAGES_MAX).expect("starts");
+        let mut insert = |count: usize| {
+            for _ in 0..count {
+                let row = "INSERT INTO filled (bytes) VALUES (randomblob(1 << 20))";
+                books.execute(row, []).expect(row);
+                log.committed(&books, MIB);
+            }
+        };
+        let file = |path: &std::path::Path| std::fs::metadata(path).expect("a file").len();
+        insert(20);
+        let begun = Instant::now();
+        while file(&path) < 10 * MIB as u64 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "not carried");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        insert(130);
+        let logged = file(&dir.path().join("books.db-wal"));
+        assert!(logged < 100 * MIB as u64, "{logged} bytes in the log");
+        let rows = books.query_row("SELECT count(*) FROM filled", [], |row| row.get(0));
+        assert_eq!(rows, Ok(150_i64));
     }
 }

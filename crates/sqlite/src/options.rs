@@ -11,8 +11,8 @@ pub struct Options {
     pub writer_cache_kib: u32,
     /// The page cache of each connection that reads, in KiB.
     pub reader_cache_kib: u32,
-    /// So many 8 KiB pages gather in the log before they are carried into the file. A page that
-    /// changed often is carried once, so more is faster; a crash is followed by reading so many.
+    /// So many 8 KiB pages gather in the log before it begins anew; they are carried into the file
+    /// on the way, 16 MiB at a time. More is faster; a crash is followed by reading so many.
     pub checkpoint_pages: u32,
     /// So many ids of events are kept in a table in memory, about 20 bytes each, before they become
     /// a sorted run in the file. More is faster and takes longer to read when the file is opened.
