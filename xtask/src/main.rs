@@ -81,10 +81,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The repository's root: the folder above this crate.
+/// The repository's root: the folder above this crate, where cargo runs it from. A program that was
+/// built elsewhere and came here with its `target` would look after that place.
 fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let built = || env!("CARGO_MANIFEST_DIR").into();
+    let here = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(built));
+    here.parent().unwrap_or(&here).to_owned()
 }
 
 /// Runs a program in the root and waits for it.
