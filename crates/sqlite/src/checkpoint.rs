@@ -15,6 +15,7 @@ use rusqlite::Connection;
 
 use crate::codec::fault;
 use crate::schema::BUSY_WAIT;
+use crate::scribe::data_version;
 
 /// Log pages that are carried and synced together, about: everybody who syncs meanwhile waits for
 /// the disk to have them.
@@ -47,12 +48,6 @@ fn carry(connection: &Connection, how: &str) -> Result<Carried, Fault> {
     done.map_err(fault)
 }
 
-/// Another number whenever somebody else committed.
-fn version(connection: &Connection) -> Result<i64, Fault> {
-    let version = connection.query_row("PRAGMA data_version", [], |row| row.get(0));
-    version.map_err(fault)
-}
-
 /// Copies while the scribe goes on, until little came since the file was synced. SQLite syncs it
 /// only after a pass that copied everything, in which nobody committed, which a short one mostly is:
 /// what was not synced when the log is to begin anew, the scribe would have to wait for. A pass that
@@ -60,12 +55,12 @@ fn version(connection: &Connection) -> Result<i64, Fault> {
 fn carry_most(connection: &Connection) -> Result<(), Fault> {
     let (mut before, mut synced) = (0, false);
     for _ in 0..PASSES_MAX {
-        let known = version(connection)?;
+        let known = data_version(connection)?;
         let Carried { logged, carried } = carry(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
         if synced && carried - before <= REST_PAGES {
             break;
         }
-        synced = carried == logged && version(connection)? == known;
+        synced = carried == logged && data_version(connection)? == known;
         before = carried;
     }
     Ok(())
@@ -144,8 +139,7 @@ mod tests {
     use crate::schema::{open_carrier, open_writer};
 
     const MIB: usize = 1 << 20;
-    /// Three portions.
-    const PAGES_MAX: u32 = 6_000;
+    const PAGES_MAX: u32 = 3 * PORTION_PAGES as u32;
 
     #[test]
     fn the_log_is_carried_on_the_way_and_begins_anew_when_it_is_full() {
