@@ -81,6 +81,23 @@ pub(crate) fn resident(process: u32) -> Option<u64> {
     Some(kib * 1_024)
 }
 
+/// Resident memory of this process in bytes, without the heap of its main thread: what a bench makes
+/// up is there, and none of what a store's threads keep. Allocators that give all threads one heap
+/// leave nothing to compare.
+pub(crate) fn resident_beside_heap() -> Option<u64> {
+    let text = fs::read_to_string("/proc/self/smaps").ok()?;
+    let (mut sum, mut is_heap) = (0, false);
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        match words.next()? {
+            "Rss:" if !is_heap => sum += words.next()?.parse::<u64>().ok()? * 1_024,
+            range if range.contains('-') => is_heap = line.ends_with("[heap]"),
+            _ => {}
+        }
+    }
+    Some(sum)
+}
+
 /// The most memory that this process was ever resident in, in bytes.
 pub(crate) fn peak() -> Option<u64> {
     let text = fs::read_to_string("/proc/self/status").ok()?;
@@ -309,5 +326,19 @@ mod tests {
         assert!(time_of_family(process).expect("a time") >= own);
         assert!(parent_of(process).is_some());
         assert!(resident(process).is_some_and(|bytes| bytes > 100_000));
+    }
+
+    #[test]
+    fn what_other_threads_hold_is_resident_beside_the_heap() {
+        const HELD: usize = 48 << 20;
+        let before = resident_beside_heap().expect("this system tells");
+        let held = std::thread::spawn(|| vec![1_u8; HELD]).join();
+        let held = held.expect("held");
+        let grown = resident_beside_heap().expect("this system tells") - before;
+        assert!(
+            (HELD as u64 / 2..HELD as u64 * 2).contains(&grown),
+            "{grown}"
+        );
+        assert_eq!(held.last(), Some(&1));
     }
 }

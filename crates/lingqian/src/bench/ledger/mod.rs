@@ -29,10 +29,10 @@ use crate::bench::ledger::check::Verdict;
 use crate::bench::ledger::drive::Driver;
 use crate::bench::ledger::nothing::Nothing;
 use crate::bench::ledger::plan::Plan;
-use crate::bench::ledger::report::{Paused, growth};
+use crate::bench::ledger::report::Paused;
 use crate::bench::ledger::target::Target;
 use crate::bench::load::Load;
-use crate::bench::machine::{Meter, own_time, resident, sync_probe, thread_time};
+use crate::bench::machine::{Meter, own_time, resident_beside_heap, sync_probe, thread_time};
 use crate::bench::options::{Beside, Habit, LedgerOptions, Reopen, Share};
 use crate::bench::sheet::Sheet;
 use crate::output::show;
@@ -172,14 +172,11 @@ async fn register(
     store: &AnyStore,
     (users, mix): (u32, Habit),
 ) -> anyhow::Result<()> {
-    let process = std::process::id();
-    let before = resident(process);
-    let rate = open::open_books(store, users, mix).await?;
-    let grown = growth(before, resident(process), u64::from(users));
+    let registered = open::open_books(store, users, mix).await?;
     sheet
         .section("register")
-        .put("users_per_second", rate.per_second)
-        .put("resident_bytes_per_user", grown);
+        .put("users_per_second", registered.rate.per_second)
+        .put("resident_bytes_per_user", registered.bytes_per_user);
     Ok(())
 }
 
@@ -193,8 +190,10 @@ async fn drive<S: Store + Clone>(
     let stage = Stage::begin("book", "entries", Some(options.entries));
     let size = (options.in_flight, options.entries);
     let mut driver = Driver::new(store, size, Meter::along_family(server));
-    let mut paused = Paused::default();
-    let process = std::process::id();
+    let mut paused = Paused {
+        resident_before: resident_beside_heap(),
+        ..Paused::default()
+    };
     loop {
         let (began, used, own) = (Instant::now(), own_time(), thread_time());
         let batches = plan.slice(options.slice);
@@ -204,17 +203,11 @@ async fn drive<S: Store + Clone>(
         if batches.is_empty() {
             break;
         }
-        if paused.slice == 0 {
-            paused.slice = batches.iter().map(|batch| batch.events.len() as u64).sum();
-            paused.resident_before = resident(process);
-        }
         driver.run(batches).await?;
         stage.at(driver.tally.entries());
     }
     stage.end();
-    let spare = plan.spare(paused.slice);
-    paused.resident_after = resident(process);
-    drop(spare);
+    paused.resident_after = resident_beside_heap();
     report::figures(sheet, &driver, &paused);
     Ok(driver)
 }

@@ -1,18 +1,24 @@
 //! Books for a bench: catalogue, merchant and users, before the clock runs.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use lingqian_core::command::Command;
 use lingqian_core::id::{AppId, MchId, MerchantNo};
+use lingqian_core::money::Micros;
 use lingqian_core::transfer::Merchant;
+use lingqian_core::{EventBatch, EventView};
 use lingqian_io::{Clock as _, Store};
+use serde_json::Value;
 
 use crate::bench::ledger::drive::decide_all;
 use crate::bench::ledger::model;
+use crate::bench::ledger::report::growth;
 use crate::bench::load::user_id;
+use crate::bench::machine::resident_beside_heap;
 use crate::bench::options::Habit;
 use crate::config::{self, Config};
 use crate::progress::{Rate, Stage};
@@ -21,10 +27,23 @@ use crate::world::RealClock;
 /// Users that are registered in one commit.
 const PAGE: u32 = 10_000;
 
+/// A kind that no catalogue has.
+pub(crate) const NO_KIND: &str = "bench_none";
+
 /// How long a closed store may take to let go of its files.
 const CLOSE_MAX: Duration = Duration::from_secs(120);
 
-/// Defines what the ordinary configuration defines and registers the users.
+/// What registering users showed.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) rate: Rate,
+    /// Bytes of resident memory that each user brought once a tenth of them was there: what does not
+    /// depend on their number is not in it.
+    pub(crate) bytes_per_user: Value,
+}
+
+/// Defines what the ordinary configuration defines and registers the users, whose accounts are in
+/// memory afterwards.
 ///
 /// # Errors
 /// When the store fails.
@@ -32,7 +51,7 @@ pub(crate) async fn open_books<S: Store>(
     store: &S,
     users: u32,
     mix: Habit,
-) -> anyhow::Result<Rate> {
+) -> anyhow::Result<Registered> {
     let mut config = Config::default();
     model::terms(mix, &mut config.kinds);
     let mut commands = vec![Command::DefineMerchant(merchant(config.merchant)?)];
@@ -41,19 +60,60 @@ pub(crate) async fn open_books<S: Store>(
     }
     decided(store, &commands).await?;
     let stage = Stage::begin("register", "users", Some(u64::from(users)));
-    let mut first = 0;
-    while first < users {
-        let end = users.min(first.saturating_add(PAGE));
-        let register = |user| Command::RegisterUser {
-            user: user_id(user),
-            name: None,
-        };
+    let tenth = users.div_ceil(10);
+    register(store, &stage, 0..tenth).await?;
+    let before = resident_beside_heap();
+    register(store, &stage, tenth..users).await?;
+    let grown = growth(before, resident_beside_heap(), u64::from(users - tenth));
+    Ok(Registered {
+        rate: stage.end(),
+        bytes_per_user: grown,
+    })
+}
+
+/// Registers users and has each of them looked at.
+async fn register<S: Store>(store: &S, stage: &Stage, users: Range<u32>) -> anyhow::Result<()> {
+    let register = |user| Command::RegisterUser {
+        user: user_id(user),
+        name: None,
+    };
+    let mut first = users.start;
+    while first < users.end {
+        let end = users.end.min(first.saturating_add(PAGE));
         let commands: Vec<Command> = (first..end).map(register).collect();
         decided(store, &commands).await?;
+        look_at(store, first..end).await?;
         stage.advance(u64::from(end - first));
         first = end;
     }
-    Ok(stage.end())
+    Ok(())
+}
+
+/// Gives each of these users an event that must be refused, because no such kind is defined: nothing
+/// is booked, and their accounts are in memory.
+async fn look_at<S: Store>(store: &S, users: Range<u32>) -> anyhow::Result<()> {
+    let mut events = EventBatch::with_capacity(users.len());
+    for user in users {
+        let user = user_id(user);
+        let event = EventView {
+            source: "bench",
+            event_id: user.as_str(),
+            user: user.as_str(),
+            kind: NO_KIND,
+            amount: Some(Micros(1)),
+            occurred_at: None,
+            from: None,
+            reverses: None,
+        };
+        let pushed = events.push(&event);
+        pushed.map_err(|(field, fault)| anyhow!("{field} of a made-up event: {fault}"))?;
+    }
+    let answers = store.earn(RealClock::default().business(), events).await?;
+    anyhow::ensure!(
+        answers.iter().all(|answer| answer.is_err()),
+        "the books took what they must refuse"
+    );
+    Ok(())
 }
 
 async fn decided<S: Store>(store: &S, commands: &[Command]) -> anyhow::Result<()> {

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 
-use fastrand::Rng;
 use lingqian_core::EventBatch;
 use lingqian_core::money::{Fen, Micros};
 
@@ -94,7 +93,6 @@ impl Tally {
 pub(crate) struct Plan<'a> {
     load: &'a Load,
     mix: Mix,
-    rng: Rng,
     /// Entries that are still to come, and how many there will be.
     left: u64,
     all: u64,
@@ -120,7 +118,6 @@ impl<'a> Plan<'a> {
         Plan {
             load,
             mix: Mix::new(options.seed, 0, options.duplicates),
-            rng: Rng::with_seed(options.seed),
             left: options.entries,
             all: options.entries,
             batch: u64::from(options.batch),
@@ -278,21 +275,5 @@ impl<'a> Plan<'a> {
             self.ripen(wish.user, day);
         }
         wishes
-    }
-
-    /// Events of which nothing is expected and which are not meant to be sent: they take the
-    /// memory that a slice takes, so that memory can be compared.
-    pub(crate) fn spare(&mut self, events: u64) -> Vec<EventBatch> {
-        let whole = self.batch.min(events).max(1);
-        let batches = events.div_ceil(whole);
-        let batch = |_| {
-            let mut batch = EventBatch::with_capacity(usize::try_from(whole).unwrap_or(0));
-            for _ in 0..whole {
-                let number = self.rng.u64(0..crate::bench::mix::STREAM);
-                self.push(&mut batch, number, false);
-            }
-            batch
-        };
-        (0..batches).map(batch).collect()
     }
 }

@@ -17,11 +17,9 @@ pub(crate) struct Paused {
     pub(crate) wall: Duration,
     /// What the store's own threads used meanwhile.
     pub(crate) others: Duration,
-    /// Events of the first slice.
-    pub(crate) slice: u64,
-    /// Resident memory with that slice in it, before it was booked.
+    /// Resident memory of the store before the first slice was booked,
     pub(crate) resident_before: Option<u64>,
-    /// Resident memory with such a slice in it, after the last one was booked.
+    /// and after the last one.
     pub(crate) resident_after: Option<u64>,
 }
 
@@ -93,7 +91,8 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
             growth(
                 paused.resident_before,
                 paused.resident_after,
-                tally.credited,
+                // A withdrawal's reference is remembered as an event's id is.
+                tally.credited + tally.withdrawn,
             ),
         )
         .put("others_used_percent_of_machine", others)
