@@ -196,19 +196,40 @@ impl Ids {
         if let Some(place) = self.sealed.iter().position(|run| run.number == number) {
             let sealed = self.sealed.remove(place);
             self.runs.push(sealed.run());
+            if let Some(sealed) = Arc::into_inner(sealed) {
+                self.recent.reuse(sealed.into_ids());
+            }
         }
     }
 
-    /// Runs were merged into one, which is in the file.
+    /// Runs become one, or a part of them does.
     pub(crate) fn merged(&mut self, merged: Merged) {
         let Merged {
             inputs,
             run,
-            filter,
+            slabs,
+            whole,
         } = merged;
-        self.runs.retain(|known| !inputs.contains(&known.number));
+        let goes =
+            |known: &Run| known.number == run.number || whole && inputs.contains(&known.number);
+        self.runs.retain(|known| !goes(known));
         self.runs.push(run);
-        self.add_filter(run.number, filter);
+        let mut settled = Settled::clone(&self.settled);
+        let known = settled
+            .filters
+            .iter()
+            .position(|(number, _)| *number == run.number);
+        let mut filter = match known.map(|place| settled.filters.remove(place)) {
+            Some((_, filter)) => Arc::unwrap_or_clone(filter),
+            None => Filter::bare(run.bits),
+        };
+        slabs.into_iter().for_each(|slab| filter.put(slab));
+        let old = settled.filters.iter_mut();
+        for (_, input) in old.filter(|(number, _)| inputs.contains(number)) {
+            Arc::make_mut(input).leave_to(&filter);
+        }
+        settled.filters.push((run.number, Arc::new(filter)));
+        self.settle(settled);
     }
 
     /// Gives a number to a run that is to be made by a merge.
@@ -225,11 +246,61 @@ impl Ids {
 
 #[cfg(test)]
 mod tests {
+    use super::run::BUCKET_IDS;
+    use super::*;
+    use crate::Options;
+    use crate::schema::open_writer;
+
     /// A bijection that looks random (splitmix64).
     pub(super) fn mix(number: u64) -> u64 {
         let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
+    }
+
+    #[test]
+    fn every_id_is_found_at_every_step_of_a_merge_and_filters_are_given_up_on_the_way() {
+        const RUN: u64 = BUCKET_IDS as u64;
+        let dir = tempfile::tempdir().expect("a directory");
+        let books = open_writer(&dir.path().join("books.db"), &Options::default());
+        let books = books.expect("opens");
+        let change = books.unchecked_transaction().expect("begins");
+        let (mut ids, mut merger) = (Ids::new([7; 16], 1, BUCKET_IDS), Merger::default());
+        let (mut unused, mut parts, mut doubled) = (Vec::new(), 0, 0);
+        for seq in 1..=330 * RUN {
+            ids.add((mix(seq), seq));
+            let Some(sealed) = ids.seal() else {
+                continue;
+            };
+            let number = sealed.number;
+            sealed.write(&change).expect("written");
+            merger.add(sealed.run());
+            drop(sealed);
+            ids.stored(number);
+            merger.discard(&std::mem::take(&mut unused));
+            let next = ids.number_run();
+            if let Some(merged) = merger.work(&change, RUN, next).expect("merges") {
+                parts += usize::from(!merged.whole);
+                if merged.whole {
+                    unused.extend(&merged.inputs);
+                }
+                ids.merged(merged);
+            }
+            for known in (1..=seq).step_by(1_009) {
+                let found = ids.old(&change, mix(known)).expect("reads");
+                assert!(ids.may_be_old(mix(known)), "{known} of {seq}");
+                assert!(found.iter().all(|found| *found == known));
+                assert!((1..3).contains(&found.len()), "{known} of {seq}: {found:?}");
+                doubled += found.len() - 1;
+            }
+        }
+        assert!(parts > 2, "{parts} parts of merges");
+        // Only where an input's slab is longer than what was merged of it.
+        assert!(doubled > 0);
+        let old = ids.settled().filters.iter();
+        let largest = old.max_by_key(|(_, filter)| filter.buckets());
+        let levels: Vec<u32> = ids.runs().iter().map(|run| run.level).collect();
+        assert!(largest.is_some_and(|(_, filter)| filter.buckets() == 256) && levels.contains(&4));
     }
 }

@@ -169,7 +169,9 @@ impl Teller {
                     ledger.ids.stored(number);
                 }
                 if let Some(merged) = merged {
-                    self.discard.extend(&merged.inputs);
+                    if merged.whole {
+                        self.discard.extend(&merged.inputs);
+                    }
                     ledger.ids.merged(merged);
                 }
                 if self.ahead == 0 {

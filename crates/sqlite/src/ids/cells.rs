@@ -1,5 +1,5 @@
 //! A table of small cells, so dense that most of it stays in the processor's caches: of a
-//! fingerprint it keeps twelve bits, where they belong, and four more that its owner chooses.
+//! fingerprint it keeps thirteen bits, where they belong, and three more that its owner chooses.
 //!
 //! Cells are filled one after the other, by one thread, while others may look: what they find early
 //! is only one more reason to look closely.
@@ -17,9 +17,11 @@ const GROUP: usize = WORDS * WORD;
 const CELLS_PER_ID: (usize, usize) = (4, 3);
 const CELL_BITS: u32 = 16;
 /// Bits of a cell that its owner chooses, the lowest.
-const OWN_BITS: u32 = 4;
+const OWN_BITS: u32 = 3;
 /// So many different things an owner can say of a cell.
 pub(super) const OWN: usize = 1 << OWN_BITS;
+/// Groups of a piece: a megabyte.
+const PIECE_BITS: u32 = 16;
 /// The lowest bit of every cell of a word.
 const ONES: u64 = 0x0001_0001_0001_0001;
 /// The bits of every cell that its owner chooses.
@@ -30,9 +32,13 @@ const OWNS: u64 = (OWN as u64 - 1) * ONES;
 #[repr(align(16))]
 struct Group([AtomicU64; WORDS]);
 
-/// The cells. One that is zero is free; those of a group are taken in their order.
+/// The cells, in pieces of one size, so that what one table gives back is what the next one needs.
+/// One that is zero is free; those of a group are taken in their order.
 #[derive(Debug)]
-pub(super) struct Cells(Box<[Group]>);
+pub(super) struct Cells {
+    pieces: Box<[Box<[Group]>]>,
+    groups: usize,
+}
 
 /// What a cell holds of a fingerprint: never nothing.
 fn mark(fingerprint: u64) -> u16 {
@@ -84,22 +90,32 @@ impl Cells {
     pub(super) fn of(fingerprints: usize) -> Cells {
         let (cells, per) = CELLS_PER_ID;
         let groups = (fingerprints * cells).div_ceil(per * GROUP).max(1);
-        Cells((0..groups).map(|_| Group::default()).collect())
+        let piece = groups.min(1 << PIECE_BITS);
+        let pieces = 0..groups.div_ceil(piece);
+        let piece = |_| (0..piece).map(|_| Group::default()).collect();
+        Cells {
+            pieces: pieces.map(piece).collect(),
+            groups,
+        }
+    }
+
+    fn group(&self, place: usize) -> &Group {
+        &self.pieces[place >> PIECE_BITS][place & ((1 << PIECE_BITS) - 1)]
     }
 
     /// So many fingerprints do not make it slow yet.
     pub(super) fn most(&self) -> usize {
-        self.0.len() * GROUP * 7 / 8
+        self.groups * GROUP * 7 / 8
     }
 
     /// The group where a fingerprint is looked for first.
     fn begin(&self, fingerprint: u64) -> usize {
-        ((u128::from(fingerprint) * self.0.len() as u128) >> 64) as usize
+        ((u128::from(fingerprint) * self.groups as u128) >> 64) as usize
     }
 
     /// The group after one.
     fn next(&self, group: usize) -> usize {
-        if group + 1 < self.0.len() {
+        if group + 1 < self.groups {
             group + 1
         } else {
             0
@@ -109,7 +125,7 @@ impl Cells {
     /// One word of those that a question about the fingerprint looks at.
     #[inline]
     pub(super) fn touch(&self, fingerprint: u64) -> u64 {
-        self.0[self.begin(fingerprint)].0[0].load(Ordering::Relaxed)
+        self.group(self.begin(fingerprint)).0[0].load(Ordering::Relaxed)
     }
 
     /// Whether the fingerprint may be among them.
@@ -118,7 +134,7 @@ impl Cells {
         let mark = mark(fingerprint);
         let mut place = self.begin(fingerprint);
         loop {
-            let group = self.0[place].words();
+            let group = self.group(place).words();
             if Group::has(group, mark) {
                 return true;
             }
@@ -135,7 +151,7 @@ impl Cells {
         let mut found = Vec::new();
         let mut place = self.begin(fingerprint);
         loop {
-            let group = self.0[place].words();
+            let group = self.group(place).words();
             let own = Group::cells(group).map(|cell| usize::from(cell ^ mark));
             found.extend(own.filter(|own| *own < OWN));
             if !Group::is_full(group) {
@@ -149,7 +165,7 @@ impl Cells {
     pub(super) fn fill(&self, fingerprint: u64, own: usize) {
         let cell = mark(fingerprint) | own as u16;
         let mut place = self.begin(fingerprint);
-        while !self.0[place].fill(cell) {
+        while !self.group(place).fill(cell) {
             place = self.next(place);
         }
     }
@@ -192,13 +208,13 @@ mod tests {
     fn fingerprints_at_the_end_and_alike_ones_find_cells() {
         let cells = Cells::of(14_001);
         let last = |number: u32| u64::MAX - u64::from(number / 2);
-        (0..5_000).for_each(|number| cells.fill(last(number), 7));
-        cells.fill(0x30, 8);
-        (0..9_000).for_each(|_| cells.fill(0x50, 9));
-        assert!((0..5_000).all(|number| cells.marked(last(number)).contains(&7)));
-        assert_eq!(cells.marked(0x30), [8]);
+        (0..5_000).for_each(|number| cells.fill(last(number), 5));
+        cells.fill(0x30, 6);
+        (0..9_000).for_each(|_| cells.fill(0x50, 7));
+        assert!((0..5_000).all(|number| cells.marked(last(number)).contains(&5)));
+        assert_eq!(cells.marked(0x30), [6]);
         let alike = cells.marked(0x50);
-        assert!(alike.len() == 9_000 && alike.iter().all(|own| *own == 9));
+        assert!(alike.len() == 9_000 && alike.iter().all(|own| *own == 7));
         assert!(cells.may_hold(0x30) && cells.may_hold(0x50));
     }
 }

@@ -4,7 +4,7 @@ use lingqian_io::Fault;
 use rusqlite::Connection;
 
 use super::Id;
-use super::filter::{Filter, bucket};
+use super::filter::{Maker, Slab, bucket};
 use super::run::{BUCKET_IDS, Run, clear, ids_of, with_bucket, write_bucket, write_filter};
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
@@ -27,8 +27,9 @@ const MERGED_PER_ID: u64 = 6;
 struct Merge {
     inputs: Vec<Run>,
     output: Run,
-    /// The output's filter, until it is whole.
-    filter: Filter,
+    filter: Maker,
+    /// Slabs of the output's filter that nobody knows of yet.
+    slabs: Vec<(usize, Slab)>,
     /// The next bucket of the inputs.
     next: usize,
 }
@@ -38,9 +39,12 @@ struct Merge {
 pub(crate) struct Merged {
     /// The numbers of the inputs,
     pub(crate) inputs: Vec<u64>,
-    /// and what they became.
+    /// and what they become: where the filter tells of it, it is in the file.
     pub(crate) run: Run,
-    pub(crate) filter: Filter,
+    /// Slabs of its filter.
+    pub(super) slabs: Vec<(usize, Slab)>,
+    /// Whether it is whole, and replaces the inputs.
+    pub(crate) whole: bool,
 }
 
 /// The merges of a file.
@@ -96,7 +100,7 @@ impl Merger {
             self.waste.pop();
         }
         if let Some(inputs) = self.due() {
-            self.merges.push(Merge::begin(inputs, next_run));
+            self.merges.push(Merge::begin(inputs, next_run)?);
         }
         let Some(merge) = self.merges.last_mut() else {
             return Ok(None);
@@ -110,7 +114,7 @@ impl Merger {
                 return self.finish(connection);
             }
         }
-        Ok(None)
+        Ok(merge.made())
     }
 
     fn finish(&mut self, connection: &Connection) -> Result<Option<Merged>, Fault> {
@@ -128,7 +132,8 @@ impl Merger {
         Ok(Some(Merged {
             inputs,
             run: merge.output,
-            filter: merge.filter,
+            slabs: merge.slabs,
+            whole: true,
         }))
     }
 
@@ -156,7 +161,7 @@ impl Merger {
 }
 
 impl Merge {
-    fn begin(inputs: Vec<Run>, number: u64) -> Merge {
+    fn begin(inputs: Vec<Run>, number: u64) -> Result<Merge, Fault> {
         let (level, bits) = inputs.first().map_or((0, 0), |run| (run.level, run.bits));
         // Sixteen at once are as far as four of four would have come.
         let fours = inputs.len().ilog(FAN_IN);
@@ -167,12 +172,13 @@ impl Merge {
             bits,
             ids: 0,
         };
-        Merge {
+        Ok(Merge {
             inputs,
             output,
-            filter: Filter::empty(bits),
+            filter: Maker::new(bits)?,
+            slabs: Vec::new(),
             next: 0,
-        }
+        })
     }
 
     /// The level of the inputs.
@@ -184,6 +190,19 @@ impl Merge {
         self.inputs
             .first()
             .is_none_or(|run| self.next >> run.bits > 0)
+    }
+
+    /// What can be told of it before it is whole. Of young inputs a sheet tells, and goes as a whole.
+    fn made(&mut self) -> Option<Merged> {
+        if self.slabs.is_empty() || !self.inputs.iter().all(Run::is_old) {
+            return None;
+        }
+        Some(Merged {
+            inputs: self.inputs.iter().map(|run| run.number).collect(),
+            run: self.output,
+            slabs: std::mem::take(&mut self.slabs),
+            whole: false,
+        })
     }
 
     /// Merges one bucket of the inputs; tells how many ids it had.
@@ -206,6 +225,7 @@ impl Merge {
             rest = others;
         }
         self.next += 1;
+        self.slabs.extend(self.filter.end(self.next * fan_in)?);
         self.output.ids += ids.len() as u64;
         Ok(ids.len() as u64)
     }
@@ -284,7 +304,8 @@ mod tests {
             merger.discard(&std::mem::take(&mut unused));
             merger.add(sealed.run());
             let merged = merger.work(&change, RUN, number + 2).expect("merges");
-            unused.extend(merged.into_iter().flat_map(|merged| merged.inputs));
+            let whole = merged.into_iter().filter(|merged| merged.whole);
+            unused.extend(whole.flat_map(|merged| merged.inputs));
             number += 2;
             let young = merger.runs.iter().filter(|run| run.level == 0).count();
             assert!(young < FAN_IN_YOUNG + 8, "{young} young runs");

@@ -19,6 +19,8 @@ pub(super) struct Recent {
     spare: usize,
     ids: usize,
     ids_max: usize,
+    /// Memory for ids that are taken out.
+    out: Vec<Id>,
 }
 
 impl Recent {
@@ -29,6 +31,7 @@ impl Recent {
             spare: SPARE_PLACES,
             ids: 0,
             ids_max,
+            out: Vec::new(),
         };
         recent.make(ids_max.max(1));
         recent
@@ -99,9 +102,17 @@ impl Recent {
         near.filter(move |id| id.0 == fingerprint).map(|id| id.1)
     }
 
+    /// Takes back the memory of ids that were taken out before: it is large, and would leave holes of
+    /// its size wherever it was.
+    pub(super) fn reuse(&mut self, ids: Vec<Id>) {
+        self.out = ids;
+    }
+
     /// Takes all ids out, sorted.
     pub(super) fn take_sorted(&mut self) -> Vec<Id> {
-        let mut ids: Vec<Id> = Vec::with_capacity(self.ids);
+        let mut ids = std::mem::take(&mut self.out);
+        ids.clear();
+        ids.reserve(self.ids);
         let mut together = 0;
         for place in &mut self.places {
             let id = std::mem::replace(place, FREE);

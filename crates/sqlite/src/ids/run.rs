@@ -3,7 +3,7 @@
 use lingqian_io::Fault;
 use rusqlite::{Connection, params};
 
-use super::filter::{Filter, bucket};
+use super::filter::{Filter, Maker, bucket};
 use super::{Id, Ids};
 use crate::codec::{damaged, fault, get};
 use crate::names::Key;
@@ -45,7 +45,7 @@ pub(crate) struct Run {
 
 impl Run {
     /// Whether it has a filter of its own.
-    fn is_old(&self) -> bool {
+    pub(super) fn is_old(&self) -> bool {
         self.level >= OLD_LEVEL
     }
 
@@ -101,6 +101,11 @@ impl SealedRun {
         self.ids.iter().map(|id| id.0)
     }
 
+    /// Its ids, for the memory that they are in.
+    pub(super) fn into_ids(self) -> Vec<Id> {
+        self.ids
+    }
+
     /// About how much it writes.
     pub(crate) fn bytes(&self) -> usize {
         self.ids.len() * ID_BYTES
@@ -148,13 +153,13 @@ pub(crate) fn write_bucket(
 
 /// Writes the row of a filter that ends with this bucket, if one does: the filter of those before
 /// must be whole.
-pub(crate) fn write_filter(
+pub(super) fn write_filter(
     connection: &Connection,
     run: u64,
-    filter: &Filter,
+    filter: &Maker,
     bucket: usize,
 ) -> Result<(), Fault> {
-    let together = filter.buckets().min(FILTER_BUCKETS);
+    let together = filter.kind().buckets().min(FILTER_BUCKETS);
     if !(bucket + 1).is_multiple_of(together) {
         return Ok(());
     }
@@ -250,28 +255,50 @@ fn load_prints(connection: &Connection, run: Run) -> Result<Vec<u64>, Fault> {
     Ok(prints)
 }
 
+/// What is read of a filter, whose buckets come one after the other.
+struct Reading {
+    maker: Maker,
+    filter: Filter,
+}
+
+impl Reading {
+    fn of(maker: Maker) -> Reading {
+        let filter = maker.kind().clone();
+        Reading { maker, filter }
+    }
+
+    /// So many buckets are whole.
+    fn read(&mut self, buckets: usize) -> Result<(), Fault> {
+        let slab = self.maker.end(buckets)?;
+        slab.into_iter().for_each(|slab| self.filter.put(slab));
+        Ok(())
+    }
+}
+
 /// The filter of a run as it is stored.
 fn load_filter(connection: &Connection, run: Run) -> Result<Filter, Fault> {
     let lost = || damaged("id_filters");
     let mut query = cached(connection, sql!("id_filters"))?;
     let mut rows = query.query(slots(run.number)).map_err(fault)?;
     let together = FILTER_BUCKETS.min(1 << run.bits);
-    let mut filter: Option<Filter> = None;
+    let mut reading: Option<Reading> = None;
     let mut next = 0;
     while let Some(row) = rows.next().map_err(fault)? {
         let found: i64 = get(row, 0)?;
         let parts = row.get_ref(1).map_err(fault)?.as_blob();
         let parts = parts.ok().filter(|_| found == slot(run.number, next));
         let parts = parts.ok_or_else(lost)?;
-        if filter.is_none() {
-            filter = Filter::of_part(run.bits, parts.len() / together);
+        if reading.is_none() {
+            let maker = Maker::of_part(run.bits, parts.len() / together)?;
+            reading = maker.map(Reading::of);
         }
-        let filter = filter.as_mut().ok_or_else(lost)?;
-        next += filter.restore(next, parts).ok_or_else(lost)?;
+        let reading = reading.as_mut().ok_or_else(lost)?;
+        next += reading.maker.restore(next, parts).ok_or_else(lost)?;
+        reading.read(next)?;
     }
-    match filter {
+    match reading {
         None => load_parts(connection, run),
-        Some(filter) if next == filter.buckets() => Ok(filter),
+        Some(Reading { filter, .. }) if next == filter.buckets() => Ok(filter),
         Some(_) => Err(lost()),
     }
 }
@@ -282,7 +309,7 @@ fn load_parts(connection: &Connection, run: Run) -> Result<Filter, Fault> {
     let lost = || damaged("id_buckets");
     let mut query = cached(connection, sql!("bucket_filters"))?;
     let mut rows = query.query(slots(run.number)).map_err(fault)?;
-    let mut filter: Option<Filter> = None;
+    let mut reading: Option<Reading> = None;
     for bucket in 0..1 << run.bits {
         let row = rows.next().map_err(fault)?;
         let row = row.ok_or_else(lost)?;
@@ -291,23 +318,24 @@ fn load_parts(connection: &Connection, run: Run) -> Result<Filter, Fault> {
             return Err(lost());
         }
         let is_other = part.len() == EARLIER_PART_BYTES;
-        if filter.is_none() {
-            filter = if is_other {
-                Some(Filter::empty(run.bits))
-            } else {
-                Filter::of_part(run.bits, part.len())
+        if reading.is_none() {
+            let maker = match is_other {
+                true => Some(Maker::new(run.bits)?),
+                false => Maker::of_part(run.bits, part.len())?,
             };
+            reading = maker.map(Reading::of);
         }
-        let filter = filter.as_mut().ok_or_else(lost)?;
+        let reading = reading.as_mut().ok_or_else(lost)?;
         if is_other {
             with_bucket(connection, run.number, bucket, |ids| {
-                ids_of(ids).for_each(|id| filter.add(id.0));
+                ids_of(ids).for_each(|id| reading.maker.add(id.0));
             })?;
-        } else if filter.restore(bucket, &part) != Some(1) {
+        } else if reading.maker.restore(bucket, &part) != Some(1) {
             return Err(lost());
         }
+        reading.read(bucket + 1)?;
     }
-    filter.ok_or_else(lost)
+    reading.map(|reading| reading.filter).ok_or_else(lost)
 }
 
 /// From the first slot of a run to the first of the next.

@@ -129,7 +129,7 @@ async fn filters_are_found_by_themselves_and_where_earlier_versions_put_them() {
     let (runs, level): (i64, i64) = runs.expect("reads");
     assert!(runs > 0 && level > 1, "{runs} runs up to level {level}");
     let moved = "UPDATE id_buckets SET filter = (
-        SELECT substr(f.filter, (id_buckets.slot - f.slot) * 768 + 1, 768) FROM id_filters f
+        SELECT substr(f.filter, (id_buckets.slot - f.slot) * 640 + 1, 640) FROM id_filters f
         WHERE f.slot <= id_buckets.slot AND f.slot >> 24 = id_buckets.slot >> 24
         ORDER BY f.slot DESC LIMIT 1)
         WHERE slot >> 24 IN (SELECT run FROM id_runs WHERE level > 1)";
@@ -145,7 +145,7 @@ async fn filters_are_found_by_themselves_and_where_earlier_versions_put_them() {
     books.execute(wrong, []).expect(wrong);
     assert!(refusal(&path).contains("id_buckets"));
     let wrong =
-        "INSERT INTO id_filters SELECT (run << 24) + 1, zeroblob(768) FROM id_runs WHERE level > 1";
+        "INSERT INTO id_filters SELECT (run << 24) + 1, zeroblob(640) FROM id_runs WHERE level > 1";
     books.execute(wrong, []).expect(wrong);
     assert!(refusal(&path).contains("id_filters"));
 }
