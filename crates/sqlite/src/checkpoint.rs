@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::Options;
-    use crate::schema::{open_carrier, open_writer};
+    use crate::schema::{open_carrier, open_reader, open_writer};
 
     const MIB: usize = 1 << 20;
     const PAGES_MAX: u32 = 3 * PORTION_PAGES as u32;
@@ -182,5 +182,45 @@ mod tests {
         assert!(logged < 200 * MIB as u64, "{logged} bytes in the log");
         let rows = books.query_row("SELECT count(*) FROM filled", [], |row| row.get(0));
         assert_eq!(rows, Ok(250_i64));
+    }
+
+    #[test]
+    fn a_log_that_grew_behind_a_reader_is_cut_once_he_is_gone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("books.db");
+        let options = Options {
+            checkpoint_pages: 512,
+            ..Options::default()
+        };
+        let books = open_writer(&path, &options).expect("opens");
+        let table = "CREATE TABLE filled (number INTEGER PRIMARY KEY, bytes BLOB)";
+        books.execute(table, []).expect(table);
+        let carrier = open_carrier(&path).expect("opens");
+        let mut log = Log::start(carrier, options.checkpoint_pages).expect("starts");
+        let mut insert = || {
+            let row = "INSERT INTO filled (bytes) VALUES (randomblob(1 << 20))";
+            books.execute(row, []).expect(row);
+            log.committed(&books, MIB);
+            let log = std::fs::metadata(dir.path().join("books.db-wal"));
+            log.expect("a log").len()
+        };
+        let reader = open_reader(&path, &options).expect("opens");
+        let moment = reader.unchecked_transaction().expect("begins");
+        let rows = |books: &Connection| {
+            let rows = books.query_row("SELECT count(*) FROM filled", [], |row| row.get(0));
+            let rows: rusqlite::Result<i64> = rows;
+            rows.expect("reads")
+        };
+        assert_eq!(rows(&moment), 0);
+        let grown = (0..40).map(|_| insert()).max();
+        assert!(grown > Some(40 * MIB as u64), "{grown:?} bytes in the log");
+        assert_eq!(rows(&moment), 0);
+        drop(moment);
+        let begun = Instant::now();
+        while insert() > 10 * MIB as u64 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "not cut");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(rows(&books) > 40);
     }
 }

@@ -95,6 +95,8 @@ pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
     refuse_strangers(&connection)?;
     let cache = options.writer_cache_kib;
+    // One that grew behind a reader who stayed is cut when it begins anew.
+    let log = u64::from(options.checkpoint_pages) * 2 * 8_192;
     connection
         .execute_batch(&format!(
             "PRAGMA page_size = 8192;
@@ -103,7 +105,8 @@ pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
              PRAGMA foreign_keys = OFF;
              PRAGMA cache_size = -{cache};
              PRAGMA temp_store = MEMORY;
-             PRAGMA wal_autocheckpoint = 0;"
+             PRAGMA wal_autocheckpoint = 0;
+             PRAGMA journal_size_limit = {log};"
         ))
         .map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(128);
