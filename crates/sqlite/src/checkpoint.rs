@@ -14,7 +14,7 @@ use lingqian_io::Fault;
 use rusqlite::Connection;
 
 use crate::codec::fault;
-use crate::schema::BUSY_WAIT;
+use crate::schema::{BUSY_WAIT, PAGE_BYTES};
 use crate::scribe::data_version;
 
 /// Log pages that are carried and synced together, about: everybody who syncs meanwhile waits for
@@ -34,8 +34,10 @@ const PAGES_PER_COMMIT: u64 = 4;
 /// no longer than a caller would notice.
 const READERS_WAIT: Duration = Duration::from_millis(60);
 
-/// How many pages the log had when they began to be copied, and how many of them are in the file.
+/// How many pages the log had when they began to be copied, how many of them are in the file, and
+/// whether somebody else was in the way.
 struct Carried {
+    busy: bool,
     logged: i64,
     carried: i64,
 }
@@ -44,6 +46,7 @@ struct Carried {
 fn carry(connection: &Connection, how: &str) -> Result<Carried, Fault> {
     let done = connection.query_row(how, [], |row| {
         Ok(Carried {
+            busy: row.get(0)?,
             logged: row.get(1)?,
             carried: row.get(2)?,
         })
@@ -59,7 +62,9 @@ fn carry_most(connection: &Connection) -> Result<(), Fault> {
     let (mut before, mut synced) = (0, false);
     for _ in 0..PASSES_MAX {
         let known = data_version(connection)?;
-        let Carried { logged, carried } = carry(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
+        let Carried {
+            logged, carried, ..
+        } = carry(connection, "PRAGMA wal_checkpoint(PASSIVE)")?;
         if synced && carried - before <= REST_PAGES {
             break;
         }
@@ -73,12 +78,9 @@ fn carry_most(connection: &Connection) -> Result<(), Fault> {
 /// where somebody reads from the log for long, or carries at this moment.
 fn begin_anew(connection: &Connection) -> Result<bool, Fault> {
     connection.busy_timeout(READERS_WAIT).map_err(fault)?;
-    let done = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| {
-        let (busy, logged, carried): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(!busy && logged == carried)
-    });
+    let done = carry(connection, "PRAGMA wal_checkpoint(RESTART)");
     connection.busy_timeout(BUSY_WAIT).map_err(fault)?;
-    done.map_err(fault)
+    done.map(|done| !done.busy && done.logged == done.carried)
 }
 
 /// The scribe's side of carrying.
@@ -124,7 +126,7 @@ impl Log {
 
     /// A commit was written with so many bytes, and nothing is being written now.
     pub(crate) fn committed(&mut self, connection: &Connection, bytes: usize) {
-        self.pages += bytes as u64 / 8_192 + PAGES_PER_COMMIT;
+        self.pages += bytes as u64 / PAGE_BYTES + PAGES_PER_COMMIT;
         let due = self.pages > self.pages_max.max(self.again);
         if self.carried.swap(false, Ordering::Acquire) && due {
             if matches!(begin_anew(connection), Ok(true)) {
@@ -143,84 +145,89 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
     use std::time::Instant;
 
     use super::*;
     use crate::Options;
     use crate::schema::{open_carrier, open_reader, open_writer};
 
-    const MIB: usize = 1 << 20;
-    const PAGES_MAX: u32 = 3 * PORTION_PAGES as u32;
+    const MIB: u64 = 1 << 20;
+
+    /// Books that are filled a megabyte at a time.
+    struct Filling {
+        books: Connection,
+        log: Log,
+        path: PathBuf,
+    }
+
+    impl Filling {
+        /// Empty books whose log begins anew from so many pages on.
+        fn begin(dir: &Path, pages_max: u32) -> Filling {
+            let path = dir.join("books.db");
+            let options = Options {
+                checkpoint_pages: pages_max,
+                ..Options::default()
+            };
+            let books = open_writer(&path, &options).expect("opens");
+            let table = "CREATE TABLE filled (number INTEGER PRIMARY KEY, bytes BLOB)";
+            books.execute(table, []).expect(table);
+            let carrier = open_carrier(&path).expect("opens");
+            let log = Log::start(carrier, pages_max).expect("starts");
+            Filling { books, log, path }
+        }
+
+        /// Adds a megabyte; tells how long the log is.
+        fn insert(&mut self) -> u64 {
+            let row = "INSERT INTO filled (bytes) VALUES (randomblob(1 << 20))";
+            self.books.execute(row, []).expect(row);
+            self.log.committed(&self.books, MIB as usize);
+            let log = self.path.with_extension("db-wal");
+            log.metadata().expect("a log").len()
+        }
+    }
+
+    fn rows(books: &Connection) -> i64 {
+        let rows = books.query_row("SELECT count(*) FROM filled", [], |row| row.get(0));
+        rows.expect("reads")
+    }
 
     #[test]
     fn the_log_is_carried_on_the_way_and_begins_anew_when_it_is_full() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("books.db");
-        let books = open_writer(&path, &Options::default()).expect("opens");
-        let table = "CREATE TABLE filled (number INTEGER PRIMARY KEY, bytes BLOB)";
-        books.execute(table, []).expect(table);
-        let carrier = open_carrier(&path).expect("opens");
-        let mut log = Log::start(carrier, PAGES_MAX).expect("starts");
-        let mut insert = |count: usize| {
-            for _ in 0..count {
-                let row = "INSERT INTO filled (bytes) VALUES (randomblob(1 << 20))";
-                books.execute(row, []).expect(row);
-                log.committed(&books, MIB);
-            }
-        };
-        let file = |path: &std::path::Path| std::fs::metadata(path).expect("a file").len();
+        let mut filling = Filling::begin(dir.path(), 3 * PORTION_PAGES as u32);
+        let mut longest = 0;
         // Who writes is never far ahead of who carries.
         for inserted in 1..=250 {
-            insert(1);
+            longest = longest.max(filling.insert());
             let begun = Instant::now();
-            while file(&path) < MIB as u64 * u64::saturating_sub(inserted, 40) {
+            while filling.path.metadata().expect("a file").len()
+                < MIB * u64::saturating_sub(inserted, 40)
+            {
                 assert!(begun.elapsed() < Duration::from_secs(30), "not carried");
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
-        let logged = file(&dir.path().join("books.db-wal"));
-        assert!(logged < 200 * MIB as u64, "{logged} bytes in the log");
-        let rows = books.query_row("SELECT count(*) FROM filled", [], |row| row.get(0));
-        assert_eq!(rows, Ok(250_i64));
+        assert!(longest < 200 * MIB, "{longest} bytes in the log");
+        assert_eq!(rows(&filling.books), 250);
     }
 
     #[test]
     fn a_log_that_grew_behind_a_reader_is_cut_once_he_is_gone() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("books.db");
-        let options = Options {
-            checkpoint_pages: 512,
-            ..Options::default()
-        };
-        let books = open_writer(&path, &options).expect("opens");
-        let table = "CREATE TABLE filled (number INTEGER PRIMARY KEY, bytes BLOB)";
-        books.execute(table, []).expect(table);
-        let carrier = open_carrier(&path).expect("opens");
-        let mut log = Log::start(carrier, options.checkpoint_pages).expect("starts");
-        let mut insert = || {
-            let row = "INSERT INTO filled (bytes) VALUES (randomblob(1 << 20))";
-            books.execute(row, []).expect(row);
-            log.committed(&books, MIB);
-            let log = std::fs::metadata(dir.path().join("books.db-wal"));
-            log.expect("a log").len()
-        };
-        let reader = open_reader(&path, &options).expect("opens");
+        let mut filling = Filling::begin(dir.path(), 512);
+        let reader = open_reader(&filling.path, &Options::default()).expect("opens");
         let moment = reader.unchecked_transaction().expect("begins");
-        let rows = |books: &Connection| {
-            let rows = books.query_row("SELECT count(*) FROM filled", [], |row| row.get(0));
-            let rows: rusqlite::Result<i64> = rows;
-            rows.expect("reads")
-        };
         assert_eq!(rows(&moment), 0);
-        let grown = (0..40).map(|_| insert()).max();
-        assert!(grown > Some(40 * MIB as u64), "{grown:?} bytes in the log");
+        let grown = (0..40).map(|_| filling.insert()).max();
+        assert!(grown > Some(40 * MIB), "{grown:?} bytes in the log");
         assert_eq!(rows(&moment), 0);
         drop(moment);
         let begun = Instant::now();
-        while insert() > 10 * MIB as u64 {
+        while filling.insert() > 10 * MIB {
             assert!(begun.elapsed() < Duration::from_secs(30), "not cut");
             std::thread::sleep(Duration::from_millis(5));
         }
-        assert!(rows(&books) > 40);
+        assert!(rows(&filling.books) > 40);
     }
 }

@@ -12,7 +12,8 @@ pub struct Options {
     /// The page cache of each connection that reads, in KiB.
     pub reader_cache_kib: u32,
     /// So many 8 KiB pages gather in the log before it begins anew; they are carried into the file
-    /// on the way, 16 MiB at a time. More is faster; a crash is followed by reading so many.
+    /// on the way, 16 MiB at a time. More is faster; a crash is followed by reading so many. A log that
+    /// grew longer, because somebody read from it, is cut to twice as many.
     pub checkpoint_pages: u32,
     /// So many ids of events are kept in a table in memory, about 20 bytes each, before they become
     /// a sorted run in the file. More is faster and takes longer to read when the file is opened.

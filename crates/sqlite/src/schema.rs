@@ -74,6 +74,8 @@ const DENSE: &str = "0007_dense";
 /// After this migration letters that are there get their digests.
 const LETTERS: &str = "0013_letters";
 
+/// Bytes of a page of the file, and of the log.
+pub(crate) const PAGE_BYTES: u64 = 8_192;
 /// How long a process waits for another one's commit.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(10);
 
@@ -96,10 +98,10 @@ pub(crate) fn open_writer(path: &Path, options: &Options) -> Result<Connection, 
     refuse_strangers(&connection)?;
     let cache = options.writer_cache_kib;
     // One that grew behind a reader who stayed is cut when it begins anew.
-    let log = u64::from(options.checkpoint_pages) * 2 * 8_192;
+    let log = u64::from(options.checkpoint_pages) * 2 * PAGE_BYTES;
     connection
         .execute_batch(&format!(
-            "PRAGMA page_size = 8192;
+            "PRAGMA page_size = {PAGE_BYTES};
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA foreign_keys = OFF;

@@ -119,22 +119,17 @@ impl Merger {
 
     fn finish(&mut self, connection: &Connection) -> Result<Option<Merged>, Fault> {
         self.credit = 0;
-        let Some(merge) = self.merges.pop() else {
+        let Some(mut merge) = self.merges.pop() else {
             return Ok(None);
         };
-        let inputs: Vec<u64> = merge.inputs.iter().map(|run| run.number).collect();
+        let merged = merge.tell(true);
         let mut delete = cached(connection, sql!("delete_id_run"))?;
-        for number in &inputs {
+        for number in &merged.inputs {
             delete.execute([number.cast_signed()]).map_err(fault)?;
         }
-        self.runs.retain(|run| !inputs.contains(&run.number));
-        self.runs.push(merge.output);
-        Ok(Some(Merged {
-            inputs,
-            run: merge.output,
-            slabs: merge.slabs,
-            whole: true,
-        }))
+        self.runs.retain(|run| !merged.inputs.contains(&run.number));
+        self.runs.push(merged.run);
+        Ok(Some(merged))
     }
 
     /// Nobody looks into these runs any more.
@@ -194,15 +189,17 @@ impl Merge {
 
     /// What can be told of it before it is whole. Of young inputs a sheet tells, and goes as a whole.
     fn made(&mut self) -> Option<Merged> {
-        if self.slabs.is_empty() || !self.inputs.iter().all(Run::is_old) {
-            return None;
-        }
-        Some(Merged {
+        let any = !self.slabs.is_empty() && self.inputs.iter().all(Run::is_old);
+        any.then(|| self.tell(false))
+    }
+
+    fn tell(&mut self, whole: bool) -> Merged {
+        Merged {
             inputs: self.inputs.iter().map(|run| run.number).collect(),
             run: self.output,
             slabs: std::mem::take(&mut self.slabs),
-            whole: false,
-        })
+            whole,
+        }
     }
 
     /// Merges one bucket of the inputs; tells how many ids it had.

@@ -31,9 +31,8 @@ pub(crate) struct Sheet {
 
 impl Sheet {
     /// An empty sheet for runs of so many ids, after another one. The first is for one run, so that
-    /// few ids need little memory, the second for those that are merged with it, and each later one
-    /// for those that are merged together; fewer where runs are larger than runs are made, as files
-    /// of earlier versions have them.
+    /// few ids need little memory, the second for those that make a whole sheet with it; each later
+    /// one has fewer where runs are larger than runs are made, as files of earlier versions have them.
     pub(super) fn after(last: Option<&Sheet>, ids: usize) -> Sheet {
         let runs_max = match last {
             None => 1,
