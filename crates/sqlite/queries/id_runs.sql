@@ -1,1 +1,1 @@
-SELECT run, level, bits, ids FROM id_runs ORDER BY run
+SELECT run, level, bits, ids, first_entry FROM id_runs ORDER BY run

@@ -7,6 +7,7 @@
 //! a filter for each old one. A fingerprint only says where to look: whether a name is known is
 //! decided by the text in the entry.
 
+mod bucket;
 mod cells;
 mod filter;
 mod merge;
@@ -221,7 +222,7 @@ impl Ids {
             .position(|(number, _)| *number == run.number);
         let mut filter = match known.map(|place| settled.filters.remove(place)) {
             Some((_, filter)) => Arc::unwrap_or_clone(filter),
-            None => Filter::bare(run.bits),
+            None => Filter::bare(run.form),
         };
         slabs.into_iter().for_each(|slab| filter.put(slab));
         let old = settled.filters.iter_mut();
@@ -246,6 +247,7 @@ impl Ids {
 
 #[cfg(test)]
 mod tests {
+    use super::bucket::Way;
     use super::run::BUCKET_IDS;
     use super::*;
     use crate::Options;
@@ -259,6 +261,30 @@ mod tests {
         z ^ (z >> 31)
     }
 
+    /// Ids up to this one are stored as earlier versions stored them,
+    const EARLIER_TO: u64 = 100 * BUCKET_IDS as u64;
+    /// and of the entries of these few have one, too few for words.
+    const FEW: u64 = 200;
+    const FEW_TO: u64 = 120 * BUCKET_IDS as u64;
+
+    /// The entry of an id.
+    fn entry_of(id: u64) -> u64 {
+        id + id.clamp(EARLIER_TO, FEW_TO) * (FEW - 1)
+    }
+
+    /// Seals a run, if there are enough ids.
+    fn seal(ids: &mut Ids, id: u64) -> Option<Arc<SealedRun>> {
+        let sealed = ids.seal()?;
+        if id > EARLIER_TO {
+            return Some(sealed);
+        }
+        drop(sealed);
+        let mut sealed = ids.sealed.pop().and_then(Arc::into_inner)?;
+        sealed.form.way = Way::Earlier;
+        ids.sealed.push(Arc::new(sealed));
+        ids.sealed.last().cloned()
+    }
+
     #[test]
     fn every_id_is_found_at_every_step_of_a_merge_and_filters_are_given_up_on_the_way() {
         const RUN: u64 = BUCKET_IDS as u64;
@@ -268,9 +294,10 @@ mod tests {
         let change = books.unchecked_transaction().expect("begins");
         let (mut ids, mut merger) = (Ids::new([7; 16], 1, BUCKET_IDS), Merger::default());
         let (mut unused, mut parts, mut doubled) = (Vec::new(), 0, 0);
-        for seq in 1..=330 * RUN {
-            ids.add((mix(seq), seq));
-            let Some(sealed) = ids.seal() else {
+        let mut mixed = Vec::new();
+        for id in 1..=330 * RUN {
+            ids.add((mix(id), entry_of(id)));
+            let Some(sealed) = seal(&mut ids, id) else {
                 continue;
             };
             let number = sealed.number;
@@ -280,24 +307,35 @@ mod tests {
             ids.stored(number);
             merger.discard(&std::mem::take(&mut unused));
             let next = ids.number_run();
-            if let Some(merged) = merger.work(&change, RUN, next).expect("merges") {
+            let added = (RUN, entry_of(id));
+            if let Some(merged) = merger.work(&change, added, next).expect("merges") {
                 parts += usize::from(!merged.whole);
+                let inputs = ids.runs.iter();
+                let inputs = inputs.filter(|run| merged.inputs.contains(&run.number));
+                let mut ways: Vec<Way> = inputs.map(|run| run.form.way).collect();
+                ways.dedup_by_key(|way| std::mem::discriminant(way));
+                mixed.push((ways.len(), merged.run.form.way));
                 if merged.whole {
                     unused.extend(&merged.inputs);
                 }
                 ids.merged(merged);
             }
-            for known in (1..=seq).step_by(1_009) {
+            for known in (1..=id).step_by(1_009) {
                 let found = ids.old(&change, mix(known)).expect("reads");
-                assert!(ids.may_be_old(mix(known)), "{known} of {seq}");
-                assert!(found.iter().all(|found| *found == known));
-                assert!((1..3).contains(&found.len()), "{known} of {seq}: {found:?}");
+                assert!(ids.may_be_old(mix(known)), "{known} of {id}");
+                assert!(found.iter().all(|found| *found == entry_of(known)));
+                assert!((1..3).contains(&found.len()), "{known} of {id}: {found:?}");
                 doubled += found.len() - 1;
             }
         }
         assert!(parts > 2, "{parts} parts of merges");
         // Only where an input's slab is longer than what was merged of it.
         assert!(doubled > 0);
+        let words = |way: &Way| matches!(way, Way::Words(_));
+        for into in [Way::Wide, Way::Words(0)] {
+            let mut own = mixed.iter().filter(|own| words(&own.1) == words(&into));
+            assert!(own.any(|own| own.0 > 1), "{into:?}: {mixed:?}");
+        }
         let old = ids.settled().filters.iter();
         let largest = old.max_by_key(|(_, filter)| filter.buckets());
         let levels: Vec<u32> = ids.runs().iter().map(|run| run.level).collect();

@@ -14,7 +14,7 @@ use crate::codec::fault;
 use crate::letters;
 
 /// Every migration with its name, in order. What is here never changes; changes are new files.
-const MIGRATIONS: [(&str, &str); 19] = [
+const MIGRATIONS: [(&str, &str); 20] = [
     ("0001_books", include_str!("../migrations/0001_books.sql")),
     (
         "0002_chains_and_guards",
@@ -64,12 +64,17 @@ const MIGRATIONS: [(&str, &str); 19] = [
         include_str!("../migrations/0018_young_runs.sql"),
     ),
     ("0019_births", include_str!("../migrations/0019_births.sql")),
+    (
+        "0020_narrow_ids",
+        include_str!("../migrations/0020_narrow_ids.sql"),
+    ),
 ];
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
 const PAGES: &str = "0003_pages";
-/// This migration comes early where entries are carried over, which writes them as it has them.
-const DENSE: &str = "0007_dense";
+/// These migrations come early where entries are carried over, which writes entries and their ids as
+/// they have them.
+const EARLY: [&str; 2] = ["0007_dense", "0020_narrow_ids"];
 
 /// After this migration letters that are there get their digests.
 const LETTERS: &str = "0013_letters";
@@ -214,12 +219,13 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     let before = applied(&change)?;
     let from_rows = before < MIGRATIONS.partition_point(|(name, _)| *name <= PAGES);
     let due = MIGRATIONS.iter().skip(before);
-    let dense = MIGRATIONS.iter().find(|(name, _)| *name == DENSE);
-    for (name, sql) in due.filter(|(name, _)| !(from_rows && *name == DENSE)) {
+    let early = |(name, _): &&(&str, &str)| EARLY.contains(name);
+    for (name, sql) in due.filter(|own| !(from_rows && early(own))) {
         change.execute_batch(sql).map_err(fault)?;
         if *name == PAGES {
-            let dense = dense.map_or("", |(_, sql)| sql);
-            change.execute_batch(dense).map_err(fault)?;
+            for (_, sql) in MIGRATIONS.iter().filter(early) {
+                change.execute_batch(sql).map_err(fault)?;
+            }
             convert::convert(&change)?;
         }
         if *name == LETTERS {

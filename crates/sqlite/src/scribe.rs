@@ -154,7 +154,7 @@ fn write(
     if let Some(sealed) = sealed {
         merger.add(sealed.run());
     }
-    let merged = merger.work(change, job.batch.ids, job.next_run)?;
+    let merged = merger.work(change, (job.batch.ids, job.batch.last), job.next_run)?;
     Ok(Note::Written(
         job.batch.last,
         sealed.map(|run| run.number),

@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::bucket::LEFT_OUT;
+
 /// Cells of a word.
 const WORD: usize = 4;
 /// Words that are looked at together.
@@ -40,9 +42,9 @@ pub(super) struct Cells {
     groups: usize,
 }
 
-/// What a cell holds of a fingerprint: never nothing.
+/// What a cell holds of a fingerprint: never nothing, and of bits that runs store.
 fn mark(fingerprint: u64) -> u16 {
-    let own = fingerprint as u16 >> OWN_BITS;
+    let own = (fingerprint >> LEFT_OUT) as u16 >> OWN_BITS;
     (own | u16::from(own == 0)) << OWN_BITS
 }
 
@@ -108,9 +110,10 @@ impl Cells {
         self.groups * GROUP * 7 / 8
     }
 
-    /// The group where a fingerprint is looked for first.
+    /// The group where a fingerprint is looked for first, by the bits that runs store.
     fn begin(&self, fingerprint: u64) -> usize {
-        ((u128::from(fingerprint) * self.groups as u128) >> 64) as usize
+        let kept = u128::from(fingerprint >> LEFT_OUT);
+        ((kept * self.groups as u128) >> (u64::BITS - LEFT_OUT)) as usize
     }
 
     /// The group after one.
@@ -185,7 +188,7 @@ mod tests {
         let print = |number: u64| {
             mix(number)
                 & if number.is_multiple_of(16) {
-                    !0xFFFF
+                    !0xFFFF_0000
                 } else {
                     !0
                 }
@@ -205,16 +208,30 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_store_of_a_fingerprint_leads_to_the_same_cell() {
+        let cells = Cells::of(6_001);
+        // Those where the next group begins are among them.
+        let edge = |group: u64| (u128::from(group) << u64::BITS) / cells.groups as u128;
+        for group in 1..cells.groups as u64 {
+            let print = edge(group) as u64;
+            let stored = print >> LEFT_OUT << LEFT_OUT;
+            let same = [print, print + 1, stored, stored | 0xFFFF];
+            let found = same.map(|print| (cells.begin(print), mark(print)));
+            assert_eq!(found, [found[0]; 4], "{print:x}");
+        }
+    }
+
+    #[test]
     fn fingerprints_at_the_end_and_alike_ones_find_cells() {
         let cells = Cells::of(14_001);
         let last = |number: u32| u64::MAX - u64::from(number / 2);
         (0..5_000).for_each(|number| cells.fill(last(number), 5));
-        cells.fill(0x30, 6);
-        (0..9_000).for_each(|_| cells.fill(0x50, 7));
+        cells.fill(0x30_0000, 6);
+        (0..9_000).for_each(|_| cells.fill(0x50_0000, 7));
         assert!((0..5_000).all(|number| cells.marked(last(number)).contains(&5)));
-        assert_eq!(cells.marked(0x30), [6]);
-        let alike = cells.marked(0x50);
+        assert_eq!(cells.marked(0x30_0000), [6]);
+        let alike = cells.marked(0x50_0000);
         assert!(alike.len() == 9_000 && alike.iter().all(|own| *own == 7));
-        assert!(cells.may_hold(0x30) && cells.may_hold(0x50));
+        assert!(cells.may_hold(0x30_0000) && cells.may_hold(0x50_0000));
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use lingqian_io::Fault;
 use memmap2::MmapMut;
 
+use super::bucket::Form;
+
 /// 64-bit words of a block: one cache line. An id sets one bit of each.
 const BLOCK_WORDS: usize = 8;
 /// Bytes of a block, as it is stored.
@@ -38,6 +40,8 @@ pub(super) trait Suspect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Filter {
     bits: u32,
+    /// The bits of a fingerprint that count.
+    kept: u64,
     /// Blocks of a bucket.
     blocks: usize,
     slabs: Vec<Option<Slab>>,
@@ -62,7 +66,7 @@ pub(super) struct Maker {
 /// One line of the processor's cache.
 type Block = [u8; BLOCK_BYTES];
 
-/// Where a fingerprint's block and bits are chosen by; the bucket is chosen by its highest bits.
+/// What a fingerprint's block and bits are chosen by; the bucket is chosen by its highest bits.
 fn spread(fingerprint: u64) -> u64 {
     (fingerprint ^ (fingerprint >> 29)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
@@ -102,19 +106,20 @@ impl PartialEq for Slab {
 impl Eq for Slab {}
 
 impl Filter {
-    /// A filter without any slab.
-    pub(super) fn bare(bits: u32) -> Filter {
-        let blocks = match bits {
+    /// A filter without any slab, for a run of this form.
+    pub(super) fn bare(form: Form) -> Filter {
+        let blocks = match form.bits {
             0..LARGE_BITS => BUCKET_BLOCKS,
             _ => LARGE_BUCKET_BLOCKS,
         };
-        Filter::of_blocks(bits, blocks)
+        Filter::of_blocks(form, blocks)
     }
 
-    fn of_blocks(bits: u32, blocks: usize) -> Filter {
-        let slabs = 1 << bits.saturating_sub(SLAB_BITS);
+    fn of_blocks(form: Form, blocks: usize) -> Filter {
+        let slabs = 1 << form.bits.saturating_sub(SLAB_BITS);
         Filter {
-            bits,
+            bits: form.bits,
+            kept: form.kept(),
             blocks,
             slabs: vec![None; slabs],
         }
@@ -135,6 +140,11 @@ impl Filter {
         let bytes = self.slab_buckets() * self.blocks * BLOCK_BYTES;
         let mapped = MmapMut::map_anon(bytes);
         mapped.map_err(|error| Fault::Retry(format!("no memory for a filter of ids: {error}")))
+    }
+
+    /// What of a fingerprint its block and bits are chosen by.
+    fn spread(&self, fingerprint: u64) -> u64 {
+        spread(fingerprint & self.kept)
     }
 
     /// The slab of a fingerprint and its block there; the ten highest bits choose one of its
@@ -165,19 +175,19 @@ impl Filter {
 }
 
 impl Maker {
-    /// Makes a filter of 2^`bits` buckets.
+    /// Makes a filter for a run of this form.
     ///
     /// # Errors
     /// [`Fault::Retry`] where there is no memory for a slab; that is so for all of these.
-    pub(super) fn new(bits: u32) -> Result<Maker, Fault> {
-        Maker::of(Filter::bare(bits))
+    pub(super) fn new(form: Form) -> Result<Maker, Fault> {
+        Maker::of(Filter::bare(form))
     }
 
     /// Makes one of the kind whose stored part of a bucket has so many bytes, if there is one.
-    pub(super) fn of_part(bits: u32, bytes: usize) -> Result<Option<Maker>, Fault> {
+    pub(super) fn of_part(form: Form, bytes: usize) -> Result<Option<Maker>, Fault> {
         let blocks = bytes / BLOCK_BYTES;
         let is_kind = bytes.is_multiple_of(BLOCK_BYTES) && (1..=BLOCKS_MAX).contains(&blocks);
-        let kind = is_kind.then(|| Filter::of_blocks(bits, blocks));
+        let kind = is_kind.then(|| Filter::of_blocks(form, blocks));
         kind.map(Maker::of).transpose()
     }
 
@@ -196,7 +206,7 @@ impl Maker {
 
     /// Adds a fingerprint of the slab that is being made.
     pub(super) fn add(&mut self, fingerprint: u64) {
-        let mixed = spread(fingerprint);
+        let mixed = self.kind.spread(fingerprint);
         let (_, place) = self.kind.block(fingerprint, mixed);
         let blocks = self.blocks.as_mut().map(|blocks| blocks.as_chunks_mut().0);
         let block: Option<&mut Block> = blocks.and_then(|blocks| blocks.get_mut(place));
@@ -254,14 +264,14 @@ impl Maker {
 
 impl Suspect for Filter {
     fn touch(&self, fingerprint: u64) -> u64 {
-        let (slab, place) = self.block(fingerprint, spread(fingerprint));
+        let (slab, place) = self.block(fingerprint, self.spread(fingerprint));
         let slab = self.slabs[slab].as_ref();
         slab.and_then(|slab| words(slab.block(place)).next())
             .unwrap_or(0)
     }
 
     fn may_hold(&self, fingerprint: u64) -> bool {
-        let mixed = spread(fingerprint);
+        let mixed = self.spread(fingerprint);
         let (slab, place) = self.block(fingerprint, mixed);
         let Some(slab) = &self.slabs[slab] else {
             return false;
@@ -276,11 +286,15 @@ mod tests {
     use super::super::tests::mix;
     use super::*;
 
+    fn form(bits: u32) -> Form {
+        Form::of(bits, 1, 1)
+    }
+
     /// A filter of so many buckets, and what is stored of it.
     fn made(bits: u32, ids: u64) -> (Filter, Vec<u8>) {
         let mut prints: Vec<u64> = (0..ids).map(mix).collect();
         prints.sort_unstable();
-        let mut maker = Maker::new(bits).expect("memory");
+        let mut maker = Maker::new(form(bits)).expect("memory");
         let (mut filter, mut stored) = (maker.kind().clone(), Vec::new());
         let mut rest = prints.as_slice();
         for number in 0..filter.buckets() {
@@ -295,7 +309,7 @@ mod tests {
     }
 
     fn kind(bits: u32, part: usize) -> Option<Maker> {
-        Maker::of_part(bits, part).expect("memory")
+        Maker::of_part(form(bits), part).expect("memory")
     }
 
     #[test]
@@ -351,7 +365,7 @@ mod tests {
         let bits = SLAB_BITS + 1;
         let (mut filter, _) = made(bits, 448 << bits);
         let (whole, _) = made(bits + 2, 448 << bits);
-        let mut other = Filter::bare(bits + 2);
+        let mut other = Filter::bare(form(bits + 2));
         let slabs = whole.slabs.iter().flatten().cloned().enumerate();
         for (number, slab) in slabs.take(7) {
             other.put((number, slab));

@@ -4,8 +4,9 @@ use lingqian_io::Fault;
 use rusqlite::Connection;
 
 use super::Id;
+use super::bucket::Form;
 use super::filter::{Maker, Slab, bucket};
-use super::run::{BUCKET_IDS, Run, clear, ids_of, with_bucket, write_bucket, write_filter};
+use super::run::{BUCKET_IDS, Run, clear, write_filter};
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
 use crate::sql;
@@ -84,12 +85,12 @@ impl Merger {
         self.runs.push(run);
     }
 
-    /// Does the share of `added` new ids. The caller holds the transaction. `next_run` is a
-    /// number that no run has; a merge that begins takes it.
+    /// Does the share of `added` new ids, up to the entry `last`. The caller holds the transaction.
+    /// `next_run` is a number that no run has; a merge that begins takes it.
     pub(crate) fn work(
         &mut self,
         connection: &Connection,
-        added: u64,
+        (added, last): (u64, u64),
         next_run: u64,
     ) -> Result<Option<Merged>, Fault> {
         let limit = usize::try_from(added / IDS_PER_CLEARED + 1).unwrap_or(CLEAR_BUCKETS);
@@ -100,7 +101,7 @@ impl Merger {
             self.waste.pop();
         }
         if let Some(inputs) = self.due() {
-            self.merges.push(Merge::begin(inputs, next_run)?);
+            self.merges.push(Merge::begin(inputs, next_run, last)?);
         }
         let Some(merge) = self.merges.last_mut() else {
             return Ok(None);
@@ -140,15 +141,14 @@ impl Merger {
     /// Runs of the lowest level that has enough of one size, if it is below that of every merge.
     fn due(&self) -> Option<Vec<Run>> {
         let below = self.merges.last().map_or(u32::MAX, Merge::level);
-        let mut kinds: Vec<(u32, u32)> =
-            self.runs.iter().map(|run| (run.level, run.bits)).collect();
+        let kind = |run: &Run| (run.level, run.form.bits);
+        let mut kinds: Vec<(u32, u32)> = self.runs.iter().map(kind).collect();
         kinds.sort_unstable();
         kinds.dedup();
         let kinds = kinds.into_iter().take_while(|(level, _)| *level < below);
-        kinds.into_iter().find_map(|kind| {
-            let fan_in = if kind.0 == 0 { FAN_IN_YOUNG } else { FAN_IN };
-            let same = self.runs.iter();
-            let same = same.filter(|run| (run.level, run.bits) == kind);
+        kinds.into_iter().find_map(|own| {
+            let fan_in = if own.0 == 0 { FAN_IN_YOUNG } else { FAN_IN };
+            let same = self.runs.iter().filter(|run| kind(run) == own);
             let inputs: Vec<Run> = same.take(fan_in).copied().collect();
             (inputs.len() == fan_in).then_some(inputs)
         })
@@ -156,21 +156,25 @@ impl Merger {
 }
 
 impl Merge {
-    fn begin(inputs: Vec<Run>, number: u64) -> Result<Merge, Fault> {
-        let (level, bits) = inputs.first().map_or((0, 0), |run| (run.level, run.bits));
+    /// Begins to merge runs whose entries are not newer than `last`.
+    fn begin(inputs: Vec<Run>, number: u64, last: u64) -> Result<Merge, Fault> {
+        let (level, bits) = inputs
+            .first()
+            .map_or((0, 0), |run| (run.level, run.form.bits));
+        let first = inputs.iter().map(|run| run.form.first()).min();
         // Sixteen at once are as far as four of four would have come.
         let fours = inputs.len().ilog(FAN_IN);
-        let bits = bits + inputs.len().ilog2();
+        let form = Form::of(bits + inputs.len().ilog2(), first.unwrap_or(0), last);
         let output = Run {
             number,
             level: level + fours,
-            bits,
+            form,
             ids: 0,
         };
         Ok(Merge {
             inputs,
             output,
-            filter: Maker::new(bits)?,
+            filter: Maker::new(form)?,
             slabs: Vec::new(),
             next: 0,
         })
@@ -184,7 +188,7 @@ impl Merge {
     fn is_done(&self) -> bool {
         self.inputs
             .first()
-            .is_none_or(|run| self.next >> run.bits > 0)
+            .is_none_or(|run| self.next >> run.form.bits > 0)
     }
 
     /// What can be told of it before it is whole. Of young inputs a sheet tells, and goes as a whole.
@@ -207,17 +211,16 @@ impl Merge {
         let fan_in = self.inputs.len();
         let mut ids: Vec<Id> = Vec::with_capacity(fan_in * 512);
         for run in &self.inputs {
-            with_bucket(connection, run.number, self.next, |body| {
-                ids.extend(ids_of(body));
-            })?;
+            run.read(connection, self.next, &mut ids)?;
         }
-        let ids = in_order(&ids, self.output.bits - fan_in.ilog2());
+        let bits = self.output.form.bits;
+        let ids = in_order(&ids, bits - fan_in.ilog2());
         ids.iter().for_each(|id| self.filter.add(id.0));
         let mut rest = ids.as_slice();
         for number in self.next * fan_in..(self.next + 1) * fan_in {
-            let end = rest.partition_point(|id| bucket(id.0, self.output.bits) <= number);
+            let end = rest.partition_point(|id| bucket(id.0, bits) <= number);
             let (own, others) = rest.split_at(end);
-            write_bucket(connection, self.output.number, number, own)?;
+            self.output.write_bucket(connection, number, own)?;
             write_filter(connection, self.output.number, &self.filter, number)?;
             rest = others;
         }
@@ -300,7 +303,9 @@ mod tests {
             sealed.write(&change).expect("written");
             merger.discard(&std::mem::take(&mut unused));
             merger.add(sealed.run());
-            let merged = merger.work(&change, RUN, number + 2).expect("merges");
+            let merged = merger
+                .work(&change, (RUN, run * RUN), number + 2)
+                .expect("merges");
             let whole = merged.into_iter().filter(|merged| merged.whole);
             unused.extend(whole.flat_map(|merged| merged.inputs));
             number += 2;
@@ -312,14 +317,14 @@ mod tests {
         let mut seqs = Vec::new();
         for run in &merger.runs {
             let own = seqs.len();
-            for place in 0..1 << run.bits {
-                let read = with_bucket(&change, run.number, place, |body| {
-                    for (print, seq) in ids_of(body) {
-                        assert_eq!((print, bucket(print, run.bits)), (mix(seq), place));
-                        seqs.push(seq);
-                    }
-                });
-                read.expect("a bucket");
+            for place in 0..1 << run.form.bits {
+                let mut ids = Vec::new();
+                run.read(&change, place, &mut ids).expect("a bucket");
+                for (print, seq) in ids {
+                    assert_eq!(print, mix(seq) & run.form.kept());
+                    assert_eq!(bucket(print, run.form.bits), place);
+                    seqs.push(seq);
+                }
             }
             assert_eq!((seqs.len() - own) as u64, run.ids);
         }

@@ -3,6 +3,7 @@
 use lingqian_io::Fault;
 use rusqlite::{Connection, params};
 
+use super::bucket::Form;
 use super::filter::{Filter, Maker, bucket};
 use super::{Id, Ids};
 use crate::codec::{damaged, fault, get};
@@ -10,9 +11,7 @@ use crate::names::Key;
 use crate::prefetch::cached;
 use crate::sql;
 
-/// Bytes of an id in a bucket: eight of the fingerprint and six of the entry's number.
-const ID_BYTES: usize = 14;
-/// Ids of a bucket, about: they are in one page of SQLite.
+/// Ids of a bucket, about: two buckets are in one page of SQLite.
 pub(super) const BUCKET_IDS: usize = 448;
 /// Bytes of a bucket's part of a filter, as earlier versions had them: it is not looked at.
 const EARLIER_PART_BYTES: usize = 384;
@@ -38,8 +37,8 @@ pub(crate) struct Run {
     pub(crate) number: u64,
     /// How often four became one on the way to it.
     pub(crate) level: u32,
-    /// It has 2^bits buckets.
-    pub(crate) bits: u32,
+    /// How its ids are stored, and in how many buckets.
+    pub(crate) form: Form,
     pub(crate) ids: u64,
 }
 
@@ -56,17 +55,59 @@ impl Run {
         fingerprint: u64,
         found: &mut Vec<u64>,
     ) -> Result<(), Fault> {
-        let bucket = bucket(fingerprint, self.bits);
-        with_bucket(connection, self.number, bucket, |body| {
-            find_in(body, fingerprint, found);
+        let bucket = bucket(fingerprint, self.form.bits);
+        self.with_bucket(connection, bucket, |body| {
+            self.form.find(body, fingerprint, found);
         })
+    }
+
+    /// Adds the ids of a bucket.
+    pub(crate) fn read(
+        &self,
+        connection: &Connection,
+        bucket: usize,
+        ids: &mut Vec<Id>,
+    ) -> Result<(), Fault> {
+        self.with_bucket(connection, bucket, |body| {
+            ids.extend(self.form.ids(bucket, body));
+        })
+    }
+
+    /// Lets somebody look at the ids of a bucket, as they are stored.
+    fn with_bucket<R>(
+        &self,
+        connection: &Connection,
+        bucket: usize,
+        look: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, Fault> {
+        let lost = || damaged("id_buckets");
+        let mut query = cached(connection, sql!("id_bucket"))?;
+        let mut rows = query.query([slot(self.number, bucket)]).map_err(fault)?;
+        let row = rows.next().map_err(fault)?.ok_or_else(lost)?;
+        let body = row.get_ref(0).map_err(fault)?.as_blob();
+        let is_whole = |body: &&[u8]| body.len().is_multiple_of(self.form.id_bytes());
+        body.ok().filter(is_whole).map(look).ok_or_else(lost)
+    }
+
+    /// Writes one bucket.
+    pub(super) fn write_bucket(
+        &self,
+        connection: &Connection,
+        bucket: usize,
+        ids: &[Id],
+    ) -> Result<(), Fault> {
+        let body = self.form.store(ids)?;
+        let mut insert = cached(connection, sql!("insert_id_bucket"))?;
+        let written = insert.execute(params![slot(self.number, bucket), NO_PART, body]);
+        written.map(|_| ()).map_err(fault)
     }
 
     /// Notes that the run is whole.
     pub(crate) fn note(&self, connection: &Connection) -> Result<(), Fault> {
         let mut insert = cached(connection, sql!("insert_id_run"))?;
         let (number, ids) = (self.number.cast_signed(), self.ids.cast_signed());
-        let noted = insert.execute(params![number, self.level, self.bits, ids]);
+        let (bits, first) = (self.form.bits, self.form.column());
+        let noted = insert.execute(params![number, self.level, bits, ids, first]);
         noted.map(|_| ()).map_err(fault)
     }
 }
@@ -75,7 +116,7 @@ impl Run {
 #[derive(Debug)]
 pub(crate) struct SealedRun {
     pub(crate) number: u64,
-    bits: u32,
+    pub(super) form: Form,
     /// Sorted.
     ids: Vec<Id>,
 }
@@ -84,7 +125,15 @@ impl SealedRun {
     /// A run of sorted ids.
     pub(crate) fn new(number: u64, ids: Vec<Id>) -> SealedRun {
         let bits = (ids.len() / BUCKET_IDS).max(1).ilog2();
-        SealedRun { number, bits, ids }
+        let seqs = ids.iter().map(|id| id.1);
+        let (first, last) = seqs.fold((u64::MAX, 0), |(first, last), seq| {
+            (first.min(seq), last.max(seq))
+        });
+        SealedRun {
+            number,
+            form: Form::of(bits, first, last),
+            ids,
+        }
     }
 
     /// Adds the entries under this fingerprint.
@@ -108,7 +157,7 @@ impl SealedRun {
 
     /// About how much it writes.
     pub(crate) fn bytes(&self) -> usize {
-        self.ids.len() * ID_BYTES
+        self.ids.len() * self.form.id_bytes()
     }
 
     /// The run without its ids.
@@ -116,39 +165,23 @@ impl SealedRun {
         Run {
             number: self.number,
             level: 0,
-            bits: self.bits,
+            form: self.form,
             ids: self.ids.len() as u64,
         }
     }
 
     /// Writes buckets and run.
     pub(crate) fn write(&self, connection: &Connection) -> Result<(), Fault> {
-        let mut rest = self.ids.as_slice();
-        for number in 0..1_usize << self.bits {
-            let end = rest.partition_point(|id| bucket(id.0, self.bits) <= number);
+        let (run, mut rest) = (self.run(), self.ids.as_slice());
+        let bits = self.form.bits;
+        for number in 0..1_usize << bits {
+            let end = rest.partition_point(|id| bucket(id.0, bits) <= number);
             let (own, others) = rest.split_at(end);
-            write_bucket(connection, self.number, number, own)?;
+            run.write_bucket(connection, number, own)?;
             rest = others;
         }
-        self.run().note(connection)
+        run.note(connection)
     }
-}
-
-/// Writes one bucket.
-pub(crate) fn write_bucket(
-    connection: &Connection,
-    run: u64,
-    bucket: usize,
-    ids: &[Id],
-) -> Result<(), Fault> {
-    let mut body = Vec::with_capacity(ids.len() * ID_BYTES);
-    for (fingerprint, seq) in ids {
-        body.extend_from_slice(&fingerprint.to_be_bytes());
-        body.extend_from_slice(&seq.to_le_bytes()[..6]);
-    }
-    let mut insert = cached(connection, sql!("insert_id_bucket"))?;
-    let written = insert.execute(params![slot(run, bucket), NO_PART, body]);
-    written.map(|_| ()).map_err(fault)
 }
 
 /// Writes the row of a filter that ends with this bucket, if one does: the filter of those before
@@ -170,50 +203,6 @@ pub(super) fn write_filter(
     written.map(|_| ()).map_err(fault)
 }
 
-/// Lets somebody look at the ids of a bucket, as they are stored.
-pub(crate) fn with_bucket<R>(
-    connection: &Connection,
-    run: u64,
-    bucket: usize,
-    look: impl FnOnce(&[u8]) -> R,
-) -> Result<R, Fault> {
-    let lost = || damaged("id_buckets");
-    let mut query = cached(connection, sql!("id_bucket"))?;
-    let mut rows = query.query([slot(run, bucket)]).map_err(fault)?;
-    let row = rows.next().map_err(fault)?.ok_or_else(lost)?;
-    let body = row.get_ref(0).map_err(fault)?.as_blob();
-    let body = body.ok().filter(|body| body.len() % ID_BYTES == 0);
-    body.map(look).ok_or_else(lost)
-}
-
-fn read_id(bytes: &[u8]) -> Id {
-    let (mut fingerprint, mut seq) = ([0; 8], [0; 8]);
-    fingerprint.copy_from_slice(&bytes[..8]);
-    seq[..6].copy_from_slice(&bytes[8..14]);
-    (u64::from_be_bytes(fingerprint), u64::from_le_bytes(seq))
-}
-
-/// Every id of a stored bucket, in their order.
-pub(crate) fn ids_of(body: &[u8]) -> impl Iterator<Item = Id> {
-    body.chunks_exact(ID_BYTES).map(read_id)
-}
-
-fn find_in(body: &[u8], fingerprint: u64, found: &mut Vec<u64>) {
-    let at = |place: usize| read_id(&body[place * ID_BYTES..]);
-    let (mut low, mut high) = (0, body.len() / ID_BYTES);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        if at(middle).0 < fingerprint {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    let rest = body.get(low * ID_BYTES..).unwrap_or_default();
-    let same = ids_of(rest).take_while(|id| id.0 == fingerprint);
-    found.extend(same.map(|id| id.1));
-}
-
 /// The ids of a file: every whole run, and what tells of it. A run will be made of so many.
 pub(crate) fn load(connection: &Connection, key: Key, recent_max: usize) -> Result<Ids, Fault> {
     let mut query = cached(connection, sql!("last_id_bucket"))?;
@@ -226,10 +215,10 @@ pub(crate) fn load(connection: &Connection, key: Key, recent_max: usize) -> Resu
         let run = Run {
             number: get::<i64>(row, 0)?.unsigned_abs(),
             level: get(row, 1)?,
-            bits: get(row, 2)?,
+            form: Form::from_column(get(row, 2)?, get(row, 4)?)?,
             ids: get::<i64>(row, 3)?.unsigned_abs(),
         };
-        if run.bits >= SLOT_BITS {
+        if run.form.bits >= SLOT_BITS {
             return Err(damaged("id_runs.bits"));
         }
         ids.runs.push(run);
@@ -247,9 +236,9 @@ pub(crate) fn load(connection: &Connection, key: Key, recent_max: usize) -> Resu
 /// The fingerprints of a run.
 fn load_prints(connection: &Connection, run: Run) -> Result<Vec<u64>, Fault> {
     let mut prints = Vec::with_capacity(usize::try_from(run.ids).unwrap_or(0));
-    for bucket in 0..1 << run.bits {
-        with_bucket(connection, run.number, bucket, |ids| {
-            prints.extend(ids_of(ids).map(|id| id.0));
+    for bucket in 0..1 << run.form.bits {
+        run.with_bucket(connection, bucket, |body| {
+            prints.extend(run.form.ids(bucket, body).map(|id| id.0));
         })?;
     }
     Ok(prints)
@@ -280,7 +269,7 @@ fn load_filter(connection: &Connection, run: Run) -> Result<Filter, Fault> {
     let lost = || damaged("id_filters");
     let mut query = cached(connection, sql!("id_filters"))?;
     let mut rows = query.query(slots(run.number)).map_err(fault)?;
-    let together = FILTER_BUCKETS.min(1 << run.bits);
+    let together = FILTER_BUCKETS.min(1 << run.form.bits);
     let mut reading: Option<Reading> = None;
     let mut next = 0;
     while let Some(row) = rows.next().map_err(fault)? {
@@ -289,7 +278,7 @@ fn load_filter(connection: &Connection, run: Run) -> Result<Filter, Fault> {
         let parts = parts.ok().filter(|_| found == slot(run.number, next));
         let parts = parts.ok_or_else(lost)?;
         if reading.is_none() {
-            let maker = Maker::of_part(run.bits, parts.len() / together)?;
+            let maker = Maker::of_part(run.form, parts.len() / together)?;
             reading = maker.map(Reading::of);
         }
         let reading = reading.as_mut().ok_or_else(lost)?;
@@ -310,7 +299,7 @@ fn load_parts(connection: &Connection, run: Run) -> Result<Filter, Fault> {
     let mut query = cached(connection, sql!("bucket_filters"))?;
     let mut rows = query.query(slots(run.number)).map_err(fault)?;
     let mut reading: Option<Reading> = None;
-    for bucket in 0..1 << run.bits {
+    for bucket in 0..1 << run.form.bits {
         let row = rows.next().map_err(fault)?;
         let row = row.ok_or_else(lost)?;
         let (found, part): (i64, Vec<u8>) = (get(row, 0)?, get(row, 1)?);
@@ -320,15 +309,16 @@ fn load_parts(connection: &Connection, run: Run) -> Result<Filter, Fault> {
         let is_other = part.len() == EARLIER_PART_BYTES;
         if reading.is_none() {
             let maker = match is_other {
-                true => Some(Maker::new(run.bits)?),
-                false => Maker::of_part(run.bits, part.len())?,
+                true => Some(Maker::new(run.form)?),
+                false => Maker::of_part(run.form, part.len())?,
             };
             reading = maker.map(Reading::of);
         }
         let reading = reading.as_mut().ok_or_else(lost)?;
         if is_other {
-            with_bucket(connection, run.number, bucket, |ids| {
-                ids_of(ids).for_each(|id| reading.maker.add(id.0));
+            run.with_bucket(connection, bucket, |body| {
+                let ids = run.form.ids(bucket, body);
+                ids.for_each(|id| reading.maker.add(id.0));
             })?;
         } else if reading.maker.restore(bucket, &part) != Some(1) {
             return Err(lost());
