@@ -113,7 +113,7 @@ impl Ids {
 
     /// Whether there is nothing to look for: neither among the newest nor, by `old`, in runs.
     pub(crate) fn is_new(&self, fingerprint: u64, old: bool) -> bool {
-        !old && self.recent.find(fingerprint).next().is_none()
+        !old && !self.recent.has(fingerprint)
     }
 
     /// Entries among the newest whose name may be the one with this fingerprint.
@@ -164,7 +164,7 @@ impl Ids {
     fn add_young(&mut self, run: u64, prints: impl ExactSizeIterator<Item = u64>) {
         let mut sheets = self.settled.sheets.clone();
         let room = sheets.pop_if(|sheet| sheet.fits(prints.len()));
-        let mut last = room.unwrap_or_else(|| Sheet::after(sheets.last(), prints.len()));
+        let mut last = room.unwrap_or_else(|| Sheet::of_runs(prints.len()));
         last.add(run, prints);
         sheets.push(last);
         self.settle(Settled {

@@ -12,6 +12,7 @@ mod ids;
 mod inbox;
 mod ledger;
 mod letters;
+mod lines;
 mod links;
 mod lock;
 mod names;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::codec::fault;
+use crate::lines::{self, Lines};
 use crate::prefetch::cached;
 use crate::sql;
 
@@ -27,58 +28,55 @@ const PLACES_MIN: usize = 1_024;
 /// One user, or nobody: sixteen bytes, four of them in a line of the processor's cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
-    /// The lowest 96 bits of the hash; the place follows from the first of them.
+    /// The lowest 96 bits of the hash; the place follows from the first of them, whatever the size of
+    /// the table, so that it may grow by half instead of by as much again.
     hash: [u32; 3],
     number: u32,
 }
 
-/// No user has this number.
-const NOBODY: Place = Place {
-    hash: [0; 3],
-    number: u32::MAX,
-};
+impl lines::Place for Place {
+    /// No user has this number.
+    const FREE: Place = Place {
+        hash: [0; 3],
+        number: u32::MAX,
+    };
+
+    fn is_free(&self) -> bool {
+        self.number == Place::FREE.number
+    }
+
+    fn share(&self) -> u64 {
+        share(self.hash)
+    }
+}
 
 fn words(hash: u128) -> [u32; 3] {
     [hash as u32, (hash >> 32) as u32, (hash >> 64) as u32]
 }
 
-/// Users whose names were asked for since the file was opened: a table in which a user is at the
-/// place that the hash says, or at one of those that follow.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    places: Vec<Place>,
-    users: usize,
+fn share([first, second, _]: [u32; 3]) -> u64 {
+    u64::from(first) << 32 | u64::from(second)
 }
 
+/// Users whose names were asked for since the file was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Names(Lines<Place>);
+
 impl Names {
-    /// Where one begins to look. A place follows from 32 bits, whatever the size of the table, so
-    /// that it may grow by half instead of by as much again.
-    fn begin(&self, hash: [u32; 3]) -> usize {
-        ((u64::from(hash[0]) * self.places.len() as u64) >> 32) as usize
-    }
-
-    /// The place of a user of this hash, or the first that is free.
-    fn place(&self, hash: [u32; 3]) -> Option<usize> {
-        let begin = self.begin(hash);
-        let (before, after) = self.places.split_at_checked(begin)?;
-        let own = |place: &Place| place.hash == hash || *place == NOBODY;
-        match after.iter().position(own) {
-            Some(found) => Some(begin + found),
-            None => before.iter().position(own),
-        }
-    }
-
-    /// A part of where a hash is looked for. Whoever has many questions touches their places
-    /// first, and the memory answers many at a time.
+    /// A part of where a hash is looked for.
     pub(crate) fn touch(&self, hash: u128) -> u32 {
-        let begin = self.begin(words(hash));
-        self.places.get(begin).map_or(0, |place| place.number)
+        let place = self.0.touch(share(words(hash)));
+        place.map_or(0, |place| place.number)
     }
 
     /// The user of a name that was asked for before.
+    #[inline]
     pub(crate) fn get(&self, hash: u128) -> Option<UserNo> {
-        let place = self.places.get(self.place(words(hash))?)?;
-        (*place != NOBODY).then(|| UserNo(i64::from(place.number)))
+        let hash = words(hash);
+        // All of a hash is compared at once, and nobody has a hash of nothing.
+        let own = |place: &Place| place.hash == hash;
+        let place = self.0.find(share(hash), own)?;
+        (!lines::Place::is_free(place)).then(|| UserNo(i64::from(place.number)))
     }
 
     /// The user of a name, looked up in the file where it was not asked for before.
@@ -103,28 +101,16 @@ impl Names {
     /// Remembers a user.
     pub(crate) fn add(&mut self, hash: u128, user: UserNo) {
         let number = u32::try_from(user.0).ok();
-        let Some(number) = number.filter(|number| *number != NOBODY.number) else {
+        let Some(number) = number.filter(|number| *number != u32::MAX) else {
             return;
         };
         // At most four of five places are taken, so that a free one is never far.
-        if (self.users + 1) * 5 > self.places.len() * 4 {
-            self.grow();
+        if (self.0.taken() + 1) * 5 > self.0.places() * 4 {
+            self.0.grow((self.0.places() / 2 * 3).max(PLACES_MIN));
         }
-        let hash = words(hash);
-        let place = self.place(hash).and_then(|at| self.places.get_mut(at));
-        if let Some(place) = place.filter(|place| **place == NOBODY) {
-            *place = Place { hash, number };
-            self.users += 1;
-        }
-    }
-
-    fn grow(&mut self) {
-        let length = (self.places.len() / 2 * 3).max(PLACES_MIN);
-        let before = std::mem::replace(&mut self.places, vec![NOBODY; length]);
-        for own in before.into_iter().filter(|place| *place != NOBODY) {
-            if let Some(free) = self.place(own.hash) {
-                self.places[free] = own;
-            }
+        if self.get(hash).is_none() {
+            let hash = words(hash);
+            self.0.add(Place { hash, number });
         }
     }
 }
@@ -150,7 +136,7 @@ mod tests {
             assert_eq!(names.get(name(number)), Some(UserNo(number)));
         }
         assert_eq!(names.get(name(-1)), None);
-        assert_eq!(names.users, 20_000);
+        assert_eq!(names.0.taken(), 20_000);
     }
 
     #[test]
@@ -160,7 +146,7 @@ mod tests {
         for number in 0..700 {
             names.add(last(number), UserNo(9));
         }
-        assert_eq!(names.users, 700);
+        assert_eq!(names.0.taken(), 700);
         assert!((0..700).all(|number| names.get(last(number)) == Some(UserNo(9))));
         assert_eq!(names.get(last(700)), None);
         names.add(0, UserNo(i64::from(u32::MAX)));

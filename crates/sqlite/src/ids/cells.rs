@@ -1,5 +1,5 @@
 //! A table of small cells, so dense that most of it stays in the processor's caches: of a
-//! fingerprint it keeps thirteen bits, where they belong, and three more that its owner chooses.
+//! fingerprint it keeps twelve bits, where they belong, and four more that its owner chooses.
 //!
 //! Cells are filled one after the other, by one thread, while others may look: what they find early
 //! is only one more reason to look closely.
@@ -19,7 +19,7 @@ const GROUP: usize = WORDS * WORD;
 const CELLS_PER_ID: (usize, usize) = (4, 3);
 const CELL_BITS: u32 = 16;
 /// Bits of a cell that its owner chooses, the lowest.
-const OWN_BITS: u32 = 3;
+const OWN_BITS: u32 = 4;
 /// So many different things an owner can say of a cell.
 pub(super) const OWN: usize = 1 << OWN_BITS;
 /// Groups of a piece: a megabyte.

@@ -10,9 +10,8 @@ use super::cells::{Cells, OWN};
 use super::filter::Suspect;
 use super::merge::FAN_IN_YOUNG;
 
-/// Runs of a sheet: half of those that are merged into one, so that they go together, and the next
-/// sheet need not be as large at once.
-const RUNS_MAX: usize = FAN_IN_YOUNG / 2;
+/// Runs of a sheet: those that are merged into one, so that they go together, and few sheets are asked.
+const RUNS_MAX: usize = FAN_IN_YOUNG;
 
 const _: () = assert!(RUNS_MAX <= OWN);
 
@@ -24,33 +23,25 @@ pub(crate) struct Sheet {
     cells: Arc<Cells>,
     /// The numbers of its runs, merged ones among them.
     runs: Vec<u64>,
-    runs_max: usize,
     /// Room for so many more ids.
     room: usize,
 }
 
 impl Sheet {
-    /// An empty sheet for runs of so many ids, after another one. The first is for one run, so that
-    /// few ids need little memory, the second for those that make a whole sheet with it; each later
-    /// one has fewer where runs are larger than runs are made, as files of earlier versions have them.
-    pub(super) fn after(last: Option<&Sheet>, ids: usize) -> Sheet {
-        let runs_max = match last {
-            None => 1,
-            Some(last) if last.runs_max == 1 => RUNS_MAX - 1,
-            Some(_) => RUNS_MAX,
-        };
-        let cells = Cells::of((runs_max * ids).min(ids.max(RUNS_MAX * RECENT_IDS)));
+    /// An empty sheet for runs of so many ids; for fewer of them where runs are larger than runs are
+    /// made, as files of earlier versions have them.
+    pub(super) fn of_runs(ids: usize) -> Sheet {
+        let cells = Cells::of((RUNS_MAX * ids).min(ids.max(RUNS_MAX * RECENT_IDS)));
         Sheet {
             room: cells.most(),
             cells: Arc::new(cells),
             runs: Vec::new(),
-            runs_max,
         }
     }
 
     /// Whether a run of so many ids fits in.
     pub(super) fn fits(&self, ids: usize) -> bool {
-        self.room >= ids && self.runs.len() < self.runs_max
+        self.room >= ids && self.runs.len() < RUNS_MAX
     }
 
     /// Adds a run that fits in. Only the newest clone may be added to.
@@ -107,7 +98,7 @@ mod tests {
         for run in 1..=runs {
             let ids = prints(run);
             if !sheets.last().is_some_and(|sheet| sheet.fits(ids.len())) {
-                sheets.push(Sheet::after(sheets.last(), ids.len()));
+                sheets.push(Sheet::of_runs(ids.len()));
             }
             sheets.last_mut().expect("a sheet").add(run, ids);
         }
@@ -118,7 +109,7 @@ mod tests {
     fn every_id_leads_to_its_run_and_few_others_lead_anywhere() {
         let sheets = sheets(40);
         let runs: Vec<usize> = sheets.iter().map(|sheet| sheet.runs.len()).collect();
-        assert_eq!(runs, [1, 7, 8, 8, 8, 8]);
+        assert_eq!(runs, [16, 16, 8]);
         let others: Vec<u64> = (41..60).flat_map(prints).collect();
         for sheet in sheets {
             for run in &sheet.runs {
@@ -135,14 +126,11 @@ mod tests {
 
     #[test]
     fn a_larger_run_gets_a_sheet_of_its_own() {
-        let mut first = Sheet::after(None, 1_000);
-        first.add(1, 0..1_000);
-        assert!(!first.fits(1));
-        let mut second = Sheet::after(Some(&first), 1_000);
-        assert!(second.fits(8_000) && !second.fits(9_000));
-        second.add(2, (0..5_000).map(mix));
-        assert!(second.fits(3_000) && !second.fits(4_000));
-        let large = Sheet::after(Some(&second), RECENT_IDS * 4);
-        assert!(large.fits(RECENT_IDS * 4) && !large.fits(RECENT_IDS * 20));
+        let mut first = Sheet::of_runs(1_000);
+        assert!(first.fits(18_000) && !first.fits(19_000));
+        first.add(1, (0..13_000).map(mix));
+        assert!(first.fits(5_000) && !first.fits(6_000));
+        let large = Sheet::of_runs(RECENT_IDS * 20);
+        assert!(large.fits(RECENT_IDS * 20) && !large.fits(RECENT_IDS * 25));
     }
 }
