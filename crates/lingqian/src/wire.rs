@@ -37,6 +37,8 @@ pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(15);
 
 /// How often it is looked whether the sandbox's clock was moved.
 const SANDBOX_CLOCK_REST: Duration = Duration::from_secs(2);
+/// How long its answer is waited for: somebody else may be at its address, even we ourselves.
+const SANDBOX_CLOCK_WAIT: Duration = Duration::from_secs(3);
 
 type Pay = WechatMerchants<MerchantKey, EnvelopeSealer, RealClock, RealDice>;
 type Oauth = WechatApps<EnvelopeSealer, RealClock>;
@@ -283,7 +285,9 @@ impl Wire {
 
     async fn heard_sandbox_clock(&self, url: &str) -> bool {
         let path = format!("{url}/_sandbox/clock");
-        let Ok(clock) = Client::default().get_json(&path, None).await else {
+        let client = Client::default();
+        let asked = tokio::time::timeout(SANDBOX_CLOCK_WAIT, client.get_json(&path, None));
+        let Ok(Ok(clock)) = asked.await else {
             return false;
         };
         let before = self.parts.clock.ahead_ms();

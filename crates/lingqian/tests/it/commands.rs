@@ -1,8 +1,9 @@
 //! Commands that are asked for something wrong say what, and change nothing.
 
+use std::net::TcpListener;
 use std::path::Path;
 
-use crate::process::{json, run};
+use crate::process::{Running, json, run};
 
 fn refused(data: &Path, arguments: &[&str]) -> String {
     let output = run(data, arguments);
@@ -89,4 +90,17 @@ fn an_import_names_line_field_and_code_and_goes_on() {
         ("line 5", "event_conflict", "event_id"),
     ];
     assert_eq!(refused, expected);
+}
+
+#[test]
+fn a_server_starts_although_somebody_silent_is_where_the_sandbox_was() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    assert!(run(&data, &["keys", "list"]).status.success());
+    let silent = TcpListener::bind("127.0.0.1:0").expect("listens");
+    let address = format!("http://{}\n", silent.local_addr().expect("bound"));
+    std::fs::create_dir_all(data.join("sandbox")).expect("a directory");
+    std::fs::write(data.join("sandbox/address"), address).expect("writes");
+    let server = Running::start(&data, &["serve", "--listen", "127.0.0.1:0"]);
+    assert!(server.url.starts_with("http://127.0.0.1:"));
 }
