@@ -35,14 +35,30 @@ use filter::Filter;
 /// Ids that gather in memory before they become a run, by default: 2^10 full buckets.
 pub(crate) const RECENT_IDS: usize = 448 << 10;
 
+/// The fingerprints of the events of one source, whose name is hashed once for all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prints(SipHasher13);
+
+impl Prints {
+    pub(crate) fn of(key: &Key, source: &str) -> Prints {
+        let mut hasher = SipHasher13::new_with_key(key);
+        std::hash::Hasher::write(&mut hasher, source.as_bytes());
+        // No id holds this byte, so that two names never run together.
+        std::hash::Hasher::write_u8(&mut hasher, 0xFF);
+        Prints(hasher)
+    }
+
+    /// The fingerprint of an event.
+    #[inline]
+    pub(crate) fn of_event(mut self, event: &str) -> u64 {
+        std::hash::Hasher::write(&mut self.0, event.as_bytes());
+        std::hash::Hasher::finish(&self.0)
+    }
+}
+
 /// The fingerprint of an event's name.
 pub(crate) fn fingerprint(key: &Key, source: &str, event: &str) -> u64 {
-    let mut hasher = SipHasher13::new_with_key(key);
-    std::hash::Hasher::write(&mut hasher, source.as_bytes());
-    // No id holds this byte, so that two names never run together.
-    std::hash::Hasher::write_u8(&mut hasher, 0xFF);
-    std::hash::Hasher::write(&mut hasher, event.as_bytes());
-    std::hash::Hasher::finish(&hasher)
+    Prints::of(key, source).of_event(event)
 }
 
 /// The fingerprint of a withdrawal's reference. No source of events has this name.

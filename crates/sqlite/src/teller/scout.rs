@@ -8,7 +8,7 @@ use lingqian_core::{EventBatch, EventView};
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
-use crate::ids::{Settled, fingerprint};
+use crate::ids::{Prints, Settled};
 use crate::ledger::Seen;
 use crate::names::hash;
 use crate::page;
@@ -96,17 +96,25 @@ impl Scouted {
     /// Finds out what no file is read for.
     pub(crate) fn new(by: Arc<Settled>, events: &EventBatch) -> Scouted {
         let (mut sources, mut kinds) = (Words::default(), Words::default());
+        // Of the sources that are told apart.
+        let mut prints: Vec<Prints> = Vec::new();
         let mut resolved = |(place, event)| {
             let EventView { source, kind, .. } = event;
+            let own = sources.number(source, place);
+            if usize::from(own) == prints.len() {
+                prints.push(Prints::of(&by.key, source));
+            }
+            let known = prints.get(usize::from(own)).copied();
+            let prints = known.unwrap_or_else(|| Prints::of(&by.key, source));
             Resolved {
                 name: hash(&by.key, event.user),
-                fingerprint: fingerprint(&by.key, event.source, event.event_id),
+                fingerprint: prints.of_event(event.event_id),
                 user: None,
                 packed: match EventName::of(event.event_id) {
                     EventName::Packed(form, bytes) => Some((form, bytes)),
                     EventName::Text(_) => None,
                 },
-                source: sources.number(source, place),
+                source: own,
                 kind: kinds.number(kind, place),
                 old: false,
                 plain: event.from.is_none() && event.reverses.is_none(),
