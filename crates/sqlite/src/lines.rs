@@ -86,11 +86,11 @@ impl<P: Place> Lines<P> {
         self.lines.get(self.begin(share)).map(|line| &line.0[0])
     }
 
-    /// What is looked for under a share.
+    /// What is looked for under a share; a free place is never it.
     #[inline]
     pub(crate) fn find(&self, share: u64, is: impl Fn(&P) -> bool) -> Option<&P> {
         for line in self.lines.get(self.begin(share)..)? {
-            let same = line.0.each_ref().map(&is);
+            let same = line.0.each_ref().map(|own| !own.is_free() & is(own));
             let same = (0..PLACES).fold(0, |bits, place| bits | u32::from(same[place]) << place);
             if same != 0 {
                 return line.0.get(same.trailing_zeros() as usize);
@@ -200,7 +200,13 @@ mod tests {
                 assert_eq!(lines.find(own.0, |place| *place == own), Some(&own));
                 assert!(lines.near(own.0).any(|place| *place == own));
             }
-            assert_eq!(lines.find(spread(count), |place| place.0 == 7), None);
+            let other = spread(count);
+            assert_eq!(lines.find(other, |place| place.0 == other), None);
+            assert!(
+                lines
+                    .find(other, |_| true)
+                    .is_none_or(|place| !place.is_free())
+            );
             let mut all = Vec::new();
             lines.take(&mut all, |own| own.sort_unstable());
             assert_eq!((all.len() as u64, lines.taken()), (count, 0));

@@ -72,9 +72,9 @@ const MIGRATIONS: [(&str, &str); 20] = [
 
 /// After this migration, and before the next, entries are carried over from rows to pages.
 const PAGES: &str = "0003_pages";
-/// These migrations come early where entries are carried over, which writes entries and their ids as
-/// they have them.
-const EARLY: [&str; 2] = ["0007_dense", "0020_narrow_ids"];
+/// These migrations come early where entries are carried over, which writes pages, accounts and ids
+/// as they have them.
+const EARLY: [&str; 3] = ["0007_dense", "0011_owns", "0020_narrow_ids"];
 
 /// After this migration letters that are there get their digests.
 const LETTERS: &str = "0013_letters";

@@ -209,6 +209,25 @@ mod tests {
     }
 
     #[test]
+    fn ids_that_differ_in_what_is_left_out_are_all_found_in_any_order_of_their_numbers() {
+        let form = Form::of(4, 1, 100);
+        let same = 0x7123_4567_89AB_0000;
+        let ids = [
+            (same - 1, 50),
+            (same, 9),
+            (same + 1, 80),
+            (same + 0xFFFF, 3),
+            (same + 0x1_0000, 1),
+        ];
+        let body = form.store(&ids).expect("fits");
+        for print in [same, same + 0x7FFF, same + 0xFFFF] {
+            let mut found = Vec::new();
+            form.find(&body, print, &mut found);
+            assert_eq!(found, [9, 80, 3]);
+        }
+    }
+
+    #[test]
     fn a_number_that_does_not_fit_is_a_fault_and_nothing_is_cut_off() {
         let form = Form::of(0, 100, 100 + 0xFFFF);
         assert_eq!(form.way, Way::Words(100));

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn fingerprints_at_the_end_and_alike_ones_find_cells() {
         let cells = Cells::of(14_001);
-        let last = |number: u32| u64::MAX - u64::from(number / 2);
+        let last = |number: u32| u64::MAX - (u64::from(number / 2) << LEFT_OUT);
         (0..5_000).for_each(|number| cells.fill(last(number), 5));
         cells.fill(0x30_0000, 6);
         (0..9_000).for_each(|_| cells.fill(0x50_0000, 7));

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::Id;
 use super::bucket::Form;
 use super::filter::{Maker, Slab, bucket};
-use super::run::{BUCKET_IDS, Run, clear, write_filter};
+use super::run::{BUCKET_IDS, Run, SLOT_BITS, clear, write_filter};
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
 use crate::sql;
@@ -150,7 +150,9 @@ impl Merger {
             let fan_in = if own.0 == 0 { FAN_IN_YOUNG } else { FAN_IN };
             let same = self.runs.iter().filter(|run| kind(run) == own);
             let inputs: Vec<Run> = same.take(fan_in).copied().collect();
-            (inputs.len() == fan_in).then_some(inputs)
+            // One that has as many buckets as can be is left as it is.
+            let fits = own.1 + fan_in.ilog2() < SLOT_BITS;
+            (fits && inputs.len() == fan_in).then_some(inputs)
         })
     }
 }

@@ -4,8 +4,8 @@
 use super::Id;
 use crate::lines::{Lines, Place};
 
-/// At most one of so many places is taken: lines are rarely full, so that hardly ever a second one is
-/// looked at.
+/// One of so many places is taken when a run is made: lines are rarely full, so that hardly ever a
+/// second one is looked at.
 const PLACES_PER_ID: usize = 2;
 
 impl Place for Id {
@@ -62,8 +62,8 @@ impl Recent {
     /// Whether there is an entry under a fingerprint.
     #[inline]
     pub(super) fn has(&self, fingerprint: u64) -> bool {
-        let own = |id: &Id| id.0 == fingerprint && id.1 != 0;
-        self.lines.find(fingerprint, own).is_some()
+        let own = self.lines.find(fingerprint, |id| id.0 == fingerprint);
+        own.is_some()
     }
 
     /// The numbers of the entries under a fingerprint.

@@ -19,12 +19,12 @@ const EARLIER_PART_BYTES: usize = 384;
 const OLD_LEVEL: u32 = 2;
 /// Buckets whose parts of a filter share a row.
 const FILTER_BUCKETS: usize = 64;
-/// Rows of buckets that are removed for one of a filter, which takes as many pages.
+/// Rows of buckets that are removed for one of a filter, which takes half as many pages.
 const BUCKETS_PER_FILTER: usize = 8;
 /// A filter is in rows of its own.
 const NO_PART: &[u8] = &[];
 /// Buckets that a run's number leaves room for in a slot.
-const SLOT_BITS: u32 = 24;
+pub(super) const SLOT_BITS: u32 = 24;
 
 /// The row of a bucket.
 pub(crate) fn slot(run: u64, bucket: usize) -> i64 {
@@ -131,7 +131,7 @@ impl SealedRun {
         });
         SealedRun {
             number,
-            form: Form::of(bits, first, last),
+            form: Form::of(bits, first.min(last), last),
             ids,
         }
     }
@@ -347,4 +347,63 @@ pub(crate) fn clear(connection: &Connection, run: u64, limit: usize) -> Result<u
     delete
         .execute(params![from, to, limit as i64])
         .map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bucket::Way;
+    use super::super::tests::mix;
+    use super::*;
+    use crate::Options;
+    use crate::schema::open_writer;
+
+    const BITS: u32 = 3;
+    const IDS: u64 = (BUCKET_IDS as u64) << BITS;
+
+    /// Writes a run of some ids with everything that belongs to it.
+    fn write(connection: &Connection, run: Run, first: u64) {
+        let mut ids: Vec<Id> = (first..first + IDS).map(|seq| (mix(seq), seq)).collect();
+        ids.sort_unstable();
+        let mut maker = Maker::new(run.form).expect("memory");
+        for number in 0..1 << BITS {
+            let of_bucket = |id: &&Id| bucket(id.0, BITS) == number;
+            let own: Vec<Id> = ids.iter().filter(of_bucket).copied().collect();
+            run.write_bucket(connection, number, &own).expect("written");
+            own.iter().for_each(|id| maker.add(id.0));
+            if run.is_old() {
+                write_filter(connection, run.number, &maker, number).expect("written");
+            }
+        }
+        run.note(connection).expect("noted");
+    }
+
+    #[test]
+    fn whoever_opens_the_file_finds_every_id_however_its_run_is_stored() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let books = open_writer(&dir.path().join("books.db"), &Options::default());
+        let books = books.expect("opens");
+        let ways = [Way::Words(1), Way::Wide, Way::Earlier];
+        let kinds = ways.iter().flat_map(|way| [(*way, 0), (*way, 2)]);
+        let mut first = 1;
+        for (number, (way, level)) in (1..).zip(kinds) {
+            let form = Form { bits: BITS, way };
+            let run = Run {
+                number,
+                level,
+                form,
+                ids: IDS,
+            };
+            write(&books, run, first);
+            first += IDS;
+        }
+        let ids = load(&books, [7; 16], BUCKET_IDS).expect("reads");
+        assert_eq!(ids.runs().len(), 6);
+        for seq in 1..first {
+            assert!(ids.may_be_old(mix(seq)), "{seq}");
+            assert_eq!(ids.old(&books, mix(seq)), Ok(vec![seq]));
+        }
+        let others = (first..first + 10_000).filter(|seq| ids.may_be_old(mix(*seq)));
+        let others = others.count();
+        assert!(others < 600, "{others} of 10,000 are suspected wrongly");
+    }
 }

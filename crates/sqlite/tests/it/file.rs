@@ -257,3 +257,32 @@ async fn what_a_payout_in_the_file_must_be_is_checked_by_the_file() {
     }
     assert_eq!(good, 24);
 }
+
+#[tokio::test]
+async fn books_of_the_first_schema_are_carried_over_with_all_their_entries() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("books.db");
+    let books = Connection::open(&path).expect("opens");
+    let first = include_str!("../../migrations/0001_books.sql");
+    // So many users and entries that accounts are carried to their rows on the way.
+    let rows = "INSERT INTO kinds VALUES (1, 'ad_view', NULL, 1000000, 'incidental');
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+        INSERT INTO users SELECT i, 'user-' || i, 1, 0, NULL FROM n;
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+        INSERT INTO entries SELECT i, 10, 1, 1, i % 2500 + 1, 700, 'earn', NULL, i, i % 2500 + 1
+        FROM n;
+        INSERT INTO earnings SELECT seq, 'app', 'e-' || seq, user_no, 1, 700, NULL, at FROM entries;
+        INSERT INTO accounts SELECT 1, user_no, sum(amount_micros) FROM entries GROUP BY user_no;
+        INSERT INTO accounts SELECT 10, 1, -sum(amount_micros) FROM entries";
+    for step in [first, rows, "PRAGMA user_version = 1"] {
+        books.execute_batch(step).expect(step);
+    }
+    drop(books);
+    let store = SqliteStore::open(&path).expect("opens");
+    let audited = store.audit().await.expect("reads");
+    assert_eq!((audited.entries, audited.findings), (20_000, vec![]));
+    let books = Connection::open(&path).expect("opens");
+    let chunks = "SELECT count(*) FROM account_chunks";
+    let chunks: i64 = books.query_row(chunks, [], |row| row.get(0)).expect(chunks);
+    assert!(chunks > 0, "no accounts were carried on the way");
+}
