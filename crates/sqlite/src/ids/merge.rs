@@ -287,6 +287,24 @@ mod tests {
     }
 
     #[test]
+    fn runs_that_would_have_more_buckets_than_a_slot_tells_apart_stay_as_they_are() {
+        let due = |bits| {
+            let runs = (1..=4).map(|number| Run {
+                number,
+                level: 8,
+                form: Form::of(bits, number, number),
+                ids: 1,
+            });
+            let merger = Merger {
+                runs: runs.collect(),
+                ..Merger::default()
+            };
+            merger.due().map(|inputs| inputs.len())
+        };
+        assert_eq!((due(SLOT_BITS - 3), due(SLOT_BITS - 2)), (Some(4), None));
+    }
+
+    #[test]
     fn small_runs_do_not_pile_up_behind_a_large_merge_and_nothing_is_lost() {
         const RUN: u64 = BUCKET_IDS as u64;
         const RUNS: u64 = 400;
