@@ -37,15 +37,15 @@ pub(crate) const RECENT_IDS: usize = 448 << 10;
 
 /// The fingerprints of the events of one source, whose name is hashed once for all of them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Prints(SipHasher13);
+pub(crate) struct EventPrints(SipHasher13);
 
-impl Prints {
-    pub(crate) fn of(key: &Key, source: &str) -> Prints {
+impl EventPrints {
+    pub(crate) fn of(key: &Key, source: &str) -> EventPrints {
         let mut hasher = SipHasher13::new_with_key(key);
         std::hash::Hasher::write(&mut hasher, source.as_bytes());
         // No id holds this byte, so that two names never run together.
         std::hash::Hasher::write_u8(&mut hasher, 0xFF);
-        Prints(hasher)
+        EventPrints(hasher)
     }
 
     /// The fingerprint of an event.
@@ -58,7 +58,7 @@ impl Prints {
 
 /// The fingerprint of an event's name.
 pub(crate) fn fingerprint(key: &Key, source: &str, event: &str) -> u64 {
-    Prints::of(key, source).of_event(event)
+    EventPrints::of(key, source).of_event(event)
 }
 
 /// The fingerprint of a withdrawal's reference. No source of events has this name.

@@ -40,13 +40,9 @@ pub(crate) struct Lines<P> {
     taken: usize,
 }
 
-impl<P> Default for Lines<P> {
+impl<P: Place> Default for Lines<P> {
     fn default() -> Lines<P> {
-        Lines {
-            lines: Vec::new(),
-            spare: 0,
-            taken: 0,
-        }
+        Lines::with_spare(0, 0)
     }
 }
 

@@ -8,7 +8,7 @@ use lingqian_core::{EventBatch, EventView};
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
-use crate::ids::{Prints, Settled};
+use crate::ids::{EventPrints, Settled};
 use crate::ledger::Seen;
 use crate::names::hash;
 use crate::page;
@@ -97,15 +97,15 @@ impl Scouted {
     pub(crate) fn new(by: Arc<Settled>, events: &EventBatch) -> Scouted {
         let (mut sources, mut kinds) = (Words::default(), Words::default());
         // Of the sources that are told apart.
-        let mut prints: Vec<Prints> = Vec::new();
+        let mut prints: Vec<EventPrints> = Vec::new();
         let mut resolved = |(place, event)| {
             let EventView { source, kind, .. } = event;
             let own = sources.number(source, place);
             if usize::from(own) == prints.len() {
-                prints.push(Prints::of(&by.key, source));
+                prints.push(EventPrints::of(&by.key, source));
             }
             let known = prints.get(usize::from(own)).copied();
-            let prints = known.unwrap_or_else(|| Prints::of(&by.key, source));
+            let prints = known.unwrap_or_else(|| EventPrints::of(&by.key, source));
             Resolved {
                 name: hash(&by.key, event.user),
                 fingerprint: prints.of_event(event.event_id),
