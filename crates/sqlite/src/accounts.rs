@@ -18,6 +18,7 @@ use rusqlite::{Connection, Row, params};
 use own::{Own, Owns};
 
 use crate::codec::{damaged, fault, first, get};
+use crate::near::fetch;
 use crate::numbers::{self, bytes};
 use crate::prefetch::cached;
 use crate::sql;
@@ -264,6 +265,15 @@ impl Accounts {
         found.map_or_else(Account::default, |(chunk, place)| {
             chunk.accounts[usize::from(place)]
         })
+    }
+
+    /// Fetches these users' accounts.
+    pub(crate) fn fetch(&self, users: impl Iterator<Item = UserNo>) {
+        let account = |user| {
+            let (chunk, place) = self.chunk(user)?;
+            chunk.accounts.get(usize::from(place))
+        };
+        fetch(users.map(account), |account| account.newest);
     }
 
     /// A user's accounts, to be changed by an entry.

@@ -25,15 +25,19 @@ use siphasher::sip::SipHasher13;
 
 pub(crate) use merge::{Merged, Merger};
 use recent::Recent;
+use run::BUCKET_IDS;
 pub(crate) use run::{Run, SealedRun, load};
-pub(crate) use settled::{Board, Settled, TOGETHER};
+pub(crate) use settled::{Again, Board, Settled};
 use young::Sheet;
 
 use crate::names::Key;
+use crate::near::fetch;
 use filter::Filter;
 
-/// Ids that gather in memory before they become a run, by default: 2^10 full buckets.
-pub(crate) const RECENT_IDS: usize = 448 << 10;
+/// Ids that gather in memory before they become a run, by default: with those that the last batch
+/// brings on top about 2^7 full buckets, so few that what tells of the newest ids is small beside the
+/// filters of all others.
+pub(crate) const RECENT_IDS: usize = BUCKET_IDS * 120;
 
 /// The fingerprints of the events of one source, whose name is hashed once for all of them.
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +115,12 @@ impl Ids {
         }
     }
 
+    /// How many bytes of memory tell of ids.
+    pub(crate) fn bytes(&self) -> usize {
+        let sealed: usize = self.sealed.iter().map(|run| run.held_bytes()).sum();
+        self.recent.bytes() + sealed + self.settled.bytes()
+    }
+
     /// How many ids were added since the last time.
     pub(crate) fn take_added(&mut self) -> u64 {
         std::mem::take(&mut self.added)
@@ -122,9 +132,10 @@ impl Ids {
         self.recent.add(id);
     }
 
-    /// A part of where an id is looked for among the newest.
-    pub(crate) fn touch(&self, fingerprint: u64) -> u64 {
-        self.recent.touch(fingerprint)
+    /// Fetches where these are looked for among the newest.
+    pub(crate) fn fetch(&self, fingerprints: impl Iterator<Item = u64>) {
+        let first = fingerprints.map(|fingerprint| self.recent.first(fingerprint));
+        fetch(first, |id| id.1);
     }
 
     /// Whether there is nothing to look for: neither among the newest nor, by `old`, in runs.
@@ -185,7 +196,7 @@ impl Ids {
         sheets.push(last);
         self.settle(Settled {
             sheets,
-            whole: Arc::default(),
+            newest: self.settled.newest.max(run),
             ..Settled::clone(&self.settled)
         });
     }
@@ -213,9 +224,6 @@ impl Ids {
         if let Some(place) = self.sealed.iter().position(|run| run.number == number) {
             let sealed = self.sealed.remove(place);
             self.runs.push(sealed.run());
-            if let Some(sealed) = Arc::into_inner(sealed) {
-                self.recent.reuse(sealed.into_ids());
-            }
         }
     }
 
@@ -224,21 +232,24 @@ impl Ids {
         let Merged {
             inputs,
             run,
+            kind,
             slabs,
             whole,
         } = merged;
         let goes =
             |known: &Run| known.number == run.number || whole && inputs.contains(&known.number);
+        let mut settled = Settled::clone(&self.settled);
+        let moved = self.runs.iter().filter(|run| goes(run) && !run.is_old());
+        settled.moved = moved.fold(settled.moved, |moved, run| moved.max(run.number));
         self.runs.retain(|known| !goes(known));
         self.runs.push(run);
-        let mut settled = Settled::clone(&self.settled);
         let known = settled
             .filters
             .iter()
             .position(|(number, _)| *number == run.number);
         let mut filter = match known.map(|place| settled.filters.remove(place)) {
             Some((_, filter)) => Arc::unwrap_or_clone(filter),
-            None => Filter::bare(run.form),
+            None => kind,
         };
         slabs.into_iter().for_each(|slab| filter.put(slab));
         let old = settled.filters.iter_mut();
@@ -355,6 +366,6 @@ mod tests {
         let old = ids.settled().filters.iter();
         let largest = old.max_by_key(|(_, filter)| filter.buckets());
         let levels: Vec<u32> = ids.runs().iter().map(|run| run.level).collect();
-        assert!(largest.is_some_and(|(_, filter)| filter.buckets() == 256) && levels.contains(&4));
+        assert!(largest.is_some_and(|(_, filter)| filter.buckets() == 256) && levels.contains(&3));
     }
 }

@@ -16,6 +16,7 @@ mod lines;
 mod links;
 mod lock;
 mod names;
+mod near;
 mod numbers;
 mod options;
 mod outbox;
@@ -134,6 +135,16 @@ impl SqliteStore {
             other => Ok(other?),
         };
         SqliteStore::start(path, &Options::default(), lock, false)
+    }
+
+    /// How many bytes of memory tell of ids of events and of withdrawals: the newest ones, and
+    /// what says whether an older one is worth looking for in the file. What a merge of runs is
+    /// making is not counted before it tells of any.
+    ///
+    /// # Errors
+    /// [`Fault`] when the books cannot be read.
+    pub async fn memory_of_ids(&self) -> Result<u64, Fault> {
+        self.look(|ledger, _| Ok(ledger.ids.bytes() as u64)).await
     }
 
     fn start(

@@ -70,15 +70,19 @@ impl<P: Place> Lines<P> {
         (self.lines.len() - self.spare) * PLACES
     }
 
+    /// How many bytes of memory it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lines.len() * size_of::<Line<P>>()
+    }
+
     fn begin(&self, share: u64) -> usize {
         let lines = (self.lines.len() - self.spare) as u128;
         ((u128::from(share) * lines) >> u64::BITS) as usize
     }
 
-    /// The first place where a share is looked for. Whoever has many questions touches these first,
-    /// and the memory answers many at a time.
+    /// The first place where a share is looked for. Whoever has many questions fetches these first.
     #[inline]
-    pub(crate) fn touch(&self, share: u64) -> Option<&P> {
+    pub(crate) fn first(&self, share: u64) -> Option<&P> {
         self.lines.get(self.begin(share)).map(|line| &line.0[0])
     }
 
@@ -229,7 +233,7 @@ mod tests {
     #[test]
     fn a_table_without_places_has_nothing() {
         let lines: Lines<Own> = Lines::default();
-        assert_eq!((lines.touch(7), lines.places()), (None, 0));
+        assert_eq!((lines.first(7), lines.places()), (None, 0));
         assert_eq!(lines.find(7, |_| true), None);
         assert_eq!(lines.near(7).count(), 0);
     }

@@ -9,6 +9,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::codec::fault;
 use crate::lines::{self, Lines};
+use crate::near::fetch;
 use crate::prefetch::cached;
 use crate::sql;
 
@@ -63,10 +64,10 @@ fn share([first, second, _]: [u32; 3]) -> u64 {
 pub(crate) struct Names(Lines<Place>);
 
 impl Names {
-    /// A part of where a hash is looked for.
-    pub(crate) fn touch(&self, hash: u128) -> u32 {
-        let place = self.0.touch(share(words(hash)));
-        place.map_or(0, |place| place.number)
+    /// Fetches where these are looked for.
+    pub(crate) fn fetch(&self, hashes: impl Iterator<Item = u128>) {
+        let first = hashes.map(|hash| self.0.first(share(words(hash))));
+        fetch(first, |place| u64::from(place.number));
     }
 
     /// The user of a name that was asked for before.
@@ -124,7 +125,8 @@ mod tests {
     #[test]
     fn users_are_found_however_many_there_are_and_others_are_not() {
         let mut names = Names::default();
-        assert_eq!((names.get(name(1)), names.touch(name(1))), (None, 0));
+        names.fetch([name(1)].into_iter());
+        assert_eq!(names.get(name(1)), None);
         for number in 0..20_000 {
             assert_eq!(names.get(name(number)), None);
             names.add(name(number), UserNo(number));

@@ -268,8 +268,6 @@ impl Scribe {
             .map_err(|error| Unwritten::All(in_doubt(error)))?;
         self.hash = hash;
         let bytes = jobs.iter().map(|job| job.batch.bytes()).sum();
-        // The teller takes the memory of a stored run back, once he is the only one who has it.
-        jobs.iter_mut().for_each(|job| job.batch.sealed = None);
         self.log.committed(&self.connection, bytes);
         Ok(notes)
     }

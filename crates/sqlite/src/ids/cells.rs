@@ -1,5 +1,5 @@
 //! A table of small cells, so dense that most of it stays in the processor's caches: of a
-//! fingerprint it keeps twelve bits, where they belong, and four more that its owner chooses.
+//! fingerprint it keeps eleven bits, where they belong, and five more that its owner chooses.
 //!
 //! Cells are filled one after the other, by one thread, while others may look: what they find early
 //! is only one more reason to look closely.
@@ -13,17 +13,20 @@ const WORD: usize = 4;
 /// Words that are looked at together.
 const WORDS: usize = 2;
 /// A fingerprint's cell is in the group that its highest bits say, or in one of those that follow,
-/// if all before it are full.
+/// if all before it are full: first in the others of its line, from there on around, then in those of
+/// the next.
 const GROUP: usize = WORDS * WORD;
+/// Groups of a line of the processor's cache.
+const LINE: usize = 4;
 /// Of so many cells about so many should be taken at most, so that few groups are full.
 const CELLS_PER_ID: (usize, usize) = (4, 3);
 const CELL_BITS: u32 = 16;
 /// Bits of a cell that its owner chooses, the lowest.
-const OWN_BITS: u32 = 4;
+const OWN_BITS: u32 = 5;
 /// So many different things an owner can say of a cell.
 pub(super) const OWN: usize = 1 << OWN_BITS;
-/// Groups of a piece: a megabyte.
-const PIECE_BITS: u32 = 16;
+/// Lines of a piece: a megabyte.
+const PIECE_BITS: u32 = 14;
 /// The lowest bit of every cell of a word.
 const ONES: u64 = 0x0001_0001_0001_0001;
 /// The bits of every cell that its owner chooses.
@@ -32,13 +35,17 @@ const OWNS: u64 = (OWN as u64 - 1) * ONES;
 /// A quarter of a line of the processor's cache.
 #[derive(Debug, Default)]
 #[repr(align(16))]
-struct Group([AtomicU64; WORDS]);
+pub(super) struct Group([AtomicU64; WORDS]);
+
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Line([Group; LINE]);
 
 /// The cells, in pieces of one size, so that what one table gives back is what the next one needs.
 /// One that is zero is free; those of a group are taken in their order.
 #[derive(Debug)]
 pub(super) struct Cells {
-    pieces: Box<[Box<[Group]>]>,
+    pieces: Box<[Box<[Line]>]>,
     groups: usize,
 }
 
@@ -49,6 +56,12 @@ fn mark(fingerprint: u64) -> u16 {
 }
 
 impl Group {
+    /// One word of it.
+    #[inline]
+    pub(super) fn word(&self) -> u64 {
+        self.0[0].load(Ordering::Relaxed)
+    }
+
     fn words(&self) -> [u64; WORDS] {
         self.0.each_ref().map(|word| word.load(Ordering::Relaxed))
     }
@@ -91,18 +104,28 @@ impl Cells {
     /// Free cells for so many fingerprints.
     pub(super) fn of(fingerprints: usize) -> Cells {
         let (cells, per) = CELLS_PER_ID;
-        let groups = (fingerprints * cells).div_ceil(per * GROUP).max(1);
-        let piece = groups.min(1 << PIECE_BITS);
-        let pieces = 0..groups.div_ceil(piece);
-        let piece = |_| (0..piece).map(|_| Group::default()).collect();
+        let lines = (fingerprints * cells).div_ceil(per * GROUP * LINE).max(1);
+        let piece = lines.min(1 << PIECE_BITS);
+        let pieces = 0..lines.div_ceil(piece);
+        let piece = |_| (0..piece).map(|_| Line::default()).collect();
         Cells {
             pieces: pieces.map(piece).collect(),
-            groups,
+            groups: lines * LINE,
         }
     }
 
     fn group(&self, place: usize) -> &Group {
-        &self.pieces[place >> PIECE_BITS][place & ((1 << PIECE_BITS) - 1)]
+        let line = place / LINE;
+        let piece = &self.pieces[line >> PIECE_BITS];
+        &piece[line & ((1 << PIECE_BITS) - 1)].0[place % LINE]
+    }
+
+    /// How many bytes of memory they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.pieces
+            .iter()
+            .map(|piece| size_of_val(&piece[..]))
+            .sum()
     }
 
     /// So many fingerprints do not make it slow yet.
@@ -116,27 +139,32 @@ impl Cells {
         ((kept * self.groups as u128) >> (u64::BITS - LEFT_OUT)) as usize
     }
 
-    /// The group after one.
-    fn next(&self, group: usize) -> usize {
-        if group + 1 < self.groups {
-            group + 1
-        } else {
-            0
-        }
+    /// The groups where a fingerprint is looked for, as long as those before them are full.
+    fn places(&self, fingerprint: u64) -> impl Iterator<Item = usize> {
+        let begin = self.begin(fingerprint);
+        let (line, own) = (begin / LINE * LINE, begin % LINE);
+        let first = (0..LINE).map(move |step| line + (own + step) % LINE);
+        let others = (line + LINE..self.groups).chain(0..line);
+        first.chain(others)
     }
 
-    /// One word of those that a question about the fingerprint looks at.
+    /// The group where a question about the fingerprint begins.
     #[inline]
-    pub(super) fn touch(&self, fingerprint: u64) -> u64 {
-        self.group(self.begin(fingerprint)).0[0].load(Ordering::Relaxed)
+    pub(super) fn first(&self, fingerprint: u64) -> &Group {
+        self.group(self.begin(fingerprint))
     }
 
-    /// Whether the fingerprint may be among them.
+    /// Whether the fingerprint, whose first group this is, may be among them.
     #[inline]
-    pub(super) fn may_hold(&self, fingerprint: u64) -> bool {
+    pub(super) fn may_hold(&self, first: &Group, fingerprint: u64) -> bool {
         let mark = mark(fingerprint);
-        let mut place = self.begin(fingerprint);
-        loop {
+        let group = first.words();
+        Group::has(group, mark) || Group::is_full(group) && self.may_follow(fingerprint, mark)
+    }
+
+    /// Whether a mark is in a group after the full first one of its fingerprint.
+    fn may_follow(&self, fingerprint: u64, mark: u16) -> bool {
+        for place in self.places(fingerprint).skip(1) {
             let group = self.group(place).words();
             if Group::has(group, mark) {
                 return true;
@@ -144,33 +172,30 @@ impl Cells {
             if !Group::is_full(group) {
                 return false;
             }
-            place = self.next(place);
         }
+        false
     }
 
     /// What the owner says of the cells that may be those of a fingerprint.
     pub(super) fn marked(&self, fingerprint: u64) -> Vec<usize> {
         let mark = mark(fingerprint);
         let mut found = Vec::new();
-        let mut place = self.begin(fingerprint);
-        loop {
+        for place in self.places(fingerprint) {
             let group = self.group(place).words();
             let own = Group::cells(group).map(|cell| usize::from(cell ^ mark));
             found.extend(own.filter(|own| *own < OWN));
             if !Group::is_full(group) {
-                return found;
+                break;
             }
-            place = self.next(place);
         }
+        found
     }
 
     /// Fills the first free cell where the fingerprint belongs. There must be one.
     pub(super) fn fill(&self, fingerprint: u64, own: usize) {
         let cell = mark(fingerprint) | own as u16;
-        let mut place = self.begin(fingerprint);
-        while !self.group(place).fill(cell) {
-            place = self.next(place);
-        }
+        let mut places = self.places(fingerprint);
+        places.any(|place| self.group(place).fill(cell));
     }
 }
 
@@ -178,6 +203,10 @@ impl Cells {
 mod tests {
     use super::super::tests::mix;
     use super::*;
+
+    fn holds(cells: &Cells, fingerprint: u64) -> bool {
+        cells.may_hold(cells.first(fingerprint), fingerprint)
+    }
 
     #[test]
     fn every_fingerprint_leads_to_its_cell_and_few_others_lead_anywhere() {
@@ -197,12 +226,12 @@ mod tests {
             cells.fill(print(number), number as usize % OWN);
         }
         for number in 0..IDS {
-            assert!(cells.may_hold(print(number)));
+            assert!(holds(&cells, print(number)));
             let own = cells.marked(print(number));
             assert!(own.contains(&(number as usize % OWN)));
         }
         let others = (IDS..IDS + 100_000).filter(|number| number % 16 != 0);
-        let wrong = others.filter(|number| cells.may_hold(print(*number)));
+        let wrong = others.filter(|number| holds(&cells, print(*number)));
         let wrong = wrong.count();
         assert!((1..500).contains(&wrong), "{wrong} of 100,000");
     }
@@ -232,6 +261,6 @@ mod tests {
         assert_eq!(cells.marked(0x30_0000), [6]);
         let alike = cells.marked(0x50_0000);
         assert!(alike.len() == 9_000 && alike.iter().all(|own| *own == 7));
-        assert!(cells.may_hold(0x30_0000) && cells.may_hold(0x50_0000));
+        assert!(holds(&cells, 0x30_0000) && holds(&cells, 0x50_0000));
     }
 }

@@ -12,13 +12,6 @@ use super::bucket::Form;
 const BLOCK_WORDS: usize = 8;
 /// Bytes of a block, as it is stored.
 const BLOCK_BYTES: usize = BLOCK_WORDS * 8;
-/// Blocks of a bucket: eleven and a half bits an id, of which one in 180 is suspected wrongly. Stored
-/// filters may have fewer or more.
-const BUCKET_BLOCKS: usize = 10;
-/// Blocks of a bucket of the largest runs, which have most of the ids: ten bits an id, one in 110.
-const LARGE_BUCKET_BLOCKS: usize = 9;
-/// Runs of 2^16 buckets are large: 29 million ids.
-const LARGE_BITS: u32 = 16;
 /// Buckets whose blocks are together in memory are 2^12: three megabytes. A merge gives that much of
 /// what it replaces back at a time.
 const SLAB_BITS: u32 = if cfg!(test) { 6 } else { 12 };
@@ -27,12 +20,24 @@ const BLOCKS_MAX: usize = 16;
 
 /// Something in memory that tells whether ids in a file are worth looking for.
 pub(super) trait Suspect {
-    /// One word of those that a question about the fingerprint looks at. Whoever has many
-    /// questions touches them first, and the memory answers many at a time.
-    fn touch(&self, fingerprint: u64) -> u64;
+    /// A line of the processor's cache.
+    type Part;
+
+    /// What a question about the fingerprint looks at first; nothing where nothing was added.
+    /// Whoever has many questions fetches the parts first.
+    fn part(&self, fingerprint: u64) -> Option<&Self::Part>;
+
+    /// A word of a part.
+    fn word(part: &Self::Part) -> u64;
+
+    /// Whether the fingerprint, whose part this is, may have been added.
+    fn may_hold_in(&self, part: &Self::Part, fingerprint: u64) -> bool;
 
     /// Whether the fingerprint may have been added.
-    fn may_hold(&self, fingerprint: u64) -> bool;
+    fn may_hold(&self, fingerprint: u64) -> bool {
+        let part = self.part(fingerprint);
+        part.is_some_and(|part| self.may_hold_in(part, fingerprint))
+    }
 }
 
 /// The filter of a run of 2^`bits` buckets, in slabs that are never changed. One that is not there
@@ -52,6 +57,24 @@ pub(crate) struct Filter {
 #[derive(Clone, Debug)]
 pub(crate) struct Slab(Arc<MmapMut>);
 
+/// How many blocks a bucket of a new run gets. Ten are eleven and a half bits an id, of which one in 180
+/// is suspected wrongly; two more suspect half as many. Large runs get more, because there what tells
+/// of the newest ids is little beside them; so do runs that have only one of so many ids: every run is
+/// asked for every id, and what is given to these costs least.
+fn blocks(form: Form, one_of: u64) -> usize {
+    let own = match form.bits {
+        ..14 => 10,
+        14..17 => 11,
+        _ => 12,
+    };
+    let more = match one_of {
+        ..8 => 0,
+        8..32 => 2,
+        _ => 4,
+    };
+    own + more
+}
+
 /// Makes a filter, a slab at a time, while its buckets come one after the other.
 #[derive(Debug)]
 pub(super) struct Maker {
@@ -64,7 +87,7 @@ pub(super) struct Maker {
 }
 
 /// One line of the processor's cache.
-type Block = [u8; BLOCK_BYTES];
+pub(super) type Block = [u8; BLOCK_BYTES];
 
 /// What a fingerprint's block and bits are chosen by; the bucket is chosen by its highest bits.
 fn spread(fingerprint: u64) -> u64 {
@@ -107,14 +130,6 @@ impl Eq for Slab {}
 
 impl Filter {
     /// A filter without any slab, for a run of this form.
-    pub(super) fn bare(form: Form) -> Filter {
-        let blocks = match form.bits {
-            0..LARGE_BITS => BUCKET_BLOCKS,
-            _ => LARGE_BUCKET_BLOCKS,
-        };
-        Filter::of_blocks(form, blocks)
-    }
-
     fn of_blocks(form: Form, blocks: usize) -> Filter {
         let slabs = 1 << form.bits.saturating_sub(SLAB_BITS);
         Filter {
@@ -128,6 +143,12 @@ impl Filter {
     /// Buckets of a slab.
     fn slab_buckets(&self) -> usize {
         1 << self.bits.min(SLAB_BITS)
+    }
+
+    /// How many bytes of memory its slabs take.
+    pub(super) fn bytes(&self) -> usize {
+        let slabs = self.slabs.iter().flatten();
+        slabs.map(|slab| slab.0.len()).sum()
     }
 
     /// Of how many buckets it is.
@@ -175,12 +196,12 @@ impl Filter {
 }
 
 impl Maker {
-    /// Makes a filter for a run of this form.
+    /// Makes a filter for a new run of this form that has one of so many ids.
     ///
     /// # Errors
     /// [`Fault::Retry`] where there is no memory for a slab; that is so for all of these.
-    pub(super) fn new(form: Form) -> Result<Maker, Fault> {
-        Maker::of(Filter::bare(form))
+    pub(super) fn new(form: Form, one_of: u64) -> Result<Maker, Fault> {
+        Maker::of(Filter::of_blocks(form, blocks(form, one_of)))
     }
 
     /// Makes one of the kind whose stored part of a bucket has so many bytes, if there is one.
@@ -263,26 +284,30 @@ impl Maker {
 }
 
 impl Suspect for Filter {
-    fn touch(&self, fingerprint: u64) -> u64 {
+    type Part = Block;
+
+    #[inline]
+    fn part(&self, fingerprint: u64) -> Option<&Block> {
         let (slab, place) = self.block(fingerprint, self.spread(fingerprint));
-        let slab = self.slabs[slab].as_ref();
-        slab.and_then(|slab| words(slab.block(place)).next())
-            .unwrap_or(0)
+        let slab = self.slabs[slab].as_ref()?;
+        Some(slab.block(place))
     }
 
-    fn may_hold(&self, fingerprint: u64) -> bool {
-        let mixed = self.spread(fingerprint);
-        let (slab, place) = self.block(fingerprint, mixed);
-        let Some(slab) = &self.slabs[slab] else {
-            return false;
-        };
-        let missing = words(slab.block(place)).zip(marks(mixed));
+    #[inline]
+    fn word(part: &Block) -> u64 {
+        words(part).next().unwrap_or(0)
+    }
+
+    #[inline]
+    fn may_hold_in(&self, part: &Block, fingerprint: u64) -> bool {
+        let missing = words(part).zip(marks(self.spread(fingerprint)));
         missing.fold(0, |missing, (word, mark)| missing | (mark & !word)) == 0
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::run::SLOT_BITS;
     use super::super::tests::mix;
     use super::*;
 
@@ -294,7 +319,7 @@ mod tests {
     fn made(bits: u32, ids: u64) -> (Filter, Vec<u8>) {
         let mut prints: Vec<u64> = (0..ids).map(mix).collect();
         prints.sort_unstable();
-        let mut maker = Maker::new(form(bits)).expect("memory");
+        let mut maker = Maker::new(form(bits), 1).expect("memory");
         let (mut filter, mut stored) = (maker.kind().clone(), Vec::new());
         let mut rest = prints.as_slice();
         for number in 0..filter.buckets() {
@@ -339,8 +364,29 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_has_few_of_all_ids_is_suspected_wrongly_less_often() {
+        const BITS: u32 = 4;
+        let wrong = [1, 8, 32].map(|one_of| {
+            let mut maker = Maker::new(form(BITS), one_of).expect("memory");
+            let mut filter = maker.kind().clone();
+            (0..448_u64 << BITS).for_each(|id| maker.add(mix(id)));
+            let made = maker.end(1 << BITS).expect("memory");
+            made.into_iter().for_each(|slab| filter.put(slab));
+            let others = (1 << 20)..(1 << 20) + 100_000;
+            others.filter(|id| filter.may_hold(mix(*id))).count()
+        });
+        assert!(
+            wrong[0] > wrong[1] + wrong[1] / 2 && wrong[1] > wrong[2],
+            "{wrong:?}"
+        );
+        for bits in 0..SLOT_BITS {
+            assert!(blocks(form(bits), u64::MAX) <= BLOCKS_MAX);
+        }
+    }
+
+    #[test]
     fn what_is_stored_of_another_filter_is_not_put_back() {
-        let part = BUCKET_BLOCKS * BLOCK_BYTES;
+        let part = blocks(form(SLAB_BITS + 1), 1) * BLOCK_BYTES;
         for bytes in [0, 1, part - 1, BLOCK_BYTES * (BLOCKS_MAX + 1)] {
             assert!(kind(6, bytes).is_none());
         }
@@ -365,7 +411,7 @@ mod tests {
         let bits = SLAB_BITS + 1;
         let (mut filter, _) = made(bits, 448 << bits);
         let (whole, _) = made(bits + 2, 448 << bits);
-        let mut other = Filter::bare(form(bits + 2));
+        let mut other = Filter::of_blocks(form(bits + 2), whole.blocks);
         let slabs = whole.slabs.iter().flatten().cloned().enumerate();
         for (number, slab) in slabs.take(7) {
             other.put((number, slab));

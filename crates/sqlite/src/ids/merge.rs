@@ -1,27 +1,35 @@
 //! Merging runs, a few buckets with every commit, so that no commit waits for a large merge.
 
+use std::ops::Range;
+
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
 use super::Id;
 use super::bucket::Form;
-use super::filter::{Maker, Slab, bucket};
-use super::run::{BUCKET_IDS, Run, SLOT_BITS, clear, write_filter};
+use super::filter::{Filter, Maker, Slab, bucket};
+use super::run::{BUCKET_IDS, Run, SLOT_BITS, bits_of, clear, write_filter};
 use crate::codec::{fault, get};
 use crate::prefetch::cached;
 use crate::sql;
 
 /// Young runs that become one: a table in memory tells of all of them at once, so that there may be
 /// many.
-pub(super) const FAN_IN_YOUNG: usize = 16;
-/// Merged runs that become one: each of them is asked.
+pub(super) const FAN_IN_YOUNG: usize = 32;
+/// Small merged runs that become one. Each of them is asked; while there are few ids, so are few runs,
+/// and a merge that is left out saves more than the asking costs.
+const FAN_IN_SMALL: usize = 8;
+/// Large merged runs that become one.
 const FAN_IN: usize = 4;
+/// Runs of 2^14 buckets are large: seven million ids.
+const LARGE_BITS: u32 = 14;
 /// Buckets of merged runs that one commit removes at most,
 const CLEAR_BUCKETS: usize = 64;
 /// and for how many ids that it adds it removes one.
 const IDS_PER_CLEARED: u64 = 32;
-/// Ids that are merged for each id that is added: at most so many levels merge at a time.
-const MERGED_PER_ID: u64 = 6;
+/// Ids that are merged for each id that is added. No id is merged more than six times, until runs
+/// have as many buckets as can be.
+const MERGED_PER_ID: u64 = 7;
 
 /// A merge that is under way.
 #[derive(Debug)]
@@ -31,7 +39,9 @@ struct Merge {
     filter: Maker,
     /// Slabs of the output's filter that nobody knows of yet.
     slabs: Vec<(usize, Slab)>,
-    /// The next bucket of the inputs.
+    /// How many bits tell the buckets of the input that has the fewest,
+    coarsest: u32,
+    /// and which of them is next.
     next: usize,
 }
 
@@ -42,7 +52,9 @@ pub(crate) struct Merged {
     pub(crate) inputs: Vec<u64>,
     /// and what they become: where the filter tells of it, it is in the file.
     pub(crate) run: Run,
-    /// Slabs of its filter.
+    /// Its filter, without any slab,
+    pub(super) kind: Filter,
+    /// and slabs of it.
     pub(super) slabs: Vec<(usize, Slab)>,
     /// Whether it is whole, and replaces the inputs.
     pub(crate) whole: bool,
@@ -101,7 +113,9 @@ impl Merger {
             self.waste.pop();
         }
         if let Some(inputs) = self.due() {
-            self.merges.push(Merge::begin(inputs, next_run, last)?);
+            let all = count(&self.runs);
+            let merge = Merge::begin(inputs, (next_run, last), all)?;
+            self.merges.push(merge);
         }
         let Some(merge) = self.merges.last_mut() else {
             return Ok(None);
@@ -138,59 +152,82 @@ impl Merger {
         self.waste.extend(numbers);
     }
 
-    /// Runs of the lowest level that has enough of one size, if it is below that of every merge.
+    /// The smallest runs of which there are enough, if they are smaller than those of every merge.
     fn due(&self) -> Option<Vec<Run>> {
-        let below = self.merges.last().map_or(u32::MAX, Merge::level);
-        let kind = |run: &Run| (run.level, run.form.bits);
-        let mut kinds: Vec<(u32, u32)> = self.runs.iter().map(kind).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let kinds = kinds.into_iter().take_while(|(level, _)| *level < below);
-        kinds.into_iter().find_map(|own| {
-            let fan_in = if own.0 == 0 { FAN_IN_YOUNG } else { FAN_IN };
-            let same = self.runs.iter().filter(|run| kind(run) == own);
+        let merged = self.merges.last().and_then(|merge| merge.inputs.first());
+        let below = merged.map_or(u32::MAX, size);
+        let mut sizes: Vec<u32> = self.runs.iter().map(size).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        let sizes = sizes.into_iter().take_while(|own| *own < below);
+        sizes.into_iter().find_map(|own| {
+            let fan_in = match own {
+                YOUNG => FAN_IN_YOUNG,
+                _ if own < LARGE => FAN_IN_SMALL,
+                _ => FAN_IN,
+            };
+            let same = self.runs.iter().filter(|run| size(run) == own);
             let inputs: Vec<Run> = same.take(fan_in).copied().collect();
-            // One that has as many buckets as can be is left as it is.
-            let fits = own.1 + fan_in.ilog2() < SLOT_BITS;
-            (fits && inputs.len() == fan_in).then_some(inputs)
+            // What would have more buckets than can be is left as it is.
+            let fits = inputs.len() == fan_in && bits(&inputs) < SLOT_BITS;
+            fits.then_some(inputs)
         })
     }
 }
 
+/// The size of young runs, whatever it is.
+const YOUNG: u32 = 0;
+/// The size of the smallest large ones.
+const LARGE: u32 = 6;
+
+/// The size of a run, as far as it matters for what it is merged with: what runs of a size become is
+/// of a larger one.
+fn size(run: &Run) -> u32 {
+    match run.form.bits {
+        _ if !run.is_old() => YOUNG,
+        bits @ ..LARGE_BITS => 1 + (bits / 3).min(LARGE - 2),
+        bits => LARGE + (bits - LARGE_BITS) / 2,
+    }
+}
+
+/// How many bits tell the buckets of what runs become.
+fn bits(inputs: &[Run]) -> u32 {
+    let least = inputs.iter().map(|run| run.form.bits).max();
+    bits_of(count(inputs)).max(least.unwrap_or(0))
+}
+
+/// How many ids runs have.
+fn count(runs: &[Run]) -> u64 {
+    runs.iter().map(|run| run.ids).sum()
+}
+
 impl Merge {
-    /// Begins to merge runs whose entries are not newer than `last`.
-    fn begin(inputs: Vec<Run>, number: u64, last: u64) -> Result<Merge, Fault> {
-        let (level, bits) = inputs
-            .first()
-            .map_or((0, 0), |run| (run.level, run.form.bits));
+    /// Begins to merge runs whose entries are not newer than `last`, of a file that has so many ids.
+    fn begin(inputs: Vec<Run>, (number, last): (u64, u64), all: u64) -> Result<Merge, Fault> {
+        let level = inputs.iter().map(|run| run.level).max().unwrap_or(0);
         let first = inputs.iter().map(|run| run.form.first()).min();
-        // Sixteen at once are as far as four of four would have come.
-        let fours = inputs.len().ilog(FAN_IN);
-        let form = Form::of(bits + inputs.len().ilog2(), first.unwrap_or(0), last);
+        let form = Form::of(bits(&inputs), first.unwrap_or(0), last);
         let output = Run {
             number,
-            level: level + fours,
+            // How often four would have become one.
+            level: level + inputs.len().ilog(4),
             form,
             ids: 0,
         };
+        let coarsest = inputs.iter().map(|run| run.form.bits).min();
+        let one_of = all / count(&inputs).max(1);
         Ok(Merge {
+            coarsest: coarsest.unwrap_or(0),
             inputs,
             output,
-            filter: Maker::new(form)?,
+            filter: Maker::new(form, one_of)?,
             slabs: Vec::new(),
             next: 0,
         })
     }
 
-    /// The level of the inputs.
-    fn level(&self) -> u32 {
-        self.inputs.first().map_or(0, |run| run.level)
-    }
-
     fn is_done(&self) -> bool {
-        self.inputs
-            .first()
-            .is_none_or(|run| self.next >> run.form.bits > 0)
+        self.next >> self.coarsest > 0
     }
 
     /// What can be told of it before it is whole. Of young inputs a sheet tells, and goes as a whole.
@@ -203,34 +240,41 @@ impl Merge {
         Merged {
             inputs: self.inputs.iter().map(|run| run.number).collect(),
             run: self.output,
+            kind: self.filter.kind().clone(),
             slabs: std::mem::take(&mut self.slabs),
             whole,
         }
     }
 
-    /// Merges one bucket of the inputs; tells how many ids it had.
+    /// Merges what is in one bucket of the input that has the fewest; tells how many ids it had.
     fn step(&mut self, connection: &Connection) -> Result<u64, Fault> {
-        let fan_in = self.inputs.len();
-        let mut ids: Vec<Id> = Vec::with_capacity(fan_in * 512);
+        let mut ids: Vec<Id> = Vec::with_capacity(self.inputs.len() * 512);
         for run in &self.inputs {
-            run.read(connection, self.next, &mut ids)?;
+            for number in buckets(self.next, run.form.bits - self.coarsest) {
+                run.read(connection, number, &mut ids)?;
+            }
         }
         let bits = self.output.form.bits;
-        let ids = in_order(&ids, bits - fan_in.ilog2());
-        ids.iter().for_each(|id| self.filter.add(id.0));
+        let ids = in_order(&ids, self.coarsest);
         let mut rest = ids.as_slice();
-        for number in self.next * fan_in..(self.next + 1) * fan_in {
+        for number in buckets(self.next, bits - self.coarsest) {
             let end = rest.partition_point(|id| bucket(id.0, bits) <= number);
             let (own, others) = rest.split_at(end);
+            own.iter().for_each(|id| self.filter.add(id.0));
             self.output.write_bucket(connection, number, own)?;
             write_filter(connection, self.output.number, &self.filter, number)?;
+            self.slabs.extend(self.filter.end(number + 1)?);
             rest = others;
         }
         self.next += 1;
-        self.slabs.extend(self.filter.end(self.next * fan_in)?);
         self.output.ids += ids.len() as u64;
         Ok(ids.len() as u64)
     }
+}
+
+/// The buckets that one becomes where so many bits more tell them.
+fn buckets(bucket: usize, more: u32) -> Range<usize> {
+    bucket << more..(bucket + 1) << more
 }
 
 /// Ids that share their highest bits, in their order. Fingerprints are spread evenly, so that each
@@ -293,7 +337,7 @@ mod tests {
                 number,
                 level: 8,
                 form: Form::of(bits, number, number),
-                ids: 1,
+                ids: (BUCKET_IDS as u64) << bits,
             });
             let merger = Merger {
                 runs: runs.collect(),
@@ -305,18 +349,41 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_of_a_size_become_is_of_a_larger_one() {
+        for bits in 0..SLOT_BITS - 3 {
+            let run = Run {
+                number: 1,
+                level: 2,
+                form: Form::of(bits, 1, 1),
+                ids: (BUCKET_IDS as u64) << bits,
+            };
+            let fan_in = if size(&run) < LARGE {
+                FAN_IN_SMALL
+            } else {
+                FAN_IN
+            };
+            let mut output = run;
+            output.form.bits = super::bits(&vec![run; fan_in]);
+            assert!(size(&output) > size(&run), "{bits} bits");
+        }
+    }
+
+    #[test]
     fn small_runs_do_not_pile_up_behind_a_large_merge_and_nothing_is_lost() {
         const RUN: u64 = BUCKET_IDS as u64;
-        const RUNS: u64 = 400;
+        const RUNS: u64 = 700;
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("books.db");
         let books = open_writer(&path, &Options::default()).expect("opens");
         let change = books.unchecked_transaction().expect("begins");
         let mut merger = Merger::default();
-        let mut number = 0;
+        let (mut number, mut last) = (0, 0);
         let mut unused: Vec<u64> = Vec::new();
         for run in 0..RUNS {
-            let seqs = run * RUN + 1..=(run + 1) * RUN;
+            // Batches are of many sizes, and so are runs.
+            let seqs = last + 1..=last + RUN * (1 + run % 5);
+            let added = seqs.end() - last;
+            last = *seqs.end();
             let mut ids: Vec<Id> = seqs.map(|seq| (mix(seq), seq)).collect();
             ids.sort_unstable();
             let sealed = SealedRun::new(number + 1, ids);
@@ -324,7 +391,7 @@ mod tests {
             merger.discard(&std::mem::take(&mut unused));
             merger.add(sealed.run());
             let merged = merger
-                .work(&change, (RUN, run * RUN), number + 2)
+                .work(&change, (added, last), number + 2)
                 .expect("merges");
             let whole = merged.into_iter().filter(|merged| merged.whole);
             unused.extend(whole.flat_map(|merged| merged.inputs));
@@ -333,7 +400,7 @@ mod tests {
             assert!(young < FAN_IN_YOUNG + 8, "{young} young runs");
         }
         let levels: Vec<u32> = merger.runs.iter().map(|run| run.level).collect();
-        assert!(levels.contains(&4), "{levels:?}");
+        assert!(levels.contains(&3), "{levels:?}");
         let mut seqs = Vec::new();
         for run in &merger.runs {
             let own = seqs.len();
@@ -349,6 +416,6 @@ mod tests {
             assert_eq!((seqs.len() - own) as u64, run.ids);
         }
         seqs.sort_unstable();
-        assert!(seqs.iter().copied().eq(1..=RUNS * RUN));
+        assert!(seqs.iter().copied().eq(1..=last));
     }
 }

@@ -4,9 +4,9 @@
 use super::Id;
 use crate::lines::{Lines, Place};
 
-/// One of so many places is taken when a run is made: lines are rarely full, so that hardly ever a
-/// second one is looked at.
-const PLACES_PER_ID: usize = 2;
+/// Of so many places so many are taken when a run is made: most lines are not full, so that a second
+/// one is rarely looked at.
+const PLACES_PER_IDS: (usize, usize) = (3, 2);
 
 impl Place for Id {
     /// Entries are numbered from one.
@@ -26,18 +26,21 @@ impl Place for Id {
 pub(super) struct Recent {
     lines: Lines<Id>,
     ids_max: usize,
-    /// Memory for ids that are taken out.
-    out: Vec<Id>,
 }
 
 impl Recent {
     /// A table for so many ids, and a few more.
     pub(super) fn new(ids_max: usize) -> Recent {
+        let (places, ids) = PLACES_PER_IDS;
         Recent {
-            lines: Lines::of_places(ids_max.max(1) * PLACES_PER_ID),
+            lines: Lines::of_places((ids_max.max(1) * places).div_ceil(ids)),
             ids_max,
-            out: Vec::new(),
         }
+    }
+
+    /// How many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.lines.bytes()
     }
 
     /// Whether there are enough to make a run of.
@@ -54,9 +57,9 @@ impl Recent {
         self.lines.add(id);
     }
 
-    /// A part of where a fingerprint is looked for: nothing here waits for what is found.
-    pub(super) fn touch(&self, fingerprint: u64) -> u64 {
-        self.lines.touch(fingerprint).map_or(0, |id| id.1)
+    /// The first place where a fingerprint is looked for.
+    pub(super) fn first(&self, fingerprint: u64) -> Option<&Id> {
+        self.lines.first(fingerprint)
     }
 
     /// Whether there is an entry under a fingerprint.
@@ -72,17 +75,9 @@ impl Recent {
         near.filter(move |id| id.0 == fingerprint).map(|id| id.1)
     }
 
-    /// Takes back the memory of ids that were taken out before: it is large, and would leave holes of
-    /// its size wherever it was.
-    pub(super) fn reuse(&mut self, ids: Vec<Id>) {
-        self.out = ids;
-    }
-
     /// Takes all ids out, sorted.
     pub(super) fn take_sorted(&mut self) -> Vec<Id> {
-        let mut ids = std::mem::take(&mut self.out);
-        ids.clear();
-        ids.reserve(self.lines.taken());
+        let mut ids = Vec::with_capacity(self.lines.taken());
         self.lines.take(&mut ids, <[Id]>::sort_unstable);
         ids
     }

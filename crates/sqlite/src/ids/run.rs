@@ -26,6 +26,12 @@ const NO_PART: &[u8] = &[];
 /// Buckets that a run's number leaves room for in a slot.
 pub(super) const SLOT_BITS: u32 = 24;
 
+/// How many bits tell the buckets of so many ids: these are between two thirds and four thirds full.
+pub(super) fn bits_of(ids: u64) -> u32 {
+    let halves = 3 * ids / BUCKET_IDS as u64;
+    (halves / 2).max(1).ilog2()
+}
+
 /// The row of a bucket.
 pub(crate) fn slot(run: u64, bucket: usize) -> i64 {
     ((run << SLOT_BITS) | bucket as u64).cast_signed()
@@ -124,7 +130,7 @@ pub(crate) struct SealedRun {
 impl SealedRun {
     /// A run of sorted ids.
     pub(crate) fn new(number: u64, ids: Vec<Id>) -> SealedRun {
-        let bits = (ids.len() / BUCKET_IDS).max(1).ilog2();
+        let bits = bits_of(ids.len() as u64);
         let seqs = ids.iter().map(|id| id.1);
         let (first, last) = seqs.fold((u64::MAX, 0), |(first, last), seq| {
             (first.min(seq), last.max(seq))
@@ -150,9 +156,9 @@ impl SealedRun {
         self.ids.iter().map(|id| id.0)
     }
 
-    /// Its ids, for the memory that they are in.
-    pub(super) fn into_ids(self) -> Vec<Id> {
-        self.ids
+    /// How many bytes of memory its ids take.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.ids.capacity() * size_of::<Id>()
     }
 
     /// About how much it writes.
@@ -309,7 +315,7 @@ fn load_parts(connection: &Connection, run: Run) -> Result<Filter, Fault> {
         let is_other = part.len() == EARLIER_PART_BYTES;
         if reading.is_none() {
             let maker = match is_other {
-                true => Some(Maker::new(run.form)?),
+                true => Some(Maker::new(run.form, 1)?),
                 false => Maker::of_part(run.form, part.len())?,
             };
             reading = maker.map(Reading::of);
@@ -364,7 +370,7 @@ mod tests {
     fn write(connection: &Connection, run: Run, first: u64) {
         let mut ids: Vec<Id> = (first..first + IDS).map(|seq| (mix(seq), seq)).collect();
         ids.sort_unstable();
-        let mut maker = Maker::new(run.form).expect("memory");
+        let mut maker = Maker::new(run.form, 1).expect("memory");
         for number in 0..1 << BITS {
             let of_bucket = |id: &&Id| bucket(id.0, BITS) == number;
             let own: Vec<Id> = ids.iter().filter(of_bucket).copied().collect();

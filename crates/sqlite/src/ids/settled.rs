@@ -1,7 +1,6 @@
 //! What tells of all ids but the newest: sheets of young runs and filters of old ones. Whoever gives
 //! events asks it before the teller has them; the teller asks again where ids came to it since.
 
-use std::hint::black_box;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lingqian_io::Fault;
@@ -11,10 +10,7 @@ use super::filter::{Filter, Suspect};
 use super::run::Run;
 use super::young::Sheet;
 use crate::names::Key;
-
-/// Events that are asked about and looked up together, so that the memory is waited for once: what
-/// they touch stays in the processor's nearest caches until they are decided on.
-pub(crate) const TOGETHER: usize = 128;
+use crate::near::{TOGETHER, fetch};
 
 /// It is never changed, only replaced: who has the same one has the same answers.
 #[derive(Clone, Debug, Default)]
@@ -27,9 +23,21 @@ pub(crate) struct Settled {
     pub(super) filters: Vec<(u64, Arc<Filter>)>,
     /// The runs, those on their way to the file among them.
     pub(super) runs: Vec<Run>,
-    /// Another one whenever ids come to it: what was asked before that says nothing of them.
-    /// Merging runs only moves ids.
-    pub(super) whole: Arc<()>,
+    /// The same one as long as runs only come and are merged, which moves ids.
+    pub(super) origin: Arc<()>,
+    /// The number of the newest run that came,
+    pub(super) newest: u64,
+    /// and of the newest one that a merge took out of the sheets.
+    pub(super) moved: u64,
+}
+
+/// What must be asked again of what is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    Nothing,
+    /// Only the runs that came after this one.
+    Since(u64),
+    Everything,
 }
 
 /// What whoever gives events asks, as of some time ago. Clones are the same one.
@@ -52,18 +60,32 @@ impl Board {
     }
 
     /// Rests what was asked on what is settled now, and puts that up where it is another one; tells
-    /// whether one must ask again, because ids came.
-    pub(crate) fn renew(&self, asked: &mut Arc<Settled>, now: &Arc<Settled>) -> bool {
+    /// what must be asked again, because ids came.
+    pub(crate) fn renew(&self, asked: &mut Arc<Settled>, now: &Arc<Settled>) -> Again {
         if Arc::ptr_eq(asked, now) {
-            return false;
+            return Again::Nothing;
         }
         self.put_up(now);
         let before = std::mem::replace(asked, Arc::clone(now));
-        !Arc::ptr_eq(&before.whole, &now.whole)
+        // A run that came meanwhile is in no sheet any more once it was merged.
+        if !Arc::ptr_eq(&before.origin, &now.origin) || before.newest < now.moved {
+            Again::Everything
+        } else if before.newest == now.newest {
+            Again::Nothing
+        } else {
+            Again::Since(before.newest)
+        }
     }
 }
 
 impl Settled {
+    /// How many bytes of memory it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let sheets: usize = self.sheets.iter().map(Sheet::bytes).sum();
+        let filters = self.filters.iter();
+        sheets + filters.map(|(_, filter)| filter.bytes()).sum::<usize>()
+    }
+
     /// Finds out for many ids whether one of these runs may have them.
     pub(crate) fn suspect<C>(
         &self,
@@ -77,6 +99,33 @@ impl Settled {
             let filters = self.filters.iter();
             filters.for_each(|(_, filter)| ask(filter.as_ref(), cases, &print, &old));
         }
+    }
+
+    /// The places of those ids that runs which came after this one may have, as they rise.
+    pub(crate) fn came<C>(&self, since: u64, cases: &[C], print: impl Fn(&C) -> u64) -> Vec<usize> {
+        let sheets = self.sheets.iter();
+        let sheets = sheets.filter(|sheet| sheet.runs().last() > Some(&since));
+        let sheets: Vec<&Sheet> = sheets.collect();
+        let mut places = Vec::new();
+        for (number, cases) in cases.chunks(TOGETHER).enumerate() {
+            for sheet in &sheets {
+                fetch(
+                    cases.iter().map(|case| sheet.part(print(case))),
+                    Sheet::word,
+                );
+            }
+            let may = |print| {
+                sheets
+                    .iter()
+                    .any(|sheet| sheet.may_hold_since(since, print))
+            };
+            let own = cases
+                .iter()
+                .enumerate()
+                .filter(|(_, case)| may(print(case)));
+            places.extend(own.map(|(place, _)| number * TOGETHER + place));
+        }
+        places
     }
 
     /// Entries whose name may be the one with this fingerprint, as these runs tell.
@@ -107,17 +156,90 @@ impl Settled {
     }
 }
 
-/// Asks for all of them: first it touches what answers, and the memory is waited for once.
-fn ask<C>(
-    suspect: &impl Suspect,
+/// Asks for all of them: first it fetches what answers.
+fn ask<S: Suspect, C>(
+    suspect: &S,
     cases: &mut [C],
     print: impl Fn(&C) -> u64,
     old: impl Fn(&mut C) -> &mut bool,
 ) {
-    let words = cases.iter().map(|case| suspect.touch(print(case)));
-    black_box(words.fold(0, |all, word| all ^ word));
-    for case in cases {
-        let suspected = suspect.may_hold(print(case));
+    let parts = fetch(cases.iter().map(|case| suspect.part(print(case))), S::word);
+    for (case, part) in cases.iter_mut().zip(parts) {
+        let suspected = part.is_some_and(|part| suspect.may_hold_in(part, print(case)));
         *old(case) |= suspected;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::bucket::Form;
+    use super::super::filter::Maker;
+    use super::super::tests::mix;
+    use super::super::{Ids, Merged};
+    use super::*;
+
+    const RUN: u64 = 1_000;
+
+    /// Adds runs of new ids, from one on.
+    fn add_runs(ids: &mut Ids, runs: std::ops::Range<u64>) {
+        for id in runs.start * RUN + 1..=runs.end * RUN {
+            ids.add((mix(id), id));
+            ids.seal();
+        }
+    }
+
+    #[test]
+    fn whoever_asked_before_runs_came_asks_again_about_these_only() {
+        let mut ids = Ids::new([7; 16], 1, RUN as usize);
+        let board = Board::default();
+        add_runs(&mut ids, 0..40);
+        let mut asked = Arc::clone(ids.settled());
+        assert_eq!(board.renew(&mut asked, ids.settled()), Again::Nothing);
+        // The last sheet of those before has the first of these.
+        add_runs(&mut ids, 40..75);
+        let cases: Vec<u64> = (1..=80 * RUN).collect();
+        let again = board.renew(&mut asked, ids.settled());
+        assert_eq!(again, Again::Since(40));
+        assert!(Arc::ptr_eq(&board.read(), ids.settled()));
+        let came = asked.came(40, &cases, |id| mix(*id));
+        let came: std::collections::BTreeSet<usize> = came.into_iter().collect();
+        let new = (40 * RUN as usize..75 * RUN as usize).filter(|place| !came.contains(place));
+        assert_eq!(new.count(), 0);
+        let wrong = came.len() - 35 * RUN as usize;
+        assert!(wrong < 45 * RUN as usize / 50, "{wrong} others");
+        // Other books have other ids.
+        let other = Ids::new([7; 16], 1, RUN as usize);
+        assert_eq!(board.renew(&mut asked, other.settled()), Again::Everything);
+    }
+
+    #[test]
+    fn merges_only_move_ids_but_out_of_the_sheets() {
+        let mut ids = Ids::new([7; 16], 1, RUN as usize);
+        let board = Board::default();
+        add_runs(&mut ids, 0..40);
+        let early = Arc::clone(ids.settled());
+        add_runs(&mut ids, 40..41);
+        let mut since = Arc::clone(ids.settled());
+        (1..=41).for_each(|number| ids.stored(number));
+        let form = Form::of(7, 1, 41 * RUN);
+        let maker = Maker::new(form, 1).expect("memory");
+        for (inputs, again) in [((1..=40), Again::Since(40)), ((41..=41), Again::Everything)] {
+            let number = ids.number_run();
+            ids.merged(Merged {
+                inputs: inputs.collect(),
+                run: Run {
+                    number,
+                    level: 2,
+                    form,
+                    ids: RUN,
+                },
+                kind: maker.kind().clone(),
+                slabs: Vec::new(),
+                whole: true,
+            });
+            let mut asked = Arc::clone(&early);
+            assert_eq!(board.renew(&mut asked, ids.settled()), again);
+            assert_eq!(board.renew(&mut since, ids.settled()), Again::Nothing);
+        }
     }
 }

@@ -4,8 +4,6 @@
 //! What costs memory accesses is done for many events at a time, so that they overlap: users are
 //! found, and the newest ids touched. Only then are they decided on, one after the other.
 
-use std::hint::black_box;
-
 use lingqian_core::earning::{Booking, Case, Credited, Kind, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
 use lingqian_core::time::Timestamp;
@@ -17,10 +15,11 @@ use rusqlite::Connection;
 use super::scout::{Resolved, Scouted};
 use super::{AHEAD_MAX, Pending, Teller, Told};
 use crate::codec::fault;
-use crate::ids::{TOGETHER, fingerprint};
+use crate::ids::{Again, fingerprint};
 use crate::ledger::{Found, Ledger, Marks};
 use crate::letters::write_marks;
 use crate::names::hash;
+use crate::near::TOGETHER;
 use crate::record::EventName;
 use crate::scribe::{Extra, Reply};
 
@@ -48,8 +47,10 @@ impl Teller {
             return;
         };
         let scouted = &mut pending.scouted;
-        if self.board.renew(&mut scouted.by, ledger.ids.settled()) {
-            scouted.ask();
+        match self.board.renew(&mut scouted.by, ledger.ids.settled()) {
+            Again::Nothing => {}
+            Again::Since(run) => scouted.ask_since(run),
+            Again::Everything => scouted.ask(),
         }
         let before = ledger.last();
         match decide_all(ledger, &self.connection, &mut pending) {
@@ -104,8 +105,7 @@ fn resolve(
     cases: &mut [Resolved],
     (events, begin): (&EventBatch, usize),
 ) -> Result<(), Fault> {
-    let names = cases.iter().map(|case| ledger.names.touch(case.name));
-    black_box(names.fold(0, |all, word| all ^ word));
+    ledger.names.fetch(cases.iter().map(|case| case.name));
     for (place, case) in (begin..).zip(cases.iter_mut()) {
         case.user = ledger.names.get(case.name);
         if case.user.is_none()
@@ -117,11 +117,10 @@ fn resolve(
             ledger.accounts.load(connection, user)?;
         }
     }
-    let users = cases.iter().filter_map(|case| case.user);
-    let users = users.map(|user| ledger.accounts.get(user).newest);
-    black_box(users.fold(0, |all, newest| all ^ newest));
-    let newest = cases.iter().map(|case| ledger.ids.touch(case.fingerprint));
-    black_box(newest.fold(0, |all, word| all ^ word));
+    ledger
+        .accounts
+        .fetch(cases.iter().filter_map(|case| case.user));
+    ledger.ids.fetch(cases.iter().map(|case| case.fingerprint));
     Ok(())
 }
 

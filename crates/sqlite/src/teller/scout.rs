@@ -139,6 +139,16 @@ impl Scouted {
         self.seen.clear();
     }
 
+    /// Finds out which ids may be those of runs that came after this one.
+    pub(super) fn ask_since(&mut self, since: u64) {
+        let came = self.by.came(since, &self.cases, |case| case.fingerprint);
+        for place in &came {
+            self.cases[*place].old = true;
+        }
+        self.seen
+            .retain(|(place, _)| came.binary_search(place).is_err());
+    }
+
     /// Looks into the runs, and at the entries that they lead to, as of one moment. What is
     /// written there is never changed, so that it is true at any later one; what cannot be read is
     /// left to the teller.

@@ -1,6 +1,5 @@
 //! Withdrawals on their way ahead of the disk: from names to holds, as events go.
 
-use std::hint::black_box;
 use std::sync::Arc;
 
 use lingqian_core::id::UserNo;
@@ -16,9 +15,10 @@ use rusqlite::Connection;
 use super::look::Answer;
 use super::{AHEAD_MAX, Teller};
 use crate::codec::fault;
-use crate::ids::Settled;
+use crate::ids::{Again, Settled};
 use crate::ledger::{Ledger, Prints, asked};
 use crate::names::hash;
+use crate::near::TOGETHER;
 use crate::payouts::{Born, bear};
 use crate::scribe::{Reply, Written};
 
@@ -77,6 +77,16 @@ impl Examined {
         by.suspect(cases, |case| case.prints.reference, |case| &mut case.old);
         by.suspect(cases, Resolved::key, |case| &mut case.old);
     }
+
+    /// Finds out which names may be those of runs that came after this one.
+    fn ask_since(&mut self, run: u64) {
+        let Examined { by, cases } = self;
+        for print in [|case: &Resolved| case.prints.reference, Resolved::key] {
+            for place in by.came(run, cases, print) {
+                cases[place].old = true;
+            }
+        }
+    }
 }
 
 impl Teller {
@@ -96,8 +106,10 @@ impl Teller {
         };
         let Requests { now, requests, .. } = asked.clone();
         let mut examined = examined;
-        if self.board.renew(&mut examined.by, ledger.ids.settled()) {
-            examined.ask();
+        match self.board.renew(&mut examined.by, ledger.ids.settled()) {
+            Again::Nothing => {}
+            Again::Since(run) => examined.ask_since(run),
+            Again::Everything => examined.ask(),
         }
         match decide_all(ledger, &self.connection, (&asked, examined)) {
             Err(fault) => {
@@ -159,23 +171,26 @@ fn resolve(
     requests: &[Withdrawal],
     cases: &mut [Resolved],
 ) -> Result<(), Fault> {
-    let names = cases.iter().map(|case| ledger.names.touch(case.name));
-    black_box(names.fold(0, |all, word| all ^ word));
-    for (case, request) in cases.iter_mut().zip(requests) {
-        let user = request.user.as_str();
-        case.user = ledger.names.find(connection, case.name, user)?;
-        if let Some(user) = case.user {
-            ledger.accounts.load(connection, user)?;
+    for (cases, requests) in cases
+        .chunks_mut(TOGETHER / 2)
+        .zip(requests.chunks(TOGETHER / 2))
+    {
+        ledger.names.fetch(cases.iter().map(|case| case.name));
+        for (case, request) in cases.iter_mut().zip(requests) {
+            let user = request.user.as_str();
+            case.user = ledger.names.find(connection, case.name, user)?;
+            if let Some(user) = case.user {
+                ledger.accounts.load(connection, user)?;
+            }
         }
+        ledger
+            .accounts
+            .fetch(cases.iter().filter_map(|case| case.user));
+        let prints = cases.iter();
+        ledger
+            .ids
+            .fetch(prints.flat_map(|case| [case.prints.reference, case.key()]));
     }
-    let users = cases.iter().filter_map(|case| case.user);
-    let users = users.map(|user| ledger.accounts.get(user).newest);
-    black_box(users.fold(0, |all, newest| all ^ newest));
-    let prints = cases
-        .iter()
-        .flat_map(|case| [case.prints.reference, case.key()]);
-    let newest = prints.map(|print| ledger.ids.touch(print));
-    black_box(newest.fold(0, |all, word| all ^ word));
     Ok(())
 }
 

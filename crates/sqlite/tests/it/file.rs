@@ -119,7 +119,7 @@ async fn filters_are_found_by_themselves_and_where_earlier_versions_put_them() {
     let seen = |result: &EventAnswer| *result == Ok(Credited::Before);
     let store = SqliteStore::open_with(&path, &options).expect("opens");
     // Enough for a merge, each batch more than a run.
-    for round in 0..24 {
+    for round in 0..40 {
         feed(&store, 2_100, round).await;
     }
     drop(store);
@@ -136,7 +136,7 @@ async fn filters_are_found_by_themselves_and_where_earlier_versions_put_them() {
     for step in ["", moved, "DELETE FROM id_filters"] {
         books.execute_batch(step).expect(step);
         let store = SqliteStore::open_with(&path, &options).expect("opens");
-        for round in 0..24 {
+        for round in 0..40 {
             let answers = feed(&store, 2_100, round).await;
             assert!(answers.iter().all(seen), "{step}: round {round}");
         }

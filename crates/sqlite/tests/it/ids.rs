@@ -11,7 +11,7 @@ use lingqian_core::earning::Credited;
 
 /// Events of a round: a little more than a run.
 const EVENTS: u32 = 260;
-const ROUNDS: u32 = 110;
+const ROUNDS: u32 = 330;
 
 #[tokio::test]
 async fn ids_are_known_once_and_for_ever_while_their_runs_fill_and_merge() {
@@ -44,7 +44,7 @@ async fn ids_are_known_once_and_for_ever_while_their_runs_fill_and_merge() {
     let runs = "SELECT count(*), max(level) FROM id_runs";
     let runs = books.query_row(runs, [], |row| Ok((row.get(0)?, row.get(1)?)));
     let (runs, level): (i64, i64) = runs.expect("reads");
-    assert!(level == 3 && runs < 40, "{runs} runs up to level {level}");
+    assert!(level == 3 && runs < 60, "{runs} runs up to level {level}");
     let filters = "SELECT count(*) FROM id_filters WHERE slot >> 24 IN \
                    (SELECT run FROM id_runs WHERE level < 2)";
     let filters = books.query_row(filters, [], |row| row.get(0));
@@ -56,6 +56,9 @@ async fn ids_are_known_once_and_for_ever_while_their_runs_fill_and_merge() {
         assert!(seen, "round {round}");
     }
     assert_eq!(store.audit().await.expect("reads").findings, []);
+    let held = store.memory_of_ids().await.expect("looks");
+    let ids = u64::from(EVENTS * ROUNDS);
+    assert!((ids..ids * 4).contains(&held), "{held} bytes for {ids} ids");
 }
 
 fn count(booked: &mut [u32], round: u32, answers: &[lingqian_io::store::EventAnswer]) {
