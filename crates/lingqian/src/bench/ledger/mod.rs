@@ -29,10 +29,10 @@ use crate::bench::ledger::check::Verdict;
 use crate::bench::ledger::drive::Driver;
 use crate::bench::ledger::nothing::Nothing;
 use crate::bench::ledger::plan::Plan;
-use crate::bench::ledger::report::Paused;
+use crate::bench::ledger::report::{Paused, Remembered};
 use crate::bench::ledger::target::Target;
 use crate::bench::load::Load;
-use crate::bench::machine::{Meter, own_time, resident_beside_heap, sync_probe, thread_time};
+use crate::bench::machine::{Meter, own_time, sync_probe, thread_time};
 use crate::bench::options::{Beside, Habit, LedgerOptions, Reopen, Share};
 use crate::bench::sheet::Sheet;
 use crate::output::show;
@@ -108,6 +108,9 @@ async fn books(
     register(sheet, &store, (load.users(), options.mix)).await?;
     let mut plan = Plan::new(load, options);
     let driver = drive(sheet, (store.clone(), target.server), options, &mut plan).await?;
+    if let AnyStore::Sqlite(store) = &store {
+        report::held(sheet, &driver.tally, store.memory_of_ids().await?);
+    }
     let (answered, reading) = (driver.tally, driver.meter.read());
     drop(driver);
     let expected = plan.expected();
@@ -190,10 +193,7 @@ async fn drive<S: Store + Clone>(
     let stage = Stage::begin("book", "entries", Some(options.entries));
     let size = (options.in_flight, options.entries);
     let mut driver = Driver::new(store, size, Meter::along_family(server));
-    let mut paused = Paused {
-        resident_before: resident_beside_heap(),
-        ..Paused::default()
-    };
+    let mut paused = Paused::default();
     loop {
         let (began, used, own) = (Instant::now(), own_time(), thread_time());
         let batches = plan.slice(options.slice);
@@ -205,9 +205,12 @@ async fn drive<S: Store + Clone>(
         }
         driver.run(batches).await?;
         stage.at(driver.tally.entries());
+        if paused.early.is_none() && driver.tally.entries() >= options.entries / 4 {
+            paused.early = Some(Remembered::now(&driver.tally));
+        }
     }
     stage.end();
-    paused.resident_after = resident_beside_heap();
+    paused.late = Some(Remembered::now(&driver.tally));
     report::figures(sheet, &driver, &paused);
     Ok(driver)
 }

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use crate::bench::figures::{Latencies, micros_each, per_second};
 use crate::bench::ledger::drive::{Driver, Mark};
 use crate::bench::ledger::model::Happened;
+use crate::bench::ledger::plan::Tally;
+use crate::bench::machine::resident_beside_heap;
 use crate::bench::options::LedgerOptions;
 use crate::bench::sheet::Sheet;
 
@@ -17,10 +19,34 @@ pub(crate) struct Paused {
     pub(crate) wall: Duration,
     /// What the store's own threads used meanwhile.
     pub(crate) others: Duration,
-    /// Resident memory of the store before the first slice was booked,
-    pub(crate) resident_before: Option<u64>,
-    /// and after the last one.
-    pub(crate) resident_after: Option<u64>,
+    /// The memory when a quarter was booked,
+    pub(crate) early: Option<Remembered>,
+    /// and when everything was.
+    pub(crate) late: Option<Remembered>,
+}
+
+/// What memory there was for how many ids.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembered {
+    /// Ids that were remembered: a withdrawal's reference is, as an event's id is.
+    ids: u64,
+    /// Resident memory of the store.
+    resident: Option<u64>,
+}
+
+impl Remembered {
+    pub(crate) fn now(tally: &Tally) -> Remembered {
+        Remembered {
+            ids: tally.credited + tally.withdrawn,
+            resident: resident_beside_heap(),
+        }
+    }
+
+    /// Bytes of resident memory that each id brought once a quarter of them was there: what does not
+    /// grow with their number is not in it.
+    fn growth_since(&self, early: &Remembered) -> Value {
+        growth(early.resident, self.resident, self.ids - early.ids)
+    }
 }
 
 /// What was asked for.
@@ -88,12 +114,10 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
         )
         .put(
             "resident_bytes_per_remembered_id",
-            growth(
-                paused.resident_before,
-                paused.resident_after,
-                // A withdrawal's reference is remembered as an event's id is.
-                tally.credited + tally.withdrawn,
-            ),
+            paused
+                .early
+                .zip(paused.late)
+                .map_or(Value::Null, |(early, late)| late.growth_since(&early)),
         )
         .put("others_used_percent_of_machine", others)
         .put("host_took_percent_of_machine", stolen)
@@ -113,6 +137,16 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
     sheet
         .section("over_time")
         .put("intervals", intervals(&driver.marks, &driver.earned));
+}
+
+/// What of the memory is there for ids, by the store's own count.
+pub(crate) fn held(sheet: &mut Sheet, tally: &Tally, bytes: u64) {
+    let ids = tally.credited + tally.withdrawn;
+    sheet
+        .section("memory_of_ids")
+        .put("ids", ids)
+        .put("bytes", bytes)
+        .put("bytes_per_id", bytes as f64 / ids.max(1) as f64);
 }
 
 /// What the full mix was made of, by the generator's word.
