@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 /// Parts that are fetched together: what is fetched stays in the processor's nearest caches until it
 /// is looked at.
-pub(crate) const TOGETHER: usize = 128;
+pub(crate) const TOGETHER: usize = 64;
 
 /// Fetches parts of memory, [`TOGETHER`] of them at most, by a word of each. Where they are is found
 /// out for all of them first: while nothing but reading is to be done, a processor reads many at a
