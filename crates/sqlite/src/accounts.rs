@@ -259,21 +259,20 @@ impl Accounts {
         self.chunks.len() * CHUNK_USERS
     }
 
+    /// Where a user's accounts are, if the chunk was loaded.
+    fn find(&self, user: UserNo) -> Option<&Account> {
+        let (chunk, place) = self.chunk(user)?;
+        chunk.accounts.get(usize::from(place))
+    }
+
     /// A user's accounts; empty ones where the chunk was not loaded.
     pub(crate) fn get(&self, user: UserNo) -> Account {
-        let found = self.chunk(user);
-        found.map_or_else(Account::default, |(chunk, place)| {
-            chunk.accounts[usize::from(place)]
-        })
+        self.find(user).copied().unwrap_or_default()
     }
 
     /// Fetches these users' accounts.
     pub(crate) fn fetch(&self, users: impl Iterator<Item = UserNo>) {
-        let account = |user| {
-            let (chunk, place) = self.chunk(user)?;
-            chunk.accounts.get(usize::from(place))
-        };
-        fetch(users.map(account), |account| account.newest);
+        fetch(users.map(|user| self.find(user)), |account| account.newest);
     }
 
     /// A user's accounts, to be changed by an entry.

@@ -15,7 +15,7 @@ pub struct Options {
     /// on the way, 16 MiB at a time. More is faster; a crash is followed by reading so many. A log that
     /// grew longer, because somebody read from it, is cut to twice as many.
     pub checkpoint_pages: u32,
-    /// So many ids of events are kept in a table in memory, 32 bytes each, before they become
+    /// So many ids of events are kept in a table in memory, 24 bytes each, before they become
     /// a sorted run in the file. More is faster and takes longer to read when the file is opened.
     pub recent_ids: usize,
     /// So many bytes of pages are proved before the store opens, the newest first.

@@ -2,7 +2,7 @@
 //!
 //! Before the teller has the batch its names are hashed, and it is asked which ids may be older ones.
 //! What costs memory accesses is done for many events at a time, so that they overlap: users are
-//! found, and the newest ids touched. Only then are they decided on, one after the other.
+//! found, and the newest ids fetched. Only then are they decided on, one after the other.
 
 use lingqian_core::earning::{Booking, Case, Credited, Kind, Purse, Verdict, decide};
 use lingqian_core::id::UserNo;
@@ -97,8 +97,8 @@ fn decide_all(
     Ok(answers)
 }
 
-/// Finds the users of some events and touches the newest ids. Each loop touches one place in
-/// memory for each event and decides nothing, so that many of them are fetched at a time.
+/// Finds the users of some events, [`TOGETHER`] at most, and fetches what is looked at when they are
+/// decided on.
 fn resolve(
     ledger: &mut Ledger,
     connection: &Connection,

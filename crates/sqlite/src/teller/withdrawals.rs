@@ -163,18 +163,18 @@ fn decide_all(
     Ok((answers, born))
 }
 
-/// Finds users and touches the newest names, for the whole batch. Loops that decide nothing
-/// touch what is looked at afterwards, so that much of it is fetched at a time.
+/// Requests whose users and names are fetched together: each has two names.
+const REQUESTS_TOGETHER: usize = TOGETHER / 2;
+
+/// Finds the users of a batch and fetches what is looked at when it is decided on.
 fn resolve(
     ledger: &mut Ledger,
     connection: &Connection,
     requests: &[Withdrawal],
     cases: &mut [Resolved],
 ) -> Result<(), Fault> {
-    for (cases, requests) in cases
-        .chunks_mut(TOGETHER / 2)
-        .zip(requests.chunks(TOGETHER / 2))
-    {
+    let requests = requests.chunks(REQUESTS_TOGETHER);
+    for (cases, requests) in cases.chunks_mut(REQUESTS_TOGETHER).zip(requests) {
         ledger.names.fetch(cases.iter().map(|case| case.name));
         for (case, request) in cases.iter_mut().zip(requests) {
             let user = request.user.as_str();

@@ -28,7 +28,7 @@ pub(crate) struct Paused {
 /// What memory there was for how many ids.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remembered {
-    /// Ids that were remembered: a withdrawal's reference is, as an event's id is.
+    /// Every entry has one: a withdrawal's reference is remembered as an event's id is.
     ids: u64,
     /// Resident memory of the store.
     resident: Option<u64>,
@@ -37,15 +37,18 @@ pub(crate) struct Remembered {
 impl Remembered {
     pub(crate) fn now(tally: &Tally) -> Remembered {
         Remembered {
-            ids: tally.credited + tally.withdrawn,
+            ids: tally.entries(),
             resident: resident_beside_heap(),
         }
     }
 
     /// Bytes of resident memory that each id brought once a quarter of them was there: what does not
-    /// grow with their number is not in it.
+    /// grow with their number is not in it. Nothing where none came after.
     fn growth_since(&self, early: &Remembered) -> Value {
-        growth(early.resident, self.resident, self.ids - early.ids)
+        match self.ids.saturating_sub(early.ids) {
+            0 => Value::Null,
+            ids => growth(early.resident, self.resident, ids),
+        }
     }
 }
 
@@ -141,7 +144,7 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
 
 /// What of the memory is there for ids, by the store's own count.
 pub(crate) fn held(sheet: &mut Sheet, tally: &Tally, bytes: u64) {
-    let ids = tally.credited + tally.withdrawn;
+    let ids = tally.entries();
     sheet
         .section("memory_of_ids")
         .put("ids", ids)
