@@ -205,12 +205,11 @@ async fn drive<S: Store + Clone>(
         }
         driver.run(batches).await?;
         stage.at(driver.tally.entries());
-        if paused.early.is_none() && driver.tally.entries() >= options.entries / 4 {
-            paused.early = Some(Remembered::now(&driver.tally));
+        if driver.tally.entries() >= options.entries / 4 {
+            paused.memory.push(Remembered::now(&driver.tally));
         }
     }
     stage.end();
-    paused.late = Some(Remembered::now(&driver.tally));
     report::figures(sheet, &driver, &paused);
     Ok(driver)
 }

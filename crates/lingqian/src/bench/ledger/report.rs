@@ -13,16 +13,14 @@ use crate::bench::options::LedgerOptions;
 use crate::bench::sheet::Sheet;
 
 /// What happened while the clock stood.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Paused {
     /// How long events were made up.
     pub(crate) wall: Duration,
     /// What the store's own threads used meanwhile.
     pub(crate) others: Duration,
-    /// The memory when a quarter was booked,
-    pub(crate) early: Option<Remembered>,
-    /// and when everything was.
-    pub(crate) late: Option<Remembered>,
+    /// The memory each time, from a quarter of the entries on.
+    pub(crate) memory: Vec<Remembered>,
 }
 
 /// What memory there was for how many ids.
@@ -41,15 +39,22 @@ impl Remembered {
             resident: resident_beside_heap(),
         }
     }
+}
 
-    /// Bytes of resident memory that each id brought once a quarter of them was there: what does not
-    /// grow with their number is not in it. Nothing where none came after.
-    fn growth_since(&self, early: &Remembered) -> Value {
-        match self.ids.saturating_sub(early.ids) {
-            0 => Value::Null,
-            ids => growth(early.resident, self.resident, ids),
-        }
-    }
+/// By how many bytes resident memory grew with each id: the line that all of these are nearest to.
+/// What does not grow with the number of ids is not in it, and what comes and goes, as the memory of
+/// a merge does, weighs little. Nothing where there are less than two.
+fn slope(memory: &[Remembered]) -> Option<f64> {
+    let points = memory.iter();
+    let points = points.map(|own| Some((own.ids as f64, own.resident? as f64)));
+    let points: Vec<(f64, f64)> = points.collect::<Option<_>>()?;
+    let mean =
+        |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / points.len() as f64;
+    let (ids, bytes) = (mean(|point| point.0), mean(|point| point.1));
+    let product = points.iter().map(|own| (own.0 - ids) * (own.1 - bytes));
+    let square = points.iter().map(|own| (own.0 - ids) * (own.0 - ids));
+    let (product, square): (f64, f64) = (product.sum(), square.sum());
+    (square > 0.0).then(|| product / square)
 }
 
 /// What was asked for.
@@ -117,10 +122,7 @@ pub(crate) fn figures<S>(sheet: &mut Sheet, driver: &Driver<S>, paused: &Paused)
         )
         .put(
             "resident_bytes_per_remembered_id",
-            paused
-                .early
-                .zip(paused.late)
-                .map_or(Value::Null, |(early, late)| late.growth_since(&early)),
+            slope(&paused.memory).map_or(Value::Null, Value::from),
         )
         .put("others_used_percent_of_machine", others)
         .put("host_took_percent_of_machine", stolen)
@@ -186,4 +188,36 @@ fn intervals(marks: &[Mark], latencies: &Latencies) -> Value {
         before = *mark;
     }
     Value::Array(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remembered(ids: u64, resident: u64) -> Remembered {
+        Remembered {
+            ids,
+            resident: Some(resident),
+        }
+    }
+
+    #[test]
+    fn memory_grows_as_the_line_does_that_all_are_nearest_to() {
+        let line = [10, 20, 40].map(|ids| remembered(ids, 1_000 + 3 * ids));
+        assert_eq!(slope(&line), Some(3.0));
+        // Whatever is there once more in the middle does not make it steeper.
+        let merge = [(10, 1_020), (20, 1_100), (30, 1_060)];
+        let slope_of = |points: &[(u64, u64)]| {
+            let points = points.iter().map(|own| remembered(own.0, own.1));
+            slope(&points.collect::<Vec<_>>())
+        };
+        assert_eq!(slope_of(&merge), Some(2.0));
+        assert_eq!(slope_of(&[(10, 1_020)]), None);
+        assert_eq!(slope_of(&[]), None);
+        let untold = Remembered {
+            ids: 50,
+            resident: None,
+        };
+        assert_eq!(slope(&[line[0], line[1], untold]), None);
+    }
 }
