@@ -111,6 +111,18 @@ pub(crate) struct Plan<'a> {
     model: Model,
 }
 
+/// A queue in which every user finds room. It is in memory from the start, so that it is not in what
+/// grows with the entries: a user waits in it once.
+fn room_for(users: usize) -> VecDeque<(u64, Wish)> {
+    let nobody = Wish {
+        user: 0,
+        amount: Fen(0),
+    };
+    let mut room = VecDeque::from(vec![(u64::MAX, nobody); users]);
+    room.clear();
+    room
+}
+
 impl<'a> Plan<'a> {
     /// A plan over a load.
     pub(crate) fn new(load: &'a Load, options: &LedgerOptions) -> Plan<'a> {
@@ -125,7 +137,7 @@ impl<'a> Plan<'a> {
             in_flight: u64::from(options.in_flight),
             withdrawals: options.withdrawals,
             due: 0,
-            ripe: VecDeque::new(),
+            ripe: room_for(users),
             waits: vec![false; users],
             wished: 0,
             full: options.mix == Habit::Full,
