@@ -18,7 +18,7 @@ use rusqlite::{Connection, Row};
 use crate::accounts::{self, each_stored};
 use crate::browse::{bills, count};
 use crate::codec::{day, fault, fen, get};
-use crate::ids;
+use crate::ids::{self, Mismatch};
 use crate::ledger::{Prints, State, Totals, sources, state, system, users};
 use crate::page::{Line, walk};
 use crate::prefetch::cached;
@@ -350,12 +350,20 @@ impl Books {
             let subject = format!("the event of entry {seq}");
             audit.clawed(&subject, (Micros(taken), Micros::ZERO), Micros(taken));
         }
+        self.ids.sort_unstable();
+        for mismatch in ids::check(snapshot, &self.ids, self.state.sealed_to)? {
+            let Mismatch {
+                subject,
+                expected,
+                found,
+            } = mismatch;
+            self.findings.push(finding(&subject, expected, found));
+        }
         self.twins(snapshot)
     }
 
     /// What was booked twice: entries of one fingerprint that bear one name.
     fn twins(&mut self, snapshot: &Connection) -> Result<(), Fault> {
-        self.ids.sort_unstable();
         for same in self
             .ids
             .chunk_by(|a, b| a.0 == b.0)

@@ -9,6 +9,7 @@
 
 mod bucket;
 mod cells;
+mod check;
 mod filter;
 mod merge;
 mod recent;
@@ -23,6 +24,7 @@ use lingqian_io::Fault;
 use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 
+pub(crate) use check::{Mismatch, check};
 pub(crate) use merge::{Merged, Merger};
 use recent::Recent;
 use run::BUCKET_IDS;
@@ -329,13 +331,12 @@ mod tests {
             };
             let number = sealed.number;
             sealed.write(&change).expect("written");
-            merger.add(sealed.run());
+            merger.add(sealed.run(), Some(ids.number_run()));
             drop(sealed);
             ids.stored(number);
             merger.discard(&std::mem::take(&mut unused));
-            let next = ids.number_run();
             let added = (RUN, entry_of(id));
-            if let Some(merged) = merger.work(&change, added, next).expect("merges") {
+            if let Some(merged) = merger.work(&change, added).expect("merges") {
                 parts += usize::from(!merged.whole);
                 let inputs = ids.runs.iter();
                 let inputs = inputs.filter(|run| merged.inputs.contains(&run.number));

@@ -25,7 +25,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Three readers, 8 and 4 MiB of cache, a log of 128 MiB, and 458,752 recent ids; 256 MiB are
+    /// Three readers, 8 and 4 MiB of cache, a log of 128 MiB, and 53,760 recent ids; 256 MiB are
     /// proved at the start, and then 16 MiB a second.
     fn default() -> Self {
         Options {

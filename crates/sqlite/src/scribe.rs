@@ -64,8 +64,8 @@ impl Reply {
 pub(crate) struct Job {
     pub(crate) batch: Batch,
     pub(crate) extra: Option<Extra>,
-    /// A number for the run that a merge may begin.
-    pub(crate) next_run: u64,
+    /// A number for the run of a merge, where a run is sealed.
+    pub(crate) next_run: Option<u64>,
     /// Runs that the teller no longer looks into.
     pub(crate) discard: Vec<u64>,
     pub(crate) reply: Reply,
@@ -152,9 +152,9 @@ fn write(
     merger.discard(&job.discard);
     let sealed = job.batch.sealed.as_ref();
     if let Some(sealed) = sealed {
-        merger.add(sealed.run());
+        merger.add(sealed.run(), job.next_run);
     }
-    let merged = merger.work(change, (job.batch.ids, job.batch.last), job.next_run)?;
+    let merged = merger.work(change, (job.batch.ids, job.batch.last))?;
     Ok(Note::Written(
         job.batch.last,
         sealed.map(|run| run.number),
@@ -286,7 +286,8 @@ impl Scribe {
         let version = data_version(&moment)?;
         let mut ledger = Ledger::load(&moment, self.recent_ids)?;
         ledger.read_rows(&moment)?;
-        let merger = Merger::open(&moment, ledger.ids.runs())?;
+        let number = ledger.ids.number_run();
+        let merger = Merger::open(&moment, ledger.ids.runs(), number)?;
         let (_, hash) = last(&moment)?;
         moment.commit().map_err(fault)?;
         (self.version, self.merger, self.hash) = (version, merger, hash);

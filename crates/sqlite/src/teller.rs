@@ -227,10 +227,12 @@ impl Teller {
         let Some(ledger) = &mut self.ledger else {
             return;
         };
+        let batch = ledger.batch(today);
+        let sealed = batch.sealed.is_some();
         let job = Job {
-            batch: ledger.batch(today),
+            batch,
             extra,
-            next_run: ledger.ids.number_run(),
+            next_run: sealed.then(|| ledger.ids.number_run()),
             discard: std::mem::take(&mut self.discard),
             reply,
         };

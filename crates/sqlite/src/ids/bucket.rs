@@ -12,6 +12,8 @@ use crate::codec::damaged;
 const WORD_BYTES: usize = 8;
 /// Bytes of an id otherwise: eight of the fingerprint and six of the entry's number.
 const WIDE_BYTES: usize = 14;
+/// Bits of the entry's number there.
+const WIDE_BITS: u32 = 48;
 /// Bits of a fingerprint that are not stored, the lowest.
 pub(super) const LEFT_OUT: u32 = 16;
 
@@ -93,9 +95,13 @@ impl Form {
         }
     }
 
-    /// The bits of a word that are the entry's number.
+    /// The bits that are the entry's number, the lowest of a word.
     fn number_mask(self) -> u64 {
-        (1 << (LEFT_OUT + self.bits)) - 1
+        let bits = match self.way {
+            Way::Words(_) => LEFT_OUT + self.bits,
+            Way::Wide | Way::Earlier => WIDE_BITS,
+        };
+        (1 << bits) - 1
     }
 
     /// The bits of a fingerprint where a word has them.
@@ -107,16 +113,16 @@ impl Form {
     pub(super) fn store(self, ids: &[Id]) -> Result<Vec<u8>, Fault> {
         let mut body = Vec::with_capacity(ids.len() * self.id_bytes());
         for (fingerprint, seq) in ids {
-            if let Way::Words(first) = self.way {
-                let number = seq.checked_sub(first);
-                let number = number.filter(|number| *number <= self.number_mask());
-                let number = number.ok_or_else(|| damaged("id_runs.first_entry"))?;
+            let number = seq.checked_sub(self.first());
+            let number = number.filter(|number| *number <= self.number_mask());
+            let number = number.ok_or_else(|| damaged("id_runs.first_entry"))?;
+            if let Way::Words(_) = self.way {
                 let word = self.print_bits(*fingerprint) | number;
                 body.extend_from_slice(&word.to_le_bytes());
             } else {
                 let kept = fingerprint & self.kept();
                 body.extend_from_slice(&kept.to_be_bytes());
-                body.extend_from_slice(&seq.to_le_bytes()[..6]);
+                body.extend_from_slice(&number.to_le_bytes()[..6]);
             }
         }
         Ok(body)
@@ -237,5 +243,10 @@ mod tests {
             assert!(form.store(&[(7, seq)]).is_err(), "{seq}");
         }
         assert!(form.store(&[(7, 100), (7, 100 + 0xFFFF)]).is_ok());
+        for way in [Way::Wide, Way::Earlier] {
+            let form = Form { bits: 0, way };
+            assert!(form.store(&[(7, 1 << 48)]).is_err());
+            assert!(form.store(&[(7, (1 << 48) - 1)]).is_ok());
+        }
     }
 }

@@ -23,13 +23,14 @@ const FAN_IN_SMALL: usize = 8;
 const FAN_IN: usize = 4;
 /// Runs of 2^14 buckets are large: seven million ids.
 const LARGE_BITS: u32 = 14;
-/// Buckets of merged runs that one commit removes at most,
-const CLEAR_BUCKETS: usize = 64;
-/// and for how many ids that it adds it removes one.
-const IDS_PER_CLEARED: u64 = 32;
+/// Numbers that are kept for merges.
+const NUMBERS_MAX: usize = 8;
 /// Ids that are merged for each id that is added. No id is merged more than six times, until runs
 /// have as many buckets as can be.
 const MERGED_PER_ID: u64 = 7;
+/// For so many ids that are added a bucket of merged runs is removed: faster than merges leave them,
+/// also where buckets are two thirds full.
+const IDS_PER_CLEARED: u64 = 32;
 
 /// A merge that is under way.
 #[derive(Debug)]
@@ -69,12 +70,22 @@ pub(crate) struct Merger {
     merges: Vec<Merge>,
     /// Runs whose buckets are to be removed, once nobody looks into them.
     waste: Vec<u64>,
+    /// Ids that were added since waste was there and that nothing was removed for.
+    owed: u64,
+    /// Numbers for the runs that merges make, a few: each run that is sealed brings one, and a merge has
+    /// more than one input.
+    numbers: Vec<u64>,
     credit: u64,
 }
 
 impl Merger {
-    /// The merges of a file with these runs. What a merge left unfinished is removed.
-    pub(crate) fn open(connection: &Connection, runs: &[Run]) -> Result<Merger, Fault> {
+    /// The merges of a file with these runs; the first one gets this number. What a merge left unfinished
+    /// is removed.
+    pub(crate) fn open(
+        connection: &Connection,
+        runs: &[Run],
+        number: u64,
+    ) -> Result<Merger, Fault> {
         let mut query = cached(connection, sql!("id_run_numbers"))?;
         let mut rows = query.query([]).map_err(fault)?;
         let mut waste = Vec::new();
@@ -88,33 +99,32 @@ impl Merger {
             runs: runs.to_vec(),
             merges: Vec::new(),
             waste,
+            owed: 0,
+            numbers: vec![number],
             credit: 0,
         })
     }
 
-    /// A run came to the file.
-    pub(crate) fn add(&mut self, run: Run) {
+    /// A run came to the file, and with it a number that no run has.
+    pub(crate) fn add(&mut self, run: Run, number: Option<u64>) {
         self.runs.push(run);
+        self.numbers.extend(number);
+        self.numbers.truncate(NUMBERS_MAX);
     }
 
     /// Does the share of `added` new ids, up to the entry `last`. The caller holds the transaction.
-    /// `next_run` is a number that no run has; a merge that begins takes it.
     pub(crate) fn work(
         &mut self,
         connection: &Connection,
         (added, last): (u64, u64),
-        next_run: u64,
     ) -> Result<Option<Merged>, Fault> {
-        let limit = usize::try_from(added / IDS_PER_CLEARED + 1).unwrap_or(CLEAR_BUCKETS);
-        let limit = limit.min(CLEAR_BUCKETS);
-        if let Some(run) = self.waste.last()
-            && clear(connection, *run, limit)? < limit
+        self.clear(connection, added)?;
+        if let Some(number) = self.numbers.last()
+            && let Some(inputs) = self.due()
         {
-            self.waste.pop();
-        }
-        if let Some(inputs) = self.due() {
             let all = count(&self.runs);
-            let merge = Merge::begin(inputs, (next_run, last), all)?;
+            let merge = Merge::begin(inputs, (*number, last), all)?;
+            self.numbers.pop();
             self.merges.push(merge);
         }
         let Some(merge) = self.merges.last_mut() else {
@@ -130,6 +140,24 @@ impl Merger {
             }
         }
         Ok(merge.made())
+    }
+
+    /// Removes what merges left, as the share of `added` new ids.
+    fn clear(&mut self, connection: &Connection, added: u64) -> Result<(), Fault> {
+        self.owed += added;
+        while let Some(run) = self.waste.last() {
+            let left = self.owed / IDS_PER_CLEARED;
+            if left == 0 {
+                return Ok(());
+            }
+            let cleared = clear(connection, *run, left)?;
+            if cleared < left {
+                self.waste.pop();
+            }
+            self.owed -= cleared * IDS_PER_CLEARED;
+        }
+        self.owed = 0;
+        Ok(())
     }
 
     fn finish(&mut self, connection: &Connection) -> Result<Option<Merged>, Fault> {
@@ -311,6 +339,8 @@ fn in_order(ids: &[Id], shared: u32) -> Vec<Id> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::run::SealedRun;
     use super::super::tests::mix;
     use super::*;
@@ -371,7 +401,8 @@ mod tests {
     #[test]
     fn small_runs_do_not_pile_up_behind_a_large_merge_and_nothing_is_lost() {
         const RUN: u64 = BUCKET_IDS as u64;
-        const RUNS: u64 = 700;
+        // The last eight come while what the others became is merged.
+        const RUNS: u64 = 24 * FAN_IN_YOUNG as u64 + 8;
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("books.db");
         let books = open_writer(&path, &Options::default()).expect("opens");
@@ -389,10 +420,8 @@ mod tests {
             let sealed = SealedRun::new(number + 1, ids);
             sealed.write(&change).expect("written");
             merger.discard(&std::mem::take(&mut unused));
-            merger.add(sealed.run());
-            let merged = merger
-                .work(&change, (added, last), number + 2)
-                .expect("merges");
+            merger.add(sealed.run(), Some(number + 2));
+            let merged = merger.work(&change, (added, last)).expect("merges");
             let whole = merged.into_iter().filter(|merged| merged.whole);
             unused.extend(whole.flat_map(|merged| merged.inputs));
             number += 2;
@@ -417,5 +446,44 @@ mod tests {
         }
         seqs.sort_unstable();
         assert!(seqs.iter().copied().eq(1..=last));
+        leave_nothing(&change, merger);
+    }
+
+    /// Buckets that are in the file, and runs that these and filters belong to.
+    fn stored(change: &Connection) -> (u64, BTreeSet<u64>) {
+        let buckets = "SELECT count(*) FROM id_buckets";
+        let buckets: i64 = change
+            .query_row(buckets, [], |row| row.get(0))
+            .expect("counts");
+        let runs = "SELECT slot >> 24 FROM id_buckets UNION SELECT slot >> 24 FROM id_filters";
+        let mut runs = change.prepare(runs).expect("prepares");
+        let runs = runs.query_map([], |row| row.get(0)).expect("reads");
+        let runs = runs.map(|run| run.map(i64::unsigned_abs));
+        (
+            buckets.unsigned_abs(),
+            runs.collect::<Result<_, _>>().expect("reads"),
+        )
+    }
+
+    /// What merges leave goes as fast as it comes, and all of it after the books were opened, what a
+    /// merge had made that was under way among it.
+    fn leave_nothing(change: &Connection, merger: Merger) {
+        let living = merger
+            .runs
+            .iter()
+            .map(|run| 1 << run.form.bits)
+            .sum::<u64>();
+        let (buckets, _) = stored(change);
+        assert!(
+            buckets < 2 * living,
+            "{buckets} buckets in the file, {living} count"
+        );
+        let half_done = merger.merges.iter().map(|merge| merge.output.number);
+        let half_done: BTreeSet<u64> = half_done.collect();
+        assert!(!half_done.is_empty() && half_done.is_subset(&stored(change).1));
+        let mut again = Merger::open(change, &merger.runs, 1 << 30).expect("opens");
+        again.clear(change, 1 << 40).expect("clears");
+        let known = merger.runs.iter().map(|run| run.number).collect();
+        assert_eq!(stored(change), (living, known));
     }
 }

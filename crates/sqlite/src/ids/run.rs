@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use super::bucket::Form;
 use super::filter::{Filter, Maker, bucket};
 use super::{Id, Ids};
-use crate::codec::{damaged, fault, get};
+use crate::codec::{damaged, fault, get, rows};
 use crate::names::Key;
 use crate::prefetch::cached;
 use crate::sql;
@@ -19,8 +19,8 @@ const EARLIER_PART_BYTES: usize = 384;
 const OLD_LEVEL: u32 = 2;
 /// Buckets whose parts of a filter share a row.
 const FILTER_BUCKETS: usize = 64;
-/// Rows of buckets that are removed for one of a filter, which takes half as many pages.
-const BUCKETS_PER_FILTER: usize = 8;
+/// Rows of buckets that are removed for one of a filter, which takes some more pages.
+const BUCKETS_PER_FILTER: u64 = 8;
 /// A filter is in rows of its own.
 const NO_PART: &[u8] = &[];
 /// Buckets that a run's number leaves room for in a slot.
@@ -215,18 +215,7 @@ pub(crate) fn load(connection: &Connection, key: Key, recent_max: usize) -> Resu
     let last: Option<i64> = query.query_row([], |row| row.get(0)).map_err(fault)?;
     let used = last.map_or(0, |slot| slot.unsigned_abs() >> SLOT_BITS);
     let mut ids = Ids::new(key, used + 1, recent_max);
-    let mut query = cached(connection, sql!("id_runs"))?;
-    let mut rows = query.query([]).map_err(fault)?;
-    while let Some(row) = rows.next().map_err(fault)? {
-        let run = Run {
-            number: get::<i64>(row, 0)?.unsigned_abs(),
-            level: get(row, 1)?,
-            form: Form::from_column(get(row, 2)?, get(row, 4)?)?,
-            ids: get::<i64>(row, 3)?.unsigned_abs(),
-        };
-        if run.form.bits >= SLOT_BITS {
-            return Err(damaged("id_runs.bits"));
-        }
+    for run in runs(connection)? {
         ids.runs.push(run);
         if run.is_old() {
             let filter = load_filter(connection, run)?;
@@ -239,15 +228,35 @@ pub(crate) fn load(connection: &Connection, key: Key, recent_max: usize) -> Resu
     Ok(ids)
 }
 
+/// Every whole run, by rising numbers.
+pub(super) fn runs(connection: &Connection) -> Result<Vec<Run>, Fault> {
+    let mut query = cached(connection, sql!("id_runs"))?;
+    rows(&mut query, [], |row| {
+        let run = Run {
+            number: get::<i64>(row, 0)?.unsigned_abs(),
+            level: get(row, 1)?,
+            form: Form::from_column(get(row, 2)?, get(row, 4)?)?,
+            ids: get::<i64>(row, 3)?.unsigned_abs(),
+        };
+        match run.form.bits {
+            ..SLOT_BITS => Ok(run),
+            _ => Err(damaged("id_runs.bits")),
+        }
+    })
+}
+
 /// The fingerprints of a run.
 fn load_prints(connection: &Connection, run: Run) -> Result<Vec<u64>, Fault> {
-    let mut prints = Vec::with_capacity(usize::try_from(run.ids).unwrap_or(0));
+    let mut prints = Vec::new();
     for bucket in 0..1 << run.form.bits {
         run.with_bucket(connection, bucket, |body| {
             prints.extend(run.form.ids(bucket, body).map(|id| id.0));
         })?;
     }
-    Ok(prints)
+    match prints.len() as u64 == run.ids {
+        true => Ok(prints),
+        false => Err(damaged("id_runs.ids")),
+    }
 }
 
 /// What is read of a filter, whose buckets come one after the other.
@@ -271,7 +280,7 @@ impl Reading {
 }
 
 /// The filter of a run as it is stored.
-fn load_filter(connection: &Connection, run: Run) -> Result<Filter, Fault> {
+pub(super) fn load_filter(connection: &Connection, run: Run) -> Result<Filter, Fault> {
     let lost = || damaged("id_filters");
     let mut query = cached(connection, sql!("id_filters"))?;
     let mut rows = query.query(slots(run.number)).map_err(fault)?;
@@ -339,20 +348,19 @@ fn slots(run: u64) -> [i64; 2] {
     [slot(run, 0), slot(run + 1, 0)]
 }
 
-/// Removes up to `limit` buckets of runs that are not whole or were merged, after their filters;
-/// tells whether any is left.
-pub(crate) fn clear(connection: &Connection, run: u64, limit: usize) -> Result<usize, Fault> {
+/// Removes up to `limit` buckets of a run that is not whole or was merged, after its filters; tells how
+/// many: less than that many when none is left.
+pub(crate) fn clear(connection: &Connection, run: u64, limit: u64) -> Result<u64, Fault> {
     let [from, to] = slots(run);
-    let mut delete = cached(connection, sql!("delete_id_filters"))?;
+    let delete = |query, limit: u64| {
+        let deleted = cached(connection, query)?.execute([from, to, limit.cast_signed()]);
+        deleted.map(|rows| rows as u64).map_err(fault)
+    };
     let filters = limit.div_ceil(BUCKETS_PER_FILTER);
-    let deleted = delete.execute(params![from, to, filters as i64]);
-    if deleted.map_err(fault)? == filters {
+    if delete(sql!("delete_id_filters"), filters)? == filters {
         return Ok(limit);
     }
-    let mut delete = cached(connection, sql!("delete_id_buckets"))?;
-    delete
-        .execute(params![from, to, limit as i64])
-        .map_err(fault)
+    delete(sql!("delete_id_buckets"), limit)
 }
 
 #[cfg(test)]

@@ -100,6 +100,8 @@ impl Ledger {
             Ok(())
         })?;
         taken_back.replay(connection, &mut ledger)?;
+        // Their share of merging was done when they came.
+        ledger.ids.take_added();
         Ok(ledger)
     }
 

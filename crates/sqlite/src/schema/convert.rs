@@ -4,14 +4,14 @@ use lingqian_core::changes::Posting;
 use lingqian_core::earning::Booking;
 use lingqian_core::id::{EventId, KindNo, Source};
 use lingqian_core::ledger::{Account, Entry};
-use lingqian_core::time::Timestamp;
+use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_io::Fault;
 use rusqlite::{Connection, params};
 
 use crate::codec::{damaged, entry, fault, get, id};
 use crate::ids::{RECENT_IDS, fingerprint};
 use crate::ledger::{Ledger, Leg, Marks, about_payout, users};
-use crate::page::NO_HASH;
+use crate::page::{Hash, NO_HASH};
 use crate::prefetch::cached;
 use crate::record::EventName;
 use crate::sql;
@@ -27,7 +27,7 @@ pub(super) fn convert(connection: &Connection) -> Result<(), Fault> {
     let mut rows = query.query([]).map_err(fault)?;
     let (mut hash, mut since) = (NO_HASH, 0);
     let mut insert = cached(connection, sql!("insert_payout_entry"))?;
-    let mut today = lingqian_core::time::BusinessDate::default();
+    let mut today = BusinessDate::default();
     while let Some(row) = rows.next().map_err(fault)? {
         let (seq, entry) = entry(row, 0)?;
         if u64::try_from(seq) != Ok(ledger.last() + 1) {
@@ -58,11 +58,26 @@ pub(super) fn convert(connection: &Connection) -> Result<(), Fault> {
         since += 1;
         today = today.max(entry.at().business_date());
         if since == BATCH {
-            hash = ledger.batch(today).write(connection, &hash)?;
+            hash = write(&mut ledger, (connection, &hash), today)?;
             since = 0;
         }
     }
-    ledger.batch(today).write(connection, &hash).map(|_| ())
+    write(&mut ledger, (connection, &hash), today).map(|_| ())
+}
+
+/// Writes what came since the last time; no memory keeps it. Tells the hash of the last page.
+fn write(
+    ledger: &mut Ledger,
+    (connection, before): (&Connection, &Hash),
+    today: BusinessDate,
+) -> Result<Hash, Fault> {
+    let batch = ledger.batch(today);
+    let hash = batch.write(connection, before)?;
+    ledger.is_durable(ledger.last());
+    if let Some(sealed) = &batch.sealed {
+        ledger.ids.stored(sealed.number);
+    }
+    Ok(hash)
 }
 
 fn book(
