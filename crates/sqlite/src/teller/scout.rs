@@ -183,3 +183,78 @@ impl Scouted {
         Some(&seen.1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+    use crate::ids::{self, Again, Board, Ids, fingerprint};
+    use crate::schema::open_writer;
+
+    const KEY: [u8; 16] = [7; 16];
+    const EVENTS: u64 = 100;
+
+    fn name(number: u64) -> String {
+        format!("event-{number}")
+    }
+
+    fn events() -> EventBatch {
+        let mut events = EventBatch::default();
+        for number in 0..EVENTS {
+            let event = EventView {
+                source: "game",
+                event_id: &name(number),
+                user: "alice",
+                kind: "ad_view",
+                amount: None,
+                occurred_at: None,
+                from: None,
+                reverses: None,
+            };
+            events.push(&event).expect("well formed");
+        }
+        events
+    }
+
+    /// Makes a run of events.
+    fn seal(ids: &mut Ids, numbers: impl Iterator<Item = u64>) {
+        numbers.for_each(|number| ids.add((fingerprint(&KEY, "game", &name(number)), number + 1)));
+        assert!(ids.seal().is_some());
+    }
+
+    #[test]
+    fn what_was_seen_before_a_run_came_does_not_stand_for_what_that_run_has() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let books = open_writer(&dir.path().join("books.db"), &Options::default());
+        let books = books.expect("opens");
+        let mut ids = ids::load(&books, KEY, 4).expect("empty");
+        seal(&mut ids, 1_000..1_010);
+        let board = Board::default();
+        board.put_up(ids.settled());
+        let mut scouted = Scouted::new(board.read(), &events());
+        // Two were suspected wrongly, and nothing was found in the file.
+        for place in [3, 5] {
+            scouted.cases[place].old = true;
+            scouted.seen.push((place, Vec::new()));
+        }
+        assert!(scouted.seen(3).is_some() && scouted.seen(5).is_some());
+        assert_eq!(board.renew(&mut scouted.by, ids.settled()), Again::Nothing);
+        // Another batch books the first of them, which goes into a run before this batch is decided on.
+        seal(&mut ids, (3..4).chain(2_000..2_010));
+        let again = board.renew(&mut scouted.by, ids.settled());
+        let Again::Since(run) = again else {
+            panic!("{again:?}");
+        };
+        scouted.ask_since(run);
+        assert!(scouted.seen(3).is_none(), "it is to be looked for again");
+        assert!(scouted.seen(5).is_some_and(|seen| seen.is_empty()));
+        assert!(scouted.cases[3].old && scouted.cases[5].old);
+        assert!(!scouted.cases[4].old);
+        // Other books were read: nothing of what was seen stands.
+        let other = ids::load(&books, KEY, 4).expect("empty");
+        let again = board.renew(&mut scouted.by, other.settled());
+        assert_eq!(again, Again::Everything);
+        scouted.ask();
+        assert!(scouted.seen(5).is_none());
+    }
+}
