@@ -30,6 +30,9 @@ pub enum Invariant {
     BalancesAreSums,
     /// Each credited event has exactly one entry, of its amount.
     EarningsAreEntries,
+    /// Whatever is by which a store finds an event or a withdrawal again leads to its entry, for every
+    /// one of them.
+    NamesAreRemembered,
     /// What was taken back of an event is what its claw-backs took, and no more than it brought.
     ClawBacksFit,
     /// Each payout has one hold, of its amount.
@@ -53,12 +56,13 @@ pub enum Invariant {
 
 impl Invariant {
     /// Every invariant.
-    pub const ALL: [Invariant; 14] = [
+    pub const ALL: [Invariant; 15] = [
         Invariant::SequenceWithoutGap,
         Invariant::SumIsZero,
         Invariant::NeverNegative,
         Invariant::BalancesAreSums,
         Invariant::EarningsAreEntries,
+        Invariant::NamesAreRemembered,
         Invariant::ClawBacksFit,
         Invariant::OneHold,
         Invariant::HoldMatchesState,
@@ -79,6 +83,7 @@ impl Invariant {
             Invariant::NeverNegative => "never_negative",
             Invariant::BalancesAreSums => "balances_are_sums",
             Invariant::EarningsAreEntries => "earnings_are_entries",
+            Invariant::NamesAreRemembered => "names_are_remembered",
             Invariant::ClawBacksFit => "claw_backs_fit",
             Invariant::OneHold => "one_hold",
             Invariant::HoldMatchesState => "hold_matches_state",

@@ -332,8 +332,10 @@ impl Books {
         })?;
         if in_runs + self.recent != self.names {
             let found = in_runs + self.recent;
-            self.findings
-                .push(finding("remembered ids", self.names, found));
+            self.findings.push(Finding {
+                invariant: Invariant::NamesAreRemembered,
+                ..finding("remembered ids", self.names, found)
+            });
         }
         each(snapshot, sql!("all_clawed"), |row| {
             let (seq, clawed) = (get::<i64>(row, 0)?.unsigned_abs(), Micros(get(row, 1)?));
@@ -357,7 +359,12 @@ impl Books {
                 expected,
                 found,
             } = mismatch;
-            self.findings.push(finding(&subject, expected, found));
+            self.findings.push(Finding {
+                invariant: Invariant::NamesAreRemembered,
+                subject,
+                expected: expected.to_owned(),
+                found,
+            });
         }
         self.twins(snapshot)
     }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use lingqian_core::audit::Invariant;
 use lingqian_engine::copy::{Compared, Comparison, begins_alike, entries, give, is_empty, resume};
 use lingqian_io::read_out::{Cursor, Part, Piece};
 use lingqian_io::store::{Audited, Summary};
@@ -51,7 +52,7 @@ struct Report {
     to: String,
     /// Whether this went on with a copy that had been stopped.
     resumed: bool,
-    /// Whether every invariant holds on both sides and both say the same.
+    /// Whether every invariant holds, but for what is made anew, and both sides say the same.
     alike: bool,
     users: u64,
     entries: u64,
@@ -63,6 +64,8 @@ struct Report {
     rate: Rate,
     /// What is wrong or differs.
     findings: Vec<String>,
+    /// What was wrong and is not copied, but made anew of the entries.
+    made_anew: Vec<String>,
 }
 
 /// Runs the command.
@@ -94,7 +97,7 @@ pub(crate) async fn run(options: &Copy, json: bool) -> anyhow::Result<ExitCode> 
     };
     let audited = audit("audit", &ends.from).await?;
     count(&mut report, &audited);
-    if audited.findings.is_empty() {
+    if report.findings.is_empty() {
         report.rate = ends.copy(&mut report).await?;
         ends.compare(&mut report, &audited).await?;
     }
@@ -118,16 +121,23 @@ pub(crate) async fn run(options: &Copy, json: bool) -> anyhow::Result<ExitCode> 
 
 fn tell(json: bool, report: &Report) -> anyhow::Result<()> {
     show(json, report, |out| {
+        for finding in &report.made_anew {
+            writeln!(out, "MADE ANEW {finding}")?;
+        }
         for finding in &report.findings {
             writeln!(out, "BROKEN {finding}")?;
         }
         if !report.alike {
             return writeln!(out, "{} must not be used", report.to);
         }
+        let others = match report.made_anew.is_empty() {
+            true => "",
+            false => "other ",
+        };
         writeln!(
             out,
             "{} entries, {} users, {} earnings, {} payouts, {} bills and {} dead letters are in \
-             {}: all invariants hold on both sides, and both read out alike",
+             {}: all {others}invariants hold on both sides, and both read out alike",
             grouped(report.entries),
             grouped(report.users),
             grouped(report.earnings),
@@ -150,10 +160,14 @@ fn count(report: &mut Report, audited: &Audited) {
     report.earnings = audited.earnings;
     report.payouts = audited.payouts;
     report.bills = audited.bills;
-    let findings = audited.findings.iter();
-    report.findings = findings
-        .map(|finding| format!("{}: {finding}", report.from))
-        .collect();
+    for finding in &audited.findings {
+        // By what names are found is not read from the old books: it follows from their entries.
+        let told = match finding.invariant {
+            Invariant::NamesAreRemembered => &mut report.made_anew,
+            _ => &mut report.findings,
+        };
+        told.push(format!("{}: {finding}", report.from));
+    }
 }
 
 /// The books that are read must be there, and be those that are used.

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use lingqian_core::earning::Credited;
 use lingqian_core::id::UserNo;
 use lingqian_core::money::Micros;
 use lingqian_core::time::Timestamp;
+use lingqian_core::{EventBatch, EventView};
 use lingqian_io::read_out::Part;
 use lingqian_io::{Browse, Store};
 use lingqian_postgres::PostgresStore;
-use lingqian_sqlite::SqliteStore;
+use lingqian_sqlite::{Options, SqliteStore};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -207,6 +209,62 @@ async fn a_copy_to_another_directory_that_was_killed_again_and_again_arrives_who
     assert!(!refused.status.success());
     let words = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(words.contains("a copy needs an empty store"), "{words}");
+}
+
+/// Has the ids of books gather to a run, and changes one of its bits, as a disk may.
+async fn damage_a_remembered_id(books: &Path) {
+    let options = Options {
+        recent_ids: 1_000,
+        ..Options::default()
+    };
+    let store = SqliteStore::open_with(books, &options).expect("it opens");
+    let mut events = EventBatch::default();
+    let event = EventView {
+        source: "test",
+        event_id: "one-more",
+        user: "c1",
+        kind: "task_done",
+        amount: Some(Micros(100_000)),
+        occurred_at: None,
+        from: None,
+        reverses: None,
+    };
+    events.push(&event).expect("well formed");
+    let answers = store
+        .earn(Timestamp(1_790_000_000_000), events)
+        .await
+        .expect("booked");
+    assert!(matches!(answers[..], [Ok(Credited::Now(_))]));
+    drop(store);
+    let books = rusqlite::Connection::open(books).expect("it opens");
+    let bucket = "SELECT slot, ids FROM id_buckets LIMIT 1";
+    let bucket = books.query_row(bucket, [], |row| Ok((row.get(0)?, row.get(1)?)));
+    let (slot, mut ids): (i64, Vec<u8>) = bucket.expect("a run");
+    ids[7] ^= 1;
+    let update = "UPDATE id_buckets SET ids = ?2 WHERE slot = ?1";
+    assert_eq!(books.execute(update, rusqlite::params![slot, ids]), Ok(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_was_damaged_is_seen_and_a_copy_makes_it_anew() {
+    let world = World::start();
+    let (data, target) = (world.path("data"), world.files_to("mended"));
+    damage_a_remembered_id(&data.join("lingqian.db")).await;
+    let audit = run(&data, &["audit", "--json"]);
+    assert_eq!(audit.status.code(), Some(3));
+    let told = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(told.contains("names_are_remembered"), "{told}");
+    let ends = [&data, &target].map(|path| path.to_str().expect("plain"));
+    let copied = json(&data, &["copy", "--from", ends[0], "--to", ends[1]]);
+    assert_eq!(copied["alike"], true, "{copied:#}");
+    let made_anew = copied["made_anew"].as_array().map_or(0, Vec::len);
+    assert!(made_anew >= 2, "{copied:#}");
+    assert_eq!(json(&target, &["audit"])["sound"], true);
+    let again = world.import(&target);
+    assert_eq!(
+        (&again["credited"], &again["duplicates"]),
+        (&0.into(), &LINES.into())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
