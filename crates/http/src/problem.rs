@@ -180,6 +180,10 @@ impl From<Fault> for Problem {
                 500,
                 "it may or may not have been done; repeat it with the same idempotency key or id",
             ),
+            Fault::Damaged(_) => (
+                500,
+                "the books are damaged: nothing is written until a person has looked at what the log says",
+            ),
             Fault::Broken(_) | Fault::Held(_) | Fault::Newer(_) => {
                 (500, "the service cannot do this now; nothing was changed")
             }

@@ -12,6 +12,10 @@ pub enum Fault {
     /// Nothing was done and a person must look: a full disk, a damaged file, a wrong version.
     #[error("broken: {0}")]
     Broken(String),
+    /// Nothing was done: the books are damaged, and nothing is written to them until a person has
+    /// looked.
+    #[error("books_damaged: {0}")]
+    Damaged(String),
     /// Nothing was done: another process has the books open for writing.
     #[error("books_held: {0}")]
     Held(String),
@@ -29,6 +33,7 @@ impl Fault {
             Fault::Retry(_) => "temporarily_unavailable",
             Fault::Unknown(_) => "outcome_unknown",
             Fault::Broken(_) => "broken",
+            Fault::Damaged(_) => "books_damaged",
             Fault::Held(_) => "books_held",
             Fault::Newer(_) => "schema_too_new",
         }

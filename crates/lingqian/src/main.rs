@@ -35,7 +35,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{Cli, Command};
 use crate::home::Home;
 
-/// The exit code when the books need a person: a broken invariant or an open break.
+/// The exit code when the books need a person: they are damaged, an invariant is broken or a break open.
 const NEEDS_A_PERSON: u8 = 3;
 
 fn main() -> ExitCode {
@@ -65,7 +65,13 @@ fn main() -> ExitCode {
         } else {
             eprintln!("error: {error:#}");
         }
-        ExitCode::FAILURE
+        let damaged = |cause: &(dyn std::error::Error + 'static)| {
+            matches!(cause.downcast_ref(), Some(lingqian_io::Fault::Damaged(_)))
+        };
+        match error.chain().any(damaged) {
+            true => ExitCode::from(NEEDS_A_PERSON),
+            false => ExitCode::FAILURE,
+        }
     })
 }
 

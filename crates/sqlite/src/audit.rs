@@ -40,7 +40,7 @@ pub(crate) fn audit(snapshot: &Connection) -> Result<Audited, Fault> {
     });
     match walked {
         // What comes after a page that does not fit proves nothing.
-        Err(Fault::Broken(words)) => {
+        Err(Fault::Broken(words) | Fault::Damaged(words)) => {
             audited.findings.push(finding("the pages", "ok", words));
             return Ok(audited);
         }

@@ -14,7 +14,7 @@ pub(crate) fn fault(error: Error) -> Fault {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             Fault::Retry("another process holds the database".into())
         }
-        Some(ErrorCode::DiskFull) => Fault::Broken(
+        Some(ErrorCode::DiskFull) => Fault::Retry(
             "the disk is full, or the file may grow no further; nothing of this was written; make \
              room and do the same again"
                 .into(),
@@ -22,18 +22,24 @@ pub(crate) fn fault(error: Error) -> Fault {
         Some(ErrorCode::SystemIoFailure) => Fault::Broken(format!(
             "the disk does not read or write; it may be full or failing (SQLite: {error})"
         )),
+        Some(ErrorCode::DatabaseCorrupt) => Fault::Damaged(format!(
+            "the file of the books is damaged (SQLite: {error}); keep it as it is, and take the newest copy"
+        )),
         _ => Fault::Broken(format!("SQLite: {error}")),
     }
 }
 
-/// What SQLite's errors mean for a commit: busy left everything as it was, and after anything
-/// else it may be durable all the same.
+/// What SQLite's errors mean for a commit: busy left everything as it was, and so did a full disk, for
+/// want of which the end of the commit is not in the log; after anything else it may be durable all the
+/// same.
 pub(crate) fn in_doubt(error: Error) -> Fault {
     match fault(error) {
         retry @ Fault::Retry(_) => retry,
-        Fault::Unknown(words) | Fault::Broken(words) | Fault::Held(words) | Fault::Newer(words) => {
-            Fault::Unknown(words)
-        }
+        Fault::Unknown(words)
+        | Fault::Broken(words)
+        | Fault::Damaged(words)
+        | Fault::Held(words)
+        | Fault::Newer(words) => Fault::Unknown(words),
     }
 }
 

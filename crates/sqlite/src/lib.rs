@@ -33,6 +33,7 @@ mod scribe;
 mod teller;
 mod usher;
 mod verify;
+mod wal;
 mod worker;
 
 use std::path::Path;
@@ -154,7 +155,10 @@ impl SqliteStore {
         proves: bool,
     ) -> Result<SqliteStore, Fault> {
         let connection = match &lock {
-            Ok(_) => schema::open_writer(path, options)?,
+            Ok(lock) => {
+                wal::check(path, lock)?;
+                schema::open_writer(path, options)?
+            }
             Err(_) => schema::open_beside(path, options)?,
         };
         let damage = Arc::new(Damage::new());

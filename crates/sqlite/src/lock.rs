@@ -20,6 +20,7 @@ static HELD: Mutex<BTreeMap<PathBuf, (File, usize)>> = Mutex::new(BTreeMap::new(
 #[derive(Debug)]
 pub(crate) struct Lock {
     place: PathBuf,
+    is_first: bool,
 }
 
 impl Lock {
@@ -42,7 +43,10 @@ impl Lock {
         let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, stores)) = held.get_mut(&place) {
             *stores += 1;
-            return Ok(Lock { place });
+            return Ok(Lock {
+                place,
+                is_first: false,
+            });
         }
         match file.try_lock() {
             Ok(()) => {}
@@ -53,7 +57,15 @@ impl Lock {
         file.set_len(0).map_err(unusable)?;
         file.write_all(process.as_bytes()).map_err(unusable)?;
         held.insert(place.clone(), (file, 1));
-        Ok(Lock { place })
+        Ok(Lock {
+            place,
+            is_first: true,
+        })
+    }
+
+    /// Whether no other store had it when it was taken.
+    pub(crate) fn is_first(&self) -> bool {
+        self.is_first
     }
 }
 

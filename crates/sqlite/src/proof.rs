@@ -27,7 +27,7 @@ pub(crate) type Damage = OnceLock<Fault>;
 
 /// What whoever would write to damaged books is told.
 fn refusal(misfit: &Misfit) -> Fault {
-    Fault::Broken(format!(
+    Fault::Damaged(format!(
         "{misfit}; nothing is written to these books until a person has looked at them: `lingqian \
          ledger verify` tells what is proved and what to do next"
     ))
@@ -55,7 +55,7 @@ fn fit(page: &Page, hash: &Hash, (last, chained): (u64, &Hash)) -> Result<(), Mi
 /// A page that cannot be read is named by an entry; a file that is busy is no damage.
 fn unreadable(entry: u64, fault: Fault) -> Fault {
     match fault {
-        Fault::Broken(words) => refusal(&Misfit {
+        Fault::Broken(words) | Fault::Damaged(words) => refusal(&Misfit {
             first: entry,
             last: None,
             wrong: Wrong::Unreadable(words),
@@ -71,8 +71,9 @@ fn newest(connection: &Connection, budget: u64) -> Result<u64, Fault> {
     let mut rows = query.query([]).map_err(fault)?;
     let mut later: Option<(Page, Hash)> = None;
     let (mut read, mut from, mut misfit) = (0, u64::MAX, None);
+    let (last, _) = page::last(connection)?;
     while read <= budget {
-        let entry = later.as_ref().map_or(1, |(page, _)| page.first - 1);
+        let entry = later.as_ref().map_or(last, |(page, _)| page.first - 1);
         let found = rows
             .next()
             .map_err(|error| unreadable(entry, fault(error)))?;

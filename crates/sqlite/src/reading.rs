@@ -11,7 +11,7 @@ use crate::codec::fault;
 use crate::relations::export::{self, Exported, Stopped, Take, Wanted};
 use crate::relations::shell::Shell;
 use crate::verify::Verified;
-use crate::{audit, schema, verify};
+use crate::{audit, schema, verify, wal};
 
 /// One connection that only reads. Each question is answered as of one moment.
 pub struct Reading {
@@ -22,8 +22,10 @@ impl Reading {
     /// Opens the file. No page is read yet, so that damaged books open as well.
     ///
     /// # Errors
-    /// [`Fault::Broken`] when there is no such file, or it is none of ours or of another schema.
+    /// [`Fault::Broken`] when there is no such file, or it is none of ours or of another schema;
+    /// [`Fault::Damaged`] when opening it would throw away what is in its log.
     pub fn open(path: &Path) -> Result<Reading, Fault> {
+        wal::check_if_alone(path)?;
         let connection = schema::open_books(path)?;
         Ok(Reading { connection })
     }

@@ -131,7 +131,7 @@ fn misfit(first: u64, last: Option<u64>, wrong: Wrong) -> Misfit {
 /// A damaged file is an answer; one that is merely busy is none.
 fn unreadable(fault: Fault) -> Result<Wrong, Fault> {
     match fault {
-        Fault::Broken(words) => Ok(Wrong::Unreadable(words)),
+        Fault::Broken(words) | Fault::Damaged(words) => Ok(Wrong::Unreadable(words)),
         other => Err(other),
     }
 }

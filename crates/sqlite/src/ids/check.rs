@@ -91,7 +91,7 @@ pub(crate) fn check(
     let mut found = Vec::new();
     for run in runs(snapshot)? {
         match check_run(snapshot, &run, &mut borne) {
-            Err(Fault::Broken(words)) => found.push(Mismatch {
+            Err(Fault::Broken(words) | Fault::Damaged(words)) => found.push(Mismatch {
                 subject: format!("run {} of remembered ids", run.number),
                 expected: "whole",
                 found: words,

@@ -14,7 +14,7 @@ use crate::withdrawals::feed;
 
 fn refusal(path: &Path) -> String {
     match SqliteStore::open(path) {
-        Err(Fault::Broken(words)) => words,
+        Err(Fault::Broken(words) | Fault::Damaged(words)) => words,
         Err(other) => panic!("refused as {other:?}"),
         Ok(_) => panic!("it opened"),
     }
@@ -86,7 +86,7 @@ async fn a_file_that_was_cut_short_is_an_error_and_never_a_crash() {
             continue;
         };
         match store.audit().await {
-            Err(Fault::Broken(_)) => {}
+            Err(Fault::Broken(_) | Fault::Damaged(_)) => {}
             Ok(audited) => assert_ne!(audited.findings, [], "{length} of {}", bytes.len()),
             Err(other) => panic!("{length} bytes: {other:?}"),
         }

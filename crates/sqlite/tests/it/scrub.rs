@@ -19,7 +19,7 @@ const EVENTS: i64 = 300_000;
 
 fn says(fault: &Fault, (first, last): (u64, u64)) {
     let words = fault.to_string();
-    assert!(matches!(fault, Fault::Broken(_)), "{words}");
+    assert!(matches!(fault, Fault::Damaged(_)), "{words}");
     assert!(
         words.contains(&format!("entries {first} to {last}")),
         "{words}"
