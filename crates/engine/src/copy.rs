@@ -14,6 +14,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use lingqian_core::command::IdempotencyKey;
 use lingqian_core::earning::KindDay;
 use lingqian_core::id::{EventId, PayoutId, Source};
+use lingqian_core::letter::Mark;
 use lingqian_core::payout::Payout;
 use lingqian_core::time::BusinessDate;
 use lingqian_core::{Changes, Facts, Keys};
@@ -24,6 +25,10 @@ use lingqian_io::{Browse, Fault, ReadOut, Store};
 /// How often a piece is given anew when others keep committing in between.
 const CONFLICTS_MAX: u32 = 100;
 
+/// The mark of books that are a copy: one while it is not whole, zero afterwards. It is no part of what is
+/// copied.
+const COPY: &str = "lingqian/copy";
+
 /// What became of a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given {
@@ -31,6 +36,54 @@ pub enum Given {
     Now,
     /// All of it had been there.
     Before,
+}
+
+/// Notes in the books that they are a copy, and whether it is whole: until then nobody but the copy may
+/// change them, for what it brings later would meet what others did.
+///
+/// # Errors
+/// A fault; the same may be noted again.
+pub async fn note<S: Store>(to: &S, whole: bool) -> Result<(), Fault> {
+    let mark = Mark {
+        name: COPY.into(),
+        position: i64::from(!whole),
+    };
+    for _ in 0..CONFLICTS_MAX {
+        let facts = to.prefetch(Keys::default()).await?;
+        let changes = Changes {
+            marks: vec![mark.clone()],
+            ..Changes::default()
+        };
+        if to.commit(facts.basis, changes).await? == Committed::Done {
+            return Ok(());
+        }
+    }
+    Err(in_between())
+}
+
+/// Whether books are a copy that is not whole.
+///
+/// # Errors
+/// A fault when they could not be read.
+pub async fn is_unfinished<S: Browse>(store: &S) -> Result<bool, Fault> {
+    let marks = store.marks(COPY.into()).await?;
+    Ok(marks
+        .iter()
+        .any(|mark| mark.name == COPY && mark.position > 0))
+}
+
+/// A piece of books, but for what they say of a copy themselves.
+///
+/// # Errors
+/// A fault when it could not be read.
+pub async fn read_out<S: ReadOut>(store: &S, cursor: Cursor, limit: u32) -> Result<Piece, Fault> {
+    let mut piece = store.read_out(cursor, limit).await?;
+    piece.changes.marks.retain(|mark| mark.name != COPY);
+    Ok(piece)
+}
+
+fn in_between() -> Fault {
+    Fault::Retry("other processes kept committing in between".into())
 }
 
 /// Gives a piece, which was read from that cursor, to the store that it goes to.
@@ -52,9 +105,7 @@ where
             return Ok(Given::Now);
         }
     }
-    Err(Fault::Retry(
-        "other processes kept committing in between".into(),
-    ))
+    Err(in_between())
 }
 
 /// Whether nothing was ever written to a store.
@@ -87,14 +138,14 @@ where
     }
     if newest > 0 {
         let last = Cursor::at(Part::Entries, (newest.saturating_sub(1), 0));
-        let theirs = to.read_out(last.clone(), 1).await?;
-        if from.read_out(last, 1).await?.changes != theirs.changes {
+        let theirs = read_out(to, last.clone(), 1).await?;
+        if read_out(from, last, 1).await?.changes != theirs.changes {
             return Ok(false);
         }
     }
     let catalogue = Cursor::default();
-    let theirs = to.read_out(catalogue.clone(), 1).await?.changes;
-    let ours = from.read_out(catalogue, 1).await?.changes;
+    let theirs = read_out(to, catalogue.clone(), 1).await?.changes;
+    let ours = read_out(from, catalogue, 1).await?.changes;
     Ok(theirs.is_empty() || theirs == ours)
 }
 
@@ -168,8 +219,8 @@ impl Comparison {
         T: ReadOut,
     {
         let part = self.cursor.part;
-        let ours = from.read_out(self.cursor.clone(), limit).await?;
-        let theirs = to.read_out(self.cursor.clone(), limit).await?;
+        let ours = read_out(from, self.cursor.clone(), limit).await?;
+        let theirs = read_out(to, self.cursor.clone(), limit).await?;
         let (mut ours, mut theirs) = (self.current(ours), self.current(theirs));
         self.answers[0].take(&mut ours);
         self.answers[1].take(&mut theirs);
@@ -204,7 +255,7 @@ impl Comparison {
         side: usize,
     ) -> Result<Piece, Fault> {
         while let Some(next) = piece.next.clone().filter(|n| n.part == Part::Answers) {
-            piece = store.read_out(next, limit).await?;
+            piece = read_out(store, next, limit).await?;
             self.answers[side].take(&mut piece);
         }
         Ok(piece)

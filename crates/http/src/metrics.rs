@@ -14,6 +14,7 @@ use lingqian_core::ledger::Account;
 use lingqian_core::money::Fen;
 use lingqian_core::time::Timestamp;
 use lingqian_engine::board::Seen;
+use lingqian_io::Fault;
 use lingqian_io::outbox::Health;
 use lingqian_io::{Alerts, Browse as _, Dice as _, Outbox as _, Ports};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -339,19 +340,22 @@ pub(crate) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The store answers.
+/// The store answers, and would write.
 pub(crate) async fn readyz<P: Ports>(State(doors): State<Doors<P>>) -> Response {
-    match doors.ports.store().merchants().await {
-        Ok(_) => "ready\n".into_response(),
-        Err(fault) => {
-            tracing::error!(%fault, "the store does not answer");
-            (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the store does not answer\n",
-            )
-                .into_response()
-        }
-    }
+    let store = doors.ports.store();
+    let ready = match store.merchants().await {
+        Ok(_) => store.sound().await,
+        Err(fault) => Err(fault),
+    };
+    let Err(fault) = ready else {
+        return "ready\n".into_response();
+    };
+    tracing::error!(%fault, "the store does not answer");
+    let words = match fault {
+        Fault::Damaged(_) => "the books are damaged: the log says where\n",
+        _ => "the store does not answer\n",
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, words).into_response()
 }
 
 /// Everything that is counted, with the books as they are now.

@@ -479,6 +479,14 @@ pub trait Browse: Outbox + Links + Inbox {
     /// All API keys, withdrawn ones too. One that was withdrawn stays so.
     fn api_keys(&self) -> impl Future<Output = Result<Vec<ApiKey>, Fault>> + Send;
 
+    /// Whether the books would be written to: a store that found damage refuses, though it can be read.
+    ///
+    /// # Errors
+    /// [`Fault::Damaged`] with what every writer is told.
+    fn sound(&self) -> impl Future<Output = Result<(), Fault>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// All merchants.
     fn merchants(&self) -> impl Future<Output = Result<Vec<Merchant>, Fault>> + Send;
 

@@ -19,6 +19,7 @@ use lingqian_core::time::{BusinessDate, Timestamp};
 use lingqian_core::transfer::Merchant;
 use lingqian_core::withdrawal::Withdrawal;
 use lingqian_core::{Changes, EventBatch, Facts, Keys, Notes};
+use lingqian_engine::copy::is_unfinished;
 use lingqian_io::Fault;
 use lingqian_io::alerts::{AlertBoard, AlertChanges, AlertLease, Alerts};
 use lingqian_io::inbox::{Inbox, InboxWish, Messages};
@@ -175,6 +176,18 @@ impl AnyStore {
         url: &StoreUrl,
         purpose: Purpose,
     ) -> anyhow::Result<AnyStore> {
+        let store = AnyStore::open_any(home, url, purpose).await?;
+        if purpose == Purpose::Write {
+            anyhow::ensure!(
+                !is_unfinished(&store).await?,
+                "copy_unfinished: the books are a copy that is not whole; run the same `lingqian copy` again, \
+                 and nothing else until it has ended"
+            );
+        }
+        Ok(store)
+    }
+
+    async fn open_any(home: &Home, url: &StoreUrl, purpose: Purpose) -> anyhow::Result<AnyStore> {
         let scheme = url.0.split_once("://").map(|(scheme, _)| scheme);
         match scheme {
             Some("postgres" | "postgresql") => {
@@ -308,6 +321,10 @@ impl Browse for AnyStore {
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {
         ask!(self, store => store.api_keys())
+    }
+
+    async fn sound(&self) -> Result<(), Fault> {
+        ask!(self, store => store.sound())
     }
 
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {

@@ -102,6 +102,7 @@ pub struct SqliteStore {
     usher: Usher,
     orders: mpsc::Sender<Order>,
     readers: Workers<Reader>,
+    damage: Arc<Damage>,
 }
 
 impl SqliteStore {
@@ -173,7 +174,7 @@ impl SqliteStore {
         let carrier = schema::open_carrier(path)?;
         let log = Log::start(carrier, options.checkpoint_pages)?;
         let foreign = Arc::new(AtomicBool::new(false));
-        let books = (connection, lock, damage);
+        let books = (connection, lock, Arc::clone(&damage));
         let scribe = Scribe::new(books, log, told, Arc::clone(&foreign), options.recent_ids);
         let thread = std::thread::Builder::new().name("sqlite-scribe".into());
         thread
@@ -188,6 +189,7 @@ impl SqliteStore {
             usher: Usher::start(teller, scout, board)?,
             orders,
             readers: Workers::start("reader", readers?)?,
+            damage,
         })
     }
 
@@ -401,6 +403,12 @@ impl Browse for SqliteStore {
 
     async fn api_keys(&self) -> Result<Vec<ApiKey>, Fault> {
         self.read(browse::api_keys).await
+    }
+
+    async fn sound(&self) -> Result<(), Fault> {
+        self.damage
+            .get()
+            .map_or(Ok(()), |damage| Err(damage.clone()))
     }
 
     async fn merchants(&self) -> Result<Vec<Merchant>, Fault> {

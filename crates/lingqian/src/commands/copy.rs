@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use lingqian_core::audit::Invariant;
-use lingqian_engine::copy::{Compared, Comparison, begins_alike, entries, give, is_empty, resume};
+use lingqian_engine::copy::{
+    Compared, Comparison, begins_alike, entries, give, is_empty, is_unfinished, note, read_out,
+    resume,
+};
 use lingqian_io::read_out::{Cursor, Part, Piece};
 use lingqian_io::store::{Audited, Summary};
 use lingqian_io::{Browse as _, Fault, ReadOut as _, Store as _};
@@ -95,6 +98,10 @@ pub(crate) async fn run(options: &Copy, json: bool) -> anyhow::Result<ExitCode> 
         to: to.to_string(),
         ..Report::default()
     };
+    ensure!(
+        !is_unfinished(&ends.from).await?,
+        "copy_unfinished: {from} is a copy that was stopped; finish that one first"
+    );
     let audited = audit("audit", &ends.from).await?;
     count(&mut report, &audited);
     if report.findings.is_empty() {
@@ -109,6 +116,7 @@ pub(crate) async fn run(options: &Copy, json: bool) -> anyhow::Result<ExitCode> 
     }
     report.alike = report.findings.is_empty();
     if report.alike {
+        note(&ends.to, true).await?;
         ends.notes.end()?;
     }
     tell(json, &report)?;
@@ -214,10 +222,11 @@ impl Ends {
     /// Moves everything that has not arrived yet.
     async fn copy(&self, report: &mut Report) -> anyhow::Result<Rate> {
         let mut next = self.begin(report).await?;
+        note(&self.to, false).await?;
         let stage = Stage::begin("copy", "entries", Some(report.entries));
         let mut noted = Instant::now();
         let mut piece = match &next {
-            Some(cursor) => self.from.read_out(cursor.clone(), PIECE_ROWS).await?,
+            Some(cursor) => read_out(&self.from, cursor.clone(), PIECE_ROWS).await?,
             None => Piece::default(),
         };
         while let Some(cursor) = next {
@@ -279,7 +288,7 @@ impl Ends {
 
     async fn read(&self, before: &Piece) -> Result<Piece, Fault> {
         match &before.next {
-            Some(next) => self.from.read_out(next.clone(), PIECE_ROWS).await,
+            Some(next) => read_out(&self.from, next.clone(), PIECE_ROWS).await,
             None => Ok(Piece::default()),
         }
     }

@@ -211,6 +211,44 @@ async fn a_copy_to_another_directory_that_was_killed_again_and_again_arrives_who
     assert!(words.contains("a copy needs an empty store"), "{words}");
 }
 
+#[test]
+fn a_copy_that_is_not_whole_is_served_by_nobody() {
+    let world = World::start();
+    let (data, target) = (world.path("data"), world.files_to("half"));
+    let ends = [&data, &target].map(|path| path.to_str().expect("plain"));
+    let notes = data.join("lingqian.db.copy.json");
+    let arguments = ["copy", "--from", ends[0], "--to", ends[1], "--json"];
+    let mut child = lingqian(Path::new("unused"), &arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    until_noted(&notes, "", 1);
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    assert!(notes.exists(), "it was killed in time");
+    let events = world.events.to_str().expect("plain");
+    for refused in [
+        run(&target, &["import", events]),
+        run(&target, &["serve", "--listen", "127.0.0.1:0"]),
+        run(
+            &data,
+            &["copy", "--from", ends[1], "--to", &format!("{}-2", ends[1])],
+        ),
+    ] {
+        assert_eq!(refused.status.code(), Some(1));
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(words.contains("copy_unfinished"), "{words}");
+    }
+    let (last, _) = copy(&notes, (ends[0], ends[1]), &[]);
+    assert_eq!(
+        (&last["alike"], &last["resumed"]),
+        (&true.into(), &true.into())
+    );
+    let again = world.import(&target);
+    assert_eq!(again["duplicates"], LINES);
+}
+
 /// Has the ids of books gather to a run, and changes one of its bits, as a disk may.
 async fn damage_a_remembered_id(books: &Path) {
     let options = Options {

@@ -96,6 +96,7 @@ async fn a_flipped_bit_in_old_pages_is_found_later_and_then_nothing_is_written()
         page,
     );
     let store = open_with(&path, 64 << 10).expect("nobody has read that page");
+    assert_eq!(store.sound().await, Ok(()));
     let (end, refused) = earn_until_refused(&store).await;
     says(&refused, page);
     let again = earn(&store, end..end + 100, USERS, 1).await;
@@ -110,6 +111,7 @@ async fn a_flipped_bit_in_old_pages_is_found_later_and_then_nothing_is_written()
         &store.claim(claim).await.expect_err("no lease either"),
         page,
     );
+    says(&store.sound().await.expect_err("not ready"), page);
     let seen = store.user(&user_id(1), NOON.business_date()).await;
     assert!(seen.expect("looking goes on").is_some());
     assert_eq!(verified(&path).misfit.expect("found").first, page.0);
