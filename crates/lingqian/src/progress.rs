@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// One stage of a long task. All of it goes to standard error.
 pub(crate) struct Stage {
@@ -35,11 +35,15 @@ impl Stage {
         };
         let bar = ProgressBar::with_draw_target(total, target);
         let template = match total {
-            Some(_) => "{msg:<10} {bar:32} {human_pos:>10}/{human_len} {per_sec:>14} {eta:>4}",
-            None => "{msg:<10} {spinner} {human_pos:>10} {per_sec:>14} {elapsed:>4}",
+            Some(_) => "{msg:<10} {bar:32} {human_pos:>10}/{human_len} {rate:>14} {eta:>4}",
+            None => "{msg:<10} {spinner} {human_pos:>10} {rate:>14} {elapsed:>4}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                // Nobody misses a rate that cannot be written.
+                let _ = write!(out, "{}/s", grouped(state.per_sec() as u64));
+            };
+            bar.set_style(style.with_key("rate", rate));
         }
         bar.set_message(name);
         bar.enable_steady_tick(Duration::from_millis(100));

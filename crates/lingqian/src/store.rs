@@ -202,6 +202,7 @@ impl AnyStore {
             }
             None if url.is_empty() => {
                 let file = home.database();
+                check_there(home, &file)?;
                 let opened = match purpose {
                     Purpose::Write => SqliteStore::open(&file)?,
                     Purpose::Look => SqliteStore::open_to_look(&file)?,
@@ -214,6 +215,21 @@ impl AnyStore {
             ),
         }
     }
+}
+
+/// Where there is the key of books there are books: new ones would not know it, and would credit every
+/// event again.
+fn check_there(home: &Home, file: &Path) -> anyhow::Result<()> {
+    let key = home.api_key();
+    let is_empty = file.metadata().map_or(true, |file| file.len() == 0);
+    anyhow::ensure!(
+        !(is_empty && key.is_file()),
+        "books_missing: {} are gone or empty, and {} is a key of theirs; bring the books back from a copy, or \
+         remove that file to begin new ones",
+        file.display(),
+        key.display()
+    );
+    Ok(())
 }
 
 impl AnyStore {

@@ -86,6 +86,7 @@ impl Shared {
             sum_micros: exported.sum_micros,
             first_seq: exported.first_seq,
             last_seq: exported.last_seq,
+            chain_from: u64::from(exported.verified.entries > 0),
             chain_entries: exported.verified.entries,
             chain_head: exported.verified.head,
         })

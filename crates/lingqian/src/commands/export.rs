@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use lingqian_core::time::BusinessDate;
 use lingqian_sqlite::{Cell, Take, Wanted};
 
@@ -82,12 +82,23 @@ fn wanted(options: &ExportEntries) -> anyhow::Result<Wanted> {
         });
         parsed.transpose()
     };
-    Ok(Wanted {
+    let wanted = Wanted {
         from: day(&options.from)?,
         to: day(&options.to)?,
         from_seq: options.from_seq,
         to_seq: options.to_seq,
-    })
+    };
+    let days = wanted.from.zip(wanted.to);
+    ensure!(
+        days.is_none_or(|(from, to)| from <= to),
+        "--from is after --to: no day is in between"
+    );
+    let seqs = wanted.from_seq.zip(wanted.to_seq);
+    ensure!(
+        seqs.is_none_or(|(from, to)| from <= to),
+        "--from-seq is after --to-seq: no entry is in between"
+    );
+    Ok(wanted)
 }
 
 fn write(
@@ -124,9 +135,10 @@ fn told(summary: &Summary, json: bool) -> anyhow::Result<String> {
         _ => String::new(),
     };
     Ok(format!(
-        "{} entries{range} that moved {} micro-yuan; read and proved up to entry {}, head {}",
+        "{} entries{range} that moved {} micro-yuan; read and proved from entry {} to entry {}, head {}",
         grouped(summary.entries),
         summary.sum_micros,
+        summary.chain_from,
         summary.chain_entries,
         summary.chain_head
     ))

@@ -33,6 +33,8 @@ pub(crate) struct Summary {
     pub(crate) first_seq: Option<u64>,
     /// The last of them.
     pub(crate) last_seq: Option<u64>,
+    /// The first entry that was looked at.
+    pub(crate) chain_from: u64,
     /// The last entry of the books that was looked at.
     pub(crate) chain_entries: u64,
     /// The head of the chain there, for `lingqian ledger verify --head`.
@@ -46,6 +48,7 @@ impl From<&Exported> for Summary {
             sum_micros: exported.sum_micros,
             first_seq: exported.first_seq,
             last_seq: exported.last_seq,
+            chain_from: exported.chain_from,
             chain_entries: exported.chain_entries,
             chain_head: hex(&exported.chain_head),
         }

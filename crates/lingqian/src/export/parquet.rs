@@ -173,6 +173,7 @@ mod tests {
             sum_micros: 1 << 80,
             first_seq: Some(1),
             last_seq: None,
+            chain_from: 1,
             chain_entries: 9,
             chain_head: "00".into(),
         };

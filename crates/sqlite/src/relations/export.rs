@@ -43,6 +43,8 @@ pub struct Exported {
     pub first_seq: Option<u64>,
     /// The last of them.
     pub last_seq: Option<u64>,
+    /// The first entry that was looked at: what is before it was not proved.
+    pub chain_from: u64,
     /// The last entry that was looked at.
     pub chain_entries: u64,
     /// The hash of the page that holds it: what `lingqian ledger verify --head` looks for.
@@ -106,8 +108,8 @@ pub(crate) fn export<T: Take>(
             }
             exported.add(line.seq, line.record.amount.0);
         }
-        exported.chain(page.last(), *hash);
-        taker.at(page.last());
+        exported.chain((page.first, page.last()), *hash);
+        taker.at(page.last() + 1 - exported.chain_from);
         Ok(())
     });
     match (walked, stopped) {
@@ -130,7 +132,10 @@ impl Exported {
         self.last_seq = Some(seq);
     }
 
-    fn chain(&mut self, last: u64, hash: Hash) {
+    fn chain(&mut self, (first, last): (u64, u64), hash: Hash) {
+        if self.chain_from == 0 {
+            self.chain_from = first;
+        }
         (self.chain_entries, self.chain_head) = (last, hash);
     }
 }
