@@ -60,7 +60,24 @@ pub(crate) fn fault(error: Error) -> Fault {
     if silent || error.is_closed() {
         return Fault::Retry("PostgreSQL does not answer".into());
     }
-    Fault::Broken("PostgreSQL: a message or an address that was not understood".into())
+    Fault::Broken("PostgreSQL: a message or an address that was not understood; where it asks for a password, the address must have one".into())
+}
+
+/// What a code means for whoever runs us. The server's own words may have names and values in them.
+fn means(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "28P01" => "the password is wrong",
+        "28000" => "the role does not exist, or may not come in from here",
+        "3D000" => "there is no such database; make it with ENCODING 'UTF8' and TEMPLATE template0",
+        "42501" => {
+            "the role may not do this; it must own the schema `lingqian` or be allowed to make it"
+        }
+        "42703" | "42P01" => "tables of the schema `lingqian` are not ours",
+        "53300" => "it has as many connections as it allows",
+        "53100" => "its disk is full",
+        "57P03" => "it is just starting or stopping",
+        _ => return None,
+    })
 }
 
 fn of_server(db: &DbError) -> Fault {
@@ -70,7 +87,10 @@ fn of_server(db: &DbError) -> Fault {
     }
     let place = db.constraint().or(db.column()).or(db.table());
     let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
-    let words = format!("PostgreSQL says {code}{place}");
+    let words = match means(code) {
+        Some(means) => format!("PostgreSQL says {code}{place}: {means}"),
+        None => format!("PostgreSQL says {code}{place}"),
+    };
     // A full disk needs a person; other shortages pass, and so do shut-downs, lost connections,
     // lost locks and a server that is still (or again) a standby.
     let class = code.get(..2).unwrap_or_default();

@@ -96,6 +96,15 @@ async fn a_database_made_with_other_words_is_refused() {
     );
 }
 
+/// Whoever takes the connection and says nothing does not keep us for ever.
+#[tokio::test]
+async fn somebody_who_says_nothing_is_not_waited_for_without_end() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = silent.local_addr().expect("its address").port();
+    let refused = refusal(&format!("postgres://lingqian@127.0.0.1:{port}/books")).await;
+    assert!(matches!(refused, Fault::Retry(_)), "{refused:?}");
+}
+
 #[tokio::test]
 async fn a_database_in_another_encoding_is_refused() {
     let url = database().await;
