@@ -378,6 +378,8 @@ fn no_invariant_is_without_a_corruption() {
         Invariant::BalancesAreSums,
         Invariant::NeverNegative,
         Invariant::ClawBacksFit,
+        // Only a store knows how it finds a name; `sqlite` damages each of its ways.
+        Invariant::NamesAreRemembered,
     ]);
     assert_eq!(covered, BTreeSet::from(Invariant::ALL));
 }
