@@ -9,11 +9,17 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use lingqian_io::Fault;
 
 /// What this process holds, and how many of its stores share it.
 static HELD: Mutex<BTreeMap<PathBuf, (File, usize)>> = Mutex::new(BTreeMap::new());
+
+/// How often a lock that somebody has is asked for again, and after how long: whoever only looks has it for
+/// a moment.
+const TRIES: u32 = 5;
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// The right to write to a file of books. Stores of one process share it; they notice each
 /// other's commits.
@@ -48,10 +54,17 @@ impl Lock {
                 is_first: false,
             });
         }
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(refusal(books, &mut file)),
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        let mut tries = 0;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(TRY_AGAIN);
+                }
+                Err(TryLockError::WouldBlock) => return Err(refusal(books, &mut file)),
+                Err(TryLockError::Error(error)) => return Err(unusable(error)),
+            }
         }
         let process = format!("{}\n", std::process::id());
         file.set_len(0).map_err(unusable)?;

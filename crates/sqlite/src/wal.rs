@@ -28,9 +28,13 @@ const MAGIC: u32 = 0x377F_0682;
 /// # Errors
 /// [`Fault::Damaged`] says where; [`Fault::Broken`] where it cannot be read.
 pub(crate) fn check(books: &Path, lock: &Lock) -> Result<(), Fault> {
-    if !lock.is_first() {
-        return Ok(());
+    match lock.is_first() {
+        true => check_file(books),
+        false => Ok(()),
     }
+}
+
+fn check_file(books: &Path) -> Result<(), Fault> {
     let log = beside(books);
     let found = match File::open(&log) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -41,15 +45,17 @@ pub(crate) fn check(books: &Path, lock: &Lock) -> Result<(), Fault> {
     found.map_or(Ok(()), |whole| Err(refusal(&log, whole)))
 }
 
-/// The same for somebody who only looks, where he can find out that nobody writes.
+/// The same for somebody who only looks, where he finds out that nobody writes. The lock is not kept while
+/// he reads, so that a server may start; what he finds then, he looks at once more.
 ///
 /// # Errors
 /// As for [`check`].
 pub(crate) fn check_if_alone(books: &Path) -> Result<(), Fault> {
-    match books.is_file().then(|| Lock::take(books)) {
-        Some(Ok(lock)) => check(books, &lock),
-        _ => Ok(()),
+    let alone = || Lock::take(books).ok().filter(Lock::is_first);
+    if !books.is_file() || alone().is_none() || check_file(books).is_ok() {
+        return Ok(());
     }
+    alone().map_or(Ok(()), |lock| check(books, &lock))
 }
 
 fn beside(books: &Path) -> PathBuf {
