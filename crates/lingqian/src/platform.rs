@@ -60,6 +60,8 @@ impl Platform {
         let desk = wire.open_desk();
         catalogue(&wire, &desk).await?;
         messenger::set_up(&wire, &desk).await?;
+        // Whoever finds the doors open finds the key as well.
+        owner_key(&wire, &desk, &home.api_key()).await?;
         let settings = Settings {
             board: Arc::clone(wire.board()),
             letters: letter_reader(wire.config()),

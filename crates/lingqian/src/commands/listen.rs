@@ -70,7 +70,8 @@ pub(crate) async fn listen(home: &Home, options: &Listen, json: bool) -> anyhow:
         Some(after) => after,
         None => newest(&api).await?,
     };
-    let told = tokio::spawn(super::serve::Ending::new()?.told());
+    let mut end = super::serve::Ending::new()?;
+    let told = tokio::spawn(async move { end.told().await });
     while !told.is_finished() {
         let path = format!("/v1/feed?after={after}&limit={PAGE}");
         let page = api.call(Method::GET, &path, None).await?;

@@ -35,7 +35,7 @@ pub(crate) async fn run(dir: &Path, options: &Sandbox, json: bool) -> anyhow::Re
         })?;
         return Ok(ExitCode::SUCCESS);
     }
-    let end = super::serve::Ending::new()?;
+    let mut end = super::serve::Ending::new()?;
     let usual = Settings::default();
     let settings = Settings {
         listen: options.listen,

@@ -17,10 +17,14 @@ use crate::platform::{Platform, owner_key};
 /// When the address or the data directory cannot be used.
 pub(crate) async fn run(home: &Home, options: &Serve, json: bool) -> anyhow::Result<ExitCode> {
     // Whoever reads where it listens may end it from then on.
-    let end = Ending::new()?;
+    let mut end = Ending::new()?;
     let config = home.config()?;
     let listen = options.listen.unwrap_or(config.server.listen);
-    let platform = Platform::start(home, config, listen).await?;
+    let platform = tokio::select! {
+        started = Platform::start(home, config, listen) => started?,
+        // Somebody that it waits for may never answer.
+        () = end.told() => return Ok(ExitCode::SUCCESS),
+    };
     let path = home.api_key();
     owner_key(&platform.wire, &platform.desk, &path).await?;
     let value = json!({ "url": platform.url, "api_key_file": path });
@@ -41,6 +45,8 @@ pub(crate) async fn run(home: &Home, options: &Serve, json: bool) -> anyhow::Res
 pub(crate) struct Ending {
     interrupt: Signal,
     terminate: Signal,
+    /// A file that may grow no further: it is told where it is written to, and ends nobody.
+    _file_size: Signal,
 }
 
 impl Ending {
@@ -53,11 +59,12 @@ impl Ending {
         Ok(Ending {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            _file_size: listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 
     /// Waits for it.
-    pub(crate) async fn told(mut self) {
+    pub(crate) async fn told(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

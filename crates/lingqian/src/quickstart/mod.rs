@@ -85,7 +85,7 @@ pub(crate) async fn run(home: &Home, options: &Quickstart, json: bool) -> anyhow
 }
 
 async fn serve_on(platform: &Platform, sandbox: &Sandbox, key: &Path) -> anyhow::Result<()> {
-    let end = Ending::new()?;
+    let mut end = Ending::new()?;
     eprintln!("\nserving on; interrupt to end");
     eprintln!(
         "  API       {}/v1/summary (key in {})",
