@@ -52,6 +52,11 @@ pub(crate) fn run(home: &Home, command: &Export, json: bool) -> anyhow::Result<E
             eprintln!("{}", told(&summary, json)?);
         }
         Some(path) => {
+            ensure!(
+                !path.is_dir(),
+                "{} is a directory; name a file in it",
+                path.display()
+            );
             let part = path.with_added_extension("part");
             let failed = || format!("cannot write {}", path.display());
             let file = fs::File::create(&part).with_context(failed)?;

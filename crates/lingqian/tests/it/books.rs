@@ -162,6 +162,7 @@ fn an_export_in_each_form_is_the_books_and_ties_to_their_head() {
     assert!(summaries.iter().all(|other| other == summary));
     assert_eq!(summary["chain_head"], verified["head"]);
     assert_eq!(summary["entries"], verified["entries"]);
+    assert_eq!(summary["chain_from"], 1);
 
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/derive.py");
     let derived = Command::new("python3")
@@ -324,4 +325,58 @@ async fn a_second_process_that_would_write_is_told_who_does_until_that_one_is_go
     server.kill();
     let output = run(&data, &import);
     assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn an_export_of_nothing_is_refused_and_one_of_a_part_says_what_it_proved() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    lived(&data);
+    let place = dir.path().to_str().expect("plain");
+    let export = ["export", "entries", "--format", "csv"];
+    for (wanted, words) in [
+        (
+            ["--from", "2026-12-02", "--to", "2026-12-01"],
+            "--from is after --to",
+        ),
+        (
+            ["--from-seq", "12", "--to-seq", "10"],
+            "--from-seq is after --to-seq",
+        ),
+        (["--out", place, "--from-seq", "1"], "is a directory"),
+    ] {
+        let refused = run(&data, &[&export[..], &wanted[..]].concat());
+        assert_eq!(refused.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(told.contains(words), "{told}");
+    }
+    let last = json(&data, &["ledger", "verify"])["entries"].as_u64();
+    let last = last.expect("a number").to_string();
+    let out = format!("{place}/last.csv");
+    let summary = json(
+        &data,
+        &[&export[..], &["--from-seq", &last, "--out", &out]].concat(),
+    );
+    assert_eq!(summary["entries"], 1);
+    assert!(summary["chain_from"].as_u64() > Some(1), "{summary:#}");
+}
+
+#[test]
+fn books_that_are_gone_are_not_begun_anew_beside_their_key() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    lived(&data);
+    assert!(data.join("api-key").is_file());
+    for name in ["lingqian.db", "lingqian.db-wal"] {
+        let _ = std::fs::remove_file(data.join(name));
+    }
+    for empty in [false, true] {
+        if empty {
+            std::fs::write(data.join("lingqian.db"), "").expect("written");
+        }
+        let refused = run(&data, &["serve", "--listen", "127.0.0.1:0"]);
+        assert_eq!(refused.status.code(), Some(1));
+        let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(told.contains("books_missing"), "{told}");
+    }
 }
