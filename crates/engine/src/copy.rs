@@ -17,7 +17,7 @@ use lingqian_core::id::{EventId, PayoutId, Source};
 use lingqian_core::letter::Mark;
 use lingqian_core::payout::Payout;
 use lingqian_core::time::BusinessDate;
-use lingqian_core::{Changes, Facts, Keys};
+use lingqian_core::{Changes, Facts, Keys, Notes};
 use lingqian_io::read_out::{Cursor, Part, Piece};
 use lingqian_io::store::Committed;
 use lingqian_io::{Browse, Fault, ReadOut, Store};
@@ -48,17 +48,12 @@ pub async fn note<S: Store>(to: &S, whole: bool) -> Result<(), Fault> {
         name: COPY.into(),
         position: i64::from(!whole),
     };
-    for _ in 0..CONFLICTS_MAX {
-        let facts = to.prefetch(Keys::default()).await?;
-        let changes = Changes {
-            marks: vec![mark.clone()],
-            ..Changes::default()
-        };
-        if to.commit(facts.basis, changes).await? == Committed::Done {
-            return Ok(());
-        }
-    }
-    Err(in_between())
+    let marks = vec![mark];
+    to.note(Notes {
+        marks,
+        ..Notes::default()
+    })
+    .await
 }
 
 /// Whether books are a copy that is not whole.
@@ -82,10 +77,6 @@ pub async fn read_out<S: ReadOut>(store: &S, cursor: Cursor, limit: u32) -> Resu
     Ok(piece)
 }
 
-fn in_between() -> Fault {
-    Fault::Retry("other processes kept committing in between".into())
-}
-
 /// Gives a piece, which was read from that cursor, to the store that it goes to.
 ///
 /// # Errors
@@ -105,7 +96,9 @@ where
             return Ok(Given::Now);
         }
     }
-    Err(in_between())
+    Err(Fault::Retry(
+        "other processes kept committing in between".into(),
+    ))
 }
 
 /// Whether nothing was ever written to a store.

@@ -9,7 +9,8 @@ pub enum Fault {
     /// It may have been done or not; ask before doing it again.
     #[error("the outcome is not known: {0}")]
     Unknown(String),
-    /// Nothing was done and a person must look: a full disk, a damaged file, a wrong version.
+    /// Nothing was done and a person must look: a failing disk, a server's full disk, a file that is
+    /// none of ours.
     #[error("broken: {0}")]
     Broken(String),
     /// Nothing was done: the books are damaged, and nothing is written to them until a person has

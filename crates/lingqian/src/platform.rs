@@ -29,6 +29,8 @@ pub(crate) struct Platform {
     pub(crate) desk: Desk,
     /// How it is reached.
     pub(crate) url: String,
+    /// The API key of the data directory's owner.
+    pub(crate) owner_key: String,
     /// Readers of sources and publishers of the feed.
     pub(crate) brokers: Brokers,
 }
@@ -61,7 +63,7 @@ impl Platform {
         catalogue(&wire, &desk).await?;
         messenger::set_up(&wire, &desk).await?;
         // Whoever finds the doors open finds the key as well.
-        owner_key(&wire, &desk, &home.api_key()).await?;
+        let owner_key = owner_key(&wire, &desk, &home.api_key()).await?;
         let settings = Settings {
             board: Arc::clone(wire.board()),
             letters: letter_reader(wire.config()),
@@ -86,6 +88,7 @@ impl Platform {
             wire,
             desk,
             url,
+            owner_key,
             brokers,
         })
     }

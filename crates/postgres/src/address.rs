@@ -12,6 +12,8 @@ use crate::tls::{Roots, Tls};
 
 /// A connection that is not made within this is not made.
 pub(crate) const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// How long all of it may take: whoever takes the connection may say nothing.
+pub(crate) const CREATE_WAIT: Duration = CONNECT_WAIT.saturating_mul(2);
 /// A server that acknowledges nothing for so long is gone.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 

@@ -58,9 +58,18 @@ pub(crate) fn fault(error: Error) -> Fault {
         .source()
         .is_none_or(<dyn std::error::Error>::is::<io::Error>);
     if silent || error.is_closed() {
-        return Fault::Retry("PostgreSQL does not answer".into());
+        return silence();
     }
-    Fault::Broken("PostgreSQL: a message or an address that was not understood; where it asks for a password, the address must have one".into())
+    Fault::Broken(
+        "PostgreSQL: a message or an address that was not understood; where it asks for a password, the \
+         address must have one"
+            .into(),
+    )
+}
+
+/// Nobody answers.
+pub(crate) fn silence() -> Fault {
+    Fault::Retry("PostgreSQL does not answer".into())
 }
 
 /// What a code means for whoever runs us. The server's own words may have names and values in them.

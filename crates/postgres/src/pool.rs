@@ -13,7 +13,7 @@ use lingqian_io::Fault;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, RowStream};
 
-use crate::address::{Address, CONNECT_WAIT};
+use crate::address::{Address, CONNECT_WAIT, CREATE_WAIT};
 use crate::alone::{COPIED, together};
 use crate::fault::fault;
 use crate::schema;
@@ -103,7 +103,7 @@ impl Connections {
         });
         let timeouts = Timeouts {
             wait: Some(POOL_WAIT),
-            create: Some(CONNECT_WAIT.saturating_mul(2)),
+            create: Some(CREATE_WAIT),
             recycle: Some(CONNECT_WAIT),
         };
         let pool = Pool::builder(manager)

@@ -10,8 +10,8 @@ use deadpool_postgres::ClientWrapper;
 use lingqian_io::Fault;
 use tokio_postgres::Client;
 
-use crate::address::{Address, CONNECT_WAIT};
-use crate::fault::fault;
+use crate::address::{Address, CREATE_WAIT};
+use crate::fault::{fault, silence};
 use crate::sql;
 
 /// A step of the schema. What is here never changes; changes are new steps.
@@ -89,11 +89,9 @@ const LOCK: i64 = 0x6c69_6e67_7169_616e;
 /// Brings the schema up to date. Processes that start at once wait for each other.
 pub(crate) async fn migrate(address: &Address) -> Result<(), Fault> {
     let tls = address.tls.clone();
-    // Its own limit ends with the connection of the network: whoever is there may still say nothing.
     let connecting = address.config.connect(tls);
-    let connected = tokio::time::timeout(CONNECT_WAIT.saturating_mul(2), connecting).await;
-    let silent = |_| Fault::Retry("PostgreSQL does not answer".into());
-    let (client, connection) = connected.map_err(silent)?.map_err(fault)?;
+    let connected = tokio::time::timeout(CREATE_WAIT, connecting).await;
+    let (client, connection) = connected.map_err(|_| silence())?.map_err(fault)?;
     let served = tokio::spawn(connection);
     let done = migrate_with(&client).await;
     drop(client);

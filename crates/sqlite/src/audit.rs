@@ -18,7 +18,7 @@ use rusqlite::{Connection, Row};
 use crate::accounts::{self, each_stored};
 use crate::browse::{bills, count};
 use crate::codec::{day, fault, fen, get};
-use crate::ids::{self, Mismatch};
+use crate::ids;
 use crate::ledger::{Prints, State, Totals, sources, state, system, users};
 use crate::page::{Line, walk};
 use crate::prefetch::cached;
@@ -353,19 +353,8 @@ impl Books {
             audit.clawed(&subject, (Micros(taken), Micros::ZERO), Micros(taken));
         }
         self.ids.sort_unstable();
-        for mismatch in ids::check(snapshot, &self.ids, self.state.sealed_to)? {
-            let Mismatch {
-                subject,
-                expected,
-                found,
-            } = mismatch;
-            self.findings.push(Finding {
-                invariant: Invariant::NamesAreRemembered,
-                subject,
-                expected: expected.to_owned(),
-                found,
-            });
-        }
+        let remembered = ids::check(snapshot, &self.ids, self.state.sealed_to)?;
+        self.findings.extend(remembered);
         self.twins(snapshot)
     }
 

@@ -24,7 +24,7 @@ use lingqian_io::Fault;
 use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 
-pub(crate) use check::{Mismatch, check};
+pub(crate) use check::check;
 pub(crate) use merge::{Merged, Merger};
 use recent::Recent;
 use run::BUCKET_IDS;

@@ -36,9 +36,7 @@ impl Lock {
     /// [`Fault::Held`] when another process has it; [`Fault::Broken`] when its file cannot be
     /// made.
     pub(crate) fn take(books: &Path) -> Result<Lock, Fault> {
-        let mut place = books.as_os_str().to_owned();
-        place.push("-lock");
-        let place = PathBuf::from(place);
+        let place = beside(books, "-lock");
         let unusable = |error: std::io::Error| {
             Fault::Broken(format!("cannot lock {}: {error}", place.display()))
         };
@@ -93,6 +91,13 @@ impl Drop for Lock {
             }
         }
     }
+}
+
+/// The file beside the books whose name ends in this.
+pub(crate) fn beside(books: &Path, end: &str) -> PathBuf {
+    let mut name = books.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 /// Who has the books, and what to do instead.

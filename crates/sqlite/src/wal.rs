@@ -5,14 +5,13 @@
 //! followed by yet another one, it was durable, and what is not whole before it was not half written but
 //! damaged. Then nothing may be thrown away by a program.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lingqian_io::Fault;
 
-use crate::lock::Lock;
+use crate::lock::{Lock, beside};
 
 /// Bytes of the log's head, and of the head of a page in it.
 const HEAD_BYTES: usize = 32;
@@ -35,7 +34,7 @@ pub(crate) fn check(books: &Path, lock: &Lock) -> Result<(), Fault> {
 }
 
 fn check_file(books: &Path) -> Result<(), Fault> {
-    let log = beside(books);
+    let log = beside(books, "-wal");
     let found = match File::open(&log) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         opened => opened.and_then(|file| damage(BufReader::with_capacity(1 << 20, file))),
@@ -56,12 +55,6 @@ pub(crate) fn check_if_alone(books: &Path) -> Result<(), Fault> {
         return Ok(());
     }
     alone().map_or(Ok(()), |lock| check(books, &lock))
-}
-
-fn beside(books: &Path) -> PathBuf {
-    let mut name = OsString::from(books);
-    name.push("-wal");
-    PathBuf::from(name)
 }
 
 fn refusal(log: &Path, whole: u64) -> Fault {
@@ -178,6 +171,8 @@ fn damage(mut log: impl Read) -> std::io::Result<Option<u64>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::Options;
     use crate::schema::open_writer;
@@ -206,11 +201,14 @@ mod tests {
         carry("PRAGMA wal_checkpoint(RESTART)");
         for _ in 0..COMMITS {
             insert();
-            let log = std::fs::read(beside(&from)).expect("a log");
+            let log = std::fs::read(beside(&from, "-wal")).expect("a log");
             ends.push(end_of(&log));
         }
         let path = dir.path().join("books.db");
-        for (from, to) in [(&from, &path), (&beside(&from), &beside(&path))] {
+        for (from, to) in [
+            (&from, &path),
+            (&beside(&from, "-wal"), &beside(&path, "-wal")),
+        ] {
             std::fs::copy(from, to).expect("copied");
         }
         (dir, path, ends)
@@ -231,7 +229,7 @@ mod tests {
     #[test]
     fn a_bit_that_changed_before_durable_commits_is_found_wherever_it_is() {
         let (_dir, path, ends) = log();
-        let log = std::fs::read(beside(&path)).expect("a log");
+        let log = std::fs::read(beside(&path, "-wal")).expect("a log");
         assert!((log.len() as u64) > ends[5], "an earlier log is behind it");
         assert_eq!(found(&log), None);
         let last = ends[ends.len() - 2] as usize;
@@ -255,7 +253,7 @@ mod tests {
     #[test]
     fn what_a_crash_may_leave_is_no_damage() {
         let (_dir, path, ends) = log();
-        let log = std::fs::read(beside(&path)).expect("a log");
+        let log = std::fs::read(beside(&path, "-wal")).expect("a log");
         let (before, last) = (ends[ends.len() - 2] as usize, ends[ends.len() - 1] as usize);
         // Any part of the last commit was never written, in any order.
         for at in (before..last).step_by(499) {
@@ -272,7 +270,7 @@ mod tests {
     #[test]
     fn damaged_books_are_not_opened_and_nothing_of_them_changes() {
         let (dir, path, ends) = log();
-        let log = beside(&path);
+        let log = beside(&path, "-wal");
         let mut bytes = std::fs::read(&log).expect("a log");
         bytes[ends[1] as usize + 5_000] ^= 1;
         std::fs::write(&log, &bytes).expect("written");

@@ -9,7 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::cli::Serve;
 use crate::home::Home;
 use crate::output::show;
-use crate::platform::{Platform, owner_key};
+use crate::platform::Platform;
 
 /// Runs the command.
 ///
@@ -26,7 +26,6 @@ pub(crate) async fn run(home: &Home, options: &Serve, json: bool) -> anyhow::Res
         () = end.told() => return Ok(ExitCode::SUCCESS),
     };
     let path = home.api_key();
-    owner_key(&platform.wire, &platform.desk, &path).await?;
     let value = json!({ "url": platform.url, "api_key_file": path });
     show(json, &value, |out| {
         writeln!(

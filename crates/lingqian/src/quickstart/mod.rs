@@ -21,7 +21,7 @@ use crate::cli::Quickstart;
 use crate::commands::serve::Ending;
 use crate::home::{Home, announce_sandbox, write_whole};
 use crate::output::show;
-use crate::platform::{Platform, owner_key};
+use crate::platform::Platform;
 use crate::quickstart::report::Report;
 use crate::quickstart::stages::Events;
 use crate::quickstart::workload::user_name;
@@ -60,11 +60,10 @@ pub(crate) async fn run(home: &Home, options: &Quickstart, json: bool) -> anyhow
         .credentials()
         .write_files(&home.credentials(&config))?;
     let platform = Platform::start(home, config, options.listen).await?;
-    let key = owner_key(&platform.wire, &platform.desk, &home.api_key()).await?;
     eprintln!("sandbox  {}", sandbox.url());
     eprintln!("platform {}", platform.url);
 
-    let report = flow(&platform, &sandbox, options, &key).await?;
+    let report = flow(&platform, &sandbox, options, &platform.owner_key).await?;
     let text = serde_json::to_vec_pretty(&report)?;
     if let Some(path) = &options.report {
         write_whole(path, &text)?;

@@ -1,6 +1,7 @@
 //! Whether runs and filters tell of exactly the ids that entries bear. One that is told of no more
 //! would be paid again.
 
+use lingqian_core::audit::{Finding, Invariant};
 use lingqian_io::Fault;
 use rusqlite::Connection;
 
@@ -9,11 +10,13 @@ use super::filter::Suspect as _;
 use super::run::{Run, load_filter, runs};
 
 /// Something that is not as the entries say.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mismatch {
-    pub(crate) subject: String,
-    pub(crate) expected: &'static str,
-    pub(crate) found: String,
+fn finding(subject: &str, expected: &str, found: String) -> Finding {
+    Finding {
+        invariant: Invariant::NamesAreRemembered,
+        subject: subject.to_owned(),
+        expected: expected.to_owned(),
+        found,
+    }
 }
 
 /// How many of something there are, and the entry of the first.
@@ -32,13 +35,10 @@ impl Those {
     }
 
     /// What is to be said of them, if there are any.
-    fn mismatch(self, subject: &str, expected: &'static str, found: &str) -> Option<Mismatch> {
+    fn finding(self, subject: &str, expected: &str, found: &str) -> Option<Finding> {
         let Those { count, first } = self;
-        (count > 0).then(|| Mismatch {
-            subject: subject.to_owned(),
-            expected,
-            found: format!("{count} {found}, the first with entry {first}"),
-        })
+        let found = format!("{count} {found}, the first with entry {first}");
+        (count > 0).then(|| finding(subject, expected, found))
     }
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn check(
     snapshot: &Connection,
     ids: &[Id],
     sealed_to: u64,
-) -> Result<Vec<Mismatch>, Fault> {
+) -> Result<Vec<Finding>, Fault> {
     let mut borne = Borne {
         ids,
         met: vec![false; ids.len()],
@@ -91,11 +91,10 @@ pub(crate) fn check(
     let mut found = Vec::new();
     for run in runs(snapshot)? {
         match check_run(snapshot, &run, &mut borne) {
-            Err(Fault::Broken(words) | Fault::Damaged(words)) => found.push(Mismatch {
-                subject: format!("run {} of remembered ids", run.number),
-                expected: "whole",
-                found: words,
-            }),
+            Err(Fault::Broken(words) | Fault::Damaged(words)) => {
+                let subject = format!("run {} of remembered ids", run.number);
+                found.push(finding(&subject, "whole", words));
+            }
             checked => found.extend(checked?),
         }
     }
@@ -104,7 +103,7 @@ pub(crate) fn check(
     for ((_, seq), _) in lost.filter(|((_, seq), _)| *seq <= sealed_to) {
         forgotten.add(*seq);
     }
-    found.extend(forgotten.mismatch("remembered ids", "each one in a run", "in none"));
+    found.extend(forgotten.finding("remembered ids", "each one in a run", "in none"));
     Ok(found)
 }
 
@@ -112,7 +111,7 @@ fn check_run(
     snapshot: &Connection,
     run: &Run,
     borne: &mut Borne<'_>,
-) -> Result<Vec<Mismatch>, Fault> {
+) -> Result<Vec<Finding>, Fault> {
     let filter = match run.is_old() {
         true => Some(load_filter(snapshot, *run)?),
         false => None,
@@ -143,15 +142,14 @@ fn check_run(
     }
     let ids = format!("ids of run {}", run.number);
     let filter = format!("the filter of run {}", run.number);
-    let counted = (count != run.ids).then(|| Mismatch {
-        subject: ids.clone(),
-        expected: "as many as are noted of it",
-        found: format!("{count} of {}", run.ids),
+    let counted = (count != run.ids).then(|| {
+        let found = format!("{count} of {}", run.ids);
+        finding(&ids, "as many as are noted of it", found)
     });
     let others = [
-        strangers.mismatch(&ids, "each one of an entry", "that no entry bears"),
-        disorder.mismatch(&ids, "in their order", "out of it"),
-        untold.mismatch(&filter, "tells of all its ids", "it does not tell of"),
+        strangers.finding(&ids, "each one of an entry", "that no entry bears"),
+        disorder.finding(&ids, "in their order", "out of it"),
+        untold.finding(&filter, "tells of all its ids", "it does not tell of"),
     ];
     Ok(others.into_iter().chain([counted]).flatten().collect())
 }
